@@ -1,0 +1,102 @@
+-- Reading and writing the marks (schema sluice of the target's own database).
+
+-- name: find_migration
+SELECT * FROM sluice.migration WHERE name = %(name)s
+
+-- name: create_migration
+INSERT INTO sluice.migration (name, phase, source_name, target_name) VALUES (%(name)s, 'planned', %(source)s, %(target)s)
+ON CONFLICT (name) DO NOTHING
+
+-- name: take_fence
+SELECT pg_advisory_xact_lock(sluice.fence(%(name)s))
+
+-- name: share_fence
+-- One round trip for a worker: the lock first, then (a later statement) the state under it.
+SELECT pg_advisory_xact_lock_shared(sluice.fence(%(name)s))
+
+-- name: read_under_fence
+-- What a chunk must find unchanged: epoch, phase, both tables' identity and make.
+SELECT phase, epoch, source_oid::bigint AS source_oid, target_oid::bigint AS target_oid,
+       source_filenode = pg_relation_filenode(source_oid) AS same_file,
+       source_fingerprint = sluice.fingerprint(source_oid) AS same_source,
+       target_fingerprint = sluice.fingerprint(target_oid) AS same_target
+FROM sluice.migration WHERE name = %(name)s
+
+-- name: move_phase
+UPDATE sluice.migration SET phase = %(to_phase)s, epoch = epoch + %(epochs)s, changed_at = clock_timestamp()
+WHERE name = %(name)s AND phase = ANY (%(from_phases)s) RETURNING phase, epoch
+
+-- name: set_tables
+UPDATE sluice.migration SET source_oid = %(source_oid)s, target_oid = %(target_oid)s,
+       source_filenode = pg_relation_filenode(%(source_oid)s::oid),
+       lower_bound = %(lower)s, upper_bound = %(upper)s, rows_estimated = %(rows)s
+WHERE name = %(name)s
+
+-- name: take_fingerprints
+UPDATE sluice.migration SET source_fingerprint = sluice.fingerprint(source_oid), target_fingerprint = sluice.fingerprint(target_oid)
+WHERE name = %(name)s
+
+-- name: record_verified
+UPDATE sluice.migration SET verified_at = clock_timestamp() WHERE name = %(name)s
+
+-- name: record_cut_over
+UPDATE sluice.migration SET cut_over_at = clock_timestamp() WHERE name = %(name)s
+
+-- name: forget_proof
+UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = %(name)s
+
+-- name: read_proof_age
+SELECT verified_at IS NOT NULL AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
+       extract(epoch FROM clock_timestamp() - verified_at)::double precision AS seconds
+FROM sluice.migration WHERE name = %(name)s
+
+-- name: count_quarantined
+SELECT count(*) AS rows FROM sluice.quarantine WHERE migration = %(name)s
+
+-- name: count_chunks
+SELECT count(*) AS chunks, count(done_at) AS done, coalesce(sum(rows_written), 0)::bigint AS rows,
+       coalesce(max(copied_by::text::bigint), 0) AS last_copy,
+       coalesce(extract(epoch FROM max(done_at) - min(done_at - seconds * interval '1 second')), 0)::double precision AS seconds
+FROM sluice.chunk WHERE migration = %(name)s
+
+-- name: plan_page_chunks
+-- Half-open ranges of pages up to where the table ended when capture was on; what came later was captured.
+INSERT INTO sluice.chunk (migration, lo, hi)
+SELECT %(name)s, format('(%%s,0)', page), format('(%%s,0)', least(page + %(pages)s, greatest(%(last)s, 1)))
+FROM generate_series(0, greatest(%(last)s, 1) - 1, %(pages)s) AS page
+
+-- name: delete_chunks
+DELETE FROM sluice.chunk WHERE migration = %(name)s
+
+-- name: remember_filenode
+UPDATE sluice.migration SET source_filenode = pg_relation_filenode(source_oid) WHERE name = %(name)s
+
+-- name: claim_chunk
+-- Skipping locked *chunks* leaves them to the lane that holds them; rows of the data are never skipped.
+SELECT number, lo, hi FROM sluice.chunk
+WHERE migration = %(name)s AND done_at IS NULL
+ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: check_off_chunk
+UPDATE sluice.chunk SET done_at = clock_timestamp(), lane = %(lane)s, rows_written = %(rows)s, seconds = %(seconds)s,
+       copied_by = pg_current_xact_id()
+WHERE migration = %(name)s AND number = %(number)s
+
+-- name: read_chunk
+SELECT lo, hi FROM sluice.chunk WHERE migration = %(name)s AND number = %(number)s AND done_at IS NULL FOR UPDATE
+
+-- name: shorten_chunk
+UPDATE sluice.chunk SET hi = %(middle)s WHERE migration = %(name)s AND number = %(number)s
+
+-- name: add_chunk
+INSERT INTO sluice.chunk (migration, lo, hi) VALUES (%(name)s, %(lo)s, %(hi)s)
+
+-- name: abort
+SELECT sluice.abort(%(name)s) AS said
+
+-- name: write_probe
+INSERT INTO sluice.probe (migration, lane, at) VALUES (%(name)s, %(lane)s, clock_timestamp())
+ON CONFLICT (migration, lane) DO UPDATE SET at = excluded.at
+
+-- name: show_status
+SELECT * FROM sluice.status ORDER BY migration

@@ -1,0 +1,192 @@
+"""What an estate is made of, as frozen models. A description below a field is also the editor's and the reference's."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sluice.estate import calendar
+from sluice.estate.calendar import Freeze, Window
+from sluice.estate.fields import (
+    Bucket,
+    Connection,
+    Finding,
+    Identifier,
+    Name,
+    Part,
+    Suite,
+    TableName,
+    lasting,
+)
+from sluice.estate.names import parse_table
+
+
+class Source(Part):
+    """Where the rows are today."""
+
+    store: Name
+    """Which store holds the table: a name under `stores` in estate.yaml."""
+    table: TableName
+    """The table to move."""
+
+
+class Partition(Part):
+    """How the new table is cut."""
+
+    column: Identifier = Field(alias="range")
+    """The column whose ranges make the partitions. It becomes part of the primary key."""
+    every: Literal["month"]
+    """How much one partition holds. Bounds are UTC."""
+
+
+class Target(Part):
+    """What the table becomes. It takes over the source's name at cutover."""
+
+    table: TableName
+    """The new table, in the same database. Sluice makes it; its name is at most 54 bytes, as partitions add `_y2026m04`."""
+    partition: Partition
+    """How it is cut into partitions."""
+    months_ahead: int = Field(default=3, ge=1, le=60)
+    """Partitions to keep ready beyond the current month."""
+    partition_schema: Identifier | None = None
+    """The schema that holds the partitions; without it, `<schema of from.table>_partitions`."""
+
+
+class Limits(Part):
+    """When the backfill steps back. It waits while any limit is passed; `null` switches a limit off."""
+
+    replica_lag: Annotated[timedelta, lasting("10ms", "1h")] | None = timedelta(seconds=5)
+    """The slowest replica is further behind than this."""
+    commit_latency: Annotated[timedelta, lasting("1ms", "1m")] | None = timedelta(milliseconds=50)
+    """A commit takes longer than this."""
+    waiting_writers: Annotated[int, Field(ge=1, le=1000)] | None = 2
+    """So many of the application's sessions wait for a lock."""
+    wal_rate_mb: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The server writes more WAL than this, in MB a second."""
+
+
+class Backfill(Part):
+    """How history is copied while the application keeps writing."""
+
+    lanes: int = Field(default=2, ge=1, le=16)
+    """Workers that copy side by side. More lanes, more load."""
+    chunk_rows: int = Field(default=20_000, ge=100, le=1_000_000)
+    """Rows in one transaction. Sluice halves it by itself when writers are in the way."""
+    slow_down_when: Limits = Limits()
+    """Limits at which the backfill waits."""
+
+
+class Gates(Part):
+    """What must hold before the migration may go on, besides the full row-by-row diff, which is always asked for."""
+
+    verified: tuple[Suite, ...] = Field(default=(), max_length=20)
+    """Suites that the new table must pass before it is verified."""
+    cut_over: tuple[Suite, ...] = Field(default=(), max_length=20)
+    """Suites that it must pass again just before cutover."""
+    freshness: Annotated[timedelta, lasting("1s", "7d")] = timedelta(minutes=30)
+    """How old a green gate may be at cutover."""
+
+
+class Cutover(Part):
+    """How and when the names are swapped. A person approves it each time."""
+
+    window: Window | None = None
+    """Hours in which a cutover may start; without it, at any hour."""
+    freeze: tuple[Freeze, ...] = Field(default=(), max_length=100)
+    """Days on which no cutover starts, first and last included, UTC."""
+    approver_is_not_requester: bool = False
+    """Whether somebody other than who started the run must approve."""
+    lock_timeout: Annotated[timedelta, lasting("10ms", "2s")] = timedelta(milliseconds=50)
+    """How long one try waits for its lock. Every writer queues behind it that long."""
+    tries: int = Field(default=100, ge=1, le=10_000)
+    """Tries before it gives up, with nothing changed."""
+
+    def open_at(self, moment: datetime) -> tuple[bool, str]:
+        """Say whether a cutover may start at `moment`, and why or when. Raises ValueError for a moment without zone."""
+        return calendar.open_at(self.window, self.freeze, moment)
+
+
+class Migration(Part):
+    """A table's way from what it is to what it shall be."""
+
+    name: Name = Field(alias="migration")
+    """The migration's name: the file's name without `.yaml`. Its DAG is `migrate__<name>`."""
+    kind: Literal["same_cluster"] = "same_cluster"
+    """The way of moving: `same_cluster` keeps the table in its database."""
+    source: Source = Field(alias="from")
+    """Where the rows are today."""
+    target: Target = Field(alias="into")
+    """What the table becomes."""
+    accept: tuple[Finding, ...] = Field(default=(), max_length=50)
+    """Findings of the preflight that you have read and accept, by their code. Any other finding stops the migration."""
+    backfill: Backfill = Backfill()
+    """How history is copied."""
+    gates: Gates = Gates()
+    """What must hold before the migration goes on."""
+    cutover: Cutover = Cutover()
+    """How and when the names are swapped."""
+    keep_old_for: Annotated[timedelta, lasting("1m", "3650d")] = timedelta(days=7)
+    """How long the old table is kept, in step with the new one, after cutover: as long as you can cut back."""
+
+    @property
+    def partition_schema(self) -> str:
+        """The schema that holds the partitions: the one asked for, or the default."""
+        return self.target.partition_schema or default_partition_schema(self.source.table)
+
+
+class Vault(Part):
+    """The S3 bucket that keeps evidence, archives and backups."""
+
+    connection: Connection
+    """The Airflow connection to S3."""
+    bucket: Bucket
+    """The bucket's name. It must be there."""
+
+
+class LedgerRef(Part):
+    """The database that knows where every migration stands."""
+
+    connection: Connection
+    """The Airflow connection to the ledger's own database."""
+
+
+class Store(Part):
+    """One database under care."""
+
+    engine: Literal["postgres"]
+    """What the store runs on."""
+    connection: Connection
+    """The Airflow connection by which Sluice works on this store."""
+    rto: Annotated[timedelta, lasting("1s", "30d")]
+    """Recovery time objective: how long it may take to bring this store back."""
+    rpo: Annotated[timedelta, lasting("0s", "30d")]
+    """Recovery point objective: how much of the latest writes may be lost."""
+    pool_slots: int = Field(default=4, ge=1, le=64)
+    """How many of Sluice's tasks may work on this store at once."""
+
+
+class EstateFile(Part):
+    """What estate.yaml holds."""
+
+    estate: Name
+    """The estate's name."""
+    vault: Vault
+    """Where evidence, archives and backups are kept."""
+    ledger: LedgerRef
+    """Where the phases of all migrations are kept."""
+    stores: dict[Name, Store] = Field(min_length=1, max_length=200)
+    """The databases under care, by name."""
+
+
+class Estate(EstateFile):
+    """All stores under care, and the migrations of their tables."""
+
+    migrations: dict[Name, Migration] = {}
+    """Every migration, by name; empty when only the stores were read."""
+
+
+def default_partition_schema(source_table: str) -> str:
+    """Name the schema of the partitions for a source such as `app.user_sessions`: `app_partitions`."""
+    return f"{parse_table(source_table)[0]}_partitions"

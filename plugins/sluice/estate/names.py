@@ -1,0 +1,40 @@
+"""Names: of tables as a person writes them, of columns as the catalogue has them, and of our own things."""
+
+from __future__ import annotations
+
+import re
+
+from sluice.estate.showing import shown
+
+LONGEST_IDENTIFIER = 63  # bytes of UTF-8: PostgreSQL cuts what is longer, silently
+_LETTER = r"(?:[A-Za-z_]|[^\x00-\x7f\s])"
+_PLAIN = rf"{_LETTER}(?:{_LETTER}|[0-9$])*"
+_QUOTED = r'"(?:[^"\x00]|"")+"'
+_TABLE = re.compile(rf"({_PLAIN}|{_QUOTED})\.({_PLAIN}|{_QUOTED})")
+
+
+def parse_table(text: str) -> tuple[str, str]:
+    """Read `schema.name` into its two parts, by PostgreSQL's own rules.
+
+    A part in double quotes is taken as it is (`""` is one quote); one without is folded to lower case (ASCII only).
+    Reserved words need no quotes here, as names are always quoted in statements. Raises ValueError.
+    """
+    found = _TABLE.fullmatch(text)
+    if found is None:
+        raise ValueError(f'found {shown(text)}, allowed: schema.name, with "…" around a part of other characters')
+    return identifier(_unquoted(found[1])), identifier(_unquoted(found[2]))
+
+
+def identifier(text: str) -> str:
+    """Give a column's or schema's name back, as the catalogue has it. Raises ValueError where it cannot be one."""
+    if not text or "\0" in text:
+        raise ValueError(f"found {shown(text)}, allowed: a name without NUL")
+    if len(text.encode()) > LONGEST_IDENTIFIER:
+        raise ValueError(f"found {shown(text)}, allowed: at most {LONGEST_IDENTIFIER} bytes")
+    return text
+
+
+def _unquoted(part: str) -> str:
+    if part.startswith('"'):
+        return part[1:-1].replace('""', '"')
+    return re.sub("[A-Z]+", lambda capitals: capitals[0].lower(), part)

@@ -1,0 +1,36 @@
+"""The Evidence button of a gate's task: from Airflow's UI to the record in the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+KEY = "evidence"
+"""The XCom key under which a gate leaves the key of its record."""
+SEAL = "evidence_sha256"
+"""The XCom key of its seal: kept in Airflow's database, so that the vault does not vouch for itself alone."""
+
+
+class EvidenceLink(BaseOperatorLink):
+    """Leads to `/sluice/<key>` once the task has left a key, also when the gate was red."""
+
+    name = "Evidence"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Give the address, or nothing while there is no evidence."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        key = XCom.get_value(ti_key=ti_key, key=KEY)
+        seal = XCom.get_value(ti_key=ti_key, key=SEAL)
+        return evidence_address(key, seal) if key else ""
+
+
+def evidence_address(key: str, seal: str | None = None) -> str:
+    """Give the console's address of a record, with the seal that it must bear where that is known."""
+    return f"/sluice/{quote(key)}" + (f"?sha256={quote(seal)}" if seal else "")

@@ -1,0 +1,85 @@
+"""The marks of one migration: phase, epoch, tables and chunks, beside the data they vouch for.
+
+A change of phase and a chunk's data never commit without their mark: callers do both in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sluice.errors import Terminal
+from sluice.ledger.releases import bring_up_to_date
+from sluice.stores.postgres import Connection, Row, one, rows
+from sluice.stores.statements import statement
+
+
+class NotThere(Terminal):
+    """The migration has no marks where the step wants some."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of the migration `name`, reached through a connection to the target's database."""
+
+    name: str
+
+    def prepare(self, c: Connection) -> None:
+        """Make the schema `sluice` if it is missing or old."""
+        bring_up_to_date(c, "marks")
+
+    def find(self, c: Connection) -> Row | None:
+        """Read the migration's row, or None. Read-only."""
+        found = rows(c, statement("marks.find_migration"), name=self.name)
+        return found[0] if found else None
+
+    def row(self, c: Connection) -> Row:
+        """Read the migration's row. Raises NotThere."""
+        found = self.find(c)
+        if found is None:
+            raise NotThere(f"{self.name} has no marks here: expand it first.")
+        return found
+
+    @contextmanager
+    def alone(self, c: Connection) -> Iterator[None]:
+        """A transaction that holds the migration's fence alone: every change of phase happens in here."""
+        with c.transaction():
+            self.execute(c, "take_fence")
+            yield
+
+    @contextmanager
+    def shared(self, c: Connection) -> Iterator[Row]:
+        """A transaction of a worker: shares the fence, then reads what must not have changed."""
+        with c.transaction():
+            self.execute(c, "share_fence")
+            yield one(c, statement("marks.read_under_fence"), name=self.name)
+
+    def move(self, c: Connection, *from_phases: str, to: str, epochs: int = 0) -> bool:
+        """Change the phase, if it is one of `from_phases`; tells whether it did."""
+        moved = rows(
+            c,
+            statement("marks.move_phase"),
+            name=self.name,
+            to_phase=to,
+            epochs=epochs,
+            from_phases=list(from_phases),
+        )
+        return bool(moved)
+
+    def execute(self, c: Connection, verb: str, **values: object) -> int:
+        """Run a statement of the marks for this migration and give the number of rows it touched."""
+        return c.execute(statement(f"marks.{verb}"), {"name": self.name, **values}).rowcount
+
+    def quarantined(self, c: Connection) -> int:
+        """Count the rows that the target cannot hold yet."""
+        return int(one(c, statement("marks.count_quarantined"), name=self.name)["rows"])
+
+    def chunks(self, c: Connection) -> Row:
+        """Count chunks, done chunks, rows, seconds worked, and give the last copying transaction."""
+        return one(c, statement("marks.count_chunks"), name=self.name)
+
+    def proof_age(self, c: Connection, freshness: timedelta) -> Row:
+        """Tell whether the last clean diff is fresh, by the database's clock, and its age in seconds."""
+        return one(c, statement("marks.read_proof_age"), name=self.name, freshness=freshness)

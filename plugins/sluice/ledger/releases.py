@@ -1,0 +1,88 @@
+"""Bring a schema of the ledger up to date: versioned SQL files, in order, each once, checksums held.
+
+The file names are Flyway's: `V1_0_0__what_it_adds.sql`. A file that changed after it was applied is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+from sluice.errors import Terminal
+from sluice.stores.postgres import Connection, one, rows
+from sluice.stores.statements import SQL_ROOT, statement
+
+
+class ReleaseChanged(Terminal):
+    """A released file is not what was applied."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One file of a release set."""
+
+    version: str
+    path: Path
+    checksum: str
+
+
+@cache
+def releases(release_set: str) -> tuple[Release, ...]:
+    """List the files of a set (`marks`, `control`), by version."""
+    found = (SQL_ROOT / "schema" / release_set).glob("V*__*.sql")
+    return tuple(sorted((_release(path) for path in found), key=lambda r: _order(r.version)))
+
+
+def bring_up_to_date(connection: Connection, release_set: str) -> list[str]:
+    """Apply what is missing, in one transaction, and give the versions applied.
+
+    Raises ReleaseChanged when an applied file has another checksum now.
+    """
+    if _is_current(connection, release_set):
+        return []
+    with connection.transaction():
+        connection.execute(statement("releases.take_lock"))
+        connection.execute(statement("releases.create_history"))
+        return [_apply(connection, release_set, release) for release in _missing(connection, release_set)]
+
+
+def _is_current(connection: Connection, release_set: str) -> bool:
+    return bool(one(connection, statement("releases.find_history"))["there"]) and not _missing(connection, release_set)
+
+
+def _missing(connection: Connection, release_set: str) -> list[Release]:
+    listed = rows(connection, statement("releases.list_applied"), release_set=release_set)
+    applied = {row["version"]: row["checksum"] for row in listed}
+    for release in releases(release_set):
+        if applied.get(release.version, release.checksum) != release.checksum:
+            raise ReleaseChanged(
+                f"{release.path.name} was changed after it was applied here. Restore it and add a new release beside it."
+            )
+    return [release for release in releases(release_set) if release.version not in applied]
+
+
+def _apply(connection: Connection, release_set: str, release: Release) -> str:
+    # A file of this project, never a user's text.
+    connection.execute(sql.SQL(cast(LiteralString, release.path.read_text())))
+    connection.execute(
+        statement("releases.record_release"),
+        {"release_set": release_set, "version": release.version, "checksum": release.checksum},
+    )
+    return release.version
+
+
+def _release(path: Path) -> Release:
+    matched = re.fullmatch(r"V(\d+(?:_\d+)*)__\w+\.sql", path.name)
+    if matched is None:
+        raise ReleaseChanged(f"{path.name} is not named V1_2_3__what_it_adds.sql")
+    return Release(matched[1].replace("_", "."), path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

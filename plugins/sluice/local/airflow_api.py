@@ -1,0 +1,245 @@
+"""A small client for Airflow's REST API: what the command line and the demo ask of it, and no more.
+
+>>> api = AirflowApi("http://127.0.0.1:8088", "admin", password)
+>>> api.wait_run("migrate__user_sessions", api.trigger("migrate__user_sessions", {}))
+'success'
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from sluice.errors import Terminal, Transient
+
+FINISHED = frozenset({"success", "failed"})
+# Airflow 3.3: an approval answered in the second it is asked in can fail its task (seen 2 times of 3).
+_ANSWER_AFTER = timedelta(seconds=2)
+_PAGE = 100
+
+
+class Unreachable(Transient):
+    """Airflow does not answer."""
+
+
+class Refused(Terminal):
+    """Airflow answered that it will not do this."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """Where one task of a run stands. `map_index` is -1 when the task is not mapped; `state` None before it is scheduled."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    tries: int
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A question that waits for a person."""
+
+    task_id: str
+    map_index: int
+    subject: str
+    body: str
+    options: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class WindowRun:
+    """One run of a DAG over one window of time, bounds in UTC."""
+
+    run_id: str
+    start: datetime | None
+    end: datetime | None
+    state: str
+
+
+@dataclass
+class AirflowApi:
+    """Airflow at `base_url`. Without a user only `health()` works. Raises Unreachable or Refused."""
+
+    base_url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    _token: str = field(default="", repr=False)
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Give the state of each part of Airflow."""
+        return dict(self._send("GET", "/api/v2/monitor/health"))
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run; give its id."""
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        return str(self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", body)["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Give `queued`, `running`, `success` or `failed`."""
+        return str(self._call("GET", _run(dag_id, run_id))["state"])
+
+    def wait_run(self, dag_id: str, run_id: str, *, seconds: float = 3600) -> str:
+        """Wait until a run is over; give its state. Raises Transient when it is not over in time."""
+        deadline = time.monotonic() + seconds
+        while (state := self.run_state(dag_id, run_id)) not in FINISHED:
+            if time.monotonic() > deadline:
+                raise Transient(f"Run {run_id} of {dag_id} is still {state} after {seconds:.0f} s: wait on, or look at it.")
+            time.sleep(0.5)
+        return state
+
+    def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
+        """Give the state of every task of a run."""
+        found = self._pages(f"{_run(dag_id, run_id)}/taskInstances", "task_instances")
+        return [TaskState(task["task_id"], task["map_index"], task["state"], task["try_number"]) for task in found]
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, attempt: int = 1) -> str:
+        """Give what a task said in one of its tries, a line for each message."""
+        query = urlencode({"map_index": map_index, "full_content": "true"})
+        path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/logs/{attempt}?{query}"
+        lines = self._call("GET", path)["content"]
+        return "\n".join(line if isinstance(line, str) else _log_line(line) for line in lines)
+
+    def approvals(self, dag_id: str = "~", run_id: str = "~") -> list[Approval]:
+        """Give the questions of a run, or of all, that nobody has answered yet."""
+        found = self._pages(f"{_run(dag_id, run_id)}/hitlDetails?response_received=false", "hitl_details")
+        return [_approval(detail) for detail in found]
+
+    def answer(self, dag_id: str, run_id: str, approval: Approval, choice: str) -> None:
+        """Answer a question with one of its options, not before it is two seconds old."""
+        early = approval.created_at + _ANSWER_AFTER - datetime.now(UTC)
+        time.sleep(max(0.0, early.total_seconds()))
+        path = f"{_run(dag_id, run_id)}/taskInstances/{quote(approval.task_id)}/{approval.map_index}/hitlDetails"
+        self._call("PATCH", path, {"chosen_options": [choice], "params_input": {}})
+
+    def create_backfill(self, dag_id: str, start: datetime, end: datetime, reprocess: str = "none") -> int:
+        """Start a backfill over the windows from `start` to `end`, both included; give its id.
+
+        `reprocess`: which windows with a run already are run again: `none`, `failed` or `completed`.
+        """
+        body = {
+            "dag_id": dag_id,
+            "from_date": start.isoformat(),
+            "to_date": end.isoformat(),
+            "reprocess_behavior": reprocess,
+        }
+        return int(self._call("POST", "/backfills", body)["id"])
+
+    def wait_backfill(self, backfill_id: int, *, seconds: float = 24 * 3600) -> None:
+        """Wait until every window of a backfill is over. Raises Transient when it is not over in time."""
+        deadline = time.monotonic() + seconds
+        while self._call("GET", f"/backfills/{backfill_id}")["completed_at"] is None:
+            if time.monotonic() > deadline:
+                raise Transient(f"Backfill {backfill_id} is not over after {seconds:.0f} s: wait on, or look at it.")
+            time.sleep(1)
+
+    def runs(self, dag_id: str, start: datetime, end: datetime) -> list[WindowRun]:
+        """Give the runs whose logical date lies from `start` to `end`, both included, oldest first."""
+        bounds = {"logical_date_gte": start.isoformat(), "logical_date_lte": end.isoformat()}
+        query = urlencode({**bounds, "order_by": "logical_date"})
+        return [_window(run) for run in self._pages(f"/dags/{quote(dag_id)}/dagRuns?{query}", "dag_runs")]
+
+    def dag_files(self) -> set[str]:
+        """Give the files in which Airflow has found DAGs, by their path below the DAG folder."""
+        return {dag["relative_fileloc"] for dag in self._pages("/dags?exclude_stale=true", "dags")}
+
+    def import_errors(self) -> dict[str, str]:
+        """Give the files that Airflow could not read, by their path below the DAG folder, and why."""
+        errors = self._pages("/importErrors", "import_errors")
+        return {error["filename"]: error["stack_trace"] for error in errors}
+
+    def set_pool(self, name: str, slots: int, description: str) -> None:
+        """Make a pool, or give it these slots."""
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        try:
+            self._call("PATCH", f"/pools/{quote(name)}", body)
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+            self._call("POST", "/pools", body)
+
+    def _pages(self, path: str, items: str) -> Iterator[dict[str, Any]]:
+        """Give everything of a list, a page at a time."""
+        joint, offset = "&" if "?" in path else "?", 0
+        while page := self._call("GET", f"{path}{joint}limit={_PAGE}&offset={offset}")[items]:
+            yield from page
+            offset += len(page)
+            if len(page) < _PAGE:
+                return
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send one request as our user, with a new token when there is none or the old one is too old."""
+        try:
+            return self._send(method, f"/api/v2{path}", body, self._token or self._login())
+        except Refused as refusal:
+            if refusal.status != 401:
+                raise
+            return self._send(method, f"/api/v2{path}", body, self._login())
+
+    def _login(self) -> str:
+        answer = self._send("POST", "/auth/token", {"username": self.user, "password": self.password})
+        self._token = str(answer["access_token"])
+        return self._token
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any:
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base_url + path, data, headers, method=method)
+        try:
+            with _DIRECT.open(request, timeout=30) as answer:
+                return json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as error:
+            raise _refusal(method, path, error) from None
+        except (urllib.error.URLError, OSError) as error:
+            raise Unreachable(f"Airflow does not answer at {self.base_url} ({error}): `./sluice status`.") from None
+
+
+# A proxy that the environment names cannot reach 127.0.0.1.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _run(dag_id: str, run_id: str) -> str:
+    return f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id)}"
+
+
+def _refusal(method: str, path: str, error: urllib.error.HTTPError) -> Transient | Terminal:
+    said = error.read().decode(errors="replace")[:500]
+    kind = f"Airflow answered {error.code} to {method} {path}: {said}"
+    return Unreachable(kind) if error.code >= 500 else Refused(error.code, kind)
+
+
+def _approval(detail: Mapping[str, Any]) -> Approval:
+    task = detail["task_instance"]
+    return Approval(
+        task_id=task["task_id"],
+        map_index=task["map_index"],
+        subject=detail["subject"],
+        body=detail["body"] or "",
+        options=tuple(detail["options"]),
+        created_at=datetime.fromisoformat(detail["created_at"]),
+    )
+
+
+def _window(run: Mapping[str, Any]) -> WindowRun:
+    start, end = (
+        datetime.fromisoformat(run[bound]) if run[bound] else None
+        for bound in ("data_interval_start", "data_interval_end")
+    )
+    return WindowRun(run["dag_run_id"], start, end, run["state"])
+
+
+def _log_line(line: Mapping[str, Any]) -> str:
+    details = {key: value for key, value in line.items() if key in ("error_detail",) and value}
+    return f"{line.get('timestamp') or ''} {line.get('event', '')} {details or ''}".strip()

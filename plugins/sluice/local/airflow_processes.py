@@ -1,0 +1,131 @@
+"""Airflow's four processes: their files, their start and how to tell that they are well.
+
+Neither of them serves logs (`--skip-serve-logs`): that server listens on every interface, and here the API server reads
+the log files itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from sluice.errors import Terminal
+from sluice.local.airflow_api import AirflowApi, Unreachable
+from sluice.local.environment import airflow_home, passwords_file
+from sluice.local.postgres import tail
+from sluice.local.processes import Process, end
+from sluice.local.settings import USERS, Settings, write_private
+from sluice.local.waiting import wait_for
+
+COMMANDS = {
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
+_HEARTBEATS = {
+    "scheduler": "latest_scheduler_heartbeat",
+    "dag_processor": "latest_dag_processor_heartbeat",
+    "triggerer": "latest_triggerer_heartbeat",
+}
+_PRELOAD = '''\
+"""Written by ./sluice. The scheduler forks its tasks: what it has imported, no gate needs to import again."""
+import sys
+
+if sys.argv[1:2] == ["scheduler"]:
+    import great_expectations  # noqa: F401
+'''
+
+
+def processes(settings: Settings) -> list[Process]:
+    """Give Airflow's processes, the API server first."""
+    run, logs = settings.state_dir / "run", settings.state_dir / "logs"
+    return [Process(name, run / f"{name}.pid", logs / f"{name}.log") for name in COMMANDS]
+
+
+def prepare(settings: Settings) -> None:
+    """Write Airflow's files, and bring its database to its version: once for each version."""
+    home = airflow_home(settings)
+    (home / "config").mkdir(parents=True, exist_ok=True)
+    (home / "config" / "airflow_local_settings.py").write_text(_PRELOAD)
+    write_private(passwords_file(settings), json.dumps({user: settings.password(user) for user in USERS}))
+    migrated, wanted = home / "migrated-to", version("apache-airflow")
+    if not (migrated.exists() and migrated.read_text() == wanted):
+        _migrate(settings)
+        migrated.write_text(wanted)
+
+
+def start(settings: Settings) -> list[Process]:
+    """Start those that do not run, wait until all are well, and give those that were started."""
+    dead = [process for process in processes(settings) if process.pid() is None]
+    began = datetime.now(UTC)
+    for process in dead:
+        process.start(_command(process.name), settings.environment())
+    wait_for("Airflow", lambda: is_well(settings, since=began if dead else None), processes(settings), seconds=180)
+    return dead
+
+
+def stop(settings: Settings) -> None:
+    """End all four and every task; the API server last, so that the others can still say goodbye to it.
+
+    Asked politely, Airflow waits for running tasks as long as they take. Every task here may be killed and run again,
+    so nobody has to wait for them.
+    """
+    server, *others = processes(settings)
+    end(others, grace=5)
+    end([server], grace=5)
+
+
+def is_well(settings: Settings, since: datetime | None = None) -> bool:
+    """Tell whether every part reports health, by a heartbeat after `since`: an old one may be a predecessor's."""
+    try:
+        health = AirflowApi(settings.airflow_url).health()
+    except Unreachable:
+        return False
+    return all(
+        health[part]["status"] == "healthy" and (since is None or _time(health[part][beat]) >= since)
+        for part, beat in _HEARTBEATS.items()
+    )
+
+
+def unparsed(settings: Settings, api: AirflowApi) -> set[str]:
+    """Give the DAG files that Airflow has neither read nor refused yet, by their path below the DAG folder."""
+    wanted = {
+        str(path.relative_to(settings.dags_dir))
+        for path in settings.dags_dir.rglob("*.py")
+        if _looks_like_dags(path.read_text(errors="replace"))
+    }
+    return wanted - api.dag_files() - set(api.import_errors())
+
+
+def create_pools(api: AirflowApi, slots: Iterable[tuple[str, int]]) -> None:
+    """Make one pool for each store, `store_<name>`, so that all runs together ask no more of it than it bears."""
+    for store, count in slots:
+        api.set_pool(f"store_{store}", count, f"Tasks at work on the store {store} at one time.")
+
+
+def _command(name: str) -> list[str]:
+    return [sys.executable, "-m", "airflow", name, *COMMANDS[name]]
+
+
+def _migrate(settings: Settings) -> None:
+    log = settings.state_dir / "logs" / "migrate.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        done = subprocess.run(command, env=settings.environment(), stdout=output, stderr=subprocess.STDOUT, cwd="/")
+    if done.returncode != 0:
+        raise Terminal(f"`airflow db migrate` failed. The end of {log}:\n{tail(log)}")
+
+
+def _looks_like_dags(source: str) -> bool:
+    """Tell what Airflow itself will try to read (its safe mode)."""
+    return "dag" in source.lower() and "airflow" in source.lower()
+
+
+def _time(stamp: str | None) -> datetime:
+    return datetime.fromisoformat(stamp) if stamp else datetime.min.replace(tzinfo=UTC)

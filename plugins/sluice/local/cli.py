@@ -1,0 +1,207 @@
+"""The command line: one small function for each command, each giving its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sluice.errors import SluiceError
+from sluice.local import venvs
+from sluice.local.tables import table
+
+_STORES = {"certify": "certify", "ledger": "sluice", "airflow": "airflow"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; give the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.command(chosen))
+    except (SluiceError, venvs.CannotInstall) as problem:
+        print(f"sluice: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nsluice: {chosen.name} was interrupted. {chosen.interrupted}", file=sys.stderr)
+        return 130
+
+
+def up(chosen: argparse.Namespace) -> int:
+    """Start PostgreSQL, S3 and Airflow, and say where."""
+    from sluice.local import machine
+    from sluice.local.settings import USERS
+
+    settings = machine.up()
+    print(f"Airflow   {settings.airflow_url}")
+    for user in USERS:
+        print(f"          {user:9} {settings.password(user)}")
+    print(f"Stop      ./sluice down        Look  ./sluice status        SQL  ./sluice psql [{'|'.join(_STORES)}]")
+    return 0
+
+
+def down(chosen: argparse.Namespace) -> int:
+    """End every process; data stays."""
+    from sluice.local import machine
+
+    settings = machine.down()
+    print(f"Everything is down. Its data stays in {settings.state_dir}.")
+    return 0
+
+
+def status(chosen: argparse.Namespace) -> int:
+    """Say what runs, what died, and what the dead said last. Exit code 0 only when everything runs."""
+    from sluice.local import machine
+    from sluice.local.postgres import tail
+
+    parts = machine.status()
+    rows = [(part.name, _state(part), part.pid or "", part.log) for part in parts]
+    print(table(("part", "state", "pid", "log"), rows))
+    dead = [part for part in parts if part.pid is None and part.died]
+    for part in dead:
+        print(f"\n{part.name} died. The end of {part.log}:\n{tail(part.log)}")
+    if dead:
+        print("\n`./sluice up` starts what is dead and leaves the rest alone.")
+    return 0 if all(part.pid for part in parts) else 1
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Start one run of a DAG, and wait for it when asked to."""
+    client, settings = _client()
+    run_id = client.trigger(chosen.dag_id, chosen.conf)
+    print(f"{settings.airflow_url}/dags/{chosen.dag_id}/runs/{run_id}")
+    if not chosen.wait:
+        return 0
+    state = client.wait_run(chosen.dag_id, run_id)
+    tasks = client.tasks(chosen.dag_id, run_id)
+    print(table(("task", "of map", "state", "tries"), [(t.task_id, _index(t), t.state, t.tries) for t in tasks]))
+    print(f"\n{chosen.dag_id}: {state}")
+    return 0 if state == "success" else 1
+
+
+def backfill(chosen: argparse.Namespace) -> int:
+    """Run a DAG over past windows, wait, and show each."""
+    client, settings = _client()
+    number = client.create_backfill(chosen.dag_id, chosen.start, chosen.end, chosen.reprocess)
+    print(f"Backfill {number} of {chosen.dag_id}: {settings.airflow_url}/dags/{chosen.dag_id}/backfills")
+    client.wait_backfill(number)
+    runs = client.runs(chosen.dag_id, chosen.start, chosen.end)
+    print(table(("from", "to", "state", "run"), [(r.start or "", r.end or "", r.state, r.run_id) for r in runs]))
+    return 0 if runs and all(one.state == "success" for one in runs) else 1
+
+
+def test(chosen: argparse.Namespace) -> int:
+    """Run rings of tests."""
+    from sluice.local import rings
+
+    venvs.ensure_project(development=True)
+    wanted = tuple(rings.BUDGETS) if chosen.all else chosen.rings or rings.USUAL
+    return 0 if rings.run_rings(wanted) else 1
+
+
+def lint(chosen: argparse.Namespace) -> int:
+    """Check style, layout and types; say everything that is wrong, not only the first."""
+    venvs.ensure_project(development=True)
+    tools = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
+    codes = [subprocess.run([sys.executable, "-m", *tool], cwd=venvs.ROOT).returncode for tool in tools]
+    return max(codes)
+
+
+def bench(chosen: argparse.Namespace) -> int:
+    """Run one benchmark."""
+    from sluice.local.benches import run_bench
+
+    print(run_bench(chosen.benchmark, chosen.json))
+    return 0
+
+
+def psql(chosen: argparse.Namespace) -> int:
+    """Become psql in one of the databases, as the role that Sluice works as there."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    from sluice.local.postgres import binaries
+    from sluice.local.settings import load
+
+    told = conninfo_to_dict(load().dsn(_STORES[chosen.store]))
+    names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD"}
+    # In the environment, not in the arguments: those anyone on the machine can read.
+    environment = {**os.environ, **{names[key]: str(value) for key, value in told.items()}}
+    os.execve(binaries() / "psql", ["psql", *chosen.arguments], environment)
+
+
+def demo(chosen: argparse.Namespace) -> int:
+    """Show what Sluice does, on this machine, with live writers."""
+    from sluice.local.demo import main as show
+
+    return int(show(chosen.arguments) or 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./sluice", description="Sluice on this machine.")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="name")
+
+    def add(command: Any, interrupted: str = "") -> argparse.ArgumentParser:
+        made = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        made.set_defaults(command=command, interrupted=interrupted)
+        return made
+
+    add(demo, "`./sluice down` ends what runs.").add_argument("arguments", nargs=argparse.REMAINDER)
+    add(up, "What has started keeps running: `./sluice up` goes on, `./sluice down` ends it.")
+    add(down, "Some of it may still run: `./sluice down` again.")
+    add(status)
+    _add_dag_arguments(add(run, "The run goes on in Airflow."), add(backfill, "The backfill goes on in Airflow."))
+    _add_test_arguments(add(test))
+    add(lint)
+    one = add(bench)
+    one.add_argument("benchmark", help="a file of benchmarks/, without .py")
+    one.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
+    shell = add(psql)
+    shell.add_argument("store", nargs="?", choices=_STORES, default="certify")
+    shell.add_argument("arguments", nargs=argparse.REMAINDER, help="for psql, such as -c 'SELECT 1'")
+    return parser
+
+
+def _add_dag_arguments(run: argparse.ArgumentParser, backfill: argparse.ArgumentParser) -> None:
+    for one in (run, backfill):
+        one.add_argument("dag_id")
+    run.add_argument("--conf", type=json.loads, default={}, metavar="JSON", help="the run's parameters")
+    run.add_argument("--wait", action="store_true", help="until it is over; fail when it fails")
+    backfill.add_argument("--from", dest="start", type=_date, required=True, metavar="DATE", help="first window's start")
+    backfill.add_argument("--to", dest="end", type=_date, required=True, metavar="DATE", help="last window's start")
+    backfill.add_argument(
+        "--reprocess", choices=("none", "failed", "completed"), default="none", help="windows to run again"
+    )
+
+
+def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    from sluice.local.rings import BUDGETS, USUAL
+
+    parser.add_argument("rings", nargs="*", metavar="ring", help=f"of {', '.join(BUDGETS)}; {', '.join(USUAL)} if none")
+    parser.add_argument("--all", action="store_true", help="every ring")
+
+
+def _client() -> tuple[Any, Any]:
+    from sluice.local import machine
+    from sluice.local.settings import load
+
+    settings = load()
+    return machine.api(settings), settings
+
+
+def _state(part: Any) -> str:
+    return "runs" if part.pid else "died" if part.died else "is down"
+
+
+def _index(task: Any) -> object:
+    return "" if task.map_index < 0 else task.map_index
+
+
+def _date(text: str) -> datetime:
+    """Read a date or a moment; without a zone it is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

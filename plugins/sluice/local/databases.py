@@ -1,0 +1,91 @@
+"""The databases and roles of the embedded cluster. Every step may run twice: what is there stays as it is.
+
+| role | may |
+|---|---|
+| `certify_owner` | own schema `app` and its tables; cannot log in |
+| `certify_app` | change rows as the application; row-level security applies |
+| `sluice_mover` | act as the owner, see every row, make schemas; what Sluice works as |
+| `sluice_ledger` | own the ledger's database |
+| `airflow` | own Airflow's metadata |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg.sql import Identifier, Literal
+
+from sluice.local.postgres import Cluster
+from sluice.stores.statements import statement
+
+OWNER, APPLICATION, MOVER, LEDGER, AIRFLOW = "certify_owner", "certify_app", "sluice_mover", "sluice_ledger", "airflow"
+LOGINS = (APPLICATION, MOVER, LEDGER, AIRFLOW)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def create_roles(cluster: Cluster, passwords: Mapping[str, str]) -> None:
+    """Make the roles; `passwords` holds one for each of LOGINS."""
+    with _admin(cluster) as connection:
+        if not _exists(connection, "local.role_exists", role=OWNER):
+            connection.execute(statement("local.create_owner", role=Identifier(OWNER)))
+        for role in LOGINS:
+            if not _exists(connection, "local.role_exists", role=role):
+                _create_login(connection, role, passwords[role])
+        connection.execute(statement("local.let_bypass_row_security", role=Identifier(MOVER)))
+        for group in (OWNER, "pg_monitor"):
+            connection.execute(statement("local.join", group=Identifier(group), role=Identifier(MOVER)))
+
+
+def create_database(cluster: Cluster, name: str, owner: str) -> None:
+    """Make a database that only its owner may enter."""
+    database = Identifier(name)
+    with _admin(cluster) as connection:
+        if not _exists(connection, "local.database_exists", database=name):
+            connection.execute(statement("local.create_database", database=database, owner=Identifier(owner)))
+        connection.execute(statement("local.close_to_others", database=database))
+
+
+def create_certify(cluster: Cluster, name: str = "certify") -> None:
+    """Make the sample estate's database: schema `app`, and what each role may do in it."""
+    create_database(cluster, name, owner=OWNER)
+    with _admin(cluster, name) as connection:
+        for role in (APPLICATION, MOVER):
+            connection.execute(
+                statement("local.let_connect", database=Identifier(name), role=Identifier(role))
+            )
+        connection.execute(
+            statement("local.let_create_schemas", database=Identifier(name), role=Identifier(MOVER))
+        )
+        connection.execute(statement("local.add_statistics"))
+        _create_app_schema(connection)
+
+
+def drop_database(cluster: Cluster, name: str) -> None:
+    """Drop a database and whoever is connected to it. For tests."""
+    with _admin(cluster) as connection:
+        connection.execute(statement("local.drop_database", database=Identifier(name)))
+
+
+def _create_app_schema(connection: Connection) -> None:
+    owner, application = Identifier(OWNER), Identifier(APPLICATION)
+    connection.execute(statement("local.create_schema", schema=Identifier("app"), owner=owner))
+    connection.execute(statement("local.let_use_schema", schema=Identifier("app"), role=application))
+    connection.execute(statement("local.let_change_rows", owner=owner, role=application))
+    connection.execute(statement("local.let_use_sequences", owner=owner, role=application))
+
+
+def _create_login(connection: Connection, role: str, password: str) -> None:
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(statement("local.create_login", role=Identifier(role), password=Literal(verifier)))
+
+
+def _exists(connection: Connection, question: str, **values: str) -> bool:
+    row = connection.execute(statement(question), values).fetchone()
+    return bool(row and row[0])
+
+
+def _admin(cluster: Cluster, database: str = "postgres") -> Connection:
+    return psycopg.connect(cluster.dsn(database), autocommit=True)

@@ -1,0 +1,117 @@
+"""Take one step of the way: call the kind, and give the facts that the step's gate judges.
+
+Called by the tasks of `migrate__<name>` and by the harness in the tests: the same code, with or without Airflow.
+"""
+
+from __future__ import annotations
+
+from sluice.migration.engine.contract import Facts, Fence, Finding, Kind, NotYet, Phase, as_facts
+from sluice.migration.engine.way import Step
+
+DRAIN_SECONDS = 120.0
+
+
+class PreflightRefused(NotYet):
+    """The table cannot be migrated as it stands; the message lists why, all at once."""
+
+
+class NotDrained(NotYet):
+    """Something still stands between source and target."""
+
+
+def check_findings(name: str, findings: list[Finding], accepted: tuple[str, ...]) -> list[Finding]:
+    """Give the findings that a person accepted or that only inform. Raises PreflightRefused with all the others."""
+    refused = [f for f in findings if f.blocks and not (f.acceptable and f.code in accepted)]
+    if refused:
+        listed = "\n".join(f"  - {f}" for f in refused)
+        raise PreflightRefused(f"{name} cannot be migrated as it stands:\n{listed}")
+    return [f for f in findings if f not in refused]
+
+
+def expand(kind: Kind) -> Facts:
+    """planned → expanded."""
+    return kind.expand()
+
+
+def capture(kind: Kind) -> Facts:
+    """expanded → capturing."""
+    return kind.start_capture()
+
+
+def plan_backfill(kind: Kind) -> Facts:
+    """Lay out the chunks; a rerun goes on where the last one stopped."""
+    return as_facts(kind.plan_chunks())
+
+
+def finish_backfill(kind: Kind) -> Facts:
+    """capturing → backfilled, once every chunk is checked off."""
+    return kind.finish_backfill(Fence(kind.position().epoch))
+
+
+def verify(kind: Kind) -> Facts:
+    """backfilled → verified: a verifier that was seen to fail, then the exact diff.
+
+    Raises NotYet only through the gate: a red diff is given as facts, so that the gate can say which rows.
+    """
+    planted = kind.check_verifier()
+    diff = kind.diff()
+    accepted = kind.verify(diff) if diff.clean and planted["planted"] == planted["planted_found"] else {}
+    return {**planted, **diff.facts(), "verified_seconds_ago": 0, **accepted}
+
+
+def cut_over(kind: Kind) -> Facts:
+    """verified → cut_over. Raises NotDrained with the name of who holds it up."""
+    lag = kind.drain(DRAIN_SECONDS)
+    if lag.pending:
+        raise NotDrained(
+            f"cutover waits for {lag.pending} older snapshot(s): {lag.held_by}. End them, then clear this task."
+        )
+    swap = kind.cut_over()
+    return {
+        **(swap.facts or {}),
+        "pause_ms": round(swap.longest_ms, 2),
+        "failed_tries": len(swap.failed_tries_ms),
+    }
+
+
+def cut_back(kind: Kind) -> Facts:
+    """cut_over → verified, with every write since the cutover."""
+    swap = kind.cut_back()
+    return {
+        **(swap.facts or {}),
+        "pause_ms": round(swap.longest_ms, 2),
+        "failed_tries": len(swap.failed_tries_ms),
+    }
+
+
+def prove_swap(kind: Kind) -> Facts:
+    """Compare both sides after a swap, whichever way it went."""
+    return kind.diff().facts()
+
+
+def retire(kind: Kind) -> Facts:
+    """cut_over → retired, after one more comparison."""
+    diff = kind.diff()
+    if not diff.clean:
+        raise NotYet(
+            f"the old table no longer equals the new one: {'; '.join(map(str, diff.samples[:5]))}. Nothing was retired."
+        )
+    return {**kind.retire(), **diff.facts()}
+
+
+TAKES = {
+    Step.EXPAND: expand,
+    Step.CAPTURE: capture,
+    Step.VERIFY: verify,
+    Step.CUT_OVER: cut_over,
+    Step.CUT_BACK: cut_back,
+    Step.RETIRE: retire,
+}
+"""Steps that are one call. The backfill is laid out, worked by lanes and finished."""
+
+
+def require(kind: Kind, *phases: Phase) -> None:
+    """Raise NotYet unless the migration stands in one of `phases`."""
+    now = kind.position().phase
+    if now not in phases:
+        raise NotYet(f"it is {now}; this wants {' or '.join(phases)}.")

@@ -1,0 +1,59 @@
+"""Which steps lead from where a migration stands to where a person wants it. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sluice.migration.engine.contract import NotYet, Phase
+
+
+class Step(StrEnum):
+    """One move between phases; each has its group in the graph and its gate."""
+
+    EXPAND = "expand"
+    CAPTURE = "capture"
+    BACKFILL = "backfill"
+    VERIFY = "verify"
+    CUT_OVER = "cut_over"
+    RETIRE = "retire"
+    CUT_BACK = "cut_back"
+    ABORT = "abort"
+
+
+ARRIVES_AT = {
+    Step.EXPAND: Phase.EXPANDED,
+    Step.CAPTURE: Phase.CAPTURING,
+    Step.BACKFILL: Phase.BACKFILLED,
+    Step.VERIFY: Phase.VERIFIED,
+    Step.CUT_OVER: Phase.CUT_OVER,
+    Step.RETIRE: Phase.RETIRED,
+    Step.CUT_BACK: Phase.VERIFIED,
+    Step.ABORT: Phase.PLANNED,
+}
+FORWARD = (Step.EXPAND, Step.CAPTURE, Step.BACKFILL, Step.VERIFY, Step.CUT_OVER, Step.RETIRE)
+
+
+def way(now: Phase, wanted: Phase) -> tuple[Step, ...]:
+    """List the steps from `now` to `wanted`; none when it stands there already.
+
+    A cutover is always preceded by a fresh verification. Raises NotYet for a way back that does not exist.
+    """
+    return _forward(now, wanted) if wanted.rank >= now.rank else _back(now, wanted)
+
+
+def _forward(now: Phase, wanted: Phase) -> tuple[Step, ...]:
+    steps = tuple(s for s in FORWARD if now.rank < ARRIVES_AT[s].rank <= wanted.rank)
+    return (Step.VERIFY, *steps) if steps and now is Phase.VERIFIED else steps
+
+
+def _back(now: Phase, wanted: Phase) -> tuple[Step, ...]:
+    if now is Phase.RETIRED:
+        raise NotYet(
+            "it is retired: the old table no longer follows, so there is no way back. Start a migration of its own."
+        )
+    cut_back = (Step.CUT_BACK,) if now is Phase.CUT_OVER else ()
+    if wanted is Phase.PLANNED:
+        return (*cut_back, Step.ABORT)
+    if wanted is Phase.VERIFIED:
+        return cut_back
+    raise NotYet(f"it is {now}: the ways back lead to verified (from cut_over) and to planned, not to {wanted}.")

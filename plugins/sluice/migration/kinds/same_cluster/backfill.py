@@ -1,0 +1,121 @@
+"""Copy ranges of pages into the target's holes; each range is checked off in the transaction that copied it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import errors, sql
+
+from sluice.ledger.marks import Marks
+from sluice.migration.engine.contract import ChunkBusy, Copied, Drifted, Fence, Fenced, Phase, Window
+from sluice.migration.kinds.same_cluster.route import Route, names
+from sluice.stores.postgres import Connection, LockBusy, one, translated
+from sluice.stores.statements import statement
+
+COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
+
+
+def plan_chunks(c: Connection, marks: Marks, route: Route) -> None:
+    """Lay out ranges of pages, unless they are there and still mean what they meant.
+
+    A rewritten table (VACUUM FULL, CLUSTER) has other pages: what was checked off is laid out again, and filling is free
+    where nothing is missing.
+    """
+    with marks.alone(c):
+        row = marks.row(c)
+        stale = row["source_filenode"] != route.shape.filenode
+        if stale:
+            marks.execute(c, "delete_chunks")
+            marks.execute(c, "remember_filenode")
+        if stale or marks.chunks(c)["chunks"] == 0:
+            pages = one(c, statement("copy.count_pages"), oid=route.shape.oid)["pages"]
+            marks.execute(c, "plan_page_chunks", pages=_pages_of(route, pages, row["rows_estimated"]), last=pages)
+
+
+def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fence) -> Copied | None:
+    """Claim a pending range, fill its holes and check it off: one transaction. None when nothing is pending."""
+    number = None
+    started = time.monotonic()
+    try:
+        with translated(f"copying {route.source}, lane {lane}"), marks.shared(c) as row:
+            check_fence(row, fence, route)
+            claimed = c.execute(statement("marks.claim_chunk"), {"name": marks.name}).fetchone()
+            if claimed is None:
+                return None
+            number = claimed["number"]
+            filled = fill(c, route, claimed)
+            seconds = time.monotonic() - started
+            marks.execute(c, "check_off_chunk", number=number, lane=lane, rows=filled, seconds=seconds)
+    except LockBusy as busy:
+        if number is None:
+            raise
+        raise ChunkBusy(str(busy), number) from busy
+    return Copied(number, filled, seconds)
+
+
+def fill(c: Connection, route: Route, pages: Mapping[str, Any], window: Window | None = None) -> int:
+    """Fill the target's holes from a range of pages (`lo`, `hi`), perhaps of a window only; gives the rows written."""
+    bounds = {"lower": window.lower, "upper": window.upper} if window else {}
+    query = statement(
+        "copy.fill_chunk",
+        target=route.target.identifier,
+        source=route.source.identifier,
+        columns=names(route.written),
+        expressions=names(route.written, "s"),
+        key=names(route.target_key),
+        window=statement("copy.window", column=sql.Identifier(route.partition_column))
+        if window
+        else statement("copy.everything"),
+    )
+    try:
+        return c.execute(query, {"lo": pages["lo"], "hi": pages["hi"], **bounds}).rowcount
+    except errors.CheckViolation as error:
+        raise Drifted(
+            f"{route.source} holds rows outside the partitions of {route.target} (pages {pages['lo']} to {pages['hi']}):"
+            f" {error.diag.message_detail}. Mend or delete them, or abort and expand again: partitions cover what is there then."
+        ) from error
+
+
+def halve(c: Connection, marks: Marks, number: int) -> None:
+    """Split a pending range of pages in two; a range of one page stays."""
+    with c.transaction():
+        chunk = c.execute(statement("marks.read_chunk"), {"name": marks.name, "number": number}).fetchone()
+        if chunk is None:
+            return
+        lo, hi = _page(chunk["lo"]), _page(chunk["hi"])
+        if hi - lo < 2:
+            return
+        middle = f"({(lo + hi) // 2},0)"
+        marks.execute(c, "shorten_chunk", number=number, middle=middle)
+        marks.execute(c, "add_chunk", lo=middle, hi=chunk["hi"])
+
+
+def check_fence(row: Mapping[str, Any], fence: Fence, route: Route) -> None:
+    """Refuse to write under an older epoch, another phase, or beside tables that are not what they were."""
+    if row["epoch"] != fence.epoch or row["phase"] not in COPIES_IN:
+        raise Fenced(
+            f"{route.migration.name} is {row['phase']} in epoch {row['epoch']}; this worker was started for epoch {fence.epoch}."
+            " It stops here; nothing is lost."
+        )
+    if not row["same_file"]:
+        raise Drifted(
+            f"{route.source} was rewritten (VACUUM FULL, CLUSTER?): its pages moved. Run the migration again: it lays out anew."
+        )
+    for side, table in (("same_source", route.source), ("same_target", route.target)):
+        if not row[side]:
+            raise Drifted(
+                f"{table} was changed since the migration began (column, constraint, policy, grant, owner or trigger)."
+                f" Put it back, or ./sluice abort {route.migration.name} and begin again."
+            )
+
+
+def _pages_of(route: Route, pages: int, count: int) -> int:
+    """How many pages hold about `chunk_rows` rows."""
+    wanted = route.migration.backfill.chunk_rows
+    return max(1, round(wanted * pages / count)) if count else max(1, pages)
+
+
+def _page(tid: str) -> int:
+    return int(tid.strip("()").split(",")[0])

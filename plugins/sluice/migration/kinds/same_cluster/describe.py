@@ -1,0 +1,30 @@
+"""The plan of a migration as text: what a dry run prints. Read-only."""
+
+from __future__ import annotations
+
+from sluice.migration.engine.contract import Phase, Position, Progress
+from sluice.migration.kinds.same_cluster import capture, expand
+from sluice.migration.kinds.same_cluster.route import Route, old_name
+from sluice.stores.postgres import Connection
+
+
+def plan(c: Connection, route: Route, position: Position, progress: Progress) -> str:
+    """Say where it stands and what each step would do; while it is still planned, statement by statement."""
+    lines = [
+        f"{route.migration.name}: {route.source} → {route.target}, by month of {route.partition_column}",
+        f"stands at: {position.phase} (epoch {position.epoch})",
+        f"backfill: {progress if progress.chunks else 'not laid out yet'}, {route.migration.backfill.lanes} lanes,"
+        f" {route.migration.backfill.chunk_rows:,} rows a chunk",
+        f"cutover: {route.source} becomes {old_name(route.source)} and follows; {route.target} takes its name;"
+        f" tries of {route.migration.cutover.lock_timeout.total_seconds() * 1000:.0f} ms",
+    ]
+    if position.phase is Phase.PLANNED:
+        planned = expand.plan_expand(c, route)
+        lines += ["", f"-- expand: {len(planned.statements)} statements, {planned.lower} to {planned.upper}"]
+        lines += [f"{made.as_string(c)};" for made in planned.statements]
+        lines += [
+            "",
+            "-- capture",
+            f"{capture.forward_function(route, planned.lower, planned.upper).as_string(c)};",
+        ]
+    return "\n".join(lines)

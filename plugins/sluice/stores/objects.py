@@ -1,0 +1,151 @@
+"""How to talk to S3: put an object once and for ever, read it, list it.
+
+Mechanism only. The client comes from outside, so nothing here knows a connection, a key layout or Airflow;
+boto3 and botocore are imported when they are used, because DAG files import what stands on this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sluice.errors import SluiceError, Terminal, Transient
+
+# Of the 4xx answers only these pass by themselves; every 5xx does.
+BUSY = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout",
+        "TooManyRequestsException", "ConditionalRequestConflict"}  # fmt: skip
+ABSENT = {"NoSuchKey", "404", "NoSuchVersion"}
+REFUSED = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
+
+
+class VaultDown(Transient):
+    """The vault could not be reached, failed inside, or asked for patience."""
+
+
+class AlreadyThere(Terminal):
+    """The key holds other content, and what the vault holds is never overwritten."""
+
+
+class AccessDenied(Terminal):
+    """The vault refuses these credentials."""
+
+
+class NoSuchKey(Terminal):
+    """The vault holds nothing under that key."""
+
+
+class Damaged(Terminal):
+    """What came back is not what was stored."""
+
+
+class VaultRefused(Terminal):
+    """The vault refuses the request."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object of the vault. `sha256` is hexadecimal; no `version_id` where the bucket keeps none."""
+
+    key: str
+    sha256: str
+    version_id: str | None
+
+
+@dataclass(frozen=True)
+class Vault:
+    """One bucket, through a boto3 S3 client."""
+
+    client: Any
+    bucket: str
+
+    def put_once(self, key: str, body: bytes, content_type: str) -> Stored:
+        """Store `body` under `key` unless something is there. Safe to repeat: the same content is done.
+
+        Raises AlreadyThere when the key holds other content, VaultDown, AccessDenied.
+        """
+        digest = hashlib.sha256(body)
+        with self._translated("store", key):
+            try:
+                answer = self.client.put_object(
+                    Bucket=self.bucket, Key=key, Body=body, ContentType=content_type,
+                    IfNoneMatch="*", ChecksumSHA256=b64encode(digest.digest()).decode(),
+                )  # fmt: skip
+            except Exception as error:
+                if _code(error) not in {"PreconditionFailed", "412"}:
+                    raise
+                # Also the answer to our own second try, after a first one whose reply was lost.
+                return self._same(key, digest.hexdigest())
+        return Stored(key, digest.hexdigest(), answer.get("VersionId"))
+
+    def get(self, key: str) -> bytes:
+        """Read the whole object. Raises NoSuchKey, Damaged, VaultDown, AccessDenied."""
+        return self._read(key)[0]
+
+    def list(self, prefix: str) -> Sequence[str]:
+        """Name every key below `prefix`, in order. Raises VaultDown, AccessDenied."""
+        with self._translated("list", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def _same(self, key: str, sha256: str) -> Stored:
+        body, version = self._read(key)
+        if hashlib.sha256(body).hexdigest() != sha256:
+            raise AlreadyThere(
+                f"s3://{self.bucket}/{key} holds other content. Nothing was written: store under a new key."
+            )
+        return Stored(key, sha256, version)
+
+    def _read(self, key: str) -> tuple[bytes, str | None]:
+        with self._translated("read", key):
+            answer = self.client.get_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+            with answer["Body"] as stream:
+                return stream.read(), answer.get("VersionId")
+
+    @contextmanager
+    def _translated(self, doing: str, key: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise _ours(error, f"cannot {doing} s3://{self.bucket}/{key}: {error}") from error
+
+
+def vault_client(endpoint: str | None, key: str, secret: str, region: str) -> Any:
+    """Make the S3 client of a process that has no Airflow. `endpoint` None is AWS itself."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret,
+        region_name=region, config=config,
+    )  # fmt: skip
+
+
+def _ours(error: Exception, what: str) -> SluiceError:
+    from botocore import exceptions
+
+    code = _code(error)
+    lost = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError)
+    if isinstance(error, lost) or _status(error) >= 500 or code in BUSY:
+        return VaultDown(f"{what}. It is tried again by itself; if it stays, see that the vault is up.")
+    if code in REFUSED:
+        return AccessDenied(f"{what}. Mend the vault's connection or its policy.")
+    if code in ABSENT:
+        return NoSuchKey(f"{what}. Check the key; a lifecycle rule may have expired it.")
+    if isinstance(error, exceptions.FlexibleChecksumError):
+        return Damaged(f"{what}. Bring an older version of the object back and keep this one as evidence.")
+    return VaultRefused(f"{what}. Check the bucket's name, its settings and the vault's connection.")
+
+
+def _code(error: Exception) -> str:
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _status(error: Exception) -> int:
+    return int(getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,131 @@
+"""How to talk to PostgreSQL: a connection with pinned settings, and a table's name.
+
+Mechanism only. Who calls it brings the address; nothing here knows Airflow or the estate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.rows import dict_row
+
+from sluice.errors import Terminal, Transient
+from sluice.estate.names import parse_table
+
+Row: TypeAlias = dict[str, Any]
+Connection: TypeAlias = psycopg.Connection[Row]
+Connect: TypeAlias = Callable[[str], Connection]
+"""Opens a connection for a purpose (a word or two, shown in pg_stat_activity)."""
+
+# Text forms must not depend on whose session it is: hashes and bounds are made from them.
+PINNED = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    # A role that a policy would filter must raise, never see fewer rows.
+    "row_security": "off",
+}
+
+
+class StoreDown(Transient):
+    """The database could not be reached."""
+
+
+class LockBusy(Transient):
+    """Somebody else holds the lock, or a deadlock was broken at our cost."""
+
+
+class Refused(Terminal):
+    """The database refuses this role or this statement."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, as the catalogue has it."""
+
+    schema: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Table:
+        """Read `schema.name`; either part may be double-quoted. Raises ValueError."""
+        return cls(*parse_table(text))
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The quoted name for a statement."""
+        return sql.Identifier(self.schema, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def connect(dsn: str, *, purpose: str, autocommit: bool = True, lock_timeout: str = "2s") -> Connection:
+    """Open a connection with pinned settings.
+
+    Raises StoreDown when the server cannot be reached, Refused when it turns the role away.
+    """
+    try:
+        connection = psycopg.connect(
+            dsn,
+            autocommit=True,
+            row_factory=dict_row,
+            application_name=f"sluice:{purpose}",
+            connect_timeout=10,
+        )
+        for name, value in {**PINNED, "lock_timeout": lock_timeout}.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    except psycopg.OperationalError as error:
+        raise _unreachable(dsn, error) from error
+    connection.autocommit = autocommit
+    return connection
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn the driver's errors into ours, by class; `doing` names the table and the window."""
+    try:
+        yield
+    except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure) as error:
+        raise LockBusy(f"{doing}: {_first_line(error)}. It is tried again by itself.") from error
+    except errors.InsufficientPrivilege as error:
+        raise Refused(f"{doing}: {_first_line(error)}. Grant it to the role of this connection.") from error
+    except (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow) as error:
+        raise StoreDown(f"{doing}: {_first_line(error)}. It is tried again by itself.") from error
+    except psycopg.OperationalError as error:
+        if error.sqlstate is not None and not error.sqlstate.startswith("08"):
+            raise
+        raise StoreDown(f"{doing}: {_first_line(error)}. It is tried again by itself.") from error
+
+
+def one(connection: Connection, query: sql.Composed, **values: object) -> Row:
+    """Run a statement that gives exactly one row."""
+    row = connection.execute(query, values or None).fetchone()
+    if row is None:
+        raise LookupError(f"no row: {query.as_string(connection)[:200]}")
+    return row
+
+
+def rows(connection: Connection, query: sql.Composed, **values: object) -> list[Row]:
+    """Run a statement and give all its rows."""
+    return connection.execute(query, values or None).fetchall()
+
+
+def _unreachable(dsn: str, error: psycopg.OperationalError) -> Transient | Terminal:
+    info = psycopg.conninfo.conninfo_to_dict(dsn)
+    where = f"{info.get('host', 'localhost')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
+    what = _first_line(error)
+    if "authentication failed" in what or "does not exist" in what:
+        return Refused(f"PostgreSQL at {where} refuses {info.get('user')!r}: {what}. Mend the connection.")
+    return StoreDown(f"PostgreSQL at {where} cannot be reached: {what}. Is it up? `./sluice status` tells.")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,144 @@
+"""What every ring shares: a real PostgreSQL, a real S3, and a marker for each folder.
+
+`database` is a fresh database for one test; its server lives for the whole session, in a temporary folder, on a free
+port. Nothing here touches the machine of `./sluice up`: tests may run beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sluice.local import databases
+from sluice.local.objects import ObjectStore
+from sluice.local.ports import free_port
+from sluice.local.postgres import Cluster
+
+RINGS = ("unit", "dags", "integration", "chaos", "e2e")
+_HERE = Path(__file__).parent
+_COUNT = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Give Airflow a home of its own before anything imports it, so that no test meets a live scheduler's."""
+    home = tempfile.mkdtemp(prefix="sluice-airflow-")
+    os.environ["AIRFLOW_HOME"] = home
+    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{home}/airflow.db"
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(_HERE.parent / "dags")
+    os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(_HERE.parent / "plugins")
+    os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the ring whose folder it lives in."""
+    for item in items:
+        ring = item.path.relative_to(_HERE).parts[0] if item.path.is_relative_to(_HERE) else ""
+        if ring in RINGS:
+            item.add_marker(ring)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running scratch server, with the roles of the sample estate."""
+
+    cluster: Cluster
+    passwords: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A fresh database shaped like `certify`, and a ledger's database beside it, made when first asked for."""
+
+    server: Server
+    name: str
+    ledgers: list[str] = field(default_factory=list)
+
+    def dsn(self, role: str = databases.MOVER) -> str:
+        """Give the connection string for `sluice_mover`, `certify_app`, `admin` or `sluice_ledger`."""
+        cluster = self.server.cluster
+        if role == "admin":
+            return cluster.dsn(self.name)
+        name = self._ledger() if role == databases.LEDGER else self.name
+        return cluster.dsn(name, role, self.server.passwords[role])
+
+    def _ledger(self) -> str:
+        if not self.ledgers:
+            self.ledgers.append(f"{self.name}_ledger")
+            databases.create_database(self.server.cluster, self.ledgers[0], owner=databases.LEDGER)
+        return self.ledgers[0]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A scratch PostgreSQL for the whole session: fast, not crash safe, gone at the end."""
+    folder = tmp_path_factory.mktemp("postgres")
+    cluster = Cluster(folder, free_port(), secrets.token_urlsafe(), durable=False)
+    cluster.create()
+    cluster.start()
+    try:
+        passwords = {role: secrets.token_urlsafe() for role in databases.LOGINS}
+        databases.create_roles(cluster, passwords)
+        yield Server(cluster, passwords)
+    finally:
+        cluster.stop()
+
+
+@dataclass(frozen=True)
+class ScratchVault:
+    """A bucket that keeps versions, in a real S3 on a free port."""
+
+    store: ObjectStore
+    bucket: str
+
+    @property
+    def endpoint(self) -> str:
+        """The S3 address."""
+        return self.store.url
+
+    def client(self):
+        """Give a fresh boto3 client."""
+        return self.store.client()
+
+
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScratchVault]:
+    """A scratch S3 for the whole session, with one bucket; its engine is installed once and shared with `up`."""
+    store = ObjectStore(tmp_path_factory.mktemp("s3"), free_port(), "SCRATCH", secrets.token_urlsafe())
+    try:
+        store.start(os.environ)
+        store.create_bucket("sluice-vault")
+        yield ScratchVault(store, "sluice-vault")
+    finally:
+        store.stop()
+
+
+@pytest.fixture
+def make_database(server: Server) -> Iterator[Callable[[], Database]]:
+    """Make as many fresh databases as a test wants; all are dropped after it."""
+    made: list[Database] = []
+
+    def make() -> Database:
+        name = f"certify_{next(_COUNT)}"
+        databases.create_certify(server.cluster, name)
+        made.append(Database(server, name))
+        return made[-1]
+
+    yield make
+    for database in made:
+        for name in (database.name, *database.ledgers):
+            databases.drop_database(server.cluster, name)
+
+
+@pytest.fixture
+def database(make_database: Callable[[], Database]) -> Database:
+    """A fresh database for one test."""
+    return make_database()

@@ -1,0 +1,38 @@
+"""One harness for every kind: push a migration forward, back and forward again, while writers write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from sluice.migration.engine import steps
+from sluice.migration.engine.contract import Facts, Fence, Kind, Phase
+from sluice.migration.engine.lanes import work_lane
+from sluice.migration.engine.throttle import Throttle
+from sluice.migration.engine.way import Step, way
+
+
+def advance(open_kind: Callable[[], Kind], wanted: Phase, *, lanes: int = 2) -> dict[Step, Facts]:
+    """Take every step of the way, as the DAG does; give each step's facts. Lanes have connections of their own."""
+    kind = open_kind()
+    return {step: _take(open_kind, kind, step, lanes) for step in way(kind.position().phase, wanted)}
+
+
+def _take(open_kind: Callable[[], Kind], kind: Kind, step: Step, lanes: int) -> Facts:
+    if step is Step.BACKFILL:
+        steps.plan_backfill(kind)
+        fence = Fence(kind.position().epoch)
+        with ThreadPoolExecutor(lanes) as pool:
+            results = list(pool.map(lambda lane: work_lane(open_kind(), lane, fence, _no_limits()), range(lanes)))
+        assert all(result.finished for result in results)
+        return steps.finish_backfill(kind)
+    if step is Step.ABORT:
+        return {"said": kind.abort()}
+    facts = steps.TAKES[step](kind)
+    return {**facts, **steps.prove_swap(kind)} if step in (Step.CUT_OVER, Step.CUT_BACK) else facts
+
+
+def _no_limits() -> Throttle:
+    from sluice.estate.models import Limits
+
+    return Throttle(Limits(replica_lag=None, commit_latency=None, waiting_writers=None))

@@ -1,0 +1,196 @@
+"""The console, mounted as Airflow mounts it, with Airflow's own logins, over a real vault."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+from sluice.flow.evidence_link import EvidenceLink, evidence_address
+from sluice.proof.gates.evidence import keep
+from sluice.proof.gates.run import Judged
+from sluice.proof.gates.verdict import decide, fact_check
+from sluice.stores.objects import Vault, vault_client
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOSTILE = "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module")
+def airflow():
+    """Airflow's login: a migrated database of its own, and its default auth manager."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow's own, while it is imported
+        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", secrets.token_urlsafe(64))
+        subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+        import sluice.console.app  # noqa: F401
+        from airflow.api_fastapi.app import create_auth_manager
+
+        yield create_auth_manager()
+
+
+@pytest.fixture
+def bucket(vault) -> Vault:
+    return Vault(vault.client(), vault.bucket)
+
+
+@pytest.fixture
+def visit(airflow, bucket):
+    """Ask the console for an address, logged in with a role (None: not at all)."""
+    import httpx
+    import sluice_plugin
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from fastapi import FastAPI
+    from sluice.console.app import app, open_vault
+
+    app.dependency_overrides[open_vault] = lambda: bucket
+    outer = FastAPI()
+    [mount] = sluice_plugin.SluicePlugin.fastapi_apps
+    outer.mount(mount["url_prefix"], mount["app"])
+
+    async def ask(method: str, address: str, role: str | None) -> httpx.Response:
+        token = (
+            None
+            if role is None
+            else airflow.generate_jwt(SimpleAuthManagerUser(username="ann", role=role or None))
+        )
+        cookies = {"_token": token} if token else None
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(outer, raise_app_exceptions=False),
+            base_url="http://x",
+            cookies=cookies,
+        ) as client:
+            return await client.request(method, address)
+
+    yield lambda address, role="viewer", method="GET": asyncio.run(ask(method, address, role))
+    app.dependency_overrides.clear()
+
+
+@pytest.fixture
+def evidence(bucket):
+    row = {"id": 7, "note": HOSTILE}
+    checks = [
+        fact_check("note is tidy", False, HOSTILE, "no blank", rows=[row]),
+        fact_check("ids", True, 0, "0"),
+    ]
+    verdict = decide(
+        "verified", f"app.{HOSTILE}", checks, compared=9, facts_at=NOW, now=NOW, freshness=timedelta(1)
+    )
+    judged = Judged(verdict, {"index.html": f"<p>docs{HOSTILE}".encode()}, {"verified": "c0ffee"})
+    return keep(
+        bucket, judged, {"rows_compared": 9}, dag_id="migrate__t",
+        run_id=f"manual__2026-03-01T00:00:00+00:00_{uuid4()}",
+        task_id="gate_verified", try_number=1, extra={"kept_at": NOW},
+    )  # fmt: skip
+
+
+def test_without_a_login_there_is_nothing(visit, evidence) -> None:
+    for key in (evidence.key, evidence.docs_key):
+        answer = visit(evidence_address(key), role=None)
+        assert answer.status_code == 401
+        assert "verified" not in answer.text
+    assert visit("/sluice/openapi.json").status_code == 404
+
+
+def test_a_role_without_rights_is_refused(visit, evidence) -> None:
+    assert visit(evidence_address(evidence.key), role="").status_code == 403
+
+
+def test_a_red_verdict_is_shown_with_everything_escaped(visit, evidence) -> None:
+    answer = visit(evidence_address(evidence.key, evidence.sha256))
+    assert answer.status_code == 200
+    assert "is red" in answer.text
+    assert "✔ intact" in answer.text
+    assert "&lt;script&gt;" in answer.text
+    assert "<script" not in answer.text
+    assert evidence_address(evidence.docs_key) in answer.text.replace("&#43;", "+")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "script-src" not in answer.headers["content-security-policy"]
+
+
+def test_a_record_that_was_changed_is_shown_as_such(visit, evidence, bucket) -> None:
+    body = bucket.get(evidence.key).replace(b'"passed":false', b'"passed":true')
+    bucket.client.put_object(Bucket=bucket.bucket, Key=evidence.key, Body=body)
+    page = visit(evidence_address(evidence.key)).text
+    assert "not what was sealed" in page
+    assert 'class="banner green"' not in page
+
+
+def test_a_seal_that_differs_from_airflows_is_broken(visit, evidence) -> None:
+    assert "not what was sealed" in visit(evidence_address(evidence.key, "0" * 64)).text
+
+
+def test_data_docs_come_in_a_sandbox(visit, evidence) -> None:
+    answer = visit(evidence_address(evidence.docs_key))
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"].endswith("sandbox")
+    assert answer.text.startswith("<p>docs")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "evidence/other/%2e%2e/backups/base",
+        "docs/x/..%2f..%2fbackups",
+        "backups/base",
+        "evidence/x//y",
+        "evidence/x/",
+    ],
+)
+def test_nothing_else_of_the_vault_is_served(visit, bucket, path) -> None:
+    bucket.put_once("backups/base", b"the whole database", "text/plain")
+    answer = visit(f"/sluice/{path}")
+    assert answer.status_code in (404, 405)
+    assert "whole database" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_it_only_reads(visit, evidence, method) -> None:
+    assert visit(evidence_address(evidence.key), method=method, role="admin").status_code == 405
+
+
+def test_what_is_not_there_and_a_vault_that_is_down(visit) -> None:
+    assert visit("/sluice/evidence/x/y.json").status_code == 404
+    from sluice.console.app import app, open_vault
+
+    app.dependency_overrides[open_vault] = lambda: Vault(
+        vault_client("http://127.0.0.1:1", "k", "s", "r"), "b"
+    )
+    answer = visit("/sluice/evidence/x/y.json")
+    assert answer.status_code == 503
+    assert "tried again" in answer.text
+
+
+def test_the_button_leads_to_the_page_and_brings_the_seal(monkeypatch, evidence) -> None:
+    from airflow.sdk.execution_time.xcom import XCom
+
+    left = {"evidence": evidence.key, "evidence_sha256": evidence.sha256}
+    monkeypatch.setattr(XCom, "get_value", staticmethod(lambda *, ti_key, key: left.get(key)))
+    where = EvidenceLink().get_link(SimpleNamespace(), ti_key=SimpleNamespace())
+    assert where == evidence_address(evidence.key, evidence.sha256)
+    assert where.startswith("/sluice/evidence/migrate__t/manual__2026-03-01T00%3A00%3A00%2B00%3A00")
+    left.clear()
+    assert EvidenceLink().get_link(SimpleNamespace(), ti_key=SimpleNamespace()) == ""
+
+
+def test_the_loader_finds_one_plugin_and_leaves_the_library_alone(airflow) -> None:
+    code = (
+        "import sys, warnings; warnings.simplefilter('ignore')\n"
+        "from airflow import plugins_manager as m; m.ensure_plugins_loaded()\n"
+        "plugins, errors = m._get_plugins()\n"
+        "print([p.name for p in plugins if p.name == 'sluice'], errors, 'sluice.console.app' in sys.modules,"
+        " [n for n in sys.modules if n in ('verdict', 'evidence', 'suites', 'objects')])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "plugins")}
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
+    ).stdout
+    assert told.splitlines()[-1] == "['sluice'] {} False []"

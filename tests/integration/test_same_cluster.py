@@ -1,0 +1,110 @@
+"""The kind `same_cluster` on real PostgreSQL, under the sample application's writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sluice.estate import read_estate
+from sluice.local.certify import Workload, seed, verify
+from sluice.migration.engine.contract import Fence, Fenced, NotYet, Phase
+from sluice.migration.engine.steps import PreflightRefused, check_findings
+from sluice.migration.engine.way import Step
+from sluice.migration.kinds import open_kind
+from sluice.stores.postgres import connect
+from tests.integration.harness import advance
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def migration():
+    return read_estate(ROOT).migrations["user_sessions"]
+
+
+@pytest.fixture
+def opened(database, migration):
+    """A function that opens the kind on a seeded database, each time with a connection of its own."""
+    with connect(database.dsn("admin"), purpose="seed") as c:
+        seed(c, rows=5_000)
+    connections = []
+
+    def open_one():
+        def opening(purpose):
+            connections.append(connect(database.dsn(), purpose=purpose))
+            return connections[-1]
+
+        return open_kind(migration, opening)
+
+    yield open_one
+    for connection in connections:
+        connection.close()
+
+
+def test_forward_back_and_forward_again_loses_no_acknowledged_write(database, opened):
+    workload = Workload(database.dsn("certify_app"), seed=7, writers=3, rate=300)
+    workload.start()
+    try:
+        first = advance(opened, Phase.CUT_OVER)
+        workload.burst(300)
+        back = advance(opened, Phase.VERIFIED)
+        workload.burst(300)
+        again = advance(opened, Phase.CUT_OVER)
+        workload.burst(100)
+        kept = advance(opened, Phase.RETIRED)
+        workload.burst(100)
+    finally:
+        workload.stop()
+    assert first[Step.VERIFY]["rows_compared"] >= 4_000
+    for facts in (first[Step.CUT_OVER], back[Step.CUT_BACK], again[Step.CUT_OVER]):
+        assert (facts["rows_missing"], facts["rows_extra"], facts["rows_different"]) == (0, 0, 0), facts
+        assert facts["sequence_behind"] == 0
+    assert kept[Step.RETIRE]["old_kept"] == 1
+    with connect(database.dsn(), purpose="oracle") as c:
+        report = verify(c, workload.acknowledged)
+    assert report.ok, report
+    assert report.checked > 500
+    assert workload.snapshot().user_errors == 0, workload.snapshot()
+
+
+def test_abort_leaves_the_source_as_it_was(opened):
+    advance(opened, Phase.VERIFIED)
+    said = advance(opened, Phase.PLANNED)[Step.ABORT]["said"]
+    assert "was not touched" in said
+    assert opened().position().phase is Phase.PLANNED
+    assert advance(opened, Phase.VERIFIED)[Step.VERIFY]["rows_different"] == 0
+
+
+def test_a_worker_of_an_older_epoch_is_fenced(opened):
+    advance(opened, Phase.CAPTURING)
+    late = opened()
+    late.plan_chunks()
+    fence = Fence(late.position().epoch)
+    advance(opened, Phase.PLANNED)
+    advance(opened, Phase.CAPTURING)
+    opened().plan_chunks()
+    with pytest.raises(Fenced, match="started for epoch 1"):
+        opened().copy_chunk(0, fence)
+
+
+def test_a_missed_row_makes_the_diff_red_and_keeps_the_phase(database, opened):
+    advance(opened, Phase.BACKFILLED)
+    with connect(database.dsn(), purpose="saboteur") as c:
+        c.execute("DELETE FROM app.user_sessions_by_month WHERE id = (SELECT min(id) FROM app.user_sessions_by_month)")
+        c.execute("UPDATE app.user_sessions_by_month SET note = 'x' WHERE id = (SELECT max(id) FROM app.user_sessions)")
+    facts = advance(opened, Phase.VERIFIED)[Step.VERIFY]
+    assert (facts["rows_missing"], facts["rows_different"]) == (1, 1)
+    assert "note" in facts["diff_samples"]
+    assert opened().position().phase is Phase.BACKFILLED
+    with pytest.raises(NotYet):
+        opened().cut_over()
+
+
+def test_preflight_lists_everything_at_once(database, opened, migration):
+    with connect(database.dsn("admin"), purpose="saboteur") as c:
+        c.execute("CREATE VIEW app.seen AS SELECT * FROM app.user_sessions")
+        c.execute("CREATE UNIQUE INDEX odd ON app.user_sessions (user_id, id)")
+    with pytest.raises(PreflightRefused) as refused:
+        check_findings(migration.name, opened().preflight(), ())
+    assert all(code in str(refused.value) for code in ("[weaker_key]", "[dependent]", "[unique_index]"))

@@ -1,0 +1,155 @@
+"""Every suite over facts, each fact in turn: all good is green, and any one that is off is red."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sluice.proof.gates.run import Judged, judge
+from sluice.proof.gates.suites import NoSuchSuite, load_great_expectations, read_suite
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SAME = {"rows_compared": 9000, "rows_missing": 0, "rows_extra": 0, "rows_different": 0}
+SWAPPED = {**SAME, "pause_ms": 40, "sequence_behind": 0}
+GOOD = {
+    "expanded": {
+        "partitions": 27, "partitions_gaps": 0, "columns_missing": 0, "indexes_missing": 0, "rls_differs": 0,
+        "grants_missing": 0, "target_rows": 0,
+    },
+    "capturing": {"capture_enabled": True, "capture_first_trigger": True, "fingerprint_differs": 0, "quarantined": 0},
+    "backfilled": {
+        "chunks": 12, "chunks_done": 12, "rows_copied": 8990, "rows_read": 9000, "quarantined": 0,
+        "fingerprint_differs": False, "rows_compared": 9000,
+    },
+    "verified": {
+        **SAME, "quarantined": 0, "planted": 12, "planted_found": 12, "fingerprint_differs": 0,
+        "verified_seconds_ago": 20,
+    },
+    "cut_over": {**SWAPPED, "reverse_capture_enabled": True, "forward_capture_present": False, "names_swapped": True},
+    "cut_back": {**SWAPPED, "forward_capture_enabled": True, "reverse_capture_present": False, "names_swapped": False},
+    "retired": {"capture_left": 0, "live_is_target": True, "old_kept": True, "rows_compared": 9000},
+    "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
+}  # fmt: skip
+# What is bad for a fact is one more than good, but for these.
+BAD = {
+    "partitions": 0, "chunks_done": 11, "rows_copied": 9001, "rows_read": 0, "chunks": 0, "planted": 0,
+    "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
+    "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
+    "forward_capture_enabled": False, "live_is_target": False, "old_kept": False,
+}  # fmt: skip
+WARNS_ONLY = {"pause_ms"}
+
+
+def judged(gate: str, facts: dict, *, root: Path = ROOT, **more) -> Judged:
+    return judge(
+        gate, facts, subject="app.t", suites=[gate], window=None, freshness=timedelta(minutes=30),
+        now=NOW, facts_at=NOW, root=root, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("gate", GOOD)
+def test_good_facts_are_green(gate) -> None:
+    verdict = judged(gate, GOOD[gate]).verdict
+    assert verdict.passed, verdict.describe()
+    assert len(verdict.checks) >= 4
+
+
+@pytest.mark.parametrize(
+    ("gate", "fact"), [(g, f) for g, facts in GOOD.items() for f in facts if f not in WARNS_ONLY]
+)
+def test_one_bad_fact_is_red_and_an_unknown_one_is_an_error(gate, fact) -> None:
+    flipped = not GOOD[gate][fact] if isinstance(GOOD[gate][fact], bool) else GOOD[gate][fact] + 1
+    bad = judged(gate, {**GOOD[gate], fact: BAD.get(fact, flipped)}).verdict
+    assert not bad.passed
+    assert any(fact in reason or "compared" in reason for reason in bad.reasons)
+    if fact != "rows_compared":  # without that one, the facts themselves are counted
+        unknown = judged(gate, {**GOOD[gate], fact: None}).verdict
+        assert any(check.error for check in unknown.checks if check.name.startswith(fact)), unknown.describe()
+
+
+def test_a_pause_too_long_only_warns() -> None:
+    verdict = judged("cut_over", {**GOOD["cut_over"], "pause_ms": 1001}).verdict
+    assert verdict.passed
+    assert [check.name.partition(":")[0] for check in verdict.checks if check.state == "warning"] == [
+        "pause_ms"
+    ]
+
+
+def test_a_failed_fact_shows_the_rows_behind_it() -> None:
+    rows = {"rows_different": [{"id": 7, "columns": "note"}], "rows_missing": [{"id": 8}]}
+    verdict = judged("verified", {**GOOD["verified"], "rows_different": 1}, samples=rows).verdict
+    assert [check.sample_rows for check in verdict.checks if check.sample_rows] == [
+        ({"id": 7, "columns": "note"},)
+    ]
+    assert "id=7" in verdict.describe()
+
+
+def test_a_suite_over_a_window_without_a_table_is_an_error() -> None:
+    verdict = judge(
+        "verified", GOOD["verified"], subject="app.t", suites=["verified", "session_rules"], window=None,
+        freshness=timedelta(minutes=30), now=NOW, facts_at=NOW, root=ROOT,
+    ).verdict  # fmt: skip
+    assert not verdict.passed
+    assert verdict.compared == 0
+
+
+def test_a_suite_that_is_not_there_says_so() -> None:
+    with pytest.raises(NoSuchSuite, match=r"expectations/nonsense\.json"):
+        judged("nonsense", {})
+
+
+def test_the_hash_of_a_suite_changes_with_its_text(tmp_path) -> None:
+    (tmp_path / "expectations").mkdir()
+    text = (ROOT / "expectations" / "window.json").read_text()
+    (tmp_path / "expectations" / "window.json").write_text(
+        text.replace('"max_value": 0', '"max_value": 1', 1)
+    )
+    assert read_suite(tmp_path, "window").sha256 != read_suite(ROOT, "window").sha256
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "expectations").glob("*.json")), ids=lambda path: path.stem)
+def test_every_suite_is_named_after_its_file_and_says_what_it_holds(path) -> None:
+    suite = read_suite(ROOT, path.stem)
+    assert suite.body["name"] == path.stem
+    assert suite.body["meta"]["about"]
+    assert all(one["description"] and one["severity"] for one in suite.body["expectations"])
+    assert len(
+        load_great_expectations()
+        .ExpectationSuite(name=suite.name, expectations=list(suite.body["expectations"]))
+        .expectations
+    )
+
+
+def test_the_page_runs_nothing_fetches_nothing_and_escapes_what_rows_hold(tmp_path) -> None:
+    (tmp_path / "expectations").mkdir()
+    suite = {
+        "name": "text", "meta": {"sluice": {"over": "facts"}},
+        "expectations": [
+            {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "note", "value_set": ["x"]}},
+        ],
+    }  # fmt: skip
+    (tmp_path / "expectations" / "text.json").write_text(json.dumps(suite))
+    page = judged("text", {"note": "<script>alert(1)</script>"}, root=tmp_path).docs["index.html"].decode()
+    assert "&lt;script&gt;alert(1)" in page
+    assert "&amp;lt;" not in page
+    assert "<script" not in page
+    assert "src=" not in page
+    assert "<link" not in page
+    assert str(ROOT) not in page
+
+
+def test_nothing_heavy_is_imported_before_a_gate_is_judged() -> None:
+    told = "import sys, sluice.proof.gates.run, sluice.proof.gates.evidence; print(*sys.modules)"
+    names = subprocess.run(
+        [sys.executable, "-c", told],
+        env={"PYTHONPATH": str(ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert not {"great_expectations", "pandas", "boto3", "botocore", "airflow", "sqlalchemy"} & set(names)
