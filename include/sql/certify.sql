@@ -261,11 +261,11 @@ ANALYZE expected_audit_log
 -- name: judge_user_sessions
 -- Every key with the states it may be in (two when the answer to a COMMIT was lost) against every row that has that key.
 SELECT key::text, verdict, expected, found FROM (
-    SELECT key, string_agg(DISTINCT expected, ' or ') AS expected, string_agg(DISTINCT found, ' and ') AS found,
+    SELECT key, string_agg(expected, ' or ') AS expected, string_agg(found, ' and ') AS found,
            CASE WHEN count(row_at) = 0 THEN CASE WHEN bool_and(present) THEN 'lost' END
                 WHEN bool_and(NOT present) THEN 'resurrected'
                 WHEN count(*) FILTER (WHERE found = expected) = 0 THEN 'wrong'
-                WHEN count(DISTINCT row_at) > 1 THEN 'resurrected' END AS verdict
+                WHEN min(row_at) <> max(row_at) THEN 'resurrected' END AS verdict
     FROM (
         SELECT e.key, e.present, CASE WHEN a.id IS NOT NULL THEN (a.tableoid, a.ctid)::text END AS row_at,
                CASE WHEN e.present THEN ROW(e.tenant_id, e.user_id, e.started_at, e.ended_at, e.device, e.ip, e.score,
@@ -278,11 +278,11 @@ SELECT key::text, verdict, expected, found FROM (
 
 -- name: judge_audit_log
 SELECT key, verdict, expected, found FROM (
-    SELECT key, string_agg(DISTINCT expected, ' or ') AS expected, string_agg(DISTINCT found, ' and ') AS found,
+    SELECT key, string_agg(expected, ' or ') AS expected, string_agg(found, ' and ') AS found,
            CASE WHEN count(row_at) = 0 THEN CASE WHEN bool_and(present) THEN 'lost' END
                 WHEN bool_and(NOT present) THEN 'resurrected'
                 WHEN count(*) FILTER (WHERE found = expected) = 0 THEN 'wrong'
-                WHEN count(DISTINCT row_at) > 1 THEN 'resurrected' END AS verdict
+                WHEN min(row_at) <> max(row_at) THEN 'resurrected' END AS verdict
     FROM (
         SELECT e.key, e.present, CASE WHEN a.id IS NOT NULL THEN (a.tableoid, a.ctid)::text END AS row_at,
                CASE WHEN e.present THEN ROW(e.tenant_id, e.entity_id, e.entity_type, e.action, e.changes,

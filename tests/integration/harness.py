@@ -28,8 +28,7 @@ def _take(open_kind: Callable[[], Kind], kind: Kind, step: Step, lanes: int) -> 
         return steps.finish_backfill(kind)
     if step is Step.ABORT:
         return {"said": kind.abort()}
-    facts = steps.TAKES[step](kind)
-    return {**facts, **steps.prove_swap(kind)} if step in (Step.CUT_OVER, Step.CUT_BACK) else facts
+    return steps.TAKES[step](kind)
 
 
 def _no_limits() -> Throttle:

@@ -344,7 +344,8 @@ def test_the_oracle_sees_every_wrong_value(mover, planted):
         mover.execute(
             "UPDATE app.user_sessions SET tenant_id = %(tenant_id)s, user_id = %(user_id)s::uuid,"
             " started_at = %(started_at)s::timestamptz, ended_at = %(ended_at)s::timestamptz,"
-            " note = %(note)s, score = %(score)s::numeric, ip = %(ip)s::inet, device = %(device)s::jsonb WHERE id = 100",
+            " note = %(note)s, score = %(score)s::numeric, ip = %(ip)s::inet, device = %(device)s::jsonb"
+            " WHERE id = 100",
             image,
         )
         remember(planted, SESSIONS, image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import subprocess
@@ -57,11 +58,7 @@ def visit(airflow, bucket):
     outer.mount(mount["url_prefix"], mount["app"])
 
     async def ask(method: str, address: str, role: str | None) -> httpx.Response:
-        token = (
-            None
-            if role is None
-            else airflow.generate_jwt(SimpleAuthManagerUser(username="ann", role=role or None))
-        )
+        token = None if role is None else airflow.generate_jwt(SimpleAuthManagerUser(username="ann", role=role or None))
         cookies = {"_token": token} if token else None
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(outer, raise_app_exceptions=False),
@@ -81,9 +78,7 @@ def evidence(bucket):
         fact_check("note is tidy", False, HOSTILE, "no blank", rows=[row]),
         fact_check("ids", True, 0, "0"),
     ]
-    verdict = decide(
-        "verified", f"app.{HOSTILE}", checks, compared=9, facts_at=NOW, now=NOW, freshness=timedelta(1)
-    )
+    verdict = decide("verified", f"app.{HOSTILE}", checks, compared=9, facts_at=NOW, now=NOW, freshness=timedelta(1))
     judged = Judged(verdict, {"index.html": f"<p>docs{HOSTILE}".encode()}, {"verified": "c0ffee"})
     return keep(
         bucket, judged, {"rows_compared": 9}, dag_id="migrate__t",
@@ -136,20 +131,18 @@ def test_data_docs_come_in_a_sandbox(visit, evidence) -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "evidence/other/%2e%2e/backups/base",
-        "docs/x/..%2f..%2fbackups",
-        "backups/base",
-        "evidence/x//y",
-        "evidence/x/",
-    ],
+    "path", ["x/%2e%2e/backups/base", "x/..%2f..%2fbackups/base", "%2e%2e/backups/base", "x//y", "x/"]
 )
-def test_nothing_else_of_the_vault_is_served(visit, bucket, path) -> None:
-    bucket.put_once("backups/base", b"the whole database", "text/plain")
-    answer = visit(f"/sluice/{path}")
-    assert answer.status_code in (404, 405)
-    assert "whole database" not in answer.text
+def test_a_step_out_of_the_dag_is_refused_before_the_vault_is_asked(visit, path) -> None:
+    for prefix in ("evidence", "docs"):
+        answer = visit(f"/sluice/{prefix}/{path}")
+        assert answer.status_code == 404
+        assert "is no key of evidence" in answer.text
+
+
+def test_nothing_else_of_the_vault_is_served(visit, bucket) -> None:
+    bucket.put_once("backups/x/base", b"the whole database", "text/plain")
+    assert visit("/sluice/backups/x/base").status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -161,12 +154,26 @@ def test_what_is_not_there_and_a_vault_that_is_down(visit) -> None:
     assert visit("/sluice/evidence/x/y.json").status_code == 404
     from sluice.console.app import app, open_vault
 
-    app.dependency_overrides[open_vault] = lambda: Vault(
-        vault_client("http://127.0.0.1:1", "k", "s", "r"), "b"
-    )
+    app.dependency_overrides[open_vault] = lambda: Vault(vault_client("http://127.0.0.1:1", "k", "s", "r"), "b")
     answer = visit("/sluice/evidence/x/y.json")
     assert answer.status_code == 503
     assert "tried again" in answer.text
+
+
+def test_the_vault_is_the_one_of_airflows_connection_and_never_the_machines_own(airflow, vault, monkeypatch) -> None:
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from sluice.console.vault import open_vault
+
+    extra = {"region_name": "us-east-1", "service_config": {"s3": {"endpoint_url": vault.endpoint}}}
+    login = {"conn_type": "aws", "login": vault.store.key, "password": vault.store.secret, "extra": extra}
+    open_vault.cache_clear()
+    with pytest.raises(AirflowNotFoundException):
+        open_vault()
+    monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", json.dumps(login))
+    assert open_vault().bucket == "sluice-vault"
+    assert open_vault().list("nothing/") == []
+    open_vault.cache_clear()
 
 
 def test_the_button_leads_to_the_page_and_brings_the_seal(monkeypatch, evidence) -> None:
@@ -190,7 +197,5 @@ def test_the_loader_finds_one_plugin_and_leaves_the_library_alone(airflow) -> No
         " [n for n in sys.modules if n in ('verdict', 'evidence', 'suites', 'objects')])"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "plugins")}
-    told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
-    ).stdout
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True).stdout
     assert told.splitlines()[-1] == "['sluice'] {} False []"

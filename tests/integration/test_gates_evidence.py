@@ -67,9 +67,7 @@ def test_a_changed_record_is_seen_and_so_is_one_sealed_again(bucket) -> None:
     assert not read(bucket, evidence.key, evidence.sha256).intact  # the one kept elsewhere does
 
 
-@pytest.mark.parametrize(
-    "body", ["", "[]", "null", '{"record": [1], "sha256": "x"}', '{"record": null}', "\x00"]
-)
+@pytest.mark.parametrize("body", ["", "[]", "null", '{"record": [1], "sha256": "x"}', '{"record": null}', "\x00"])
 def test_rubbish_is_not_intact_and_does_not_raise(bucket, body) -> None:
     key = f"evidence/migrate__t/{uuid4()}.json"
     overwrite(bucket, key, body)

@@ -28,9 +28,7 @@ def mover(database):
         yield connection
 
 
-def subject(
-    database, table="user_sessions", column="started_at", key=("id", "started_at"), role="sluice_mover"
-):
+def subject(database, table="user_sessions", column="started_at", key=("id", "started_at"), role="sluice_mover"):
     dsn = database.dsn(role)
     return WindowSubject(lambda purpose: connect(dsn, purpose=purpose), Table("app", table), column, key)
 
@@ -145,8 +143,6 @@ def test_its_session_cannot_write_and_none_is_left_open(mover, database) -> None
 
 def test_a_database_out_of_reach_raises_to_be_tried_again(mover, database) -> None:
     nowhere = "host=127.0.0.1 port=1 dbname=x user=x"
-    window = WindowSubject(
-        lambda p: connect(nowhere, purpose=p), Table("app", "user_sessions"), "started_at", ("id",)
-    )
+    window = WindowSubject(lambda p: connect(nowhere, purpose=p), Table("app", "user_sessions"), "started_at", ("id",))
     with pytest.raises(StoreDown):
         judged(mover, window, "session_rules")

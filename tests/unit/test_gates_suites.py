@@ -59,9 +59,7 @@ def test_good_facts_are_green(gate) -> None:
     assert len(verdict.checks) >= 4
 
 
-@pytest.mark.parametrize(
-    ("gate", "fact"), [(g, f) for g, facts in GOOD.items() for f in facts if f not in WARNS_ONLY]
-)
+@pytest.mark.parametrize(("gate", "fact"), [(g, f) for g, facts in GOOD.items() for f in facts if f not in WARNS_ONLY])
 def test_one_bad_fact_is_red_and_an_unknown_one_is_an_error(gate, fact) -> None:
     flipped = not GOOD[gate][fact] if isinstance(GOOD[gate][fact], bool) else GOOD[gate][fact] + 1
     bad = judged(gate, {**GOOD[gate], fact: BAD.get(fact, flipped)}).verdict
@@ -75,17 +73,13 @@ def test_one_bad_fact_is_red_and_an_unknown_one_is_an_error(gate, fact) -> None:
 def test_a_pause_too_long_only_warns() -> None:
     verdict = judged("cut_over", {**GOOD["cut_over"], "pause_ms": 1001}).verdict
     assert verdict.passed
-    assert [check.name.partition(":")[0] for check in verdict.checks if check.state == "warning"] == [
-        "pause_ms"
-    ]
+    assert [check.name.partition(":")[0] for check in verdict.checks if check.state == "warning"] == ["pause_ms"]
 
 
 def test_a_failed_fact_shows_the_rows_behind_it() -> None:
     rows = {"rows_different": [{"id": 7, "columns": "note"}], "rows_missing": [{"id": 8}]}
     verdict = judged("verified", {**GOOD["verified"], "rows_different": 1}, samples=rows).verdict
-    assert [check.sample_rows for check in verdict.checks if check.sample_rows] == [
-        ({"id": 7, "columns": "note"},)
-    ]
+    assert [check.sample_rows for check in verdict.checks if check.sample_rows] == [({"id": 7, "columns": "note"},)]
     assert "id=7" in verdict.describe()
 
 
@@ -106,9 +100,7 @@ def test_a_suite_that_is_not_there_says_so() -> None:
 def test_the_hash_of_a_suite_changes_with_its_text(tmp_path) -> None:
     (tmp_path / "expectations").mkdir()
     text = (ROOT / "expectations" / "window.json").read_text()
-    (tmp_path / "expectations" / "window.json").write_text(
-        text.replace('"max_value": 0', '"max_value": 1', 1)
-    )
+    (tmp_path / "expectations" / "window.json").write_text(text.replace('"max_value": 0', '"max_value": 1', 1))
     assert read_suite(tmp_path, "window").sha256 != read_suite(ROOT, "window").sha256
 
 

@@ -14,9 +14,9 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
 from sluice.console.pages import evidence_page, problem_page
-from sluice.console.vault import open_vault
 from sluice.console.who import may_read
 from sluice.errors import SluiceError, Transient
+from sluice.flow.connections import open_vault
 from sluice.proof.gates import evidence
 from sluice.stores.objects import NoSuchKey, Vault
 
@@ -58,7 +58,5 @@ def show_problem(request: Request, error: SluiceError) -> Response:
 def _key(prefix: str, dag_id: str, rest: str) -> str:
     """Name the key. A step up would leave the DAG that the reader was let in for."""
     if any(step in ("", ".", "..") for step in (dag_id, *rest.split("/"))):
-        raise NoSuchKey(
-            f"{prefix}/{dag_id}/{rest} is no key of evidence. Open it from its task's Evidence button."
-        )
+        raise NoSuchKey(f"{prefix}/{dag_id}/{rest} is no key of evidence. Open it from its task's Evidence button.")
     return f"{prefix}/{dag_id}/{rest}"

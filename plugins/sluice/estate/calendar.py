@@ -36,9 +36,11 @@ class DateSpan:
         return cls(first, last)
 
     def __contains__(self, day: date) -> bool:
+        """Say whether the day lies in the span."""
         return self.first <= day <= self.last
 
     def __str__(self) -> str:
+        """Write the span as in a file."""
         return f"{self.first}..{self.last}"
 
 
@@ -53,7 +55,8 @@ def _write_clock(clock: time) -> str:
 
 
 Clock: TypeAlias = Annotated[
-    time, Written(_read_clock, 'a time of the day in UTC from "00:00" to "23:59"', r"^[0-2][0-9]:[0-5][0-9]$", _write_clock)
+    time,
+    Written(_read_clock, 'a time of the day in UTC from "00:00" to "23:59"', r"^[0-2][0-9]:[0-5][0-9]$", _write_clock),
 ]
 Freeze: TypeAlias = Annotated[
     DateSpan,
@@ -76,12 +79,13 @@ class Window(Part):
     """When it closes, UTC, itself not included. At or before `from`, it closes on the next day."""
 
     def __str__(self) -> str:
+        """Write the window in words: `mon-thu 09:00–16:00 UTC`."""
         return f"{_days_in_words(self.days)} {self.opens:%H:%M}–{self.closes:%H:%M} UTC"
 
     def holds(self, moment: datetime) -> bool:
         """Say whether the window is open. One that spans midnight belongs to the day on which it opened."""
-        today = moment.date()
-        return any(self._opening(day) <= moment < self._closing(day) for day in (today - ONE_DAY, today) if self._on(day))
+        opened = [day for day in (moment.date() - ONE_DAY, moment.date()) if self._on(day)]
+        return any(self._opening(day) <= moment < self._closing(day) for day in opened)
 
     def next_opening(self, moment: datetime) -> datetime:
         """Give the first opening after `moment`."""
@@ -100,7 +104,7 @@ class Window(Part):
 
 
 def open_at(window: Window | None, freeze: Sequence[DateSpan], moment: datetime) -> tuple[bool, str]:
-    """Say whether a cutover may start at `moment`, and why or when. Raises ValueError for a moment without zone."""
+    """Say whether a cutover may start at `moment`, and why or when. Raises ValueError if it has no time zone."""
     if moment.tzinfo is None:
         raise ValueError("a moment without time zone; give it in UTC")
     now = moment.astimezone(UTC)
@@ -109,11 +113,13 @@ def open_at(window: Window | None, freeze: Sequence[DateSpan], moment: datetime)
         return False, f"frozen until {thaws} 00:00 UTC; {opens}"
     if window is None:
         return True, "no window is set"
-    return (True, f"inside window {window}") if window.holds(now) else (False, f"outside window {window}; {opens}")
+    if window.holds(now):
+        return True, f"inside window {window}"
+    return False, f"outside window {window}; {opens}"
 
 
 def _next_open(window: Window | None, freeze: Sequence[DateSpan], moment: datetime) -> datetime:
-    # Thawing may end outside the window, and the window may open on a frozen day: step on until neither holds.
+    # A thaw may fall outside the window, and an opening on a frozen day: step on until neither holds.
     while True:
         if moment.date() != (thaws := _thaw(freeze, moment.date())):
             moment = datetime.combine(thaws, time(), UTC)

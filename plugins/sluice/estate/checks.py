@@ -1,4 +1,4 @@
-"""What a model alone cannot see: names that must exist, and fields that must agree with each other or with other files.
+"""What a model alone cannot see: names that must exist, and fields that must agree across a file or several.
 
 These look at the raw values, so that they speak up even where another field of the same file is wrong.
 """
@@ -16,10 +16,11 @@ from sluice.estate.fields import Part
 from sluice.estate.mistakes import Mistake, choice
 from sluice.estate.models import default_partition_schema
 from sluice.estate.names import LONGEST_IDENTIFIER, parse_table
-from sluice.estate.showing import shown
+from sluice.estate.showing import shown, shown_field
 from sluice.estate.words import allowed, at, schema_of
 
 LONGEST_TARGET = LONGEST_IDENTIFIER - len("_y2026m04")
+MOST_MISTAKES = 200  # told of one file at once; more is no file of ours
 NEVER_SHOWN = {"connection"}  # people paste addresses here, and an address may hold a password
 TABLES: tuple[Steps, Steps] = (("from", "table"), ("into", "table"))
 Model = TypeVar("Model", bound=Part)
@@ -34,13 +35,16 @@ def validated(document: Document, model: type[Model]) -> tuple[Model | None, lis
         return model.model_validate(document.values, by_alias=True, by_name=False), list(document.mistakes)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False)
-    return None, [*document.mistakes, *(_field_mistake(document, model, dict(item)) for item in wrong)]
+    mistakes = [_field_mistake(document, model, dict(item)) for item in wrong[:MOST_MISTAKES]]
+    if len(wrong) > MOST_MISTAKES:
+        mistakes.append(document.mistake((), f"{len(wrong) - MOST_MISTAKES} more mistakes", "none; mend these first"))
+    return None, [*document.mistakes, *mistakes]
 
 
 def check_migration(
     document: Document, root: Path, stores: Sequence[str] | None, others: Sequence[Document]
 ) -> Iterator[Mistake]:
-    """Find what a migration's file has wrong beyond its fields. `stores` is None where estate.yaml cannot be read."""
+    """Find what is wrong beyond single fields. `stores` is None where estate.yaml cannot be read."""
     yield from _check_name(document, others)
     if stores is not None:
         yield from _check_store(document, stores)
@@ -97,10 +101,10 @@ def _check_store(document: Document, stores: Sequence[str]) -> Iterator[Mistake]
 def _check_tables(document: Document) -> Iterator[Mistake]:
     source, target = (_table(document, steps) for steps in TABLES)
     if source and source == target:
-        yield document.mistake(("into", "table"), shown(document.get("into", "table")), "another table than from.table")
+        yield document.mistake(TABLES[1], shown(document.get(*TABLES[1])), "another table than from.table")
     if target and len(target[1].encode()) > LONGEST_TARGET:
         allows = f"a name of at most {LONGEST_TARGET} bytes, as its partitions add _y2026m04"
-        yield document.mistake(("into", "table"), shown(document.get("into", "table")), allows)
+        yield document.mistake(TABLES[1], shown(document.get(*TABLES[1])), allows)
     if source and document.get("into", "partition_schema") is None:
         schema = default_partition_schema(document.get("from", "table"))
         if len(schema.encode()) > LONGEST_IDENTIFIER:
@@ -109,12 +113,15 @@ def _check_tables(document: Document) -> Iterator[Mistake]:
 
 
 def _check_claims(document: Document, others: Sequence[Document]) -> Iterator[Mistake]:
-    """A table belongs to one migration. A file under a wrong name claims nothing: it must not stop the one it was copied from."""
-    taken = {claim: (other, steps) for other in others if owns_its_name(other) for claim, steps in _claims(other)}
+    # A table belongs to one migration. A file under a wrong name claims nothing: a fresh copy must not stop
+    # the migration that it was copied from.
+    owners = [other for other in others if owns_its_name(other)]
+    taken = {claim: (other, steps) for other in owners for claim, steps in _claims(other)}
     for claim, steps in _claims(document):
         if claim in taken:
             other, theirs = taken[claim]
-            allows = f"a table of no other migration; {other.file}:{other.line(theirs)} has it as {'.'.join(map(str, theirs))}"
+            where = f"{other.file}:{other.line(theirs)}"
+            allows = f"a table of no other migration; {where} has it as {shown_field(theirs)}"
             yield document.mistake(steps, shown(document.get(*steps)), allows)
 
 

@@ -1,6 +1,6 @@
 """A YAML file as plain values, with the line of every field.
 
-Scalars are read by YAML 1.2's core rules, as a person means them: `16:00` is text and not 960, `no` is text and not false.
+Scalars are read by YAML 1.2's core rules, as a person means them: `16:00` is text and not 960, `no` is not false.
 Mappings become dicts and lists tuples. What YAML allows but nobody means (a key twice, a tag) is a mistake.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from sluice.estate.mistakes import Mistake
-from sluice.estate.showing import shown, shown_field
+from sluice.estate.showing import shown_field
 
 LARGEST = 1_000_000  # bytes
 DEEPEST = 50  # mappings and lists inside each other
@@ -34,13 +34,14 @@ class Unreadable(Exception):
     """The file is no YAML at all; holds the mistake that says where."""
 
     def __init__(self, line: int, found: str, allowed: str) -> None:
+        """Keep where it is (from 1), what was found, and what is allowed."""
         super().__init__(found)
         self.line, self.found, self.allowed = line, found, allowed
 
 
 @dataclass(frozen=True)
 class Document:
-    """One file: its name as shown in messages, its values, and the mistakes that were found while reading it."""
+    """One file: its name as shown in messages, its values, and the mistakes found while reading it."""
 
     file: str
     values: Any
@@ -68,7 +69,7 @@ class Document:
         return Mistake(self.file, self.line(steps), shown_field(steps) or "the file", found, allowed)
 
     def line(self, steps: Steps) -> int:
-        """Give the line of a field, counted from 1; for one that is missing, that of what it should stand in."""
+        """Give the line of a field, from 1; for one that is missing, the line of what it should stand in."""
         node, line = self.root, 1
         for step in steps:
             child = _child(node, step)
@@ -79,7 +80,7 @@ class Document:
 
 
 def open_document(path: Path, file: str) -> Document:
-    """Read a file. Never raises for what it finds there: a file that cannot be read is a document with one mistake."""
+    """Read a file. Never raises for what it finds: one that cannot be read is a document with one mistake."""
     try:
         return _parsed(_text(path), file)
     except Unreadable as error:
@@ -88,12 +89,10 @@ def open_document(path: Path, file: str) -> Document:
 
 def _text(path: Path) -> str:
     try:
-        if not path.is_file():
-            raise Unreadable(1, "no such file", "a file in YAML")
         with path.open("rb") as stream:
             content = stream.read(LARGEST + 1)
     except OSError as error:
-        raise Unreadable(1, f"a file that cannot be opened ({error.strerror})", "a file that may be read") from None
+        raise Unreadable(1, f"nothing to read ({error.strerror})", "a file in YAML") from None
     if len(content) > LARGEST:
         raise Unreadable(1, "more than 1 MB", "at most 1 MB")
     try:
@@ -127,17 +126,14 @@ def _composed(text: str) -> yaml.Node | None:
 
 
 def _check_depth(text: str) -> None:
-    """Refuse what is nested too deeply. On the stream of events, as composing recurses in C, where the stack has an end."""
+    """Refuse what is nested too deeply, by its events: composing recurses in C, where the stack has an end."""
     loader, depth = _Loader(text), 0
     try:
-        while loader.check_event():
-            event = loader.get_event()
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
+        while event := loader.get_event() if loader.check_event() else None:
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
-                raise Unreadable(event.start_mark.line + 1, "mappings nested too deeply", f"at most {DEEPEST} levels")
+                line = getattr(event.start_mark, "line", 0) + 1
+                raise Unreadable(line, "mappings nested too deeply", f"at most {DEEPEST} levels")
     except yaml.YAMLError as error:
         raise _unreadable(text, error) from None
     finally:
@@ -152,7 +148,7 @@ def _unreadable(text: str, error: yaml.YAMLError) -> Unreadable:
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return Unreadable(number + 1, "a tab before the text", "spaces for indentation")
     # The parser's own words are fixed ones; they never quote the file, which may hold a secret.
-    problem = getattr(error, "problem", None) or "it cannot be read"
+    problem = ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None))))
     return Unreadable(number + 1, f"a mistake in the YAML ({problem})", "well-formed YAML")
 
 
@@ -181,7 +177,7 @@ class _Reading:
             return tuple(self.value(item, (*steps, number)) for number, item in enumerate(node.value))
         if node.tag != _TEXT_TAG:
             self._note(steps, "a tag (!)", "a plain value")
-        return node.value if node.style else _plain(node.value)
+        return node.value if getattr(node, "style", None) else _plain(node.value)
 
     def _mapping(self, node: yaml.MappingNode, steps: Steps) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -195,8 +191,8 @@ class _Reading:
         return values
 
     def _note(self, steps: Steps, found: str, allowed: str, node: yaml.Node | None = None) -> None:
-        line = node.start_mark.line + 1 if node else self._document.line(steps)
-        self.mistakes.append(Mistake(self._document.file, line, shown_field(steps) or "the file", found, allowed))
+        mistake = self._document.mistake(steps, found, allowed)
+        self.mistakes.append(replace(mistake, line=node.start_mark.line + 1) if node else mistake)
 
 
 def _plain(text: str) -> str | int | bool | None:
@@ -207,8 +203,8 @@ def _plain(text: str) -> str | int | bool | None:
 
 def _child(node: yaml.Node | None, step: str | int) -> tuple[int, yaml.Node] | None:
     if isinstance(node, yaml.MappingNode):
-        found = (pair for pair in node.value if isinstance(pair[0], yaml.ScalarNode) and pair[0].value == step)
-        return next(((key.start_mark.line + 1, value) for key, value in found), None)
+        children = ((key.start_mark.line + 1, value) for key, value in node.value if key.value == step)
+        return next(children, None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return node.value[step].start_mark.line + 1, node.value[step]
     return None

@@ -24,7 +24,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration in the largest unit that leaves no rest. What is finer than a millisecond is cut off."""
+    """Write a duration in the largest unit that leaves no rest. What is finer than 1 ms is cut off."""
     for name, unit in UNITS.items():
         if duration and not duration % unit:
             return f"{duration // unit}{name}"

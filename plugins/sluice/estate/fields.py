@@ -1,6 +1,6 @@
 """What the fields of the estate's files are made of.
 
-A field knows three things about itself: how it is read, which words describe what is allowed, and its description.
+A field knows how it is read, which words say what is allowed, and its description.
 Mistakes, the editor's JSON Schema and the reference page are all made from these, so they cannot disagree.
 """
 
@@ -22,7 +22,7 @@ from sluice.estate import durations, names
 class Part(BaseModel):
     """A mapping in a file. Frozen; an unknown key is refused; the text below a field describes it."""
 
-    # Strict, or "2" would pass for 2 and 1 for true. By name too, so that code may write `source=` where a file has `from:`.
+    # Strict, or "2" would pass for 2 and 1 for true. By name too: code writes `source=` where a file has `from:`.
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -35,7 +35,7 @@ class Part(BaseModel):
 
 @dataclass(frozen=True)
 class Written:
-    """Marks a field that is written as text: `read` makes its value or raises ValueError, `write` gives the text back."""
+    """Marks a field written as text: `read` makes its value or raises ValueError, `write` gives the text back."""
 
     read: Callable[[str], object]
     allowed: str

@@ -45,7 +45,7 @@ class Target(Part):
     """What the table becomes. It takes over the source's name at cutover."""
 
     table: TableName
-    """The new table, in the same database. Sluice makes it; its name is at most 54 bytes, as partitions add `_y2026m04`."""
+    """The new table, in the same database. Sluice makes it. At most 54 bytes, as partitions add `_y2026m04`."""
     partition: Partition
     """How it is cut into partitions."""
     months_ahead: int = Field(default=3, ge=1, le=60)
@@ -183,7 +183,7 @@ class EstateFile(Part):
 class Estate(EstateFile):
     """All stores under care, and the migrations of their tables."""
 
-    migrations: dict[Name, Migration] = {}
+    migrations: dict[Name, Migration] = Field(default_factory=dict)
     """Every migration, by name; empty when only the stores were read."""
 
 

@@ -16,17 +16,17 @@ _TABLE = re.compile(rf"({_PLAIN}|{_QUOTED})\.({_PLAIN}|{_QUOTED})")
 def parse_table(text: str) -> tuple[str, str]:
     """Read `schema.name` into its two parts, by PostgreSQL's own rules.
 
-    A part in double quotes is taken as it is (`""` is one quote); one without is folded to lower case (ASCII only).
+    A part in double quotes is taken as it is (`""` is one quote); one without is folded to lower case (A to Z).
     Reserved words need no quotes here, as names are always quoted in statements. Raises ValueError.
     """
     found = _TABLE.fullmatch(text)
     if found is None:
-        raise ValueError(f'found {shown(text)}, allowed: schema.name, with "…" around a part of other characters')
+        raise ValueError(f'found {shown(text)}, allowed: schema.name, each part plain or in "…"')
     return identifier(_unquoted(found[1])), identifier(_unquoted(found[2]))
 
 
 def identifier(text: str) -> str:
-    """Give a column's or schema's name back, as the catalogue has it. Raises ValueError where it cannot be one."""
+    """Give a name back as the catalogue has it. Raises ValueError for what PostgreSQL would refuse or cut."""
     if not text or "\0" in text:
         raise ValueError(f"found {shown(text)}, allowed: a name without NUL")
     if len(text.encode()) > LONGEST_IDENTIFIER:

@@ -1,6 +1,6 @@
-"""Reads the estate's files: include/estate/estate.yaml and include/estate/migrations/*.yaml. No other I/O, no Airflow.
+"""Reads the estate's files: include/estate/estate.yaml and include/estate/migrations/*.yaml.
 
-A DAG file reads the stores once and each migration by itself, so that a bad file fails its own DAG and no other:
+A DAG file reads the stores once and each migration by itself, so a bad file fails its own DAG and no other:
 
     stores = read_stores(root)
     for path in migration_files(root):
@@ -47,7 +47,7 @@ def read_stores(root: Path) -> Estate:
 
 
 def read_migration(path: Path, estate: Estate) -> Migration:
-    """Read one migration of `estate`. Raises EstateErrors with all that is wrong in this file, and in no other."""
+    """Read one migration of `estate`. Raises EstateErrors with all that is wrong in this file alone."""
     path = path.absolute()
     root = path.parents[len(MIGRATIONS.parts)]
     others = [_open(other, root) for other in migration_files(root)]
@@ -58,7 +58,7 @@ def read_migration(path: Path, estate: Estate) -> Migration:
 
 
 def migration_files(root: Path) -> list[Path]:
-    """List the files of all migrations, by name. `.yml` is listed too: it is refused when read, not passed over."""
+    """List the files of all migrations, by name. `.yml` is listed too, to be refused and not passed over."""
     return sorted(path for path in (root / MIGRATIONS).glob("[!.]*") if path.suffix in (".yaml", ".yml"))
 
 
@@ -76,5 +76,9 @@ def _open(path: Path, root: Path) -> Document:
 
 def _estate(stores: EstateFile, migrations: dict[str, Migration]) -> Estate:
     return Estate(
-        estate=stores.estate, vault=stores.vault, ledger=stores.ledger, stores=stores.stores, migrations=migrations
+        estate=stores.estate,
+        vault=stores.vault,
+        ledger=stores.ledger,
+        stores=stores.stores,
+        migrations=migrations,
     )

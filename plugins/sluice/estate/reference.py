@@ -7,26 +7,26 @@ from collections.abc import Iterator
 
 from sluice.estate.fields import Part
 from sluice.estate.models import EstateFile, Migration
-from sluice.estate.words import Schema, allowed, resolved, schema_of
+from sluice.estate.words import Schema, allowed, each_value, resolved, schema_of
 
-HEAD = """<!-- Made by `python -m sluice.estate.schema` from plugins/sluice/estate/models.py. Change it there. -->
+HEAD = """<!-- Made from plugins/sluice/estate/models.py by `python -m sluice.estate.schema`. -->
 
 # The estate's files
 
-A person points Sluice at a table by writing one file. This page lists every field; your editor shows the same, if it knows
-YAML schemas: the first line of each sample says where they are. [Point it at your table](../howto/point-it-at-your-table.md)
-walks you through a first migration.
+A person points Sluice at a table by writing one file. This page lists every field. Your editor shows the same, if it
+knows YAML schemas: the first line of each sample says where they are.
+[Point it at your table](../howto/point-it-at-your-table.md) walks you through a first migration.
 
 **Durations** are a whole number and one unit: `50ms`, `5s`, `30m`, `2h`, `7d`.
 **Times and dates** are UTC; write a time in quotes: `"09:00"`.
-**Tables** are `schema.name`. A part in double quotes is taken as it is, one without is folded to lower case, as PostgreSQL
-does: `'app."User Sessions"'` (the single quotes are YAML's).
+**Tables** are `schema.name`. A part in double quotes is taken as it is, one without is folded to lower
+case, as PostgreSQL does: `'app."User Sessions"'` (the single quotes are YAML's).
 **Columns and schemas** are written as the catalogue has them, without SQL's quotes.
 **Plain words** are text: YAML's old habit of reading `no` as false and `16:00` as 960 is switched off.
-**A mistake** never stops at the first. Each is one line with file, line, field, what was found and what is allowed:
+**Mistakes** are told all at once, one a line: file, line, field, what was found and what is allowed.
 
 ```
-include/estate/migrations/user_sessions.yaml:7: backfill.lanes: found "many", allowed: a whole number from 1 to 16
+include/estate/migrations/orders.yaml:7: backfill.lanes: found "many", allowed: a whole number from 1 to 16
 ```
 
 A bad migration fails its own DAG and no other.
@@ -50,8 +50,8 @@ def _sections(prefix: str, node: Schema, schema: Schema) -> Iterator[str]:
     yield _table(node, schema)
     for key, field in node["properties"].items():
         inner, name = resolved(field, schema), f"{prefix}{key}"
-        if "additionalProperties" in inner and inner["additionalProperties"]:
-            inner, name = resolved(inner["additionalProperties"], schema), f"{name}.<name>"
+        if each_value(inner):
+            inner, name = resolved(each_value(inner), schema), f"{name}.<name>"
         if "properties" in inner:
             yield f"### `{name}`\n\n{inner['description']}\n"
             yield from _sections(f"{name}.", inner, schema)
@@ -64,7 +64,8 @@ def _table(node: Schema, schema: Schema) -> str:
 
 
 def _row(key: str, field: Schema, needed: bool, schema: Schema) -> str:
-    cells = (f"`{key}`", allowed(field, schema), _default(field, needed, schema), field["description"])
+    meaning = field.get("description") or resolved(field, schema)["description"]
+    cells = (f"`{key}`", allowed(field, schema), _default(field, needed, schema), meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -74,4 +75,6 @@ def _default(field: Schema, needed: bool, schema: Schema) -> str:
     if "default" not in field:
         return "its defaults"
     default = field["default"]
-    return "none" if default in (None, []) else f"`{default if isinstance(default, str) else json.dumps(default)}`"
+    if default in (None, []):
+        return "none"
+    return f"`{default}`" if isinstance(default, str) else f"`{json.dumps(default)}`"

@@ -1,4 +1,4 @@
-"""`python -m sluice.estate.schema` writes what is made from the models: the editor's JSON Schemas and the reference page."""
+"""`python -m sluice.estate.schema` writes what is made from the models: JSON Schemas and the reference page."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import re
 
 LONGEST = 60
 HIDDEN = "something not shown, as it may hold a secret"
-# An address with a password in it, or the words that stand before one. Hiding too much is cheap; a password in a log is not.
+# An address with a password in it, or the words that stand before one. Better hide too much.
 _MAY_BE_SECRET = re.compile(r"://|@|(passw(or)?d|pwd|secret|token|key)\s*[=:]", re.IGNORECASE)
 
 
@@ -25,7 +25,7 @@ def shown(value: object) -> str:
 
 
 def shown_field(steps: tuple[str | int, ...]) -> str:
-    """Say where: `stores.certify.rto`, `gates.verified[0]`. A step that is no plain word is shown as a value is."""
+    """Say where: `stores.certify.rto`, `gates.verified[0]`. A step that is no word is shown as a value is."""
     text = ""
     for step in steps:
         text += f"[{step}]" if isinstance(step, int) else f".{_shown_key(step)}"

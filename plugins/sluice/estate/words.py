@@ -1,4 +1,4 @@
-"""What a field allows, in words, from its JSON Schema. Mistakes and the reference page say the same, as both ask here."""
+"""What a field allows, in words, from its JSON Schema. Mistakes and the reference page both ask here."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ Schema = dict[str, Any]
 
 
 class _Plain(GenerateJsonSchema):
-    """Pydantic's schema without the titles that it makes up for fields, and with defaults as a person writes them."""
+    """Pydantic's schema without made-up titles for fields, and with defaults as a person writes them."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
+        """Titles are for our own words only."""
         return False
 
     def encode_default(self, dft: Any) -> Any:
+        """Write a duration as in a file."""
         return format_duration(dft) if hasattr(dft, "total_seconds") else super().encode_default(dft)
 
 
 @cache
 def schema_of(model: type[Part]) -> Schema:
     """Give a model's JSON Schema, under the keys that its file uses."""
-    return _tidy(model.model_json_schema(by_alias=True, schema_generator=_Plain))
+    schema: Schema = _tidy(model.model_json_schema(by_alias=True, schema_generator=_Plain))
+    return schema
 
 
 def at(schema: Schema, steps: tuple[str | int, ...]) -> Schema:
@@ -34,8 +37,14 @@ def at(schema: Schema, steps: tuple[str | int, ...]) -> Schema:
     node = resolved(schema, schema)
     for step in steps:
         inner = node.get("items") if isinstance(step, int) else node.get("properties", {}).get(step)
-        node = resolved(inner or node.get("additionalProperties") or {}, schema)
+        node = resolved(inner or each_value(node), schema)
     return node
+
+
+def each_value(node: Schema) -> Schema:
+    """Give the schema of each value in a mapping of names, such as `stores`; an empty one for anything else."""
+    values: Schema = next(iter(node.get("patternProperties", {}).values()), {})
+    return values
 
 
 def resolved(node: Any, schema: Schema) -> Schema:
@@ -67,7 +76,8 @@ def _by_type(node: Schema, schema: Schema) -> str:
     if node.get("type") == "boolean":
         return "true or false"
     if node.get("type") == "array":
-        return f"a list of {node.get('minItems', 0)} to {node['maxItems']}, each {allowed(node['items'], schema)}"
+        counts = f"{node.get('minItems', 0)} to {node['maxItems']}"
+        return f"a list of {counts}, each {allowed(node['items'], schema)}"
     if "properties" in node:
         return f"a mapping with {', '.join(node['properties'])}"
     return "a mapping of names, at least one"

@@ -69,7 +69,8 @@ def _missing(connection: Connection, release_set: str) -> list[Release]:
 
 def _apply(connection: Connection, release_set: str, release: Release) -> str:
     # A file of this project, never a user's text.
-    connection.execute(sql.SQL(cast(LiteralString, release.path.read_text())))
+    text: str = release.path.read_text()
+    connection.execute(sql.SQL(cast(LiteralString, text)))
     connection.execute(
         statement("releases.record_release"),
         {"release_set": release_set, "version": release.version, "checksum": release.checksum},

@@ -77,7 +77,7 @@ def stop(settings: Settings) -> None:
     """
     server, *others = processes(settings)
     end(others, grace=5)
-    end([server], grace=5)
+    end([server], grace=2)
 
 
 def is_well(settings: Settings, since: datetime | None = None) -> bool:

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,9 @@ def ensure(folder: Path, lock: Path) -> Path:
 
 def environment() -> dict[str, str]:
     """Give our environment without the switch that would make every process compile everything again."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # uv trusts only its own list of authorities; a company's network is often signed by the system's.
+    system = {"UV_SYSTEM_CERTS": "1"} if ssl.get_default_verify_paths().cafile else {}
+    return {name: value for name, value in {**system, **os.environ}.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _install(folder: Path, lock: Path) -> None:

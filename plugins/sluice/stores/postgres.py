@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from sluice.errors import Terminal, Transient
 from sluice.estate.names import parse_table
+from sluice.stores.statements import statement
 
 Row: TypeAlias = dict[str, Any]
 Connection: TypeAlias = psycopg.Connection[Row]
@@ -81,7 +82,7 @@ def connect(dsn: str, *, purpose: str, autocommit: bool = True, lock_timeout: st
             connect_timeout=10,
         )
         for name, value in {**PINNED, "lock_timeout": lock_timeout}.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            connection.execute(statement("connection.pin"), {"name": name, "value": value})
     except psycopg.OperationalError as error:
         raise _unreachable(dsn, error) from error
     connection.autocommit = autocommit

@@ -148,6 +148,8 @@ class Diff:
     """Source against target. `hash` is over the source's rows, free of order."""
 
     compared: int
+    source_rows: int
+    target_rows: int
     missing: int
     extra: int
     different: int
@@ -164,6 +166,8 @@ class Diff:
         """The counts, by the names that the gates use."""
         return {
             "rows_compared": self.compared,
+            "rows_source": self.source_rows,
+            "rows_target": self.target_rows,
             "rows_missing": self.missing,
             "rows_extra": self.extra,
             "rows_different": self.different,
@@ -224,8 +228,8 @@ class Kind(Protocol):
     def start_capture(self) -> Facts:
         """Keep the target in step with every write from now on. expanded → capturing."""
 
-    def plan_chunks(self) -> Progress:
-        """Lay out what is to be copied, once; a second call changes nothing but a layout that went stale."""
+    def plan_chunks(self, chunk_rows: int | None = None) -> Progress:
+        """Lay out what is to be copied, once, in chunks of about so many rows; a second call changes nothing but a layout that went stale."""
 
     def copy_chunk(self, lane: int, fence: Fence) -> Copied | None:
         """Fill the target's holes in one pending chunk and check it off, in one transaction. None when none is pending.
@@ -271,6 +275,9 @@ class Kind(Protocol):
 
     def abort(self) -> str:
         """Take everything back. Anything before cut_over → planned, epoch + 1."""
+
+    def quarantined(self) -> int:
+        """Count the rows that the target cannot hold yet. Read-only."""
 
     def backfill_window(self, window: Window) -> WindowResult:
         """Fill the target's holes in a window of history again, and compare it."""

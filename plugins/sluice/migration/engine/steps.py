@@ -5,7 +5,10 @@ Called by the tasks of `migrate__<name>` and by the harness in the tests: the sa
 
 from __future__ import annotations
 
-from sluice.migration.engine.contract import Facts, Fence, Finding, Kind, NotYet, Phase, as_facts
+from datetime import datetime
+
+from sluice.estate.models import Migration
+from sluice.migration.engine.contract import Facts, Fence, Finding, Kind, NotYet, Phase, Swap, Window, as_facts
 from sluice.migration.engine.way import Step
 
 DRAIN_SECONDS = 120.0
@@ -66,27 +69,12 @@ def cut_over(kind: Kind) -> Facts:
         raise NotDrained(
             f"cutover waits for {lag.pending} older snapshot(s): {lag.held_by}. End them, then clear this task."
         )
-    swap = kind.cut_over()
-    return {
-        **(swap.facts or {}),
-        "pause_ms": round(swap.longest_ms, 2),
-        "failed_tries": len(swap.failed_tries_ms),
-    }
+    return _swapped(kind, kind.cut_over())
 
 
 def cut_back(kind: Kind) -> Facts:
     """cut_over → verified, with every write since the cutover."""
-    swap = kind.cut_back()
-    return {
-        **(swap.facts or {}),
-        "pause_ms": round(swap.longest_ms, 2),
-        "failed_tries": len(swap.failed_tries_ms),
-    }
-
-
-def prove_swap(kind: Kind) -> Facts:
-    """Compare both sides after a swap, whichever way it went."""
-    return kind.diff().facts()
+    return _swapped(kind, kind.cut_back())
 
 
 def retire(kind: Kind) -> Facts:
@@ -97,6 +85,35 @@ def retire(kind: Kind) -> Facts:
             f"the old table no longer equals the new one: {'; '.join(map(str, diff.samples[:5]))}. Nothing was retired."
         )
     return {**kind.retire(), **diff.facts()}
+
+
+def abort(kind: Kind) -> Facts:
+    """Anything before cut_over → planned."""
+    return {"said": kind.abort()}
+
+
+def check_window(m: Migration, now: datetime) -> None:
+    """Raise NotYet when the YAML does not allow a cutover now."""
+    open_now, why = m.cutover.open_at(now)
+    if not open_now:
+        raise NotYet(f"{m.name} may not cut over now: {why}. Nothing was changed; run it again then.")
+
+
+def check_kept_long_enough(m: Migration, kind: Kind, now: datetime) -> None:
+    """Raise NotYet while the old table must still be kept in step."""
+    since = kind.position().cut_over_at
+    if since is not None and now < since + m.keep_old_for:
+        until = f"{since + m.keep_old_for:%Y-%m-%d %H:%M} UTC"
+        raise NotYet(
+            f"{m.source.table} may be retired from {until} on (keep_old_for). Until then you can cut back."
+            " To retire now, trigger with retire_early."
+        )
+
+
+def _swapped(kind: Kind, swap: Swap) -> Facts:
+    """How the swap went, and both sides compared once more."""
+    pause = {"pause_ms": round(swap.longest_ms, 2), "failed_tries": len(swap.failed_tries_ms)}
+    return {**(swap.facts or {}), **pause, **kind.diff().facts()}
 
 
 TAKES = {
@@ -115,3 +132,23 @@ def require(kind: Kind, *phases: Phase) -> None:
     now = kind.position().phase
     if now not in phases:
         raise NotYet(f"it is {now}; this wants {' or '.join(phases)}.")
+
+
+IN_FLIGHT = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.CUT_OVER)
+FILLS_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
+
+
+def fill_window(kind: Kind, lower: datetime, upper: datetime) -> tuple[int, Facts]:
+    """Fill a window's holes and compare it; gives the rows filled and the facts. Raises NotYet outside FILLS_IN."""
+    require(kind, *FILLS_IN)
+    result = kind.backfill_window(Window(lower, upper))
+    return result.filled, {**result.diff.facts(), "quarantined": kind.quarantined()}
+
+
+def validate(kind: Kind) -> Facts:
+    """Compare everything; while the backfill is still copying, rows not copied yet are no fault."""
+    require(kind, *IN_FLIGHT)
+    copying = kind.position().phase is Phase.CAPTURING
+    facts = kind.diff().facts()
+    waiting = facts["rows_missing"] if copying else 0
+    return {**facts, "rows_missing": 0 if copying else facts["rows_missing"], "rows_not_copied_yet": waiting}

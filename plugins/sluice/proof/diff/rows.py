@@ -34,9 +34,11 @@ class RowDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Left against right. `hash` is the left side's sum."""
+    """Left against right. `rows` is the longer side's count, `hash` the left side's sum."""
 
     rows: int
+    left_rows: int
+    right_rows: int
     missing: int
     extra: int
     different: int
@@ -78,12 +80,13 @@ def compare(connection: Connection, pair: Pair, window: tuple[str, datetime, dat
     A window is compared in one range: it is bounded already.
     """
     started = time.monotonic()
-    seen = missing = extra = different = 0
+    seen = left = right = missing = extra = different = 0
     total = 0
     samples: list[RowDifference] = []
     ranges = [Range(window=window)] if window else _ranges(connection, pair)
     for part in ranges:
         found = _compare_range(connection, pair, part)
+        left, right = left + found["left_rows"], right + found["right_rows"]
         seen, total = seen + max(found["left_rows"], found["right_rows"]), total + int(found["left_hash"])
         if _same(found):
             continue
@@ -99,6 +102,8 @@ def compare(connection: Connection, pair: Pair, window: tuple[str, datetime, dat
                 samples += [_difference(pair, row) for row in listed[: SAMPLES - len(samples)]]
     return Comparison(
         seen,
+        left,
+        right,
         missing,
         extra,
         different,

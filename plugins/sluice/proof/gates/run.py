@@ -43,8 +43,7 @@ def judge(
     bound = {"freshness_seconds": freshness.total_seconds(), **facts, **(parameters or {})}
     read = [read_suite(root, name) for name in suites]
     ran = [
-        run_suite(suite, facts=facts, window=window, now=now, parameters=bound, samples=samples or {})
-        for suite in read
+        run_suite(suite, facts=facts, window=window, now=now, parameters=bound, samples=samples or {}) for suite in read
     ]
     verdict = decide(
         gate, subject, [*checks, *(check for outcome in ran for check in outcome.checks)],

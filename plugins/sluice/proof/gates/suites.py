@@ -107,14 +107,10 @@ def _over_facts(
     result, checks = _validate(batch, suite, parameters)
     compared = int(known.get("rows_compared", len(known)))
     floor = floor_check(suite.name, compared, suite.meta.get("compared_at_least", 1))
-    return Outcome(
-        suite, (*(_with_fact(check, known, samples) for check in checks), floor), compared, (result,)
-    )
+    return Outcome(suite, (*(_with_fact(check, known, samples) for check in checks), floor), compared, (result,))
 
 
-def _over_window(
-    suite: Suite, subject: WindowSubject, now: datetime, parameters: Mapping[str, Fact]
-) -> Outcome:
+def _over_window(suite: Suite, subject: WindowSubject, now: datetime, parameters: Mapping[str, Fact]) -> Outcome:
     bounds = Bounds.of(suite.meta)
     window, ahead = measure(subject, bounds, now)
     floor = floor_check(suite.name, window.rows if window else 0, bounds.rows_at_least)

@@ -107,9 +107,7 @@ def _ahead(connection: Connection, subject: WindowSubject, days: int | None, now
     if days is None:
         return []
     count = one(connection, statement("gates.count_ahead", **_names(subject)), now=now, days=days)["rows"]
-    columns = sql.SQL(", ").join(
-        statement("gates.as_text", column=sql.Identifier(key)) for key in subject.key
-    )
+    columns = sql.SQL(", ").join(statement("gates.as_text", column=sql.Identifier(key)) for key in subject.key)
     query = statement("gates.sample_ahead", **_names(subject), columns=columns)
     sample = rows(connection, query, now=now, days=days, rows=SAMPLE_ROWS) if count else []
     name = f"{subject.column} is at most {days} days ahead"

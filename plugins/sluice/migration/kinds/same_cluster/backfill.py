@@ -17,7 +17,7 @@ from sluice.stores.statements import statement
 COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
 
 
-def plan_chunks(c: Connection, marks: Marks, route: Route) -> None:
+def plan_chunks(c: Connection, marks: Marks, route: Route, chunk_rows: int) -> None:
     """Lay out ranges of pages, unless they are there and still mean what they meant.
 
     A rewritten table (VACUUM FULL, CLUSTER) has other pages: what was checked off is laid out again, and filling is free
@@ -31,7 +31,7 @@ def plan_chunks(c: Connection, marks: Marks, route: Route) -> None:
             marks.execute(c, "remember_filenode")
         if stale or marks.chunks(c)["chunks"] == 0:
             pages = one(c, statement("copy.count_pages"), oid=route.shape.oid)["pages"]
-            marks.execute(c, "plan_page_chunks", pages=_pages_of(route, pages, row["rows_estimated"]), last=pages)
+            marks.execute(c, "plan_page_chunks", pages=_pages_of(chunk_rows, pages, row["rows_estimated"]), last=pages)
 
 
 def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fence) -> Copied | None:
@@ -111,10 +111,9 @@ def check_fence(row: Mapping[str, Any], fence: Fence, route: Route) -> None:
             )
 
 
-def _pages_of(route: Route, pages: int, count: int) -> int:
+def _pages_of(chunk_rows: int, pages: int, count: int) -> int:
     """How many pages hold about `chunk_rows` rows."""
-    wanted = route.migration.backfill.chunk_rows
-    return max(1, round(wanted * pages / count)) if count else max(1, pages)
+    return max(1, round(chunk_rows * pages / count)) if count else max(1, pages)
 
 
 def _page(tid: str) -> int:

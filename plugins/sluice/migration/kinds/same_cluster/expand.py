@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from psycopg import sql
 
@@ -111,7 +112,7 @@ def verify_expand(c: Connection, route: Route) -> Facts:
 def count_gaps(parts: Sequence[Row]) -> int:
     """Count places where one partition's upper bound is not the next one's lower bound."""
     bounds = sorted(_bounds(part["bounds"]) for part in parts)
-    return sum(1 for (_, upper), (lower, _) in zip(bounds, bounds[1:], strict=False) if upper != lower)
+    return sum(1 for (_, upper), (lower, _) in pairwise(bounds) if upper != lower)
 
 
 def _bounds(text: str) -> tuple[str, str]:

@@ -111,9 +111,9 @@ class SameCluster:
             swap.patiently(self._c, self.marks, route, apply)
         return {**capture.look(self._c, row["source_oid"]), **self._standing()}
 
-    def plan_chunks(self) -> Progress:
+    def plan_chunks(self, chunk_rows: int | None = None) -> Progress:
         """Lay out ranges of pages up to the table's end now that capture is on."""
-        backfill.plan_chunks(self._c, self.marks, self._route())
+        backfill.plan_chunks(self._c, self.marks, self._route(), chunk_rows or self.migration.backfill.chunk_rows)
         return self.progress()
 
     def copy_chunk(self, lane: int, fence: Fence) -> Copied | None:
@@ -255,6 +255,10 @@ class SameCluster:
         with translated(f"aborting {self.migration.name}"):
             return str(one(self._c, statement("marks.abort"), name=self.migration.name)["said"])
 
+    def quarantined(self) -> int:
+        """Count the rows outside the partitions. Read-only."""
+        return self.marks.quarantined(self._c)
+
     def backfill_window(self, window: Window) -> WindowResult:
         """Fill a window's holes from every range of pages, each in a transaction of its own, and compare the window."""
         route, fence = self._route(), Fence(self.position().epoch)
@@ -320,7 +324,17 @@ class SameCluster:
         with translated(f"comparing {route.source} with {route.target}"):
             found = compare(self._c, route.pair, bounds)
         samples = tuple(RowDiff(s.key, s.what, s.columns) for s in found.samples)
-        return Diff(found.rows, found.missing, found.extra, found.different, found.hash, found.seconds, samples)
+        return Diff(
+            found.rows,
+            found.left_rows,
+            found.right_rows,
+            found.missing,
+            found.extra,
+            found.different,
+            found.hash,
+            found.seconds,
+            samples,
+        )
 
     def _standing(self) -> Facts:
         """Facts that every gate wants: drift and quarantine."""

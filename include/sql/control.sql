@@ -1,0 +1,39 @@
+-- Reading and writing control (the ledger's own database).
+
+-- name: record_transition
+INSERT INTO control.transition (migration, step, from_phase, to_phase, epoch, run)
+VALUES (%(migration)s, %(step)s, %(from_phase)s, %(to_phase)s, %(epoch)s, %(run)s)
+
+-- name: find_phase
+SELECT to_phase, epoch FROM control.transition WHERE migration = %(migration)s ORDER BY id DESC LIMIT 1
+
+-- name: record_facts
+INSERT INTO control.fact (migration, gate, epoch, run, facts) VALUES (%(migration)s, %(gate)s, %(epoch)s, %(run)s, %(facts)s)
+
+-- name: find_facts
+SELECT facts, at, epoch, now() AS now FROM control.fact
+WHERE migration = %(migration)s AND gate = %(gate)s AND (%(run)s::text IS NULL OR run = %(run)s) ORDER BY id DESC LIMIT 1
+
+-- name: record_evidence
+INSERT INTO control.evidence (migration, gate, epoch, run, passed, compared, key, sha256)
+VALUES (%(migration)s, %(gate)s, %(epoch)s, %(run)s, %(passed)s, %(compared)s, %(key)s, %(sha256)s)
+
+-- name: find_evidence
+SELECT key, sha256, passed, compared, at, epoch FROM control.evidence
+WHERE migration = %(migration)s AND gate = %(gate)s ORDER BY id DESC LIMIT 1
+
+-- name: record_approval
+INSERT INTO control.approval (migration, action, epoch, run, answer, by_whom)
+VALUES (%(migration)s, %(action)s, %(epoch)s, %(run)s, %(answer)s, %(by_whom)s)
+
+-- name: record_window
+INSERT INTO control.backfill_window (migration, lower, upper, rows, hash, filled, run)
+VALUES (%(migration)s, %(lower)s, %(upper)s, %(rows)s, %(hash)s, %(filled)s, %(run)s)
+ON CONFLICT (migration, lower, upper, run)
+DO UPDATE SET rows = excluded.rows, hash = excluded.hash, filled = excluded.filled, at = now()
+
+-- name: list_windows
+-- The last two runs of each window, for comparison.
+SELECT DISTINCT ON (lower, upper) lower, upper, rows, hash, filled, run, at,
+       lead(hash) OVER (PARTITION BY lower, upper ORDER BY at DESC) AS hash_before
+FROM control.backfill_window WHERE migration = %(migration)s ORDER BY lower, upper, at DESC

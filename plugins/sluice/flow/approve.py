@@ -1,0 +1,95 @@
+"""A person's yes before anything that is hard to take back: counts, diff, lag, pause and evidence in the body.
+
+A rejection fails loudly. There is no default answer and no answer by silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from sluice.flow.connections import opened_control, opened_kind
+from sluice.flow.evidence_link import evidence_address
+from sluice.flow.steps import skip_unless_on_the_way
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.estate import Migration
+    from sluice.ledger.control import Control
+    from sluice.migration.engine.contract import Kind
+
+APPROVE, REJECT = "Approve", "Reject"
+
+
+class Approve(HITLOperator):
+    """Ask a person before `step`; `gate` names the evidence that the answer rests on."""
+
+    template_fields: Sequence[str] = ("subject", "body", "migration")
+    ui_color = "#f6dfe3"
+
+    def __init__(self, *, migration: str, step: str, gate: str, **kwargs: Any) -> None:
+        super().__init__(
+            subject=f"{step} of {migration}?",
+            options=[APPROVE, REJECT],
+            body="",
+            trigger_rule="none_failed",
+            **kwargs,
+        )
+        self.migration = migration
+        self.step = step
+        self.gate = gate
+
+    def execute(self, context: Context) -> Any:
+        """Write the question and wait, without a worker."""
+        skip_unless_on_the_way(self.step, context)
+        with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
+            self.body = describe(m, kind, control, self.step, self.gate)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Note the answer; fail on a no, and on a yes from who asked where that is not allowed."""
+        payload = super().execute_complete(context, event)
+        who = (payload["responded_by_user"] or {}).get("name", "unknown")
+        answer = payload["chosen_options"][0]
+        with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
+            control.record_approval(self.step, kind.position().epoch, answer=answer, by_whom=who)
+        if answer != APPROVE:
+            raise AirflowFailException(
+                f"{who} rejected {self.step} of {self.migration}. Nothing was changed; capture goes on."
+            )
+        requester = context["dag_run"].triggering_user_name
+        if m.cutover.approver_is_not_requester and who == requester:
+            raise AirflowFailException(
+                f"{who} asked for {self.step} of {self.migration} and may not approve it too. Run it again."
+            )
+        return payload
+
+
+def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -> str:
+    """Write the body of the question, in Markdown."""
+    measured, evidence = control.facts(gate, any_run=True), control.evidence(gate)
+    facts, lag = measured.facts, kind.drain(0)
+    open_now, why = m.cutover.open_at(datetime.now(UTC))
+    link = f"[{evidence['key']}]({evidence_address(evidence['key'], evidence['sha256'])})" if evidence else "none"
+    compared = f"{facts.get('rows_compared', 0):,} rows compared in {facts.get('diff_seconds', 0)} s"
+    lines = {
+        "Table": f"`{m.source.table}` → `{m.target.table}`",
+        "What happens": WHAT_HAPPENS[step].format(**{"timeout": m.cutover.lock_timeout.total_seconds() * 1000}),
+        "Diff": f"{compared}: {facts.get('rows_missing')} missing, {facts.get('rows_extra')} extra, {facts.get('rows_different')} different",
+        "Lag": f"none (capture is atomic); older snapshots in the way: {lag.held_by or 'none'}",
+        "Window": "open" if open_now else why,
+        "Gate": f"{gate} {'green' if evidence and evidence['passed'] else 'RED'}: {link}",
+    }
+    return "\n".join(["| | |", "|---|---|", *(f"| **{name}** | {text} |" for name, text in lines.items())])
+
+
+WHAT_HAPPENS = {
+    "cut_over": "The new table takes over the name; writers wait at most {timeout:.0f} ms a try, usually under 20 ms."
+    " Every write then goes to both, so cutting back keeps them all.",
+    "retire": "The old table stops following and moves to schema `sluice_attic`, kept. After this there is no cutting back.",
+}

@@ -1,0 +1,95 @@
+"""Airflow's connections, turned into what the lower rooms take: psycopg connections and an S3 client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sluice.errors import Terminal
+from sluice.estate import Migration, read_stores
+from sluice.flow.project import ROOT, migration_named
+
+if TYPE_CHECKING:
+    from sluice.ledger.control import Control
+    from sluice.migration.engine.contract import Kind
+    from sluice.stores.objects import Vault
+    from sluice.stores.postgres import Connection
+
+
+class NoConnection(Terminal):
+    """Airflow has no connection of that name."""
+
+
+def dsn_of(connection_id: str) -> str:
+    """Give the address behind an Airflow connection to PostgreSQL. Raises NoConnection."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from airflow.sdk.exceptions import AirflowException
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        found = PostgresHook.get_connection(connection_id)
+    except AirflowException as error:
+        raise NoConnection(f"Airflow has no connection {connection_id!r}: add it (Admin → Connections).") from error
+    known = {
+        "host": found.host,
+        "port": found.port,
+        "user": found.login,
+        "password": found.password,
+        "dbname": found.schema,
+    }
+    options = {key: value for key, value in found.extra_dejson.items() if key.startswith(("ssl", "target_session"))}
+    return make_conninfo(**{key: value for key, value in (known | options).items() if value not in (None, "")})
+
+
+@contextmanager
+def opened_kind(name: str) -> Iterator[tuple[Migration, Kind]]:
+    """Open a migration's kind on its store; its connections are closed afterwards."""
+    from sluice.migration.kinds import open_kind
+    from sluice.stores.postgres import connect
+
+    migration = migration_named(name)
+    dsn = dsn_of(read_stores(ROOT).stores[migration.source.store].connection)
+    opened: list[Connection] = []
+
+    def opening(purpose: str) -> Connection:
+        opened.append(connect(dsn, purpose=purpose))
+        return opened[-1]
+
+    try:
+        yield migration, open_kind(migration, opening)
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+@contextmanager
+def opened_control(name: str, run: str) -> Iterator[Control]:
+    """Open the ledger for a migration within a run."""
+    from sluice.ledger.control import Control
+    from sluice.stores.postgres import connect
+
+    connection = connect(dsn_of(read_stores(ROOT).ledger.connection), purpose=f"ledger {name}")
+    try:
+        yield Control(connection, name, run).prepare()
+    finally:
+        connection.close()
+
+
+def open_vault() -> Vault:
+    """Open the estate's vault. Raises NoConnection.
+
+    The hook alone would not: for a missing connection it falls back to whatever credentials the machine has.
+    """
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    from sluice.stores.objects import Vault
+
+    place = read_stores(ROOT).vault
+    try:
+        BaseHook.get_connection(place.connection)
+    except AirflowException as error:
+        raise NoConnection(f"Airflow has no connection {place.connection!r}: add it (Admin → Connections).") from error
+    return Vault(S3Hook(aws_conn_id=place.connection).get_conn(), place.bucket)

@@ -1,0 +1,127 @@
+"""A gate on the graph: suites and invariants over a step's facts; its evidence is kept, and linked on the task.
+
+Red fails at once, without retries, and says which rows. Airflow's own retries are for a store that is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from sluice.flow.connections import open_vault, opened_control, opened_kind
+from sluice.flow.evidence_link import KEY, SEAL, EvidenceLink
+from sluice.flow.project import ROOT
+from sluice.flow.steps import skip_unless_on_the_way
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.estate import Migration
+    from sluice.ledger.control import Measured
+    from sluice.proof.gates.evidence import Evidence
+    from sluice.proof.gates.run import Judged
+
+SUITES_OF_THE_ESTATE = {"verified": "verified", "cut_over": "cut_over"}
+"""Gates that run the suites that a migration's YAML names for them, besides their own."""
+
+
+class Gate(BaseOperator):
+    """Judge the last facts of `gate`. `step` is the step whose way it stands on; None judges whenever it is reached."""
+
+    template_fields: Sequence[str] = ("migration", "gate", "suites")
+    operator_extra_links = (EvidenceLink(),)
+    ui_color = "#fdf3d6"
+
+    def __init__(
+        self, *, migration: str, gate: str, step: str | None = None, suites: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(**{"trigger_rule": "none_failed", **kwargs})
+        self.migration = migration
+        self.gate = gate
+        self.step = step
+        self.suites = [gate, *suites]
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the verdict's summary. Raises AirflowFailException when it is red."""
+        if self.step:
+            skip_unless_on_the_way(self.step, context)
+        with opened_control(self.migration, context["run_id"]) as control:
+            measured = control.facts(self.gate)
+            judged = self._judge(measured)
+            evidence = self._keep(judged, measured, context)
+            verdict = judged.verdict
+            control.record_evidence(
+                self.gate,
+                measured.epoch,
+                passed=verdict.passed,
+                compared=verdict.compared,
+                key=evidence.key,
+                sha256=evidence.sha256,
+            )
+        if not verdict.passed:
+            raise AirflowFailException(f"{verdict.describe()}\nEvidence: {evidence.key}")
+        self.log.info("%s\nEvidence: %s", verdict.describe(), evidence.key)
+        return verdict.summary()
+
+    def _judge(self, measured: Measured) -> Judged:
+        from sluice.proof.gates.run import judge
+        from sluice.proof.gates.window import WindowSubject
+        from sluice.stores.postgres import Table, connect
+
+        with opened_kind(self.migration) as (m, kind):
+            del kind
+            window = WindowSubject(
+                connect=lambda purpose: connect(_dsn(m), purpose=purpose),
+                table=Table.parse(m.target.table if self.gate == "verified" else m.source.table),
+                column=m.target.partition.column,
+                key=(m.target.partition.column,),
+            )
+            return judge(
+                self.gate,
+                measured.facts,
+                subject=m.source.table,
+                suites=self.suites,
+                window=window,
+                freshness=m.gates.freshness,
+                now=measured.now,
+                facts_at=measured.at,
+                root=ROOT,
+                samples=_samples(measured.facts),
+            )
+
+    def _keep(self, judged: Judged, measured: Measured, context: Context) -> Evidence:
+        from sluice.proof.gates.evidence import code_version, keep
+
+        ti = context["ti"]
+        evidence = keep(
+            open_vault(),
+            judged,
+            measured.facts,
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            task_id=f"{ti.task_id}.{ti.map_index}" if (ti.map_index or -1) >= 0 else ti.task_id,
+            try_number=ti.try_number,
+            extra={"measured_at": measured.at, "epoch": measured.epoch, "code": code_version(ROOT)},
+        )
+        ti.xcom_push(key=KEY, value=evidence.key)
+        ti.xcom_push(key=SEAL, value=evidence.sha256)
+        return evidence
+
+
+def _samples(facts: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Rows to show beside a failed count: keys and columns, never values."""
+    listed = [{"row": text} for text in str(facts.get("diff_samples", "")).split("; ") if text]
+    return {name: [s for s in listed if word in s["row"]] for name, word in _WORDS.items()}
+
+
+_WORDS = {"rows_missing": " missing", "rows_extra": " extra", "rows_different": " different"}
+
+
+def _dsn(m: Migration) -> str:
+    from sluice.estate import read_stores
+    from sluice.flow.connections import dsn_of
+
+    return dsn_of(read_stores(ROOT).stores[m.source.store].connection)

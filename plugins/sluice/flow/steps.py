@@ -1,0 +1,162 @@
+"""The operators of a migration's graph: plan the way, take a step, copy in lanes.
+
+Each asks the way that `plan_way` found, and skips what is not on it: a second run does nothing. The work is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+
+from sluice.flow.connections import opened_control, opened_kind
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.estate import Migration
+    from sluice.migration.engine.contract import Facts, Kind
+
+PLAN_TASK = "preflight.plan_way"
+
+
+def way_of(context: Context) -> dict[str, Any]:
+    """Give what `plan_way` found: the steps to take, and where the migration stood."""
+    found: dict[str, Any] = context["ti"].xcom_pull(task_ids=PLAN_TASK)
+    return found
+
+
+def skip_unless_on_the_way(step: str, context: Context) -> None:
+    """Skip this task when its step is not to be taken in this run."""
+    if step not in way_of(context)["steps"]:
+        raise AirflowSkipException(f"{step} is not on the way of this run")
+
+
+class PlanWay(BaseOperator):
+    """Look at the table, list everything in the way, and find the steps to the phase asked for. Changes no table."""
+
+    template_fields: Sequence[str] = ("migration",)
+    ui_color = "#e8f1fb"
+
+    def __init__(self, *, migration: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.migration = migration
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the way: small, and the only thing that the other tasks read from here."""
+        from sluice.migration.engine.contract import Phase
+        from sluice.migration.engine.steps import check_findings
+        from sluice.migration.engine.way import way
+
+        params = context["params"]
+        with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
+            now = kind.position()
+            control.reconcile(now.phase, now.epoch)
+            steps = way(now.phase, Phase(params["to_phase"]))
+            if now.phase is Phase.PLANNED and steps:
+                for finding in check_findings(self.migration, kind.preflight(), m.accept):
+                    self.log.info("%s", finding)
+            self.log.info(
+                "%s\n\nsteps of this run: %s", kind.describe_plan(), ", ".join(steps) or "none, it stands there"
+            )
+        if params["dry_run"]:
+            self.log.info("A dry run: nothing is changed. Everything after this is skipped.")
+        return {"steps": [] if params["dry_run"] else list(steps), "phase": str(now.phase), "epoch": now.epoch}
+
+
+class TakeStep(BaseOperator):
+    """Take one step of the way and leave its facts in the ledger, for its gate."""
+
+    template_fields: Sequence[str] = ("migration", "step")
+    ui_color = "#dcefe2"
+
+    def __init__(self, *, migration: str, step: str, gate: str, **kwargs: Any) -> None:
+        super().__init__(trigger_rule="none_failed", **kwargs)
+        self.migration = migration
+        self.step = step
+        self.gate = gate
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Take the step and say where it led."""
+        skip_unless_on_the_way(self.step, context)
+        with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
+            check_time(self.step, m, kind, context)
+            before = kind.position()
+            facts = verbs()[self.step](kind)
+            after = kind.position()
+            if before.phase != after.phase:
+                control.record_transition(self.step, before.phase, after.phase, after.epoch)
+            control.record_facts(self.gate, facts, after.epoch)
+            self.log.info("%s: %s → %s\n%s", self.migration, before.phase, after.phase, _listed(facts))
+        return {"phase": str(after.phase), "epoch": after.epoch}
+
+
+class PlanLanes(BaseOperator):
+    """Lay out the chunks and give each lane its number and epoch. The number of lanes does not grow with the table."""
+
+    template_fields: Sequence[str] = ("migration",)
+    ui_color = "#dcefe2"
+
+    def __init__(self, *, migration: str, **kwargs: Any) -> None:
+        super().__init__(trigger_rule="none_failed", **kwargs)
+        self.migration = migration
+
+    def execute(self, context: Context) -> list[dict[str, int]]:
+        """Give one small dict a lane."""
+        skip_unless_on_the_way("backfill", context)
+        with opened_kind(self.migration) as (m, kind):
+            chunk_rows = context["params"]["chunk_rows"] or m.backfill.chunk_rows
+            self.log.info("%s: %s", self.migration, kind.plan_chunks(chunk_rows))
+            epoch = kind.position().epoch
+            lanes = context["params"]["lanes"] or m.backfill.lanes
+        return [{"number": n, "epoch": epoch} for n in range(lanes)]
+
+
+class CopyLane(BaseOperator):
+    """One lane of the backfill. After half an hour it yields its slot and comes back, so that a deploy never waits."""
+
+    template_fields: Sequence[str] = ("migration", "lane")
+    ui_color = "#dcefe2"
+
+    def __init__(self, *, migration: str, lane: dict[str, int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.migration = migration
+        self.lane = lane
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Work the lane; the chunks themselves are the checkpoint."""
+        from sluice.migration.engine.contract import Fence
+        from sluice.migration.engine.lanes import work_lane
+        from sluice.migration.engine.throttle import Throttle
+
+        with opened_kind(self.migration) as (m, kind):
+            throttle = Throttle(m.backfill.slow_down_when, rest=float(context["params"]["throttle"]))
+            result = work_lane(kind, self.lane["number"], Fence(self.lane["epoch"]), throttle)
+            self.log.info("lane %d: %s; %s", self.lane["number"], result, kind.progress())
+        if not result.finished:
+            raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=5))  # type: ignore[no-untyped-call]
+        return {"chunks": result.chunks, "rows": result.rows, "rested_seconds": round(result.rested, 1)}
+
+
+def verbs() -> dict[str, Callable[[Kind], Facts]]:
+    """What each step calls. The backfill's own step is its end: lanes did the work."""
+    from sluice.migration.engine import steps
+
+    return {**{str(step): take for step, take in steps.TAKES.items()}, "backfill": steps.finish_backfill, "abort": steps.abort}
+
+
+def check_time(step: str, m: Migration, kind: Kind, context: Context) -> None:
+    """Refuse a cutover outside its window, and a retirement before its time."""
+    from sluice.migration.engine import steps
+
+    if step == "cut_over":
+        steps.check_window(m, datetime.now(UTC))
+    if step == "retire" and not context["params"]["retire_early"]:
+        steps.check_kept_long_enough(m, kind, datetime.now(UTC))
+
+
+def _listed(facts: Facts) -> str:
+    return "\n".join(f"  {name}: {value}" for name, value in facts.items())

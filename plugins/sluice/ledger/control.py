@@ -1,0 +1,95 @@
+"""Control: what happened, what was measured, what was judged and who agreed. In the ledger's own database.
+
+Truth about phases is in the marks; control follows them (`reconcile`) at the start of every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from sluice.errors import Terminal
+from sluice.ledger.releases import bring_up_to_date
+from sluice.stores.postgres import Connection, Row, rows
+from sluice.stores.statements import statement
+
+
+class NoFacts(Terminal):
+    """A gate has nothing to judge."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Facts, when they were true and what time it is now, both by the ledger's clock."""
+
+    facts: dict[str, Any]
+    at: datetime
+    now: datetime
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Control:
+    """The ledger of one migration within one run."""
+
+    connection: Connection
+    migration: str
+    run: str
+
+    def prepare(self) -> Control:
+        """Make the schema `control` if it is missing or old."""
+        bring_up_to_date(self.connection, "control")
+        return self
+
+    def reconcile(self, phase: str, epoch: int) -> None:
+        """Follow the marks where they moved without us (a crash after the commit, or a hand)."""
+        found = self._find("find_phase")
+        known = (found["to_phase"], found["epoch"]) if found else ("planned", 1)
+        if known != (phase, epoch):
+            self.record_transition("reconcile", known[0], phase, epoch)
+
+    def record_transition(self, step: str, from_phase: str, to_phase: str, epoch: int) -> None:
+        """Note a step taken."""
+        self._do("record_transition", step=step, from_phase=from_phase, to_phase=to_phase, epoch=epoch)
+
+    def record_facts(self, gate: str, facts: Mapping[str, Any], epoch: int) -> None:
+        """Keep what a step measured, for the gate to judge."""
+        self._do("record_facts", gate=gate, facts=Jsonb(dict(facts)), epoch=epoch)
+
+    def facts(self, gate: str, *, any_run: bool = False) -> Measured:
+        """Give the last facts for a gate, of this run unless `any_run`. Raises NoFacts."""
+        found = self._find("find_facts", gate=gate, run=None if any_run else self.run)
+        if found is None:
+            raise NoFacts(
+                f"{self.migration} has no facts for gate {gate} in this run: its step has not run. Clear that task."
+            )
+        return Measured(found["facts"], found["at"], found["now"], found["epoch"])
+
+    def record_evidence(self, gate: str, epoch: int, *, passed: bool, compared: int, key: str, sha256: str) -> None:
+        """Note where a verdict's evidence is kept."""
+        self._do("record_evidence", gate=gate, epoch=epoch, passed=passed, compared=compared, key=key, sha256=sha256)
+
+    def evidence(self, gate: str) -> Row | None:
+        """Give the last evidence of a gate."""
+        return self._find("find_evidence", gate=gate)
+
+    def record_approval(self, action: str, epoch: int, *, answer: str, by_whom: str) -> None:
+        """Note who agreed, or did not."""
+        self._do("record_approval", action=action, epoch=epoch, answer=answer, by_whom=by_whom)
+
+    def record_window(self, lower: datetime, upper: datetime, *, count: int, hash_sum: str, filled: int) -> None:
+        """Note a backfilled window: its rows and their hash."""
+        self._do("record_window", lower=lower, upper=upper, rows=count, hash=hash_sum, filled=filled)
+
+    def _do(self, verb: str, **values: object) -> None:
+        self.connection.execute(statement(f"control.{verb}"), {"migration": self.migration, "run": self.run, **values})
+
+    def _find(self, verb: str, **values: object) -> Row | None:
+        found = rows(
+            self.connection, statement(f"control.{verb}"), **{"migration": self.migration, "run": self.run, **values}
+        )
+        return found[0] if found else None

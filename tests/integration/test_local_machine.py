@@ -1,0 +1,209 @@
+"""The whole machine, for real: it comes up, says what died, heals, and goes down without a trace.
+
+On ports and in a state folder of its own, so a machine that a person runs is not touched. One story in several tests,
+because a start costs a quarter of a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sluice.local import airflow_processes, machine, processes
+from sluice.local.airflow_api import AirflowApi, Refused
+from sluice.local.ports import free_port, is_taken
+from sluice.local.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+DAG = '''
+"""A DAG for one test."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import CronDataIntervalTimetable, dag, task
+
+MONTHLY = CronDataIntervalTimetable("@monthly", timezone="UTC")
+
+
+@dag(schedule=MONTHLY, start_date=datetime(2026, 1, 1), max_active_runs=2)
+def ask_stores():
+    @task(pool="store_certify")
+    def ask(data_interval_start=None):
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+        print("window of", data_interval_start)
+        certify = PostgresHook("pg_certify").get_first("SELECT current_user")
+        ledger = PostgresHook("sluice_ledger").get_first("SELECT current_user")
+        buckets = [bucket["Name"] for bucket in S3Hook("s3_vault").get_conn().list_buckets()["Buckets"]]
+        print(f"stores: {certify[0]} {ledger[0]} {buckets}")
+
+    ask()
+
+
+@dag(schedule=None)
+def ask_person():
+    ApprovalOperator(task_id="approve_it", subject="May I?", body="**Really**", fail_on_reject=True)
+
+
+@dag(schedule=None)
+def take_long():
+    BashOperator(task_id="sleep", bash_command="sleep 613 & sleep 613; wait")
+
+
+ask_stores(), ask_person(), take_long()
+'''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment(tmp_path_factory):
+    """A place of its own: state, ports, DAGs."""
+    place = tmp_path_factory.mktemp("machine")
+    (place / "dags").mkdir()
+    (place / "dags" / "trial.py").write_text(DAG)
+    (place / "dags" / "broken.py").write_text("from airflow.sdk import dag\nraise RuntimeError('a broken dag')\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLUICE_STATE_DIR", str(place / "state"))
+        patch.setenv("SLUICE_DAGS_DIR", str(place / "dags"))
+        for name in ("SLUICE_PORT", "SLUICE_PG_PORT", "SLUICE_S3_PORT"):
+            patch.setenv(name, str(free_port()))
+        yield
+        machine.down()
+
+
+def sluice(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sluice.local", *arguments]
+    path = {"PYTHONPATH": str(ROOT / "plugins")}
+    return subprocess.run(command, env={**os.environ, **path}, capture_output=True, text=True, timeout=300)
+
+
+def pids() -> dict[str, int | None]:
+    return {part.name: part.pid for part in machine.status()}
+
+
+@pytest.fixture(scope="module")
+def api(environment) -> AirflowApi:
+    return machine.api(machine.up(quiet=True))
+
+
+def test_a_stranger_on_our_port_is_named_and_nothing_is_started():
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", int(os.environ["SLUICE_S3_PORT"])))
+        stranger.listen()
+        refused = sluice("up")
+    assert refused.returncode == 1
+    assert f"Port {os.environ['SLUICE_S3_PORT']}" in refused.stderr
+    assert f"pid {os.getpid()}" in refused.stderr
+    assert "SLUICE_S3_PORT=" in refused.stderr
+    assert not any(pids().values())
+
+
+def test_up_brings_everything_and_a_second_up_changes_nothing(api):
+    before = pids()
+    assert all(before.values())
+    said = sluice("up")
+    assert said.returncode == 0
+    assert pids() == before
+    assert api.base_url in said.stdout
+    assert "broken.py: RuntimeError: a broken dag" in said.stderr
+    assert sluice("status").returncode == 0
+
+
+def test_a_task_reaches_every_store_as_the_right_role(api):
+    run_id = api.trigger("ask_stores")
+    assert api.wait_run("ask_stores", run_id, seconds=90) == "success"
+    assert "stores: sluice_mover sluice_ledger ['sluice-vault']" in api.task_log("ask_stores", run_id, "ask")
+
+
+def test_a_backfill_runs_each_window_and_shows_it(api):
+    said = sluice("backfill", "ask_stores", "--from", "2026-02-01", "--to", "2026-04-01")
+    assert said.returncode == 0, said.stdout + said.stderr
+    runs = api.runs("ask_stores", datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+    assert [run.state for run in runs] == ["success"] * 3
+    assert [(run.start.month, run.end.month) for run in runs] == [(2, 3), (3, 4), (4, 5)]
+
+
+@pytest.mark.parametrize(("choice", "state"), [("Approve", "success"), ("Reject", "failed")])
+def test_a_person_answers(api, choice, state):
+    run_id = api.trigger("ask_person")
+    wait_for("a question", lambda: bool(api.approvals("ask_person", run_id)), seconds=60)
+    [question] = api.approvals("ask_person", run_id)
+    assert (question.subject, question.options) == ("May I?", ("Approve", "Reject"))
+    api.answer("ask_person", run_id, question, choice)
+    assert api.wait_run("ask_person", run_id, seconds=60) == state
+    assert api.approvals("ask_person", run_id) == []
+
+
+def test_a_viewer_may_look_but_not_run(api):
+    viewer = machine.api(machine.load(), "viewer")
+    assert "trial.py" in viewer.dag_files()
+    with pytest.raises(Refused) as refusal:
+        viewer.trigger("ask_stores")
+    assert refusal.value.status == 403
+
+
+def test_nothing_listens_beyond_loopback(api):
+    ours = {pid for pid in pids().values() if pid}
+    family = processes._family([machine.object_store(machine.load()).process, *_airflow()])
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
+    open_to_all = [
+        line for line in listening if any(f"pid={pid}," in line for pid in {*ours, *family}) and "127.0.0.1:" not in line
+    ]
+    assert open_to_all == []
+
+
+def test_status_says_who_died_and_up_restarts_only_that(api):
+    before = pids()
+    os.kill(before["triggerer"], signal.SIGKILL)
+    wait_for("death", lambda: pids()["triggerer"] is None, seconds=10)
+    said = sluice("status")
+    assert said.returncode == 1
+    assert "triggerer died. The end of" in said.stdout
+    assert "s3 died" not in said.stdout
+    machine.up(quiet=True)
+    after = pids()
+    assert after.pop("triggerer") not in (None, before.pop("triggerer"))
+    assert after == before
+
+
+def test_a_database_that_was_killed_comes_back(api):
+    settings = machine.load()
+    with psycopg.connect(settings.dsn("certify")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS seven")
+    settings.cluster.kill()
+    assert "postgres died" in sluice("status").stdout
+    machine.up(quiet=True)
+    with psycopg.connect(settings.dsn("certify")) as connection:
+        assert connection.execute("SELECT seven FROM kept").fetchone() == (7,)
+
+
+def test_down_leaves_no_process_not_even_a_running_task(api):
+    api.trigger("take_long")
+    wait_for("the task", lambda: sleepers() != [], seconds=60)
+    everyone = processes._family(_airflow())
+    assert sluice("down").returncode == 0
+    assert [pid for pid in everyone if processes.look(pid)] == []
+    assert sleepers() == []
+    assert not any(pids().values())
+    assert not any(is_taken(int(os.environ[name])) for name in ("SLUICE_PORT", "SLUICE_PG_PORT", "SLUICE_S3_PORT"))
+    assert sluice("down").returncode == 0
+
+
+def _airflow() -> list[processes.Process]:
+    return airflow_processes.processes(machine.load())
+
+
+def sleepers() -> list[int]:
+    found = subprocess.run(["pgrep", "-f", "^sleep 613"], capture_output=True, text=True).stdout.split()
+    return [int(pid) for pid in found if processes.look(int(pid))]
