@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
 from sluice.local import databases
 from sluice.local.objects import ObjectStore
 from sluice.local.ports import free_port

@@ -160,20 +160,16 @@ def test_what_is_not_there_and_a_vault_that_is_down(visit) -> None:
     assert "tried again" in answer.text
 
 
-def test_the_vault_is_the_one_of_airflows_connection_and_never_the_machines_own(airflow, vault, monkeypatch) -> None:
-    from airflow.sdk.exceptions import AirflowNotFoundException
+def test_the_vault_is_the_one_of_airflows_connection_and_never_the_machines_own(visit, vault, monkeypatch) -> None:
+    from sluice.console.app import app
 
-    from sluice.console.vault import open_vault
-
+    app.dependency_overrides.clear()
+    without = visit("/sluice/evidence/x/y.json")
+    assert (without.status_code, "no connection" in without.text) == (502, True)
     extra = {"region_name": "us-east-1", "service_config": {"s3": {"endpoint_url": vault.endpoint}}}
     login = {"conn_type": "aws", "login": vault.store.key, "password": vault.store.secret, "extra": extra}
-    open_vault.cache_clear()
-    with pytest.raises(AirflowNotFoundException):
-        open_vault()
     monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", json.dumps(login))
-    assert open_vault().bucket == "sluice-vault"
-    assert open_vault().list("nothing/") == []
-    open_vault.cache_clear()
+    assert visit("/sluice/evidence/x/y.json").status_code == 404
 
 
 def test_the_button_leads_to_the_page_and_brings_the_seal(monkeypatch, evidence) -> None:

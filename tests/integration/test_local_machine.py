@@ -16,7 +16,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from sluice.local import airflow_processes, machine, processes
 from sluice.local.airflow_api import AirflowApi, Refused
 from sluice.local.ports import free_port, is_taken
@@ -155,10 +154,12 @@ def test_a_viewer_may_look_but_not_run(api):
 
 def test_nothing_listens_beyond_loopback(api):
     ours = {pid for pid in pids().values() if pid}
-    family = processes._family([machine.object_store(machine.load()).process, *_airflow()])
+    family = processes.family_of([machine.object_store(machine.load()).process, *_airflow()])
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
     open_to_all = [
-        line for line in listening if any(f"pid={pid}," in line for pid in {*ours, *family}) and "127.0.0.1:" not in line
+        line
+        for line in listening
+        if any(f"pid={pid}," in line for pid in {*ours, *family}) and "127.0.0.1:" not in line
     ]
     assert open_to_all == []
 
@@ -191,7 +192,7 @@ def test_a_database_that_was_killed_comes_back(api):
 def test_down_leaves_no_process_not_even_a_running_task(api):
     api.trigger("take_long")
     wait_for("the task", lambda: sleepers() != [], seconds=60)
-    everyone = processes._family(_airflow())
+    everyone = processes.family_of(_airflow())
     assert sluice("down").returncode == 0
     assert [pid for pid in everyone if processes.look(pid)] == []
     assert sleepers() == []

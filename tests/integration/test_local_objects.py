@@ -9,7 +9,6 @@ import secrets
 
 import pytest
 from botocore.exceptions import ClientError
-
 from sluice.local.objects import ObjectStore
 from sluice.local.ports import free_port, is_taken
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import tempfile
 from pathlib import Path
 
 import psycopg
 import pytest
-
-from sluice.local import databases
+from sluice.errors import Terminal
+from sluice.local import databases, privileges
 from sluice.local.ports import free_port, is_taken
 from sluice.local.postgres import Cluster
 
@@ -66,6 +68,32 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path, request: pytest.Fixt
     cluster.kill()
     cluster.start()
     assert ask(cluster.dsn(), "SELECT seven FROM kept") == 7
+
+
+@pytest.fixture
+def no_namespaces(monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("only root borrows another user")
+    monkeypatch.setattr(privileges, "namespaces_work", lambda: False)
+
+
+def test_root_without_namespaces_becomes_nobody(no_namespaces, request):
+    place = tempfile.TemporaryDirectory(dir="/var/tmp")
+    request.addfinalizer(place.cleanup)
+    cluster = Cluster(Path(place.name) / "pg", free_port(), secrets.token_urlsafe(), durable=False)
+    request.addfinalizer(cluster.stop)
+    cluster.create()
+    cluster.start()
+    assert ask(cluster.dsn(), "SELECT 1") == 1
+    assert Path(f"/proc/{cluster.pid()}").stat().st_uid == 65534
+
+
+def test_root_without_namespaces_is_told_when_nobody_cannot_enter(no_namespaces, tmp_path):
+    closed = tmp_path / "home" / "state"
+    closed.mkdir(parents=True)
+    closed.parent.chmod(0o700)
+    with pytest.raises(Terminal, match=r"nobody.*cannot enter.*normal user"):
+        Cluster(closed / "pg", free_port(), "secret").create()
 
 
 def test_a_wrong_password_is_refused(server):

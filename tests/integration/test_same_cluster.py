@@ -65,7 +65,7 @@ def test_forward_back_and_forward_again_loses_no_acknowledged_write(database, op
         report = verify(c, workload.acknowledged)
     assert report.ok, report
     assert report.checked > 500
-    assert workload.snapshot().user_errors == 0, workload.snapshot()
+    assert workload.snapshot().total.user_errors == 0, workload.snapshot()
 
 
 def test_abort_leaves_the_source_as_it_was(opened):

@@ -10,15 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
-
 from sluice.errors import Terminal
 from sluice.local.processes import Process, end, look
 from sluice.local.waiting import wait_for
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+)
 # A grandchild in a session of its own, as BashOperator makes.
-FAMILY = f"""
+FAMILY = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)
 print(child.pid, flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from sluice.local.rings import Outcome, read_outcome, report
 
 GREEN = Outcome("unit", passed=3, failed=0, skipped=1, minutes=0.25, code=0)

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-
 from sluice.errors import Terminal
 from sluice.local import ports
 from sluice.local.environment import variables, write_environment

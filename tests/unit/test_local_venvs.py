@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from sluice.local import venvs
 
 
@@ -51,7 +50,7 @@ def test_an_environment_whose_interpreter_is_gone_is_made_anew(tmp_path, lock):
 
 def test_an_unsupported_python_is_refused_with_what_to_type(monkeypatch, tmp_path, lock):
     monkeypatch.setattr(sys, "version_info", (3, 14, 0))
-    with pytest.raises(venvs.CannotInstall, match="3.11, 3.12 or 3.13"):
+    with pytest.raises(venvs.CannotInstall, match=r"3\.11, 3\.12 or 3\.13"):
         venvs.ensure(tmp_path / "venv", lock)
 
 

@@ -17,7 +17,7 @@ from sluice.estate.mistakes import Mistake, choice
 from sluice.estate.models import default_partition_schema
 from sluice.estate.names import LONGEST_IDENTIFIER, parse_table
 from sluice.estate.showing import shown, shown_field
-from sluice.estate.words import allowed, at, schema_of
+from sluice.estate.words import allowed, at, resolved, schema_of
 
 LONGEST_TARGET = LONGEST_IDENTIFIER - len("_y2026m04")
 MOST_MISTAKES = 200  # told of one file at once; more is no file of ours
@@ -63,7 +63,7 @@ def _field_mistake(document: Document, model: type[Part], wrong: dict[str, objec
     schema = schema_of(model)
     steps: Steps = tuple(step for step in wrong["loc"] if step != "[key]")  # type: ignore[attr-defined]
     if wrong["type"] == "extra_forbidden":
-        options = at(schema, steps[:-1])["properties"]
+        options = resolved(at(schema, steps[:-1]), schema)["properties"]
         return document.mistake(steps, "an unknown key", choice(str(steps[-1]), options))
     found = "nothing" if wrong["type"] == "missing" else _shown_unless_secret(steps, wrong["input"])
     node = schema["properties"]["estate"] if "[key]" in wrong["loc"] else at(schema, steps)  # type: ignore[operator]

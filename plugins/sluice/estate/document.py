@@ -142,9 +142,9 @@ def _check_depth(text: str) -> None:
 
 def _unreadable(text: str, error: yaml.YAMLError) -> Unreadable:
     mark = getattr(error, "problem_mark", None)
-    number = mark.line if mark else 0
     lines = text.splitlines() or [""]
-    line = lines[min(number, len(lines) - 1)]
+    number = min(mark.line if mark else 0, len(lines) - 1)  # the end of a text is no line of it
+    line = lines[number]
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return Unreadable(number + 1, "a tab before the text", "spaces for indentation")
     # The parser's own words are fixed ones; they never quote the file, which may hold a secret.

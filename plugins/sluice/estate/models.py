@@ -120,7 +120,7 @@ class Migration(Part):
     target: Target = Field(alias="into")
     """What the table becomes."""
     accept: tuple[Finding, ...] = Field(default=(), max_length=50)
-    """Findings of the preflight that you have read and accept, by their code. Any other finding stops the migration."""
+    """Findings of the preflight that you have read and accept, by code. One that cannot be accepted must be mended."""
     backfill: Backfill = Backfill()
     """How history is copied."""
     gates: Gates = Gates()

@@ -67,7 +67,9 @@ def _checked(
 ) -> tuple[Migration | None, list[Mistake]]:
     migration, mistakes = validated(document, Migration)
     others = [other for other in documents if other.file != document.file]
-    return migration, [*mistakes, *check_migration(document, root, stores, others)]
+    told = {mistake.field for mistake in mistakes}
+    further = check_migration(document, root, stores, others)
+    return migration, [*mistakes, *(mistake for mistake in further if mistake.field not in told)]
 
 
 def _open(path: Path, root: Path) -> Document:

@@ -33,11 +33,11 @@ def schema_of(model: type[Part]) -> Schema:
 
 
 def at(schema: Schema, steps: tuple[str | int, ...]) -> Schema:
-    """Give the schema of the field at a path; an empty one where the schema knows no such field."""
-    node = resolved(schema, schema)
+    """Give the schema of the field at a path, as it stands there; an empty one where there is no such field."""
+    node = schema
     for step in steps:
-        inner = node.get("items") if isinstance(step, int) else node.get("properties", {}).get(step)
-        node = resolved(inner or each_value(node), schema)
+        outer = resolved(node, schema)
+        node = outer["items"] if isinstance(step, int) else outer.get("properties", {}).get(step) or each_value(outer)
     return node
 
 

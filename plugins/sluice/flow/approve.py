@@ -80,7 +80,7 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
     lines = {
         "Table": f"`{m.source.table}` → `{m.target.table}`",
         "What happens": WHAT_HAPPENS[step].format(**{"timeout": m.cutover.lock_timeout.total_seconds() * 1000}),
-        "Diff": f"{compared}: {facts.get('rows_missing')} missing, {facts.get('rows_extra')} extra, {facts.get('rows_different')} different",
+        "Diff": f"{compared}: " + ", ".join(f"{facts.get(f'rows_{how}')} {how}" for how in ("missing", "extra", "different")),
         "Lag": f"none (capture is atomic); older snapshots in the way: {lag.held_by or 'none'}",
         "Window": "open" if open_now else why,
         "Gate": f"{gate} {'green' if evidence and evidence['passed'] else 'RED'}: {link}",

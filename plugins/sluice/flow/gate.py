@@ -102,7 +102,7 @@ class Gate(BaseOperator):
             measured.facts,
             dag_id=ti.dag_id,
             run_id=ti.run_id,
-            task_id=f"{ti.task_id}.{ti.map_index}" if (ti.map_index or -1) >= 0 else ti.task_id,
+            task_id=f"{ti.task_id}.{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ti.task_id,
             try_number=ti.try_number,
             extra={"measured_at": measured.at, "epoch": measured.epoch, "code": code_version(ROOT)},
         )

@@ -10,9 +10,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import LiteralString, cast
-
-from psycopg import sql
 
 from sluice.errors import Terminal
 from sluice.stores.postgres import Connection, one, rows
@@ -69,8 +66,7 @@ def _missing(connection: Connection, release_set: str) -> list[Release]:
 
 def _apply(connection: Connection, release_set: str, release: Release) -> str:
     # A file of this project, never a user's text.
-    text: str = release.path.read_text()
-    connection.execute(sql.SQL(cast(LiteralString, text)))
+    connection.execute(release.path.read_bytes())
     connection.execute(
         statement("releases.record_release"),
         {"release_set": release_set, "version": release.version, "checksum": release.checksum},

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from sluice.local.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from sluice.local.cli import main
+
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # while still importing; a command says more
+        sys.exit(130)

@@ -96,9 +96,19 @@ class AirflowApi:
         deadline = time.monotonic() + seconds
         while (state := self.run_state(dag_id, run_id)) not in FINISHED:
             if time.monotonic() > deadline:
-                raise Transient(f"Run {run_id} of {dag_id} is still {state} after {seconds:.0f} s: wait on, or look at it.")
+                raise Transient(
+                    f"Run {run_id} of {dag_id} is still {state} after {seconds:.0f} s: wait on, or look at it."
+                )
             time.sleep(0.5)
         return state
+
+    def fail_unfinished(self, dag_id: str) -> list[str]:
+        """End the runs that are queued or running, as failed; give their ids."""
+        found = self._pages(f"/dags/{quote(dag_id)}/dagRuns?state=running&state=queued", "dag_runs")
+        runs = [str(run["dag_run_id"]) for run in found]
+        for run in runs:
+            self._call("PATCH", _run(dag_id, run), {"state": "failed"})
+        return runs
 
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """Give the state of every task of a run."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from sluice.errors import SluiceError
 from sluice.local import venvs
+from sluice.local.demo.options import add_options, chosen_options
 from sluice.local.tables import table
 
 _STORES = {"certify": "certify", "ledger": "sluice", "airflow": "airflow"}
@@ -136,9 +137,9 @@ def psql(chosen: argparse.Namespace) -> int:
 
 def demo(chosen: argparse.Namespace) -> int:
     """Show what Sluice does, on this machine, with live writers."""
-    from sluice.local.demo import main as show
+    from sluice.local.demo.command import main as show
 
-    return int(show(chosen.arguments) or 0)
+    return show(chosen_options(chosen))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -150,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(command=command, interrupted=interrupted)
         return made
 
-    add(demo, "`./sluice down` ends what runs.").add_argument("arguments", nargs=argparse.REMAINDER)
+    add_options(add(demo, "Run it again: it begins afresh. `./sluice status` says what still runs."))
     add(up, "What has started keeps running: `./sluice up` goes on, `./sluice down` ends it.")
     add(down, "Some of it may still run: `./sluice down` again.")
     add(status)
@@ -171,7 +172,9 @@ def _add_dag_arguments(run: argparse.ArgumentParser, backfill: argparse.Argument
         one.add_argument("dag_id")
     run.add_argument("--conf", type=json.loads, default={}, metavar="JSON", help="the run's parameters")
     run.add_argument("--wait", action="store_true", help="until it is over; fail when it fails")
-    backfill.add_argument("--from", dest="start", type=_date, required=True, metavar="DATE", help="first window's start")
+    backfill.add_argument(
+        "--from", dest="start", type=_date, required=True, metavar="DATE", help="first window's start"
+    )
     backfill.add_argument("--to", dest="end", type=_date, required=True, metavar="DATE", help="last window's start")
     backfill.add_argument(
         "--reprocess", choices=("none", "failed", "completed"), default="none", help="windows to run again"
@@ -181,7 +184,13 @@ def _add_dag_arguments(run: argparse.ArgumentParser, backfill: argparse.Argument
 def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
     from sluice.local.rings import BUDGETS, USUAL
 
-    parser.add_argument("rings", nargs="*", metavar="ring", help=f"of {', '.join(BUDGETS)}; {', '.join(USUAL)} if none")
+    def ring(name: str) -> str:
+        if name not in BUDGETS:
+            raise argparse.ArgumentTypeError(f"no ring {name!r}: choose from {', '.join(BUDGETS)}")
+        return name
+
+    told = f"of {', '.join(BUDGETS)}; {', '.join(USUAL)} if none"
+    parser.add_argument("rings", nargs="*", type=ring, metavar="ring", help=told)
     parser.add_argument("--all", action="store_true", help="every ring")
 
 

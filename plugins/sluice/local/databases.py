@@ -53,12 +53,8 @@ def create_certify(cluster: Cluster, name: str = "certify") -> None:
     create_database(cluster, name, owner=OWNER)
     with _admin(cluster, name) as connection:
         for role in (APPLICATION, MOVER):
-            connection.execute(
-                statement("local.let_connect", database=Identifier(name), role=Identifier(role))
-            )
-        connection.execute(
-            statement("local.let_create_schemas", database=Identifier(name), role=Identifier(MOVER))
-        )
+            connection.execute(statement("local.let_connect", database=Identifier(name), role=Identifier(role)))
+        connection.execute(statement("local.let_create_schemas", database=Identifier(name), role=Identifier(MOVER)))
         connection.execute(statement("local.add_statistics"))
         _create_app_schema(connection)
 

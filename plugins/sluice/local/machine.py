@@ -90,6 +90,9 @@ def object_store(settings: Settings) -> ObjectStore:
 def start_postgres(settings: Settings) -> None:
     """Bring up the server with its databases and roles."""
     cluster = settings.cluster
+    if cluster.pid() is None:
+        # Airflow rarely outlives its database, and dies of it only a while later: better now than after `up`.
+        airflow_processes.stop(settings)
     cluster.create()
     cluster.start()
     databases.create_roles(cluster, settings.secrets)

@@ -46,6 +46,8 @@ def unprivileged(folder: Path) -> Identity:
         return Identity()
     if namespaces_work():
         return Identity(prefix=_UNSHARE)
+    # Enter, not list: what lies beside the server's folder stays closed, file by file.
+    folder.parent.chmod(0o711)
     _require_way_in(folder)
     nobody = Identity(user=_NOBODY)
     nobody.give(folder)

@@ -100,10 +100,11 @@ def end(processes: Iterable[Process], grace: float = 15) -> None:
     Raises Terminal when something survives even that.
     """
     processes = list(processes)
-    family = _family(processes)
+    family = family_of(processes)
     _signal(family, signal.SIGTERM)
     deadline = time.monotonic() + grace
-    while alive := _still(family := {**family, **_family(processes)}):
+    # Asked anew each time: who is told to end may still start somebody.
+    while alive := _still(family := {**family, **family_of(processes)}):
         late = time.monotonic() - deadline
         if late > 10:
             raise Terminal(f"Processes {sorted(alive)} do not end, even killed: look at them with `ps`.")
@@ -124,7 +125,7 @@ def look(pid: int) -> Seen | None:
     return None if fields[0] in "ZX" else Seen(pid, int(fields[1]), int(fields[3]), int(fields[19]))
 
 
-def _family(processes: Iterable[Process]) -> dict[int, Seen]:
+def family_of(processes: Iterable[Process]) -> dict[int, Seen]:
     """Give everyone in the sessions of `processes`, and their descendants who left for a session of their own."""
     everyone = [seen for entry in Path("/proc").glob("[0-9]*") if (seen := look(int(entry.name)))]
     sessions = {session for process in processes if (session := process.session()) is not None}
@@ -136,9 +137,7 @@ def _family(processes: Iterable[Process]) -> dict[int, Seen]:
 
 
 def _still(family: Mapping[int, Seen]) -> dict[int, Seen]:
-    return {
-        pid: seen for pid, seen in family.items() if (now := look(pid)) is not None and now.started == seen.started
-    }
+    return {pid: seen for pid, seen in family.items() if (now := look(pid)) is not None and now.started == seen.started}
 
 
 def _signal(family: Iterable[int], number: signal.Signals) -> None:

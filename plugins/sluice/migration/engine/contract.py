@@ -229,7 +229,7 @@ class Kind(Protocol):
         """Keep the target in step with every write from now on. expanded → capturing."""
 
     def plan_chunks(self, chunk_rows: int | None = None) -> Progress:
-        """Lay out what is to be copied, once, in chunks of about so many rows; a second call changes nothing but a layout that went stale."""
+        """Lay out what is to be copied, in chunks of about so many rows; a second call mends only a layout gone stale."""
 
     def copy_chunk(self, lane: int, fence: Fence) -> Copied | None:
         """Fill the target's holes in one pending chunk and check it off, in one transaction. None when none is pending.

@@ -363,7 +363,7 @@ class SameCluster:
                     counted["done"] == counted["chunks"] > 0,
                     f"{counted['chunks'] - counted['done']} chunks are pending",
                 ),
-                (not quarantined, f"{quarantined} rows are in quarantine: SELECT * FROM sluice.quarantine"),
+                (not quarantined, f"{quarantined} rows are in quarantine (table sluice.quarantine)"),
                 (proof["fresh"], f"the last clean diff is older than {freshness} (or there is none)"),
             )
             if not holds
@@ -378,7 +378,7 @@ class SameCluster:
         row, route = self.marks.row(self._c), self._route()
         live, other = (row["target_oid"], row["source_oid"]) if reverse else (row["source_oid"], row["target_oid"])
         name = Table.parse(self.migration.source.table)
-        now = table_by_oid(self._c, live)
+        now = table_by_oid(self._c, row["target_oid"])
         here, there = ("reverse", "forward") if reverse else ("forward", "reverse")
         return {
             f"{here}_capture_enabled": capture.look(self._c, live)["capture_enabled"],

@@ -1,0 +1,14 @@
+-- The demo: begin afresh, and read what happened out of the ledger.
+
+-- name: clear_sample
+-- Only the sample's own schemas; the marks of its migrations go with them.
+DROP SCHEMA IF EXISTS app, app_partitions, sluice_attic, sluice CASCADE
+
+-- name: clear_releases
+DELETE FROM public.sluice_release WHERE release_set = 'marks'
+
+-- name: list_facts
+SELECT gate, run, facts FROM control.fact WHERE migration = %(migration)s AND run = ANY (%(runs)s) ORDER BY id
+
+-- name: list_evidence
+SELECT gate, run, passed, compared, key FROM control.evidence WHERE migration = %(migration)s AND run = ANY (%(runs)s) ORDER BY id

@@ -1,0 +1,120 @@
+"""What the demo proves, out of the ledger, the application's own list of acknowledged writes, and the clock."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sluice.local import databases
+from sluice.local.certify import OracleReport
+from sluice.local.certify.tally import PhaseReport, Snapshot
+from sluice.local.tables import table
+from sluice.stores.postgres import Row, connect, rows
+from sluice.stores.statements import statement
+
+if TYPE_CHECKING:
+    from sluice.local.demo.stage import Stage
+
+Report: TypeAlias = dict[str, Any]
+
+LONGEST_PAUSE_MS = 150
+LEAST_WRITES = 300
+LEAST_MOVED = 10
+"""A loss count of nothing is no count: each phase must have had writes to lose, key changes and deletes among them."""
+
+
+def make_report(stage: Stage, workload: Snapshot, oracle: OracleReport) -> Report:
+    """Gather it all into plain values."""
+    from sluice.local.demo.stage import DAG_ID, MIGRATION
+
+    with connect(stage.settings.dsn("sluice", databases.LEDGER), purpose="demo report") as ledger:
+        asked = {"migration": MIGRATION, "runs": stage.runs}
+        facts = rows(ledger, statement("demo.list_facts"), **asked)
+        evidence = rows(ledger, statement("demo.list_evidence"), **asked)
+    copied = next(f["facts"] for f in facts if f["gate"] == "backfilled")
+    swaps = [f["facts"] for f in facts if f["gate"] in ("cut_over", "cut_back")]
+    return {
+        "dag_id": DAG_ID,
+        "rows": max(f["facts"].get("rows_compared", 0) for f in facts),
+        "rows_copied": copied["rows_copied"],
+        "rows_per_second": copied["rows_per_second"],
+        "chunks": copied["chunks"],
+        "diffs": _diffs(facts),
+        "comparisons": sum("rows_compared" in f["facts"] for f in facts),
+        "acknowledged_writes": workload.total.writes,
+        "acknowledged_writes_lost": oracle.lost + oracle.wrong + oracle.resurrected,
+        "keys_checked": oracle.checked,
+        "user_errors": workload.total.user_errors,
+        "longest_pause_ms": max(s["pause_ms"] for s in swaps),
+        "swaps": [{"pause_ms": s["pause_ms"], "failed_tries": s["failed_tries"]} for s in swaps],
+        "longest_client_gap_ms": {name: round(p.longest_gap_ms, 1) for name, p in workload.phases.items()},
+        "quiet_client_gap_ms": round(workload.phases["quiet"].longest_gap_ms, 1),
+        "phases": {name: _counts(p) for name, p in workload.phases.items()},
+        "gates_passed": sum(e["passed"] for e in evidence),
+        "gates_red": sum(not e["passed"] for e in evidence),
+        "minutes": round((time.monotonic() - stage.began) / 60, 1),
+        "megabytes_installed": _megabytes(stage.settings.root / ".venv", stage.settings.state_dir / "engines"),
+        "runs": stage.runs,
+    }
+
+
+def judged(report: Report) -> list[str]:
+    """List the promises that were not kept. The quiet control is not asked for key changes."""
+    wanted = {
+        "no acknowledged write is lost": report["acknowledged_writes_lost"] == 0,
+        "no row differs": report["diffs"] == 0,
+        "no user saw an error": report["user_errors"] == 0,
+        "no gate is red": report["gates_red"] == 0 and report["gates_passed"] > 0,
+        f"no pause reaches {LONGEST_PAUSE_MS} ms": report["longest_pause_ms"] < LONGEST_PAUSE_MS,
+    }
+    for name, counts in report["phases"].items():
+        enough = counts["writes"] >= LEAST_WRITES and min(counts["key_changes"], counts["deletes"]) >= LEAST_MOVED
+        wanted[f"phase {name} had {LEAST_WRITES} writes with {LEAST_MOVED} key changes and deletes: {counts}"] = enough
+    return [promise for promise, kept in wanted.items() if not kept]
+
+
+def as_table(report: Report) -> str:
+    """Lay the report out for a terminal."""
+    shown = [
+        ("rows compared", f"{report['rows']:,}"),
+        ("rows/s of the backfill, under writes", f"{report['rows_per_second']:,}"),
+        ("chunks", report["chunks"]),
+        ("rows that differ", f"{report['diffs']} in {report['comparisons']} comparisons"),
+        ("acknowledged writes", f"{report['acknowledged_writes']:,}"),
+        ("acknowledged writes lost", f"{report['acknowledged_writes_lost']} of {report['keys_checked']:,} keys"),
+        ("errors that users saw", report["user_errors"]),
+        ("longest pause, server side", f"{report['longest_pause_ms']} ms"),
+        ("longest client gap (quiet control)", f"{_gap(report)} ms ({report['quiet_client_gap_ms']} ms)"),
+        ("gates passed", f"{report['gates_passed']} (red: {report['gates_red']})"),
+        ("minutes, MB installed", f"{report['minutes']}, {report['megabytes_installed']:,}"),
+    ]
+    kinds = ("writes", "inserts", "updates", "deletes", "key_changes", "moves", "rollbacks")
+    phases = [
+        (name, *(counts[kind] for kind in kinds), report["longest_client_gap_ms"][name])
+        for name, counts in report["phases"].items()
+    ]
+    return f"{table(('what', 'result'), shown)}\n\n{table(('phase', *kinds, 'longest gap ms'), phases)}"
+
+
+def _gap(report: Report) -> float:
+    return max(float(gap) for name, gap in report["longest_client_gap_ms"].items() if name != "quiet")
+
+
+def _diffs(facts: list[Row]) -> int:
+    return sum(f["facts"].get(f"rows_{how}", 0) for f in facts for how in ("missing", "extra", "different"))
+
+
+def _counts(phase: PhaseReport) -> dict[str, int]:
+    kinds = ("inserts", "updates", "deletes", "key_changes", "moves", "rollbacks")
+    return {"writes": phase.writes, **{kind: phase.counts.get(kind, 0) for kind in kinds}}
+
+
+def _megabytes(*folders: Path) -> int:
+    sizes = (
+        path.stat().st_size
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    )
+    return round(sum(sizes) / 1e6)
