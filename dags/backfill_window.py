@@ -42,5 +42,5 @@ for path in migration_files(ROOT):
     try:
         dag = backfill_window(read_migration(path, stores))
     except EstateErrors as error:
-        dag = broken_dag(f"backfill_window__{path.stem}", error)
+        dag = broken_dag("backfill_window", path, error)
     globals()[dag.dag_id] = dag

@@ -79,5 +79,5 @@ for path in migration_files(ROOT):
     try:
         dag = migrate(read_migration(path, stores))
     except EstateErrors as error:
-        dag = broken_dag(f"migrate__{path.stem}", error)
+        dag = broken_dag("migrate", path, error)
     globals()[dag.dag_id] = dag

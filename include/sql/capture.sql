@@ -13,6 +13,11 @@ BEGIN
     END IF;
     IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND ({old_key}) IS DISTINCT FROM ({new_key})) THEN
         IF OLD.{column} >= {lower} AND OLD.{column} < {upper} THEN
+            -- A snapshot older than the copy cannot see it and would leave it behind: here the conflict raises 40001, which
+            -- users of these isolations repeat by agreement.
+            IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+                INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({old_values}) ON CONFLICT ({key}) DO NOTHING;
+            END IF;
             DELETE FROM {target} WHERE {matches_old};
         ELSE
             DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_source_key});

@@ -29,11 +29,9 @@ VALUES (%(migration)s, %(action)s, %(epoch)s, %(run)s, %(answer)s, %(by_whom)s)
 -- name: record_window
 INSERT INTO control.backfill_window (migration, lower, upper, rows, hash, filled, run)
 VALUES (%(migration)s, %(lower)s, %(upper)s, %(rows)s, %(hash)s, %(filled)s, %(run)s)
-ON CONFLICT (migration, lower, upper, run)
-DO UPDATE SET rows = excluded.rows, hash = excluded.hash, filled = excluded.filled, at = now()
 
 -- name: list_windows
--- The last two runs of each window, for comparison.
+-- The last time each window was filled, and what the time before gave.
 SELECT DISTINCT ON (lower, upper) lower, upper, rows, hash, filled, run, at,
-       lead(hash) OVER (PARTITION BY lower, upper ORDER BY at DESC) AS hash_before
-FROM control.backfill_window WHERE migration = %(migration)s ORDER BY lower, upper, at DESC
+       lead(hash) OVER (PARTITION BY lower, upper ORDER BY id DESC) AS hash_before
+FROM control.backfill_window WHERE migration = %(migration)s ORDER BY lower, upper, id DESC

@@ -8,7 +8,7 @@ DROP SCHEMA IF EXISTS app, app_partitions, sluice_attic, sluice CASCADE
 DELETE FROM public.sluice_release WHERE release_set = 'marks'
 
 -- name: list_facts
-SELECT gate, run, facts FROM control.fact WHERE migration = %(migration)s AND run = ANY (%(runs)s) ORDER BY id
+SELECT migration, gate, run, facts FROM control.fact WHERE run = ANY (%(runs)s) ORDER BY id
 
 -- name: list_evidence
-SELECT gate, run, passed, compared, key FROM control.evidence WHERE migration = %(migration)s AND run = ANY (%(runs)s) ORDER BY id
+SELECT migration, gate, run, passed, compared, key FROM control.evidence WHERE run = ANY (%(runs)s) ORDER BY id

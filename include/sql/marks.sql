@@ -1,7 +1,7 @@
 -- Reading and writing the marks (schema sluice of the target's own database).
 
 -- name: find_migration
-SELECT * FROM sluice.migration WHERE name = %(name)s
+SELECT *, clock_timestamp() AS now FROM sluice.migration WHERE name = %(name)s
 
 -- name: create_migration
 INSERT INTO sluice.migration (name, phase, source_name, target_name) VALUES (%(name)s, 'planned', %(source)s, %(target)s)

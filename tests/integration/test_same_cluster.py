@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from sluice.estate import read_estate
 from sluice.local.certify import Workload, seed, verify
 from sluice.migration.engine.contract import Fence, Fenced, NotYet, Phase
@@ -13,7 +12,8 @@ from sluice.migration.engine.steps import PreflightRefused, check_findings
 from sluice.migration.engine.way import Step
 from sluice.migration.kinds import open_kind
 from sluice.stores.postgres import connect
-from tests.integration.harness import advance
+
+from tests.harness import advance
 
 ROOT = Path(__file__).parents[2]
 

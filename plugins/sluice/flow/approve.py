@@ -6,7 +6,6 @@ A rejection fails loudly. There is no default answer and no answer by silence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -74,13 +73,14 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
     """Write the body of the question, in Markdown."""
     measured, evidence = control.facts(gate, any_run=True), control.evidence(gate)
     facts, lag = measured.facts, kind.drain(0)
-    open_now, why = m.cutover.open_at(datetime.now(UTC))
+    open_now, why = m.cutover.open_at(measured.now)
     link = f"[{evidence['key']}]({evidence_address(evidence['key'], evidence['sha256'])})" if evidence else "none"
     compared = f"{facts.get('rows_compared', 0):,} rows compared in {facts.get('diff_seconds', 0)} s"
     lines = {
         "Table": f"`{m.source.table}` → `{m.target.table}`",
         "What happens": WHAT_HAPPENS[step].format(**{"timeout": m.cutover.lock_timeout.total_seconds() * 1000}),
-        "Diff": f"{compared}: " + ", ".join(f"{facts.get(f'rows_{how}')} {how}" for how in ("missing", "extra", "different")),
+        "Diff": f"{compared}: "
+        + ", ".join(f"{facts.get(f'rows_{how}')} {how}" for how in ("missing", "extra", "different")),
         "Lag": f"none (capture is atomic); older snapshots in the way: {lag.held_by or 'none'}",
         "Window": "open" if open_now else why,
         "Gate": f"{gate} {'green' if evidence and evidence['passed'] else 'RED'}: {link}",

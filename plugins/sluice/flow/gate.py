@@ -19,13 +19,9 @@ from sluice.flow.steps import skip_unless_on_the_way
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.estate import Migration
     from sluice.ledger.control import Measured
     from sluice.proof.gates.evidence import Evidence
     from sluice.proof.gates.run import Judged
-
-SUITES_OF_THE_ESTATE = {"verified": "verified", "cut_over": "cut_over"}
-"""Gates that run the suites that a migration's YAML names for them, besides their own."""
 
 
 class Gate(BaseOperator):
@@ -68,23 +64,14 @@ class Gate(BaseOperator):
 
     def _judge(self, measured: Measured) -> Judged:
         from sluice.proof.gates.run import judge
-        from sluice.proof.gates.window import WindowSubject
-        from sluice.stores.postgres import Table, connect
 
         with opened_kind(self.migration) as (m, kind):
-            del kind
-            window = WindowSubject(
-                connect=lambda purpose: connect(_dsn(m), purpose=purpose),
-                table=Table.parse(m.target.table if self.gate == "verified" else m.source.table),
-                column=m.target.partition.column,
-                key=(m.target.partition.column,),
-            )
             return judge(
                 self.gate,
                 measured.facts,
                 subject=m.source.table,
                 suites=self.suites,
-                window=window,
+                window=kind.sample(),
                 freshness=m.gates.freshness,
                 now=measured.now,
                 facts_at=measured.at,
@@ -118,10 +105,3 @@ def _samples(facts: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 _WORDS = {"rows_missing": " missing", "rows_extra": " extra", "rows_different": " different"}
-
-
-def _dsn(m: Migration) -> str:
-    from sluice.estate import read_stores
-    from sluice.flow.connections import dsn_of
-
-    return dsn_of(read_stores(ROOT).stores[m.source.store].connection)

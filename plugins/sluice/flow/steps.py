@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException, DownstreamTasksSkipped
 
 from sluice.flow.connections import opened_control, opened_kind
 
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from sluice.migration.engine.contract import Facts, Kind
 
 PLAN_TASK = "preflight.plan_way"
+WAY = "way"
+"""The XCom key of what `plan_way` found."""
 
 
 def way_of(context: Context) -> dict[str, Any]:
     """Give what `plan_way` found: the steps to take, and where the migration stood."""
-    found: dict[str, Any] = context["ti"].xcom_pull(task_ids=PLAN_TASK)
+    found: dict[str, Any] = context["ti"].xcom_pull(task_ids=PLAN_TASK, key=WAY)
     return found
+
+
+def step_of(task: Any) -> str | None:
+    """Tell which step a task belongs to; None for the one that plans."""
+    return getattr(task, "step", "backfill" if task.task_id.startswith("backfill.") else None)
 
 
 def skip_unless_on_the_way(step: str, context: Context) -> None:
@@ -45,8 +52,11 @@ class PlanWay(BaseOperator):
         super().__init__(**kwargs)
         self.migration = migration
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Give the way: small, and the only thing that the other tasks read from here."""
+    def execute(self, context: Context) -> None:
+        """Leave the way in XCom: small, and the only thing that the other tasks read from here.
+
+        What is not on it is skipped at once, by the scheduler: no worker is started to find nothing to do.
+        """
         from sluice.migration.engine.contract import Phase
         from sluice.migration.engine.steps import check_findings
         from sluice.migration.engine.way import way
@@ -64,7 +74,10 @@ class PlanWay(BaseOperator):
             )
         if params["dry_run"]:
             self.log.info("A dry run: nothing is changed. Everything after this is skipped.")
-        return {"steps": [] if params["dry_run"] else list(steps), "phase": str(now.phase), "epoch": now.epoch}
+        taken = [] if params["dry_run"] else [str(step) for step in steps]
+        context["ti"].xcom_push(key=WAY, value={"steps": taken, "phase": str(now.phase), "epoch": now.epoch})
+        if skipped := [task.task_id for task in context["dag"].tasks if step_of(task) not in (None, *taken)]:
+            raise DownstreamTasksSkipped(tasks=skipped)  # type: ignore[no-untyped-call]
 
 
 class TakeStep(BaseOperator):
@@ -145,17 +158,22 @@ def verbs() -> dict[str, Callable[[Kind], Facts]]:
     """What each step calls. The backfill's own step is its end: lanes did the work."""
     from sluice.migration.engine import steps
 
-    return {**{str(step): take for step, take in steps.TAKES.items()}, "backfill": steps.finish_backfill, "abort": steps.abort}
+    return {
+        **{str(step): take for step, take in steps.TAKES.items()},
+        "backfill": steps.finish_backfill,
+        "abort": steps.abort,
+    }
 
 
 def check_time(step: str, m: Migration, kind: Kind, context: Context) -> None:
     """Refuse a cutover outside its window, and a retirement before its time."""
     from sluice.migration.engine import steps
 
-    if step == "cut_over":
-        steps.check_window(m, datetime.now(UTC))
-    if step == "retire" and not context["params"]["retire_early"]:
-        steps.check_kept_long_enough(m, kind, datetime.now(UTC))
+    now = kind.position().now
+    if step == "cut_over" and now:
+        steps.check_window(m, now)
+    if step == "retire" and now and not context["params"]["retire_early"]:
+        steps.check_kept_long_enough(m, kind, now)
 
 
 def _listed(facts: Facts) -> str:

@@ -13,15 +13,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from sluice.errors import Terminal, Transient
 
 FINISHED = frozenset({"success", "failed"})
-# Airflow 3.3: an approval answered in the second it is asked in can fail its task (seen 2 times of 3).
-_ANSWER_AFTER = timedelta(seconds=2)
+# Airflow 3.3 shows a question while its task still runs, and takes the end of that task, which its scheduler hears of a
+# second later, for a failure of the answered one. So an answer waits for the task to park, and two seconds more.
+_STILL_ASKING = frozenset({"scheduled", "queued", "running"})
+_SETTLING_SECONDS = 2
 _PAGE = 100
 
 
@@ -128,11 +130,12 @@ class AirflowApi:
         return [_approval(detail) for detail in found]
 
     def answer(self, dag_id: str, run_id: str, approval: Approval, choice: str) -> None:
-        """Answer a question with one of its options, not before it is two seconds old."""
-        early = approval.created_at + _ANSWER_AFTER - datetime.now(UTC)
-        time.sleep(max(0.0, early.total_seconds()))
-        path = f"{_run(dag_id, run_id)}/taskInstances/{quote(approval.task_id)}/{approval.map_index}/hitlDetails"
-        self._call("PATCH", path, {"chosen_options": [choice], "params_input": {}})
+        """Answer a question with one of its options, as soon as Airflow can bear the answer."""
+        task = f"{_run(dag_id, run_id)}/taskInstances/{quote(approval.task_id)}/{approval.map_index}"
+        while self._call("GET", task)["state"] in _STILL_ASKING:
+            time.sleep(0.2)
+        time.sleep(_SETTLING_SECONDS)
+        self._call("PATCH", f"{task}/hitlDetails", {"chosen_options": [choice], "params_input": {}})
 
     def create_backfill(self, dag_id: str, start: datetime, end: datetime, reprocess: str = "none") -> int:
         """Start a backfill over the windows from `start` to `end`, both included; give its id.
@@ -251,5 +254,6 @@ def _window(run: Mapping[str, Any]) -> WindowRun:
 
 
 def _log_line(line: Mapping[str, Any]) -> str:
-    details = {key: value for key, value in line.items() if key in ("error_detail",) and value}
-    return f"{line.get('timestamp') or ''} {line.get('event', '')} {details or ''}".strip()
+    # What was raised, without its frames: the message is what a person needs.
+    raised = "".join(f"\n{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ())
+    return f"{line.get('timestamp') or ''} {line.get('event', '')}{raised}".strip()

@@ -6,8 +6,9 @@ run, and their ratio to the case named by `against`, measured in the same run on
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,9 @@ def names() -> list[str]:
 
 
 def _load(name: str) -> dict[str, Any]:
-    path = FOLDER / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmarks.{name}", path) if path.is_file() else None
-    if spec is None or spec.loader is None:
+    if name not in names():
         raise Terminal(f"There is no benchmark {name!r}: choose from {', '.join(names()) or 'none yet'}.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(ROOT))  # they share what is in benchmarks/_scratch.py
+    module = importlib.import_module(f"benchmarks.{name}")
     result: dict[str, Any] = module.main()
     return result

@@ -80,8 +80,12 @@ def run(chosen: argparse.Namespace) -> int:
         return 0
     state = client.wait_run(chosen.dag_id, run_id)
     tasks = client.tasks(chosen.dag_id, run_id)
-    print(table(("task", "of map", "state", "tries"), [(t.task_id, _index(t), t.state, t.tries) for t in tasks]))
-    print(f"\n{chosen.dag_id}: {state}")
+    done = [t for t in tasks if t.state != "skipped"]
+    print(table(("task", "of map", "state", "tries"), [(t.task_id, _index(t), t.state, t.tries) for t in done]))
+    for red in (t for t in done if t.state == "failed"):
+        log = client.task_log(chosen.dag_id, run_id, red.task_id, red.map_index, red.tries)
+        print(f"\n{red.task_id} said at the end:\n{log[-2000:]}")
+    print(f"\n{chosen.dag_id}: {state} ({len(tasks) - len(done)} tasks were not on the way and skipped)")
     return 0 if state == "success" else 1
 
 
@@ -93,6 +97,10 @@ def backfill(chosen: argparse.Namespace) -> int:
     client.wait_backfill(number)
     runs = client.runs(chosen.dag_id, chosen.start, chosen.end)
     print(table(("from", "to", "state", "run"), [(r.start or "", r.end or "", r.state, r.run_id) for r in runs]))
+    if chosen.dag_id.startswith("backfill_window__"):
+        from sluice.local.migrations import windows_table
+
+        print(f"\n{windows_table(settings, chosen.dag_id.removeprefix('backfill_window__'))}")
     return 0 if runs and all(one.state == "success" for one in runs) else 1
 
 
@@ -101,8 +109,7 @@ def test(chosen: argparse.Namespace) -> int:
     from sluice.local import rings
 
     venvs.ensure_project(development=True)
-    wanted = tuple(rings.BUDGETS) if chosen.all else chosen.rings or rings.USUAL
-    return 0 if rings.run_rings(wanted) else 1
+    return 0 if rings.run_rings(chosen.rings or tuple(rings.BUDGETS)) else 1
 
 
 def lint(chosen: argparse.Namespace) -> int:
@@ -135,6 +142,14 @@ def psql(chosen: argparse.Namespace) -> int:
     os.execve(binaries() / "psql", ["psql", *chosen.arguments], environment)
 
 
+def abort(chosen: argparse.Namespace) -> int:
+    """Take a migration back from anywhere before its cutover; needs no scheduler."""
+    from sluice.local.migrations import abort_migration
+
+    print(abort_migration(chosen.migration))
+    return 0
+
+
 def demo(chosen: argparse.Namespace) -> int:
     """Show what Sluice does, on this machine, with live writers."""
     from sluice.local.demo.command import main as show
@@ -156,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     add(down, "Some of it may still run: `./sluice down` again.")
     add(status)
     _add_dag_arguments(add(run, "The run goes on in Airflow."), add(backfill, "The backfill goes on in Airflow."))
+    add(abort).add_argument("migration", help="a file of include/estate/migrations, without .yaml")
     _add_test_arguments(add(test))
     add(lint)
     one = add(bench)
@@ -177,21 +193,19 @@ def _add_dag_arguments(run: argparse.ArgumentParser, backfill: argparse.Argument
     )
     backfill.add_argument("--to", dest="end", type=_date, required=True, metavar="DATE", help="last window's start")
     backfill.add_argument(
-        "--reprocess", choices=("none", "failed", "completed"), default="none", help="windows to run again"
+        "--reprocess", choices=("none", "failed", "completed"), default="completed", help="windows to run again"
     )
 
 
 def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    from sluice.local.rings import BUDGETS, USUAL
+    from sluice.local.rings import BUDGETS
 
     def ring(name: str) -> str:
         if name not in BUDGETS:
             raise argparse.ArgumentTypeError(f"no ring {name!r}: choose from {', '.join(BUDGETS)}")
         return name
 
-    told = f"of {', '.join(BUDGETS)}; {', '.join(USUAL)} if none"
-    parser.add_argument("rings", nargs="*", type=ring, metavar="ring", help=told)
-    parser.add_argument("--all", action="store_true", help="every ring")
+    parser.add_argument("rings", nargs="*", type=ring, metavar="ring", help=f"of {', '.join(BUDGETS)}; all if none")
 
 
 def _client() -> tuple[Any, Any]:

@@ -19,7 +19,6 @@ from sluice.local.tables import table
 
 # Minutes that each ring may take on two cores.
 BUDGETS = {"unit": 1, "dags": 2, "integration": 10, "chaos": 15, "e2e": 20}
-USUAL = ("unit", "dags", "integration")
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ CREATE TABLE control.approval (
 );
 
 CREATE TABLE control.backfill_window (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     migration   text NOT NULL,
     lower       timestamptz NOT NULL,
     upper       timestamptz NOT NULL,
@@ -59,10 +60,10 @@ CREATE TABLE control.backfill_window (
     hash        text NOT NULL,
     filled      bigint NOT NULL,
     run         text NOT NULL,
-    at          timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (migration, lower, upper, run)
+    at          timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE control.backfill_window IS 'One row a window and run: the same window gives the same rows and hash each time.';
+CREATE INDEX backfill_window_of ON control.backfill_window (migration, lower, id);
+COMMENT ON TABLE control.backfill_window IS 'One row each time a window is filled: the same window gives the same rows and hash each time.';
 
 CREATE SCHEMA IF NOT EXISTS sluice;
 CREATE VIEW sluice.status AS

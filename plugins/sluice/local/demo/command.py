@@ -34,7 +34,7 @@ def main(options: Options) -> int:
 def _close(report: Report, address: str) -> int:
     broken = judged(report)
     print(f"\n{as_table(report)}\n\nThe same as JSON: .sluice/demo.json")
-    print(f"Look in the UI: {address}/dags/{report['dag_id']} (./sluice up prints the login)")
+    print(f"Look in the UI: {address}/dags?search=migrate (./sluice up prints the login)")
     for promise in broken:
         print(f"NOT KEPT: {promise}")
     return 1 if broken else 0

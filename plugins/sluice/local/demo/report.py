@@ -26,20 +26,17 @@ LEAST_MOVED = 10
 
 def make_report(stage: Stage, workload: Snapshot, oracle: OracleReport) -> Report:
     """Gather it all into plain values."""
-    from sluice.local.demo.stage import DAG_ID, MIGRATION
-
     with connect(stage.settings.dsn("sluice", databases.LEDGER), purpose="demo report") as ledger:
-        asked = {"migration": MIGRATION, "runs": stage.runs}
-        facts = rows(ledger, statement("demo.list_facts"), **asked)
-        evidence = rows(ledger, statement("demo.list_evidence"), **asked)
-    copied = next(f["facts"] for f in facts if f["gate"] == "backfilled")
-    swaps = [f["facts"] for f in facts if f["gate"] in ("cut_over", "cut_back")]
+        facts = rows(ledger, statement("demo.list_facts"), runs=stage.runs)
+        evidence = rows(ledger, statement("demo.list_evidence"), runs=stage.runs)
+    copied = {f["migration"]: f["facts"] for f in facts if f["gate"] == "backfilled"}
+    swaps = [{"migration": f["migration"], **f["facts"]} for f in facts if f["gate"] in ("cut_over", "cut_back")]
+    phases = {name: phase for name, phase in workload.phases.items() if name != "running"}
     return {
-        "dag_id": DAG_ID,
-        "rows": max(f["facts"].get("rows_compared", 0) for f in facts),
-        "rows_copied": copied["rows_copied"],
-        "rows_per_second": copied["rows_per_second"],
-        "chunks": copied["chunks"],
+        "rows": sum(c["rows_copied"] for c in copied.values()),
+        "backfill": {
+            name: {key: c[key] for key in ("rows_copied", "rows_per_second", "chunks")} for name, c in copied.items()
+        },
         "diffs": _diffs(facts),
         "comparisons": sum("rows_compared" in f["facts"] for f in facts),
         "acknowledged_writes": workload.total.writes,
@@ -47,10 +44,10 @@ def make_report(stage: Stage, workload: Snapshot, oracle: OracleReport) -> Repor
         "keys_checked": oracle.checked,
         "user_errors": workload.total.user_errors,
         "longest_pause_ms": max(s["pause_ms"] for s in swaps),
-        "swaps": [{"pause_ms": s["pause_ms"], "failed_tries": s["failed_tries"]} for s in swaps],
-        "longest_client_gap_ms": {name: round(p.longest_gap_ms, 1) for name, p in workload.phases.items()},
+        "swaps": [{key: s[key] for key in ("migration", "pause_ms", "failed_tries")} for s in swaps],
+        "longest_client_gap_ms": {name: round(p.longest_gap_ms, 1) for name, p in phases.items()},
         "quiet_client_gap_ms": round(workload.phases["quiet"].longest_gap_ms, 1),
-        "phases": {name: _counts(p) for name, p in workload.phases.items()},
+        "phases": {name: _counts(p) for name, p in phases.items()},
         "gates_passed": sum(e["passed"] for e in evidence),
         "gates_red": sum(not e["passed"] for e in evidence),
         "minutes": round((time.monotonic() - stage.began) / 60, 1),
@@ -77,9 +74,8 @@ def judged(report: Report) -> list[str]:
 def as_table(report: Report) -> str:
     """Lay the report out for a terminal."""
     shown = [
-        ("rows compared", f"{report['rows']:,}"),
-        ("rows/s of the backfill, under writes", f"{report['rows_per_second']:,}"),
-        ("chunks", report["chunks"]),
+        ("rows moved", f"{report['rows']:,}"),
+        *((f"  {name}, rows/s under writes", _rate(done)) for name, done in report["backfill"].items()),
         ("rows that differ", f"{report['diffs']} in {report['comparisons']} comparisons"),
         ("acknowledged writes", f"{report['acknowledged_writes']:,}"),
         ("acknowledged writes lost", f"{report['acknowledged_writes_lost']} of {report['keys_checked']:,} keys"),
@@ -95,6 +91,10 @@ def as_table(report: Report) -> str:
         for name, counts in report["phases"].items()
     ]
     return f"{table(('what', 'result'), shown)}\n\n{table(('phase', *kinds, 'longest gap ms'), phases)}"
+
+
+def _rate(done: dict[str, int]) -> str:
+    return f"{done['rows_per_second']:,} ({done['rows_copied']:,} rows in {done['chunks']} chunks)"
 
 
 def _gap(report: Report) -> float:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from sluice.local import databases, machine
-from sluice.local.airflow_api import AirflowApi, Approval
+from sluice.local.airflow_api import FINISHED, AirflowApi, Approval
 from sluice.local.certify import WorkloadProcess, seed
 from sluice.local.demo.options import Options
 from sluice.local.settings import Settings
-from sluice.stores.postgres import Connection, connect
+from sluice.stores.postgres import Connection, connect, rows
 from sluice.stores.statements import statement
 
-MIGRATION = "user_sessions"
-DAG_ID = f"migrate__{MIGRATION}"
+MIGRATIONS = ("user_sessions", "audit_log")
+"""Both tables of the sample go the whole way, side by side: keys change in the second only, an identity never does."""
+SPEAK_EVERY = 5.0
 
 
 @dataclass
@@ -50,44 +51,51 @@ class Stage:
         print(f"{minutes:02d}:{seconds:02d}  {text}", flush=True)
 
     def migrate(self, to_phase: str, **conf: object) -> None:
-        """Run the migration's DAG to a phase, approving what it asks. Raises RunFailed with the red tasks."""
-        run = self.api.trigger(DAG_ID, {"to_phase": to_phase, **conf})
-        self.runs.append(run)
-        self.say(f"Airflow runs {DAG_ID} to {to_phase}")
-        told, spoke = "", 0.0
-        while (state := self.api.run_state(DAG_ID, run)) not in ("success", "failed"):
-            for approval in self.api.approvals(DAG_ID, run):
-                self._approve(run, approval)
-            line = self._progress(run)
-            if line != told or time.monotonic() - spoke > 10:
-                self.say(f"  {line}; {self._writing()}")
-                told, spoke = line, time.monotonic()
+        """Run both migrations to a phase, approving what they ask. Raises RunFailed with the red tasks."""
+        runs = {name: self.api.trigger(f"migrate__{name}", {"to_phase": to_phase, **conf}) for name in MIGRATIONS}
+        self.runs += runs.values()
+        self.say(f"Airflow runs {' and '.join(f'migrate__{name}' for name in runs)} to {to_phase}")
+        spoke = 0.0
+        while unfinished := {n: r for n, r in runs.items() if self.api.run_state(f"migrate__{n}", r) not in FINISHED}:
+            for name, run in unfinished.items():
+                for approval in self.api.approvals(f"migrate__{name}", run):
+                    self._approve(name, run, approval)
+            if time.monotonic() - spoke > SPEAK_EVERY:
+                self.say(f"  {'; '.join(self._progress(n, r) for n, r in unfinished.items())}; {self._writing()}")
+                spoke = time.monotonic()
             time.sleep(0.7)
-        if state == "failed":
-            raise RunFailed(self._why(run))
+        red = [why for name, run in runs.items() if (why := self._why(name, run))]
+        if red:
+            raise RunFailed("\n".join(red))
 
-    def _approve(self, run: str, approval: Approval) -> None:
+    def _approve(self, name: str, run: str, approval: Approval) -> None:
         self.say(f"  Airflow asks: {approval.subject} The demo approves through the API; in your estate a person does.")
-        self.app.mark(f"{PHASE_OF[approval.task_id]}_{len(self.runs)}")
-        self.api.answer(DAG_ID, run, approval, "Approve")
+        self.api.answer(f"migrate__{name}", run, approval, "Approve")
 
-    def _progress(self, run: str) -> str:
-        now = [t.task_id for t in self.api.tasks(DAG_ID, run) if t.state in ("running", "queued", "scheduled")]
-        return ", ".join(sorted(set(now))) or "between tasks"
+    def _progress(self, name: str, run: str) -> str:
+        """The phase that the run is in; in the backfill its share, rate and ETA."""
+        now = {t.task_id for t in self.api.tasks(f"migrate__{name}", run) if t.state in ("running", "queued")}
+        if "backfill.copy_lane" not in now:
+            return f"{name}: {' '.join(sorted(task.split('.')[0] for task in now)) or 'between tasks'}"
+        status = {row["migration"]: row for row in rows(self.mover, statement("marks.show_status"))}[name]
+        done = f"{status['chunks_done']}/{status['chunks']} chunks"
+        return f"{name}: {done}, {status['rows_per_second'] or 0:,} rows/s, ETA {status['eta']}"
 
     def _writing(self) -> str:
         seen = self.app.progress
-        return f"{seen.total.writes:,} writes acknowledged so far" if seen else "the application starts"
+        return f"{seen.total.writes:,} writes acknowledged" if seen else "the application starts"
 
-    def _why(self, run: str) -> str:
-        red = [t for t in self.api.tasks(DAG_ID, run) if t.state == "failed"]
-        told = [self.api.task_log(DAG_ID, run, t.task_id, t.map_index, t.tries)[-1500:] for t in red]
-        return "\n".join(f"{t.task_id} failed:\n{log}" for t, log in zip(red, told, strict=True))
+    def _why(self, name: str, run: str) -> str:
+        dag_id = f"migrate__{name}"
+        red = [t for t in self.api.tasks(dag_id, run) if t.state == "failed"]
+        told = [self.api.task_log(dag_id, run, t.task_id, t.map_index, t.tries)[-1500:] for t in red]
+        return "\n".join(f"{name}: {t.task_id} failed:\n{log}" for t, log in zip(red, told, strict=True))
 
     def _begin_afresh(self) -> None:
         """Stop runs that an interrupted demo left, drop the sample and make it anew."""
-        for run in self.api.fail_unfinished(DAG_ID):
-            self.say(f"stopped {run}, left by an earlier demo")
+        for name in MIGRATIONS:
+            for run in self.api.fail_unfinished(f"migrate__{name}"):
+                self.say(f"stopped {run} of migrate__{name}, left unfinished earlier")
         self.mover.execute(statement("demo.clear_sample"))
         if self.mover.execute(statement("releases.find_history")).fetchone() == {"there": True}:
             self.mover.execute(statement("demo.clear_releases"))
@@ -96,6 +104,3 @@ class Stage:
 
 class RunFailed(Exception):
     """A run ended red; the message has the tail of each red task's log."""
-
-
-PHASE_OF = {"cutover.approve_cutover": "cutover", "retire.approve_retire": "retire"}

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from sluice.errors import Terminal
+from sluice.proof.gates.window import WindowSubject
 from sluice.stores.postgres import LockBusy
 
 Facts: TypeAlias = dict[str, int | float | str | bool]
@@ -76,6 +77,8 @@ class Position:
     epoch: int
     verified_at: datetime | None = None
     cut_over_at: datetime | None = None
+    now: datetime | None = None
+    """The store's own clock: ages are measured by it. None before there are marks."""
 
 
 @dataclass(frozen=True)
@@ -250,10 +253,16 @@ class Kind(Protocol):
         """Account for the whole key space. capturing → backfilled. Raises NotYet while a chunk is pending."""
 
     def replicate(self, seconds: float) -> Lag:
-        """Deliver captured changes for so long. Nothing to do where capture is atomic with the write."""
+        """Deliver captured changes until none is left, for so long at most; any lane may call it, beside the others.
+
+        Nothing to do where capture is atomic with the write.
+        """
 
     def drain(self, seconds: float) -> Lag:
-        """Wait until nothing stands between source and target, so long at most; says who holds it up."""
+        """Wait until nothing that was written before this call stands between source and target, so long at most.
+
+        Says what is left and who holds it up. Where changes are delivered later, it delivers them.
+        """
 
     def diff(self) -> Diff:
         """Compare every row. Read-only."""
@@ -278,6 +287,9 @@ class Kind(Protocol):
 
     def quarantined(self) -> int:
         """Count the rows that the target cannot hold yet. Read-only."""
+
+    def sample(self) -> WindowSubject | None:
+        """Where a person's own suites look: the target, bounded by its window. None when it cannot be asked in SQL."""
 
     def backfill_window(self, window: Window) -> WindowResult:
         """Fill the target's holes in a window of history again, and compare it."""

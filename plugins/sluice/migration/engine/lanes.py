@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 BUDGET = 30 * 60.0
 """Seconds that a lane works before it yields its slot, so that a deploy never waits for it."""
 REPORT_EVERY = 10.0
+DELIVER_SECONDS = 1.0
+"""Seconds that a lane gives to captured changes after each chunk, at most: a backlog must not outgrow the copy."""
 TRIES = 20
 
 
@@ -54,6 +56,7 @@ def work_lane(
         if copied is None:
             return LaneResult(True, chunks, copied_rows, time.monotonic() - started, rested)
         chunks, copied_rows = chunks + 1, copied_rows + copied.rows
+        kind.replicate(DELIVER_SECONDS)
         pause = throttle.after(kind.load(lane), copied.seconds)
         if time.monotonic() - reported > REPORT_EVERY or pause.why:
             log.info(

@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from sluice.estate.models import Migration
-from sluice.migration.engine.contract import Facts, Fence, Finding, Kind, NotYet, Phase, Swap, Window, as_facts
+from sluice.migration.engine.contract import Diff, Facts, Fence, Finding, Kind, NotYet, Phase, Swap, Window, as_facts
 from sluice.migration.engine.way import Step
 
 DRAIN_SECONDS = 120.0
+KEEP_UP_SECONDS = 60.0
 
 
 class PreflightRefused(NotYet):
@@ -51,13 +52,19 @@ def finish_backfill(kind: Kind) -> Facts:
     return kind.finish_backfill(Fence(kind.position().epoch))
 
 
+def compare(kind: Kind) -> Diff:
+    """Deliver what capture holds, where it is not atomic with the write, then compare every row."""
+    kind.replicate(KEEP_UP_SECONDS)
+    return kind.diff()
+
+
 def verify(kind: Kind) -> Facts:
     """backfilled → verified: a verifier that was seen to fail, then the exact diff.
 
     Raises NotYet only through the gate: a red diff is given as facts, so that the gate can say which rows.
     """
     planted = kind.check_verifier()
-    diff = kind.diff()
+    diff = compare(kind)
     accepted = kind.verify(diff) if diff.clean and planted["planted"] == planted["planted_found"] else {}
     return {**planted, **diff.facts(), "verified_seconds_ago": 0, **accepted}
 
@@ -79,7 +86,7 @@ def cut_back(kind: Kind) -> Facts:
 
 def retire(kind: Kind) -> Facts:
     """cut_over → retired, after one more comparison."""
-    diff = kind.diff()
+    diff = compare(kind)
     if not diff.clean:
         raise NotYet(
             f"the old table no longer equals the new one: {'; '.join(map(str, diff.samples[:5]))}. Nothing was retired."
@@ -113,7 +120,7 @@ def check_kept_long_enough(m: Migration, kind: Kind, now: datetime) -> None:
 def _swapped(kind: Kind, swap: Swap) -> Facts:
     """How the swap went, and both sides compared once more."""
     pause = {"pause_ms": round(swap.longest_ms, 2), "failed_tries": len(swap.failed_tries_ms)}
-    return {**(swap.facts or {}), **pause, **kind.diff().facts()}
+    return {**(swap.facts or {}), **pause, **compare(kind).facts()}
 
 
 TAKES = {
@@ -149,6 +156,6 @@ def validate(kind: Kind) -> Facts:
     """Compare everything; while the backfill is still copying, rows not copied yet are no fault."""
     require(kind, *IN_FLIGHT)
     copying = kind.position().phase is Phase.CAPTURING
-    facts = kind.diff().facts()
+    facts = compare(kind).facts()
     waiting = facts["rows_missing"] if copying else 0
     return {**facts, "rows_missing": 0 if copying else facts["rows_missing"], "rows_not_copied_yet": waiting}

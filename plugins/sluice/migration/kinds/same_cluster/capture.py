@@ -69,6 +69,7 @@ def forward_function(route: Route, lower: str, upper: str) -> sql.Composed:
         new_source_key=names(route.shape.key, "NEW"),
         matches_old=equals(route.target_key, "OLD"),
         columns=names(route.written),
+        old_values=names(route.written, "OLD"),
         new_values=names(route.written, "NEW"),
         assignments=assignments(route.updated, "EXCLUDED"),
     )

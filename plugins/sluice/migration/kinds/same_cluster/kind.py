@@ -30,6 +30,7 @@ from sluice.migration.kinds.same_cluster import backfill, capture, describe, exp
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route, old_name
 from sluice.proof.diff.planted import plant_and_find
 from sluice.proof.diff.rows import compare
+from sluice.proof.gates.window import WindowSubject
 from sluice.stores.catalogue import find_table, table_by_oid
 from sluice.stores.postgres import Connect, Connection, Row, Table, one, rows, translated
 from sluice.stores.statements import statement
@@ -67,7 +68,7 @@ class SameCluster:
         row = self.marks.find(self._c)
         if row is None:
             return Position(Phase.PLANNED, 1)
-        return Position(Phase(row["phase"]), row["epoch"], row["verified_at"], row["cut_over_at"])
+        return Position(Phase(row["phase"]), row["epoch"], row["verified_at"], row["cut_over_at"], row["now"])
 
     def progress(self) -> Progress:
         """How far the backfill is. Read-only."""
@@ -212,16 +213,17 @@ class SameCluster:
         if row["phase"] == Phase.VERIFIED:
             return Swap(0.0, facts=self._swapped(reverse=False))
         live, old = route.target, route.source
+        back = replace(route, source=live, target=Table.parse(self.migration.target.table))
 
         def apply() -> None:
             swap.lock_both(self._c, route)
             if not self.marks.move(self._c, Phase.CUT_OVER, to=Phase.VERIFIED, epochs=1):
                 raise NotYet(f"{self.migration.name} is {row['phase']}, not cut over: there is nothing to cut back.")
             capture.remove(self._c, live, route, "reverse")
-            swap.rename(self._c, live, Table.parse(self.migration.target.table))
+            swap.rename(self._c, live, back.target)
             swap.rename(self._c, old, live)
             swap.carry_sequences(self._c, row["target_oid"], row["source_oid"], live)
-            capture.install_forward(self._c, self._route(), row["lower_bound"], row["upper_bound"])
+            capture.install_forward(self._c, back, row["lower_bound"], row["upper_bound"])
             self.marks.execute(self._c, "forget_proof")
             self.marks.execute(self._c, "take_fingerprints")
 
@@ -258,6 +260,11 @@ class SameCluster:
     def quarantined(self) -> int:
         """Count the rows outside the partitions. Read-only."""
         return self.marks.quarantined(self._c)
+
+    def sample(self) -> WindowSubject | None:
+        """The partitioned table, whatever it is called now."""
+        route = self._route()
+        return WindowSubject(self._connect, route.target, route.partition_column, route.target_key)
 
     def backfill_window(self, window: Window) -> WindowResult:
         """Fill a window's holes from every range of pages, each in a transaction of its own, and compare the window."""

@@ -220,8 +220,8 @@ def _about_size(c: Connection, shape: Shape) -> Iterator[Finding]:
     total, heap = shape.facts["total_bytes"], shape.facts["heap_bytes"]
     yield _inform(
         "size",
-        f"{shape.table} has about {shape.facts['rows_estimated']:,} rows in {_mb(total)}: the copy takes as much disk again, about"
-        f" {heap / COPY_BYTES_PER_SECOND:.0f} s of undisturbed copying and {_mb(heap * WAL_PER_HEAP)} of WAL.",
+        f"{shape.table} has about {shape.facts['rows_estimated']:,} rows in {_mb(total)}: the copy takes as much disk again,"
+        f" about {heap / COPY_BYTES_PER_SECOND:.0f} s of undisturbed copying and {_mb(heap * WAL_PER_HEAP)} of WAL.",
     )
     free = _free_bytes(c)
     if free is not None and free < 1.5 * total:

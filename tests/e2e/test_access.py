@@ -1,0 +1,30 @@
+"""Who may do what, asked of the machine as it runs."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+
+import pytest
+from sluice.local import machine
+from sluice.local.airflow_api import Refused
+
+from tests.e2e.driver import DAG, Driver
+
+
+def test_a_viewer_may_look_but_not_start_a_migration(driver: Driver) -> None:
+    viewer = machine.api(driver.settings, "viewer")
+    assert "migrate.py" in viewer.dag_files()
+    with pytest.raises(Refused) as refusal:
+        viewer.trigger(DAG, {"to_phase": "verified"})
+    assert refusal.value.status == 403
+    assert driver.last_run() == ""
+
+
+@pytest.mark.parametrize("path", ["/sluice/evidence/migrate__user_sessions/x/y.json", "/sluice/docs/x/index.html"])
+def test_the_console_is_closed_to_whom_airflow_does_not_know(driver: Driver, path: str) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        direct.open(driver.settings.airflow_url + path, timeout=30)
+    refusal.value.close()
+    assert refusal.value.code == 401
