@@ -122,7 +122,7 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def rounds(cases: Mapping[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+def rounds(cases: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
     """Run each case (it gives seconds) once a round: what disturbs the machine disturbs all of them."""
     seen: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(count):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from psycopg import sql
-
-from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary, timed
 from sluice.stores.postgres import Table
 from sluice.stores.statements import statement
+
+from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary, timed
 
 LIMIT, HEADLINE = "one INSERT … SELECT", "two lanes"
 WRITES = setting("WRITES", 240)

@@ -7,12 +7,12 @@ import subprocess
 from typing import Any
 
 from psycopg import sql
-
-from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary
 from sluice.local.certify import WorkloadProcess
 from sluice.local.postgres import binaries
 from sluice.stores.postgres import Table
 from sluice.stores.statements import statement
+
+from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary
 
 WITHOUT, WITH = "bare writes, no trigger", "bare writes, trigger"
 APPLICATION = "the application, {}"

@@ -12,10 +12,10 @@ from typing import Any
 
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-
-from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary, timed
 from sluice.stores.postgres import Connection, Table
 from sluice.stores.statements import statement
+
+from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary, timed
 
 COUNT, HEADLINE = "count(*) of both, cached", "every row, every column"
 

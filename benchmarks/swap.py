@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from benchmarks._scratch import Scratch, begin, copy_all, scratch, setting, summary
 from sluice.local.certify import WorkloadProcess
 from sluice.migration.engine.contract import Fence, Kind, Swap
+
+from benchmarks._scratch import begin, copy_all, scratch, setting, summary
 
 QUIET, PAUSE, FELT = "longest wait of a writer, no swap about", "the swap's pause", "longest wait of a writer, swap"
 UNLIMITED = 1e6
@@ -48,4 +49,6 @@ def _swaps(kind: Kind, application: WorkloadProcess, count: int) -> dict[str, li
 def _told(number: int, forth: bool, swap: Swap, felt: float) -> str:
     way = "forth" if forth else "back"
     failed = ", ".join(f"{ms:.0f} ms" for ms in swap.failed_tries_ms) or "none"
-    return f"swap {number + 1} {way}: {swap.pause_ms:.1f} ms; failed tries: {failed}; writers waited {felt:.0f} ms at most"
+    return (
+        f"swap {number + 1} {way}: {swap.pause_ms:.1f} ms; failed tries: {failed}; writers waited {felt:.0f} ms at most"
+    )

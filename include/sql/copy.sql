@@ -1,5 +1,10 @@
 -- Fill the target's holes.
 
+-- name: limit_chunk
+-- Whoever waits as long as deadlock_timeout looks for a deadlock, and is the one that PostgreSQL ends. A user who waits for a
+-- chunk must never wait so long: the chunk gives up earlier, and is halved.
+SELECT set_config('statement_timeout', (800 * extract(epoch FROM current_setting('deadlock_timeout')::interval))::int::text, true)
+
 -- name: fill_chunk
 -- The row lock makes "read, then write" one step against writers; NO KEY UPDATE leaves foreign keys alone. Without it,
 -- rows that were deleted meanwhile come back. The live path always wins: DO NOTHING.

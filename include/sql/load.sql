@@ -10,7 +10,7 @@ SELECT (SELECT max(extract(epoch FROM replay_lag))::double precision FROM pg_sta
        %(name)s::text AS name
 
 -- name: list_older_snapshots
--- Whose snapshot is older than the last copy: after the swap it would see the new table without the copied rows.
+-- Whose snapshot is older than the last copy, or as old: after the swap it would see the new table without the copied rows.
 SELECT holder FROM (
     SELECT format('session %%s (%%s, %%s, since %%s)', pid, usename, coalesce(nullif(application_name, ''), 'no name'), xact_start::timestamp(0)) AS holder,
            backend_xmin AS xmin FROM pg_stat_activity
@@ -18,7 +18,7 @@ SELECT holder FROM (
       AND (backend_type = 'client backend' AND datname = current_database() OR backend_type = 'walsender')
     UNION ALL SELECT format('prepared transaction %%s', gid), transaction FROM pg_prepared_xacts WHERE database = current_database()
     UNION ALL SELECT format('replication slot %%s', slot_name), xmin FROM pg_replication_slots WHERE xmin IS NOT NULL
-) held WHERE age(held.xmin) > age(%(last_copy)s::text::xid8::xid)
+) held WHERE age(held.xmin) >= age(%(last_copy)s::text::xid8::xid)
 
 -- name: list_blockers
 SELECT DISTINCT format('session %%s (%%s, %%s): %%s', a.pid, a.usename, a.state, left(a.query, 60)) AS blocker

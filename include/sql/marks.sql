@@ -53,6 +53,9 @@ FROM sluice.migration WHERE name = %(name)s
 -- name: count_quarantined
 SELECT count(*) AS rows FROM sluice.quarantine WHERE migration = %(name)s
 
+-- name: list_quarantined
+SELECT key::text AS key, reason FROM sluice.quarantine WHERE migration = %(name)s ORDER BY at LIMIT 5
+
 -- name: count_chunks
 SELECT count(*) AS chunks, count(done_at) AS done, coalesce(sum(rows_written), 0)::bigint AS rows,
        coalesce(max(copied_by::text::bigint), 0) AS last_copy,

@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-
 from sluice.estate import Migration, read_estate
 from sluice.local import databases
 from sluice.local.certify import seed
 from sluice.stores.postgres import connect
+
 from tests.chaos.stage import Stage
 from tests.conftest import Database, Server
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-
 from sluice.estate.models import Limits, Migration
 from sluice.local.databases import MOVER
 from sluice.migration.engine.contract import Copied, Diff, Fence, Kind, Phase, Progress
@@ -18,6 +17,7 @@ from sluice.migration.engine.lanes import LaneResult, work_lane
 from sluice.migration.engine.throttle import Throttle
 from sluice.migration.kinds import open_kind
 from sluice.stores.postgres import connect
+
 from tests.conftest import Database
 from tests.harness import advance
 
@@ -72,7 +72,9 @@ class Stage:
     def rows_of_first_chunk(self) -> list[int]:
         """The ids of the first pending chunk, in the order in which it will meet them."""
         ((lo, hi),) = self.ask("SELECT lo, hi FROM sluice.chunk WHERE done_at IS NULL ORDER BY number LIMIT 1")
-        found = self.ask("SELECT id FROM app.user_sessions WHERE ctid >= %s::tid AND ctid < %s::tid ORDER BY ctid", lo, hi)
+        found = self.ask(
+            "SELECT id FROM app.user_sessions WHERE ctid >= %s::tid AND ctid < %s::tid ORDER BY ctid", lo, hi
+        )
         return [id_ for (id_,) in found]
 
     def fence(self) -> Fence:

@@ -13,13 +13,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-
 from sluice.local import databases
 from sluice.local.certify import Workload, seed, verify
 from sluice.local.ports import free_port
 from sluice.local.postgres import Cluster
 from sluice.migration.engine.contract import Phase
 from sluice.stores.postgres import StoreDown, connect
+
 from tests.chaos.lane import DSN_VARIABLE
 from tests.chaos.stage import Stage, wait_until
 from tests.conftest import Database, Server
@@ -35,7 +35,9 @@ ROWS = 2_000
 def lane_process(stage: Stage, number: int = 0) -> Iterator[subprocess.Popen[bytes]]:
     """A lane that takes its time, in a process of its own; killed at the end, unless it was before."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins"), DSN_VARIABLE: stage.database.dsn()}
-    with subprocess.Popen([sys.executable, str(LANE), str(number), SLOWLY], env=environment, stderr=subprocess.PIPE) as lane:
+    with subprocess.Popen(
+        [sys.executable, str(LANE), str(number), SLOWLY], env=environment, stderr=subprocess.PIPE
+    ) as lane:
         try:
             yield lane
         finally:

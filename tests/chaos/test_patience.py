@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Kind, NotYet, Phase
 from sluice.migration.engine.steps import NotDrained
 from sluice.stores.postgres import LockBusy
+
 from tests.chaos.moments import Scene
 from tests.harness import advance
 
-TABLES = "SELECT oid::bigint, relname::text FROM pg_class WHERE relname LIKE 'user_sessions%%' AND relkind IN ('r', 'p') ORDER BY oid"
+TABLES = "SELECT oid::bigint, relname::text FROM pg_class WHERE relnamespace = 'app'::regnamespace ORDER BY oid"
 TRIGGERS = "SELECT tgrelid::bigint, tgname::text FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2"
 
 
@@ -60,7 +60,10 @@ def test_a_cutover_that_gets_no_lock_changes_nothing_and_names_who_is_in_the_way
     writer.execute("UPDATE app.user_sessions SET note = 'longer' WHERE id = 701")
     writer.commit()
     assert stage.open().cut_over().failed_tries_ms == ()
-    assert stage.ask("SELECT note FROM app.user_sessions WHERE id IN (700, 701) ORDER BY id") == [("long",), ("longer",)]
+    assert stage.ask("SELECT note FROM app.user_sessions WHERE id IN (700, 701) ORDER BY id") == [
+        ("long",),
+        ("longer",),
+    ]
     assert stage.open().diff().clean
 
 
@@ -124,7 +127,11 @@ def test_expanding_twice_at_once_expands_once(stage):
 def test_capturing_twice_at_once_captures_once(stage):
     advance(stage.open, Phase.EXPANDED)
     first, second = both_at_once(stage, lambda kind: kind.start_capture())
-    assert first == second == {"capture_enabled": 1, "capture_first_trigger": 1, "fingerprint_differs": 0, "quarantined": 0}
+    assert (
+        first
+        == second
+        == {"capture_enabled": 1, "capture_first_trigger": 1, "fingerprint_differs": 0, "quarantined": 0}
+    )
 
 
 @pytest.mark.parametrize("around", range(3))

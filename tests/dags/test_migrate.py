@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from sluice.estate import migration_files
+from sluice.flow.steps import not_reached
 
 from tests.dags.conftest import ROOT
 
@@ -77,3 +78,24 @@ def test_its_form_can_be_sent_as_it_is(dag) -> None:
     assert set(dag.params) == {"to_phase", "dry_run", "lanes", "chunk_rows", "throttle", "retire_early"}
     assert dag.params["to_phase"] == "verified", "what the form offers first must change nothing that users see"
     assert all(dag.params.get_param(name).schema["title"] for name in dag.params)
+
+
+@pytest.mark.parametrize(
+    ("taken", "skipped", "left"),
+    [
+        ([], {"expand.expand_target", "cutover.cut_over", "go_back.abort"}, set()),
+        (
+            ["verify", "cut_over"],
+            {"backfill.copy_lane", "go_back.abort"},
+            {"retire.approve_retire", "retire.gate_retired"},
+        ),
+        (["cut_back"], {"verify.diff_tables", "retire.gate_retired"}, {"go_back.abort"}),
+    ],
+)
+def test_what_lies_behind_a_step_is_not_skipped_beforehand_or_a_red_gate_would_leave_the_run_green(
+    dag, taken: list[str], skipped: set[str], left: set[str]
+) -> None:
+    found = set(not_reached(dag.tasks, taken))
+    assert skipped <= found
+    assert not left & found
+    assert "preflight.plan_way" not in found

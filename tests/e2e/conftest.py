@@ -76,13 +76,15 @@ def screen(browser_page: Page) -> Screen:
 
 
 @pytest.fixture
-def shot() -> Callable[[Page, str], None]:
+def shot() -> Callable[..., None]:
     """Keep a picture, where SLUICE_SHOTS names a folder: so are those in docs/images made."""
     folder = os.environ.get("SLUICE_SHOTS")
 
-    def take(page: Page, name: str) -> None:
+    def take(page: Page, name: str, zoom: float = 1.0) -> None:
         if folder:
+            page.evaluate("zoom => { document.documentElement.style.zoom = zoom }", zoom)
             page.wait_for_timeout(1_500)  # for what moves to come to rest
             page.screenshot(path=Path(folder) / f"{name}.png")
+            page.evaluate("document.documentElement.style.zoom = 1")
 
     return take

@@ -21,7 +21,7 @@ class Screen:
         self.page.goto(f"/dags/{DAG}")
         self.page.get_by_role("button", name="Trigger").first.click()
         dialog = self.page.get_by_role("dialog")
-        dialog.get_by_text("Go to phase", exact=True).wait_for()
+        dialog.get_by_role("combobox", name="Go to phase").wait_for()
         return dialog
 
     def open_task(self, run: str, task_id: str, tab: str = "") -> Page:

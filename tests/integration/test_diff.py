@@ -51,6 +51,7 @@ def c(database):
     with connect(database.dsn(), purpose="test") as connection:
         connection.execute("CREATE SCHEMA lab")
         connection.execute("CREATE EXTENSION citext SCHEMA lab")
+        connection.execute("SET search_path = public, lab")  # or its operators would be those of text
         yield connection
 
 

@@ -49,7 +49,6 @@ Change = tuple[int, Row | None]
 """A key and what became of it; None for a delete."""
 
 COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
-RECHECKS = 20
 
 
 @dataclass
@@ -114,6 +113,13 @@ class World:
             (self.tombstones.add if row is None else self.tombstones.discard)(key)
             self.delivered += 1
             return True
+
+    def once_delivered(self) -> tuple[Rows, Rows]:
+        """Give source and target as they will be when the log is empty."""
+        other = dict(self.other)
+        for key, row in self.log[self.delivered :]:
+            _apply(other, key, row)
+        return (other, self.target) if self.live is self.target else (self.source, other)
 
     def restart_log(self) -> None:
         """Begin an empty log, for the other direction."""
@@ -228,7 +234,7 @@ class MemoryKind:
         return Lag(max(0, until - self.world.delivered), "the change log")
 
     def diff(self) -> Diff:
-        """Read one table, then the other; what differs is looked at again once the log has been delivered."""
+        """Read one table, then the other; what differs is looked at again together with what waits in the log."""
         return self._diff(lambda row: True)
 
     def check_verifier(self) -> Facts:
@@ -236,7 +242,7 @@ class MemoryKind:
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         left = {key: Row(moment, "") for key in (1, 2, 3)}
         right = {2: Row(moment, " "), 3: Row(moment, ""), 4: Row(moment, "")}
-        return {"planted": 3, "planted_found": len(_differing(left, right)), "planted_missed": ""}
+        return {"planted": 3, "planted_found": len(_differing(left, right)), "planted_missed": "", "equal_rows_flagged": 0}
 
     def verify(self, diff: Diff) -> Facts:
         """backfilled → verified."""
@@ -280,9 +286,9 @@ class MemoryKind:
             self.world.restart_log()
         return "planned again; the source was not touched"
 
-    def quarantined(self) -> int:
-        """Everything fits."""
-        return 0
+    def standing(self) -> Facts:
+        """Everything fits, and nothing drifts."""
+        return {"fingerprint_differs": 0, "quarantined": 0}
 
     def sample(self) -> WindowSubject | None:
         """It cannot be asked in SQL."""
@@ -317,13 +323,9 @@ class MemoryKind:
     def _diff(self, within: Callable[[Row], bool]) -> Diff:
         source, target = ({k: r for k, r in self._read(side).items() if within(r)} for side in ("source", "target"))
         suspects = _differing(source, target)
-        for _ in range(RECHECKS):
-            if not suspects:
-                break
-            self.drain(1.0)
-            with self.world.lock:
-                sides = (self.world.source, self.world.target)
-                suspects = _differing(*({k: side[k] for k in suspects if k in side} for side in sides))
+        with self.world.lock:
+            sides = self.world.once_delivered()
+            suspects = _differing(*({k: side[k] for k in suspects if k in side} for side in sides))
         what = [d.what for d in suspects.values()]
         counts = (what.count("missing"), what.count("extra"), what.count("different"))
         compared = max(len(source), len(target))

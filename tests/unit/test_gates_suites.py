@@ -27,7 +27,7 @@ GOOD = {
         "fingerprint_differs": False, "rows_compared": 9000,
     },
     "verified": {
-        **SAME, "quarantined": 0, "planted": 12, "planted_found": 12, "fingerprint_differs": 0,
+        **SAME, "quarantined": 0, "planted": 12, "planted_found": 12, "equal_rows_flagged": 0, "fingerprint_differs": 0,
         "verified_seconds_ago": 20,
     },
     "cut_over": {**SWAPPED, "reverse_capture_enabled": True, "forward_capture_present": False, "names_swapped": True},

@@ -36,6 +36,17 @@ def step_of(task: Any) -> str | None:
     return getattr(task, "step", "backfill" if task.task_id.startswith("backfill.") else None)
 
 
+def not_reached(tasks: Sequence[Any], taken: Sequence[str]) -> list[str]:
+    """List the tasks that no step to be taken leads to, nor belong to one."""
+    on_the_way = {task.task_id for task in tasks if step_of(task) in (None, *taken)}
+    leading = on_the_way - {PLAN_TASK}
+    return [
+        task.task_id
+        for task in tasks
+        if task.task_id not in on_the_way and leading.isdisjoint(task.get_flat_relative_ids(upstream=True))
+    ]
+
+
 def skip_unless_on_the_way(step: str, context: Context) -> None:
     """Skip this task when its step is not to be taken in this run."""
     if step not in way_of(context)["steps"]:
@@ -55,7 +66,8 @@ class PlanWay(BaseOperator):
     def execute(self, context: Context) -> None:
         """Leave the way in XCom: small, and the only thing that the other tasks read from here.
 
-        What is not on it is skipped at once, by the scheduler: no worker is started to find nothing to do.
+        What lies before it is skipped at once, by the scheduler: no worker is started to find nothing to do. What lies
+        behind skips itself: skipped now, it would hide a red gate from the end of the graph, and the run would be green.
         """
         from sluice.migration.engine.contract import Phase
         from sluice.migration.engine.steps import check_findings
@@ -76,7 +88,7 @@ class PlanWay(BaseOperator):
             self.log.info("A dry run: nothing is changed. Everything after this is skipped.")
         taken = [] if params["dry_run"] else [str(step) for step in steps]
         context["ti"].xcom_push(key=WAY, value={"steps": taken, "phase": str(now.phase), "epoch": now.epoch})
-        if skipped := [task.task_id for task in context["dag"].tasks if step_of(task) not in (None, *taken)]:
+        if skipped := not_reached(context["dag"].tasks, taken):
             raise DownstreamTasksSkipped(tasks=skipped)  # type: ignore[no-untyped-call]
 
 

@@ -54,7 +54,11 @@ class Marks:
         """A transaction of a worker: shares the fence, then reads what must not have changed."""
         with c.transaction():
             self.execute(c, "share_fence")
-            yield one(c, statement("marks.read_under_fence"), name=self.name)
+            yield self.under_fence(c)
+
+    def under_fence(self, c: Connection) -> Row:
+        """Read what must not have changed; the caller holds the fence."""
+        return one(c, statement("marks.read_under_fence"), name=self.name)
 
     def move(self, c: Connection, *from_phases: str, to: str, epochs: int = 0) -> bool:
         """Change the phase, if it is one of `from_phases`; tells whether it did."""
@@ -75,6 +79,12 @@ class Marks:
     def quarantined(self, c: Connection) -> int:
         """Count the rows that the target cannot hold yet."""
         return int(one(c, statement("marks.count_quarantined"), name=self.name)["rows"])
+
+    def quarantined_samples(self, c: Connection) -> str:
+        """Name the first few of these rows, and why."""
+        return "; ".join(
+            f"{row['key']} {row['reason']}" for row in rows(c, statement("marks.list_quarantined"), name=self.name)
+        )
 
     def chunks(self, c: Connection) -> Row:
         """Count chunks, done chunks, rows, seconds worked, and give the last copying transaction."""

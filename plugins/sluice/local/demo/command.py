@@ -13,11 +13,14 @@ from sluice.local.demo.story import play
 from sluice.local.settings import load
 
 
+REPORT = "demo.json"
+
+
 def main(options: Options) -> int:
     """Play the whole story; exit code 0 only if every promise was kept. Raises KeyboardInterrupt after tidying up."""
     was_up = all(part.pid for part in machine.status())
     began = time.monotonic()
-    target = load().state_dir / "demo.json"
+    target = load().state_dir / REPORT
     target.unlink(missing_ok=True)
     try:
         settings = machine.up()
@@ -33,7 +36,7 @@ def main(options: Options) -> int:
 
 def _close(report: Report, address: str) -> int:
     broken = judged(report)
-    print(f"\n{as_table(report)}\n\nThe same as JSON: .sluice/demo.json")
+    print(f"\n{as_table(report)}\n\nThe same as JSON: .sluice/{REPORT}")
     print(f"Look in the UI: {address}/dags?search=migrate (./sluice up prints the login)")
     for promise in broken:
         print(f"NOT KEPT: {promise}")

@@ -285,8 +285,8 @@ class Kind(Protocol):
     def abort(self) -> str:
         """Take everything back. Anything before cut_over → planned, epoch + 1."""
 
-    def quarantined(self) -> int:
-        """Count the rows that the target cannot hold yet. Read-only."""
+    def standing(self) -> Facts:
+        """What every gate wants to know: `fingerprint_differs` (0 or 1) and `quarantined` (rows). Read-only."""
 
     def sample(self) -> WindowSubject | None:
         """Where a person's own suites look: the target, bounded by its window. None when it cannot be asked in SQL."""

@@ -45,7 +45,7 @@ def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fenc
             if claimed is None:
                 return None
             number = claimed["number"]
-            filled = fill(c, route, claimed)
+            filled = _fill_unmoved(c, marks, route, fence, claimed)
             seconds = time.monotonic() - started
             marks.execute(c, "check_off_chunk", number=number, lane=lane, rows=filled, seconds=seconds)
     except LockBusy as busy:
@@ -53,6 +53,28 @@ def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fenc
             raise
         raise ChunkBusy(str(busy), number) from busy
     return Copied(number, filled, seconds)
+
+
+def fill_window(c: Connection, marks: Marks, route: Route, fence: Fence, window: Window, lo: int, hi: int) -> int:
+    """Fill a window's holes from pages lo to hi, in a transaction of its own, or in halves where writers are in the way."""
+    try:
+        with translated(f"filling {route.target}, {window}"), marks.shared(c) as row:
+            check_fence(row, fence, route)
+            return _fill_unmoved(c, marks, route, fence, {"lo": f"({lo},0)", "hi": f"({hi},0)"}, window)
+    except LockBusy:
+        if hi - lo < 2:
+            raise
+    middle = (lo + hi) // 2
+    return sum(fill_window(c, marks, route, fence, window, *half) for half in ((lo, middle), (middle, hi)))
+
+
+def _fill_unmoved(
+    c: Connection, marks: Marks, route: Route, fence: Fence, pages: Mapping[str, Any], window: Window | None = None
+) -> int:
+    """Fill, then look again: nobody can rewrite the table while its rows are locked, so what holds now held then."""
+    filled = fill(c, route, pages, window)
+    check_fence(marks.under_fence(c), fence, route)
+    return filled
 
 
 def fill(c: Connection, route: Route, pages: Mapping[str, Any], window: Window | None = None) -> int:
@@ -69,8 +91,14 @@ def fill(c: Connection, route: Route, pages: Mapping[str, Any], window: Window |
         if window
         else statement("copy.everything"),
     )
+    c.execute(statement("copy.limit_chunk"))
     try:
         return c.execute(query, {"lo": pages["lo"], "hi": pages["hi"], **bounds}).rowcount
+    except errors.QueryCanceled as error:
+        raise LockBusy(
+            f"{route.source}, pages {pages['lo']} to {pages['hi']}: it took longer than writers may be kept waiting."
+            " It is tried again in halves."
+        ) from error
     except errors.CheckViolation as error:
         raise Drifted(
             f"{route.source} holds rows outside the partitions of {route.target} (pages {pages['lo']} to {pages['hi']}):"

@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from functools import cached_property
 
+from psycopg import errors
+
 from sluice.estate.models import Migration
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import (
@@ -27,7 +29,7 @@ from sluice.migration.engine.contract import (
     WindowResult,
 )
 from sluice.migration.kinds.same_cluster import backfill, capture, describe, expand, preflight, swap
-from sluice.migration.kinds.same_cluster.route import ATTIC, Route, old_name
+from sluice.migration.kinds.same_cluster.route import ATTIC, CAPTURE_TRIGGER, Route, old_name
 from sluice.proof.diff.planted import plant_and_find
 from sluice.proof.diff.rows import compare
 from sluice.proof.gates.window import WindowSubject
@@ -110,7 +112,7 @@ class SameCluster:
 
         with translated(f"starting capture on {route.source}"):
             swap.patiently(self._c, self.marks, route, apply)
-        return {**capture.look(self._c, row["source_oid"]), **self._standing()}
+        return {**capture.look(self._c, row["source_oid"]), **self.standing()}
 
     def plan_chunks(self, chunk_rows: int | None = None) -> Progress:
         """Lay out ranges of pages up to the table's end now that capture is on."""
@@ -139,7 +141,7 @@ class SameCluster:
             "chunks_done": progress.done,
             "rows_copied": progress.rows,
             "rows_per_second": round(progress.rate),
-            **self._standing(),
+            **self.standing(),
         }
 
     def replicate(self, seconds: float) -> Lag:
@@ -169,7 +171,7 @@ class SameCluster:
             "planted": planted.planted,
             "planted_found": planted.found,
             "planted_missed": ", ".join(planted.missed),
-            "equal_rows_flagged": ", ".join(planted.flagged_wrongly),
+            "equal_rows_flagged": len(planted.flagged_wrongly),
         }
 
     def verify(self, diff: Diff) -> Facts:
@@ -179,7 +181,7 @@ class SameCluster:
         with self.marks.alone(self._c):
             self.marks.move(self._c, Phase.BACKFILLED, to=Phase.VERIFIED)
             self.marks.execute(self._c, "record_verified")
-        return self._standing()
+        return self.standing()
 
     # ---- the swap ----
 
@@ -188,13 +190,13 @@ class SameCluster:
         row, route = self.marks.row(self._c), self._route()
         if row["phase"] == Phase.CUT_OVER:
             return Swap(0.0, facts=self._swapped(reverse=True))
-        self._c.execute(statement("swap.analyze_table", table=route.target.identifier))
 
         def apply() -> None:
+            # The phase first: after somebody else's swap the names mean other tables.
+            if not self.marks.move(self._c, Phase.VERIFIED, to=Phase.CUT_OVER):
+                raise NotYet(f"{self.migration.name} is not verified, or somebody moved it meanwhile. Run it again.")
             swap.lock_both(self._c, route)
             self._check_cutover(route, row)
-            if not self.marks.move(self._c, Phase.VERIFIED, to=Phase.CUT_OVER):
-                raise NotYet(f"{self.migration.name} is no longer verified: somebody moved it meanwhile. Run it again.")
             capture.remove(self._c, route.source, route, "capture")
             swap.rename(self._c, route.source, old_name(route.source))
             swap.rename(self._c, route.target, route.source)
@@ -204,6 +206,9 @@ class SameCluster:
             self.marks.execute(self._c, "take_fingerprints")
 
         with translated(f"cutting over {route.source}"):
+            with self.marks.shared(self._c) as now:
+                if now["phase"] == Phase.VERIFIED:
+                    self._c.execute(statement("swap.analyze_table", table=route.target.identifier))
             done = swap.patiently(self._c, self.marks, route, apply)
         return replace(done, facts=self._swapped(reverse=True))
 
@@ -216,9 +221,10 @@ class SameCluster:
         back = replace(route, source=live, target=Table.parse(self.migration.target.table))
 
         def apply() -> None:
-            swap.lock_both(self._c, route)
             if not self.marks.move(self._c, Phase.CUT_OVER, to=Phase.VERIFIED, epochs=1):
-                raise NotYet(f"{self.migration.name} is {row['phase']}, not cut over: there is nothing to cut back.")
+                raise NotYet(f"{self.migration.name} is not cut over, or no longer: there is nothing to cut back.")
+            swap.lock_both(self._c, route)
+            self._check_cut_back(row, live)
             capture.remove(self._c, live, route, "reverse")
             swap.rename(self._c, live, back.target)
             swap.rename(self._c, old, live)
@@ -257,10 +263,6 @@ class SameCluster:
         with translated(f"aborting {self.migration.name}"):
             return str(one(self._c, statement("marks.abort"), name=self.migration.name)["said"])
 
-    def quarantined(self) -> int:
-        """Count the rows outside the partitions. Read-only."""
-        return self.marks.quarantined(self._c)
-
     def sample(self) -> WindowSubject | None:
         """The partitioned table, whatever it is called now."""
         route = self._route()
@@ -273,9 +275,7 @@ class SameCluster:
         step = max(1, pages // max(1, self.progress().chunks or 1))
         filled = 0
         for lo in range(0, pages, step):
-            with translated(f"filling {route.target}, {window}"), self.marks.shared(self._c) as row:
-                backfill.check_fence(row, fence, route)
-                filled += backfill.fill(self._c, route, {"lo": f"({lo},0)", "hi": f"({lo + step},0)"}, window)
+            filled += backfill.fill_window(self._c, self.marks, route, fence, window, lo, lo + step)
         return WindowResult(filled, self._diff(window))
 
     # ---- within ----
@@ -328,8 +328,14 @@ class SameCluster:
     def _diff(self, window: Window | None) -> Diff:
         route = self._route()
         bounds = (route.partition_column, window.lower, window.upper) if window else None
-        with translated(f"comparing {route.source} with {route.target}"):
-            found = compare(self._c, route.pair, bounds)
+        try:
+            with translated(f"comparing {route.source} with {route.target}"):
+                found = compare(self._c, route.pair, bounds)
+        except errors.UndefinedColumn as error:
+            raise Drifted(
+                f"{route.source} and {route.target} no longer have the same columns: {error.diag.message_primary}."
+                " Put the column back as it was, or abort and begin again."
+            ) from error
         samples = tuple(RowDiff(s.key, s.what, s.columns) for s in found.samples)
         return Diff(
             found.rows,
@@ -343,7 +349,7 @@ class SameCluster:
             samples,
         )
 
-    def _standing(self) -> Facts:
+    def standing(self) -> Facts:
         """Facts that every gate wants: drift and quarantine."""
         with self.marks.shared(self._c) as row:
             differs = int(not (row["same_source"] and row["same_target"]))
@@ -361,6 +367,7 @@ class SameCluster:
         name, freshness = self.migration.name, self.migration.gates.freshness
         self._check_make(route)
         counted, quarantined = self.marks.chunks(self._c), self.marks.quarantined(self._c)
+        which = self.marks.quarantined_samples(self._c)
         proof = self.marks.proof_age(self._c, freshness)
         wrong = [
             said
@@ -370,7 +377,10 @@ class SameCluster:
                     counted["done"] == counted["chunks"] > 0,
                     f"{counted['chunks'] - counted['done']} chunks are pending",
                 ),
-                (not quarantined, f"{quarantined} rows are in quarantine (table sluice.quarantine)"),
+                (
+                    not quarantined,
+                    f"{quarantined} rows are in quarantine ({which}; table sluice.quarantine)",
+                ),
                 (proof["fresh"], f"the last clean diff is older than {freshness} (or there is none)"),
             )
             if not holds
@@ -378,6 +388,23 @@ class SameCluster:
         if wrong:
             raise NotYet(
                 f"{name} may not cut over: {'; '.join(wrong)}. Nothing was changed; run it again to verify anew."
+            )
+
+    def _check_cut_back(self, row: Row, live: Table) -> None:
+        """What cutting back relies on, under its own locks: the old table has followed, and can hold every column."""
+        if not capture.is_on(self._c, row, "target_oid"):
+            raise NotYet(
+                f"reverse capture on {live} is off: the old table lacks writes. Nothing was changed. Bring over what a diff"
+                f' lists, switch on trigger "{CAPTURE_TRIGGER}" (ENABLE ALWAYS), and cut back then.'
+            )
+        now, then = (
+            {(c["name"], c["type"]) for c in rows(self._c, statement("catalogue.list_columns"), oid=row[side])}
+            for side in ("target_oid", "source_oid")
+        )
+        if now - then:
+            raise Drifted(
+                f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in sorted(now - then))}."
+                " Cutting back would lose them. Nothing was changed: drop them first, or stay."
             )
 
     def _swapped(self, *, reverse: bool) -> Facts:

@@ -1,0 +1,217 @@
+"""The documents say what is true: commands parse, YAML is valid, links, paths, DAGs and relations exist.
+
+Samples play in one estate: the sample's stores and `shop`; one page's `orders` may be another page's too.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sluice.estate import EstateErrors, migration_files, read_migration, read_stores
+from sluice.local.cli import _parser as command_line
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SAMPLES = {
+    "include/estate/migrations/orders.yaml": "migration: orders\nfrom: {store: shop, table: app.orders}\n"
+    "into: {table: app.orders_by_month, partition: {range: placed_at, every: month}}\n",
+    "expectations/order_rules.json": "{}",
+}
+"""Files that the documents let the reader write."""
+ROOMS = "estate|stores|ledger|proof|migration|flow|console|local"
+FOLDERS = r"dags|plugins|include|expectations|tests|docs|benchmarks|docker|\.ci"
+
+
+def blocks(text: str, *languages: str) -> Iterator[str]:
+    """Give the fenced blocks of these languages."""
+    for language, body in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S):
+        if language in languages:
+            yield body
+
+
+def inline(text: str) -> Iterator[str]:
+    """Give what stands in backticks outside fenced blocks."""
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
+        yield code.replace(r"\|", "|")
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Give the arguments of each `./sluice …`: the first of a choice, without what is optional or an ellipsis."""
+    fenced = [line for block in blocks(text, "sh", "console", "") for line in block.splitlines()]
+    indented = re.findall(r"^ {4}(\S.*)", text, re.M)
+    for line in [*fenced, *indented, *inline(text)]:
+        for said in re.findall(r"(?:^|\$ |&& )(\./sluice [^#&]*[^#&\s])", line):
+            plain = re.sub(r"\[[^]]*\]|…", "", said)
+            yield shlex.split(re.sub(r"(\w+)(?:\|\w+)+", r"\1", plain))[1:]
+
+
+def wrong_commands(text: str) -> list[str]:
+    """List the commands that the real parser refuses."""
+    return [shlex.join(told) for told in commands(text) if not _parses(told)]
+
+
+def _parses(told: list[str]) -> bool:
+    if told[:1] == ["backfill"] and "--from" not in told:  # shortened in prose
+        told = [*told[:1], "DAG", "--from", "2026-01-01", "--to", "2026-01-01", *told[1:]]
+    try:
+        command_line().parse_args(told)
+    except SystemExit:
+        return False
+    return True
+
+
+def wrong_yaml(text: str, root: Path) -> list[str]:
+    """List what is wrong with the YAML of a page: whole migrations, pieces of one, pieces of estate.yaml."""
+    return [said for block in blocks(text, "yaml") if (said := _judged(block, root))]
+
+
+def _judged(block: str, root: Path) -> str:
+    data = yaml.safe_load(block)
+    estate, sample = root / "include/estate/estate.yaml", root / "include/estate/migrations/orders.yaml"
+    is_estate = "stores" in data
+    base = yaml.safe_load(SAMPLES["include/estate/migrations/orders.yaml"])
+    name = data.get("migration", "orders")
+    target = estate if is_estate else sample.with_name(f"{name}.yaml")
+    before = target.read_text() if target.exists() else ""
+    try:
+        target.write_text(block if "migration" in data else _merged(before if is_estate else base, block))
+        _ = read_stores(root) if is_estate else read_migration(target, read_stores(root))
+    except EstateErrors as error:
+        return str(error)
+    finally:
+        target.write_text(before) if before else target.unlink()
+    return ""
+
+
+def _merged(base: str | dict[str, Any], piece: str) -> str:
+    """Put a piece into its file. Migrations by text, as times must stay as they are written."""
+    if isinstance(base, str):
+        return re.sub(r"^stores:\n(?:[ #].*\n|\n)*", piece, base, flags=re.M)
+    kept = {key: value for key, value in base.items() if key not in yaml.safe_load(piece)}
+    return yaml.safe_dump(kept) + piece
+
+
+def wrong_links(text: str, page: Path) -> list[str]:
+    """List links to files that are not there."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", re.sub(r"`[^`]*`", "", text))
+    return [link for link in links if not (page.parent / link).exists()]
+
+
+def wrong_paths(text: str) -> list[str]:
+    """List paths in backticks that are not in the project."""
+    told = [code for code in inline(text) if re.fullmatch(rf"(?:{FOLDERS}|{ROOMS})/[\w./-]*", code)]
+    return [path for path in told if not _exists(path)]
+
+
+def _exists(path: str) -> bool:
+    if path in SAMPLES or path == "dags/verb_noun.py":
+        return True
+    return any((base / path).exists() for base in (ROOT, ROOT / "plugins/sluice", ROOT / "plugins/sluice/migration"))
+
+
+def wrong_dags(text: str) -> list[str]:
+    """List DAGs, named in commands or in backticks, that no file makes."""
+    told = set(re.findall(r"\b(?:migrate|backfill_window)__[a-z]\w*", text))
+    runs = (words[1] for words in commands(text) if words[0] in ("run", "backfill") and words[1:])
+    told |= {dag for dag in runs if re.fullmatch(r"[a-z]\w*", dag)}
+    return sorted(told - dag_ids())
+
+
+@cache
+def dag_ids() -> frozenset[str]:
+    """Give the DAGs of the files, for the estate's migrations and the documents' own."""
+    names = {path.stem for path in (*migration_files(ROOT), *map(Path, SAMPLES)) if path.suffix == ".yaml"}
+    made = " ".join(path.read_text() for path in (ROOT / "dags").glob("*.py"))
+    families = re.findall(r'dag_id=f"(\w+?__)\{', made)
+    return frozenset({f + name for f in families for name in names} | set(re.findall(r'dag_id="(\w+)"', made)))
+
+
+def wrong_relations(text: str) -> list[str]:
+    """List tables, views and functions of Sluice's own schemas that no release makes."""
+    released = "".join(path.read_text() for path in (ROOT / "include/sql/schema").rglob("*.sql"))
+    made = set(re.findall(r"CREATE (?:OR REPLACE )?(?:TABLE|VIEW|FUNCTION) ((?:sluice|control)\.\w+)", released))
+    told = set(re.findall(r"(?:FROM|SELECT|from|select) ((?:sluice|control)\.\w+)", text))
+    told |= {code for code in inline(text) if re.fullmatch(r"(?:sluice|control)\.[a-z_]+", code)}
+    rooms = {f"sluice.{path.stem}" for path in (ROOT / "plugins/sluice").iterdir()}
+    return sorted(told - made - rooms)
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Path:
+    """A copy of the sample estate, with the store and the files that the documents let the reader add."""
+    for folder in ("include/estate", "expectations"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for name, text in SAMPLES.items():
+        (tmp_path / name).write_text(text)
+    stores = tmp_path / "include/estate/estate.yaml"
+    stores.write_text(stores.read_text() + "  shop: {engine: postgres, connection: pg_shop, rto: 1h, rpo: 5m}\n")
+    return tmp_path
+
+
+def _named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_named)
+def test_a_page_is_true(page: Path, estate: Path) -> None:
+    text = page.read_text()
+    wrong = {
+        "commands": wrong_commands(text),
+        "YAML": wrong_yaml(text, estate),
+        "links": wrong_links(text, page),
+        "paths": wrong_paths(text),
+        "DAGs": wrong_dags(text),
+        "relations": wrong_relations(text),
+    }
+    assert {kind: found for kind, found in wrong.items() if found} == {}
+
+
+def test_the_documents_hold_what_is_checked() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    assert len(list(commands(text))) > 30
+    assert len(list(blocks(text, "yaml"))) > 4
+    assert {"up", "demo", "test", "run", "backfill", "abort", "psql"} <= {told[0] for told in commands(text)}
+
+
+LIES = {
+    "a command that is not there": (wrong_commands, "```sh\n./sluice launch\n```"),
+    "an option that is not there": (wrong_commands, "Type `./sluice demo --fast`."),
+    "a word of JSON that is none": (wrong_commands, "```sh\n./sluice run migrate__orders --conf '{to_phase}'\n```"),
+    "a path that is not there": (wrong_paths, "See `plugins/sluice/flow/kitchen.py`."),
+    "a room's path that is not there": (wrong_paths, "See `stores/kitchen.py`."),
+    "a DAG that is not there": (wrong_dags, "Trigger `migrate__kitchen`."),
+    "a DAG of no family": (wrong_dags, "Type `./sluice run tidy_up`."),
+    "a view that is not there": (wrong_relations, "```sql\nSELECT * FROM sluice.kitchen;\n```"),
+    "a function that is not there": (wrong_relations, "Type `SELECT sluice.explode('x')`."),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_is_found(name: str) -> None:
+    find, text = LIES[name]
+    assert len(find(text)) == 1
+
+
+def test_a_dead_link_is_found() -> None:
+    assert wrong_links("[gone](docs/gone.md), [there](README.md)", ROOT / "README.md") == ["docs/gone.md"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "migration: orders\nfrom: {store: shop}\n",
+        "cutover:\n  windows: {}\n",
+        "gates: {verified: [no_such_suite]}\n",
+        "stores:\n  shop: {engine: postgres}\n",
+    ],
+)
+def test_wrong_yaml_is_found(block: str, estate: Path) -> None:
+    assert len(wrong_yaml(f"```yaml\n{block}```\n", estate)) == 1
