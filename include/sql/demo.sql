@@ -4,9 +4,6 @@
 -- Only the sample's own schemas; the marks of its migrations go with them.
 DROP SCHEMA IF EXISTS app, app_partitions, sluice_attic, sluice CASCADE
 
--- name: clear_releases
-DELETE FROM public.sluice_release WHERE release_set = 'marks'
-
 -- name: list_facts
 SELECT migration, gate, run, facts FROM control.fact WHERE run = ANY (%(runs)s) ORDER BY id
 

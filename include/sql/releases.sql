@@ -3,16 +3,20 @@
 -- name: take_lock
 SELECT pg_advisory_xact_lock(hashtextextended('sluice:releases', 0))
 
+-- name: create_schema
+-- Our own schema, so that a role needs no right on public.
+CREATE SCHEMA IF NOT EXISTS sluice
+
 -- name: create_history
-CREATE TABLE IF NOT EXISTS public.sluice_release (
+CREATE TABLE IF NOT EXISTS sluice.release (
     release_set text NOT NULL, version text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (release_set, version))
 
 -- name: find_history
-SELECT to_regclass('public.sluice_release') IS NOT NULL AS there
+SELECT to_regclass('sluice.release') IS NOT NULL AS there
 
 -- name: list_applied
-SELECT version, checksum FROM public.sluice_release WHERE release_set = %(release_set)s
+SELECT version, checksum FROM sluice.release WHERE release_set = %(release_set)s
 
 -- name: record_release
-INSERT INTO public.sluice_release (release_set, version, checksum) VALUES (%(release_set)s, %(version)s, %(checksum)s)
+INSERT INTO sluice.release (release_set, version, checksum) VALUES (%(release_set)s, %(version)s, %(checksum)s)

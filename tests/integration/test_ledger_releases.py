@@ -91,5 +91,5 @@ def test_two_that_start_together_apply_it_once(database, c, release):
 def test_sets_do_not_mix(c):
     assert bring_up_to_date(c, "control")
     assert bring_up_to_date(c, "control") == []
-    sets = c.execute("SELECT DISTINCT release_set FROM public.sluice_release").fetchall()
+    sets = c.execute("SELECT DISTINCT release_set FROM sluice.release").fetchall()
     assert [row["release_set"] for row in sets] == ["control"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Param
 
 from sluice.estate import Migration
+from sluice.estate.durations import format_duration
 
 PHASES = ["planned", "expanded", "capturing", "backfilled", "verified", "cut_over", "retired"]
 
@@ -47,6 +48,9 @@ def migration_form(m: Migration) -> dict[str, Param]:
             description="Share of its time that each lane rests, on top of the limits in the YAML.",
         ),
         "retire_early": Param(
-            False, type="boolean", title="Retire early", description=f"Do not wait for keep_old_for ({m.keep_old_for})."
+            False,
+            type="boolean",
+            title="Retire early",
+            description=f"Do not wait for keep_old_for ({format_duration(m.keep_old_for)}).",
         ),
     }

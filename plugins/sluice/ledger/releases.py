@@ -45,6 +45,7 @@ def bring_up_to_date(connection: Connection, release_set: str) -> list[str]:
         return []
     with connection.transaction():
         connection.execute(statement("releases.take_lock"))
+        connection.execute(statement("releases.create_schema"))
         connection.execute(statement("releases.create_history"))
         return [_apply(connection, release_set, release) for release in _missing(connection, release_set)]
 

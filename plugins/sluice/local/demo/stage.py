@@ -97,8 +97,6 @@ class Stage:
             for run in self.api.fail_unfinished(f"migrate__{name}"):
                 self.say(f"stopped {run} of migrate__{name}, left unfinished earlier")
         self.mover.execute(statement("demo.clear_sample"))
-        if self.mover.execute(statement("releases.find_history")).fetchone() == {"there": True}:
-            self.mover.execute(statement("demo.clear_releases"))
         seed(self.mover, rows=self.options.rows, report=self.say)
 
 
