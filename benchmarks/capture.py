@@ -32,7 +32,7 @@ def main() -> dict[str, Any]:
         count = setting("ROUNDS", 8)
         bare = rounds({WITHOUT: lambda: _bare(made, on=False), WITH: lambda: _bare(made, on=True)}, count)
         # Afterwards: the application takes the rows for its own and must not meet a stranger's deletes.
-        with made.application(20) as application:
+        with made.application(200) as application:
             whole = rounds(
                 {
                     QUIET: lambda: _burst(made, application, on=False),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,10 @@ def main() -> dict[str, Any]:
         copy_all(made, 2)
         made.settle()
         made.connect().execute(statement("bench.vacuum_everything"))
-        cases = {COUNT: partial(_count, made, made.connect()), HEADLINE: partial(_compare, made)}
+        cases: dict[str, Callable[[], float]] = {
+            COUNT: partial(_count, made, made.connect()),
+            HEADLINE: partial(_compare, made),
+        }
         if program := os.environ.get("SLUICE_RELADIFF"):
             cases["reladiff, checksums, two threads"] = partial(_reladiff, made, program)
         return summary("diff", HEADLINE, COUNT, rounds(cases, setting("ROUNDS", 3)))

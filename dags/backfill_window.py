@@ -33,7 +33,7 @@ def backfill_window(m: Migration) -> DAG:
     ) as dag:
         FillWindow(
             task_id="fill_window", lower="{{ data_interval_start or '' }}", upper="{{ data_interval_end or '' }}"
-        ) >> Gate(task_id="gate_window", gate="window")
+        ) >> Gate(task_id="gate_window", gate="window", trigger_rule="all_success")  # what was skipped is not judged
     return dag
 
 

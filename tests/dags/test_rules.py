@@ -86,3 +86,9 @@ def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
 
 def _tasks(dags):
     return [task for dag in dags for task in dag.tasks]
+
+
+def test_a_window_that_was_skipped_is_not_judged(dags) -> None:
+    gates = [task for task in _tasks(dags) if task.task_id == "gate_window"]
+    assert gates
+    assert {gate.trigger_rule for gate in gates} == {"all_success"}

@@ -44,6 +44,11 @@ class Driver:
         found = self.api._call("GET", f"/dags/{DAG}/dagRuns?order_by=-run_after&limit=1")["dag_runs"]
         return str(found[0]["dag_run_id"]) if found else ""
 
+    def scheduled(self) -> dict[str, str]:
+        """Give the state of the runs that nobody asked for, by their DAG."""
+        found = self.api._call("GET", "/dags/~/dagRuns?run_type=scheduled")["dag_runs"]
+        return {run["dag_id"]: run["state"] for run in found}
+
     def tasks(self, run: str) -> dict[str, TaskState]:
         """Give every task that is not mapped, by its id."""
         return {task.task_id: task for task in self.api.tasks(DAG, run)}

@@ -7,9 +7,15 @@ import urllib.request
 
 import pytest
 from sluice.local import machine
-from sluice.local.airflow_api import Refused
+from sluice.local.airflow_api import FINISHED, Refused
+from sluice.local.waiting import wait_for
 
-from tests.e2e.driver import DAG, Driver
+from tests.e2e.driver import DAG, PATIENCE, Driver
+
+
+def test_a_new_machine_has_work_of_its_own_and_none_of_it_is_red(driver: Driver) -> None:
+    wait_for("the first scheduled runs", lambda: _over(driver.scheduled()), seconds=PATIENCE)
+    assert set(driver.scheduled().values()) == {"success"}
 
 
 def test_a_viewer_may_look_but_not_start_a_migration(driver: Driver) -> None:
@@ -28,3 +34,7 @@ def test_the_console_is_closed_to_whom_airflow_does_not_know(driver: Driver, pat
         direct.open(driver.settings.airflow_url + path, timeout=30)
     refusal.value.close()
     assert refusal.value.code == 401
+
+
+def _over(runs: dict[str, str]) -> bool:
+    return "validate_data" in runs and set(runs.values()) <= FINISHED

@@ -71,7 +71,9 @@ class Writer:
             due = time.monotonic()
             while not stopping.is_set():
                 due = max(due + self._interval, time.monotonic() - BEHIND)
-                if not hurry.is_set():
+                if hurry.is_set():
+                    due = time.monotonic()  # a burst is no advance on later writes: silence would look like peace
+                else:
                     stopping.wait(max(0.0, due - time.monotonic()))
                 self._act(stopping)
         except Exception as error:
