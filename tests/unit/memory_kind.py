@@ -242,7 +242,12 @@ class MemoryKind:
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         left = {key: Row(moment, "") for key in (1, 2, 3)}
         right = {2: Row(moment, " "), 3: Row(moment, ""), 4: Row(moment, "")}
-        return {"planted": 3, "planted_found": len(_differing(left, right)), "planted_missed": "", "equal_rows_flagged": 0}
+        return {
+            "planted": 3,
+            "planted_found": len(_differing(left, right)),
+            "planted_missed": "",
+            "equal_rows_flagged": 0,
+        }
 
     def verify(self, diff: Diff) -> Facts:
         """backfilled → verified."""

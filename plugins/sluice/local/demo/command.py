@@ -12,7 +12,6 @@ from sluice.local.demo.stage import Stage
 from sluice.local.demo.story import play
 from sluice.local.settings import load
 
-
 REPORT = "demo.json"
 
 
