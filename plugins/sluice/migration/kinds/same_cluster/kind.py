@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import cached_property
 
 from psycopg import errors
@@ -29,15 +28,14 @@ from sluice.migration.engine.contract import (
     WindowResult,
 )
 from sluice.migration.kinds.same_cluster import backfill, capture, describe, expand, preflight, swap
-from sluice.migration.kinds.same_cluster.route import ATTIC, CAPTURE_TRIGGER, Route, old_name
+from sluice.migration.kinds.same_cluster.cutover import Cutover
+from sluice.migration.kinds.same_cluster.route import ATTIC, Route, check_make, find_route
 from sluice.proof.diff.planted import plant_and_find
 from sluice.proof.diff.rows import compare
 from sluice.proof.gates.window import WindowSubject
 from sluice.stores.catalogue import find_table, table_by_oid
-from sluice.stores.postgres import Connect, Connection, Row, Table, one, rows, translated
+from sluice.stores.postgres import Connect, Connection, Table, one, rows, translated
 from sluice.stores.statements import statement
-
-BEFORE_CUTOVER = (Phase.EXPANDED, Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
 
 
 class SameCluster:
@@ -105,7 +103,7 @@ class SameCluster:
 
         def apply() -> None:
             if self.marks.move(self._c, Phase.EXPANDED, to=Phase.CAPTURING):
-                self._check_make(route)
+                check_make(self._c, self.marks, route)
                 capture.install_forward(self._c, route, row["lower_bound"], row["upper_bound"])
                 # Rows between expand and capture may have changed nothing; the make of the tables is pinned from here on.
                 self.marks.execute(self._c, "take_fingerprints")
@@ -187,55 +185,11 @@ class SameCluster:
 
     def cut_over(self) -> Swap:
         """verified → cut_over: swap names, turn capture round, in one transaction."""
-        row, route = self.marks.row(self._c), self._route()
-        if row["phase"] == Phase.CUT_OVER:
-            return Swap(0.0, facts=self._swapped(reverse=True))
-
-        def apply() -> None:
-            # The phase first: after somebody else's swap the names mean other tables.
-            if not self.marks.move(self._c, Phase.VERIFIED, to=Phase.CUT_OVER):
-                raise NotYet(f"{self.migration.name} is not verified, or somebody moved it meanwhile. Run it again.")
-            swap.lock_both(self._c, route)
-            self._check_cutover(route, row)
-            capture.remove(self._c, route.source, route, "capture")
-            swap.rename(self._c, route.source, old_name(route.source))
-            swap.rename(self._c, route.target, route.source)
-            swap.carry_sequences(self._c, row["source_oid"], row["target_oid"], route.source)
-            capture.install_reverse(self._c, self._swapped_route(route))
-            self.marks.execute(self._c, "record_cut_over")
-            self.marks.execute(self._c, "take_fingerprints")
-
-        with translated(f"cutting over {route.source}"):
-            with self.marks.shared(self._c) as now:
-                if now["phase"] == Phase.VERIFIED:
-                    self._c.execute(statement("swap.analyze_table", table=route.target.identifier))
-            done = swap.patiently(self._c, self.marks, route, apply)
-        return replace(done, facts=self._swapped(reverse=True))
+        return Cutover(self._c, self.marks, self.migration).over()
 
     def cut_back(self) -> Swap:
         """cut_over → verified, epoch + 1: the mirrored swap; forward capture from the same instant."""
-        row, route = self.marks.row(self._c), self._route()
-        if row["phase"] == Phase.VERIFIED:
-            return Swap(0.0, facts=self._swapped(reverse=False))
-        live, old = route.target, route.source
-        back = replace(route, source=live, target=Table.parse(self.migration.target.table))
-
-        def apply() -> None:
-            if not self.marks.move(self._c, Phase.CUT_OVER, to=Phase.VERIFIED, epochs=1):
-                raise NotYet(f"{self.migration.name} is not cut over, or no longer: there is nothing to cut back.")
-            swap.lock_both(self._c, route)
-            self._check_cut_back(row, live)
-            capture.remove(self._c, live, route, "reverse")
-            swap.rename(self._c, live, back.target)
-            swap.rename(self._c, old, live)
-            swap.carry_sequences(self._c, row["target_oid"], row["source_oid"], live)
-            capture.install_forward(self._c, back, row["lower_bound"], row["upper_bound"])
-            self.marks.execute(self._c, "forget_proof")
-            self.marks.execute(self._c, "take_fingerprints")
-
-        with translated(f"cutting back {live}"):
-            done = swap.patiently(self._c, self.marks, route, apply)
-        return replace(done, facts=self._swapped(reverse=False))
+        return Cutover(self._c, self.marks, self.migration).back()
 
     # ---- the end, either one ----
 
@@ -286,24 +240,7 @@ class SameCluster:
         return self._route()
 
     def _route(self) -> Route:
-        """Both tables by OID where the marks know them, whatever they are called now."""
-        row = self.marks.find(self._c)
-        source, target = Table.parse(self.migration.source.table), Table.parse(self.migration.target.table)
-        if row is None or row["source_oid"] is None:
-            shape = find_table(self._c, source)
-            if shape is None:
-                raise NotYet(f"{source} is not there in store {self.migration.source.store}. Mend from.table.")
-            return Route(self.migration, shape, source, target)
-        shape, made = table_by_oid(self._c, row["source_oid"]), table_by_oid(self._c, row["target_oid"])
-        if shape is None or made is None:
-            gone = source if shape is None else target
-            raise Drifted(
-                f"{gone} was dropped while {self.migration.name} is {row['phase']}. ./sluice abort {self.migration.name}"
-            )
-        return Route(self.migration, shape, shape.table, made.table)
-
-    def _swapped_route(self, route: Route) -> Route:
-        return replace(route, source=old_name(route.source), target=route.source)
+        return find_route(self._c, self.marks, self.migration)
 
     def _expand(self) -> None:
         route = self._route()
@@ -354,73 +291,6 @@ class SameCluster:
         with self.marks.shared(self._c) as row:
             differs = int(not (row["same_source"] and row["same_target"]))
         return {"fingerprint_differs": differs, "quarantined": self.marks.quarantined(self._c)}
-
-    def _check_make(self, route: Route) -> None:
-        row = one(self._c, statement("marks.read_under_fence"), name=self.migration.name)
-        if not (row["same_source"] and row["same_target"]):
-            raise Drifted(
-                f"{route.source} or {route.target} was changed since expand. ./sluice abort {self.migration.name}, begin again."
-            )
-
-    def _check_cutover(self, route: Route, row: Row) -> None:
-        """What the cutover relies on, once more and cheaply, under its own locks."""
-        name, freshness = self.migration.name, self.migration.gates.freshness
-        self._check_make(route)
-        counted, quarantined = self.marks.chunks(self._c), self.marks.quarantined(self._c)
-        which = self.marks.quarantined_samples(self._c)
-        proof = self.marks.proof_age(self._c, freshness)
-        wrong = [
-            said
-            for holds, said in (
-                (capture.is_on(self._c, row, "source_oid"), f"capture on {route.source} is off"),
-                (
-                    counted["done"] == counted["chunks"] > 0,
-                    f"{counted['chunks'] - counted['done']} chunks are pending",
-                ),
-                (
-                    not quarantined,
-                    f"{quarantined} rows are in quarantine ({which}; table sluice.quarantine)",
-                ),
-                (proof["fresh"], f"the last clean diff is older than {freshness} (or there is none)"),
-            )
-            if not holds
-        ]
-        if wrong:
-            raise NotYet(
-                f"{name} may not cut over: {'; '.join(wrong)}. Nothing was changed; run it again to verify anew."
-            )
-
-    def _check_cut_back(self, row: Row, live: Table) -> None:
-        """What cutting back relies on, under its own locks: the old table has followed, and can hold every column."""
-        if not capture.is_on(self._c, row, "target_oid"):
-            raise NotYet(
-                f"reverse capture on {live} is off: the old table lacks writes. Nothing was changed. Bring over what a diff"
-                f' lists, switch on trigger "{CAPTURE_TRIGGER}" (ENABLE ALWAYS), and cut back then.'
-            )
-        now, then = (
-            {(c["name"], c["type"]) for c in rows(self._c, statement("catalogue.list_columns"), oid=row[side])}
-            for side in ("target_oid", "source_oid")
-        )
-        if now - then:
-            raise Drifted(
-                f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in sorted(now - then))}."
-                " Cutting back would lose them. Nothing was changed: drop them first, or stay."
-            )
-
-    def _swapped(self, *, reverse: bool) -> Facts:
-        """How things stand after a swap."""
-        row, route = self.marks.row(self._c), self._route()
-        live, other = (row["target_oid"], row["source_oid"]) if reverse else (row["source_oid"], row["target_oid"])
-        name = Table.parse(self.migration.source.table)
-        now = table_by_oid(self._c, row["target_oid"])
-        here, there = ("reverse", "forward") if reverse else ("forward", "reverse")
-        return {
-            f"{here}_capture_enabled": capture.look(self._c, live)["capture_enabled"],
-            f"{there}_capture_present": capture.look(self._c, other)["capture_enabled"],
-            "names_swapped": int(now is not None and now.table == name),
-            "sequence_behind": swap.count_behind(self._c, other, live),
-            "live_table": str(route.target if reverse else route.source),
-        }
 
     def _wal_rate(self, wal_bytes: int, at: float) -> float | None:
         before, self._wal = self._wal, (wal_bytes, at)

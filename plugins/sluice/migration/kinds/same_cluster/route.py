@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from sluice.estate.models import Migration
+from sluice.ledger.marks import Marks
+from sluice.migration.engine.contract import Drifted, NotYet
 from sluice.proof.diff.rows import Pair
-from sluice.stores.catalogue import Shape
-from sluice.stores.postgres import Table
+from sluice.stores.catalogue import Shape, find_table, table_by_oid
+from sluice.stores.postgres import Connection, Table, one
+from sluice.stores.statements import statement
 
 CAPTURE_TRIGGER = "!sluice_capture"
 TRUNCATE_TRIGGER = "!sluice_capture_truncate"
@@ -64,6 +67,31 @@ class Route:
     def function(self, direction: str) -> sql.Identifier:
         """The trigger function of a direction, `capture` or `reverse`."""
         return sql.Identifier("sluice", f"{direction}__{self.migration.name}")
+
+
+def find_route(c: Connection, marks: Marks, migration: Migration) -> Route:
+    """Both tables by OID where the marks know them, whatever they are called now. Raises NotYet or Drifted when one is gone."""
+    row = marks.find(c)
+    source, target = Table.parse(migration.source.table), Table.parse(migration.target.table)
+    if row is None or row["source_oid"] is None:
+        shape = find_table(c, source)
+        if shape is None:
+            raise NotYet(f"{source} is not there in store {migration.source.store}. Mend from.table.")
+        return Route(migration, shape, source, target)
+    shape, made = table_by_oid(c, row["source_oid"]), table_by_oid(c, row["target_oid"])
+    if shape is None or made is None:
+        gone = source if shape is None else target
+        raise Drifted(f"{gone} was dropped while {migration.name} is {row['phase']}. ./sluice abort {migration.name}")
+    return Route(migration, shape, shape.table, made.table)
+
+
+def check_make(c: Connection, marks: Marks, route: Route) -> None:
+    """Raise Drifted when a table is not what it was when the migration began."""
+    row = one(c, statement("marks.read_under_fence"), name=marks.name)
+    if not (row["same_source"] and row["same_target"]):
+        raise Drifted(
+            f"{route.source} or {route.target} was changed since expand. ./sluice abort {marks.name}, begin again."
+        )
 
 
 def old_name(source: Table) -> Table:
