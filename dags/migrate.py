@@ -55,12 +55,12 @@ def migrate(m: Migration) -> DAG:
             copied >> finished >> Gate(task_id="gate_backfilled", gate="backfilled", step="backfill")
         with TaskGroup("verify") as verify:
             TakeStep(task_id="diff_tables", step="verify", gate="verified") >> Gate(
-                task_id="gate_verified", gate="verified", step="verify", suites=m.gates.verified
+                task_id="gate_verified", gate="verified", step="verify", suites=m.gates.verified + m.gates.cut_over
             )
         with TaskGroup("cutover") as cutover:
             asked = Approve(task_id="approve_cutover", step="cut_over", gate="verified")
             swapped = TakeStep(task_id="cut_over", step="cut_over", gate="cut_over")
-            asked >> swapped >> Gate(task_id="gate_cut_over", gate="cut_over", step="cut_over", suites=m.gates.cut_over)
+            asked >> swapped >> Gate(task_id="gate_cut_over", gate="cut_over", step="cut_over")
         with TaskGroup("retire") as retire:
             asked_again = Approve(task_id="approve_retire", step="retire", gate="cut_over")
             retired = TakeStep(task_id="retire_old", step="retire", gate="retired")

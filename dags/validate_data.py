@@ -29,9 +29,9 @@ with DAG(
     tags=["validation"],
 ):
     in_flight = ListInFlight(task_id="list_in_flight")
-    validated = Validate.partial(task_id="validate", map_index_template="{{ task.migration }}").expand(
-        migration=in_flight.output
-    )
+    validated = Validate.partial(
+        task_id="validate", max_active_tis_per_dag=2, map_index_template="{{ task.migration }}"
+    ).expand(migration=in_flight.output)
     judged = Gate.partial(
         task_id="gate_validated",
         gate="validated",

@@ -103,7 +103,7 @@ WHERE p.puballtables
 ORDER BY 1
 
 -- name: find_role
-SELECT rolname AS name, rolsuper OR rolbypassrls AS bypasses_rls, current_setting('row_security') AS row_security,
+SELECT rolname AS name, pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_sessions, rolsuper OR rolbypassrls AS bypasses_rls, current_setting('row_security') AS row_security,
        pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = %(oid)s::oid), 'MEMBER') AS owns,
        has_database_privilege(current_database(), 'CREATE') AS creates,
        has_schema_privilege((SELECT relnamespace FROM pg_class WHERE oid = %(oid)s::oid), 'CREATE') AS creates_in_schema
@@ -114,10 +114,3 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, pg_get_expr
        c.relrowsecurity AS rls, c.relforcerowsecurity AS rls_forced
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.inhparent = %(oid)s::oid ORDER BY c.relname
-
--- name: find_sequence
--- The sequence behind an identity or serial column, and where it stands.
-SELECT pg_get_serial_sequence(format('%%I.%%I', %(schema)s::text, %(name)s::text), %(column)s) AS sequence
-
--- name: read_clock
-SELECT now() AS now

@@ -2,7 +2,9 @@
 
 -- name: scan_partition_column
 SELECT min({column})::text AS least, max({column})::text AS greatest, count(*) FILTER (WHERE {column} IS NULL) AS nulls,
-       count(*) FILTER (WHERE NOT isfinite({column})) AS infinite, count(*) AS rows
+       count(*) FILTER (WHERE NOT isfinite({column})) AS infinite, count(*) AS rows,
+       coalesce(extract(epoch FROM max({column}) FILTER (WHERE isfinite({column})) - min({column}) FILTER (WHERE isfinite({column})))
+                / (30.44 * 86400), 0)::double precision AS months
 FROM {source}
 
 -- name: plan_months

@@ -37,7 +37,7 @@ UPDATE sluice.migration SET source_fingerprint = sluice.fingerprint(source_oid),
 WHERE name = %(name)s
 
 -- name: record_verified
-UPDATE sluice.migration SET verified_at = clock_timestamp() WHERE name = %(name)s
+UPDATE sluice.migration SET verified_at = clock_timestamp() WHERE name = %(name)s AND phase = 'verified' AND epoch = %(epoch)s
 
 -- name: record_cut_over
 UPDATE sluice.migration SET cut_over_at = clock_timestamp() WHERE name = %(name)s
@@ -47,7 +47,8 @@ UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = 
 
 -- name: read_proof_age
 SELECT verified_at IS NOT NULL AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
-       extract(epoch FROM clock_timestamp() - verified_at)::double precision AS seconds
+       extract(epoch FROM clock_timestamp() - verified_at)::double precision AS seconds,
+       upper_bound::timestamptz > clock_timestamp() + interval '1 month' AS covers
 FROM sluice.migration WHERE name = %(name)s
 
 -- name: count_quarantined
@@ -90,6 +91,10 @@ SELECT lo, hi FROM sluice.chunk WHERE migration = %(name)s AND number = %(number
 
 -- name: shorten_chunk
 UPDATE sluice.chunk SET hi = %(middle)s WHERE migration = %(name)s AND number = %(number)s
+
+-- name: postpone_chunk
+-- A range of one page that somebody holds: to the end of the queue, so that the lanes get on with the others.
+UPDATE sluice.chunk SET number = DEFAULT WHERE migration = %(name)s AND number = %(number)s
 
 -- name: add_chunk
 INSERT INTO sluice.chunk (migration, lo, hi) VALUES (%(name)s, %(lo)s, %(hi)s)

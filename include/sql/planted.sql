@@ -38,6 +38,3 @@ UPDATE planted_right SET j = '{{"k": [1, 2], "deep": {{"er": {{"leaf": 1}}}}}}' 
 INSERT INTO planted_twice SELECT * FROM planted_left;
 INSERT INTO planted_twice SELECT * FROM planted_left WHERE id = 2;
 INSERT INTO planted_twice SELECT * FROM planted_left WHERE id = 2
-
--- name: drop_scratch
-DROP TABLE IF EXISTS planted_left, planted_right, planted_twice

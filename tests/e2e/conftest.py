@@ -80,11 +80,12 @@ def shot() -> Callable[..., None]:
     """Keep a picture, where SLUICE_SHOTS names a folder: so are those in docs/images made."""
     folder = os.environ.get("SLUICE_SHOTS")
 
-    def take(page: Page, name: str, zoom: float = 1.0) -> None:
+    def take(page: Page, name: str, height: int = 900, click: str = "") -> None:
         if folder:
-            page.evaluate("zoom => { document.documentElement.style.zoom = zoom }", zoom)
+            page.set_viewport_size({"width": 1400, "height": height})
+            if click:
+                page.get_by_role("button", name=click).click()
             page.wait_for_timeout(1_500)  # for what moves to come to rest
             page.screenshot(path=Path(folder) / f"{name}.png")
-            page.evaluate("document.documentElement.style.zoom = 1")
 
     return take

@@ -37,11 +37,10 @@ class Screen:
         return self.page
 
     def follow_evidence(self) -> Page:
-        """Click the Evidence button of the task that is open; give the console's page, in a tab of its own."""
-        with self.page.context.expect_page() as opened:
-            self.page.get_by_role("link", name="Evidence").click()
-        opened.value.wait_for_load_state()
-        return opened.value
+        """Click the Evidence button of the task that is open; give the console's page."""
+        self.page.get_by_role("link", name="Evidence").click()
+        self.page.wait_for_url("**/sluice/evidence/**")
+        return self.page
 
     def open_graph(self, run: str, *groups: str) -> Page:
         """Open the graph of a run over the whole width, with these groups unfolded."""
@@ -49,6 +48,7 @@ class Screen:
         for name, value in stored.items():
             self.page.evaluate("([name, value]) => localStorage.setItem(name, value)", [name, json.dumps(value)])
         self.page.goto(f"/dags/{DAG}/runs/{run}")
+        self.page.locator(".react-flow__node").first.wait_for()
         self.page.get_by_role("button", name="Collapse Details Panel").click()
         self.page.get_by_role("button", name="Fit View").click()
         return self.page

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_form_starts_a_dry_run_that_changes_nothing(driver: Driver, screen: 
     form = screen.open_form()
     for control, name in FORM:
         expect(form.get_by_role(control, name=name)).to_be_attached()
-    shot(screen.page, "trigger-form", zoom=0.75)
+    shot(screen.page, "trigger-form", height=1230)
     form.get_by_role("checkbox", name="Dry run").press("Space")
     form.get_by_role("button", name="Trigger").click()
     expect(form).to_be_hidden()
@@ -45,7 +46,7 @@ def test_the_form_starts_a_dry_run_that_changes_nothing(driver: Driver, screen: 
     assert driver.phase == "planned"
 
 
-def test_a_killed_lane_is_taken_up_again_and_no_write_is_lost(driver: Driver, tmp_path) -> None:
+def test_a_killed_lane_is_taken_up_again_and_no_write_is_lost(driver: Driver, screen: Screen, shot, tmp_path) -> None:
     application = driver.settings.dsn("certify", databases.APPLICATION)
     with WorkloadProcess(application, tmp_path / "acknowledged.jsonl", rate=50) as app:
         run = driver.start("verified", lanes=2, chunk_rows=100, throttle=0.9)
@@ -56,6 +57,10 @@ def test_a_killed_lane_is_taken_up_again_and_no_write_is_lost(driver: Driver, tm
     assert driver.phase == "verified"
     assert verify(driver.mover, app.acknowledged).ok
     assert driver.kind.diff().clean
+    graph = screen.open_graph(run, "verify")
+    for node in ("preflight", "expand", "capture", "backfill", "diff_tables", "gate_verified", "cutover", "retire"):
+        expect(graph.locator(".react-flow__node").get_by_text(node, exact=True)).to_be_visible()
+    shot(graph, "graph", height=640, click="Fit View")
 
 
 def test_a_window_filled_again_gives_the_same_rows_and_hash(driver: Driver) -> None:
@@ -71,25 +76,23 @@ def test_a_window_filled_again_gives_the_same_rows_and_hash(driver: Driver) -> N
 
 
 def test_a_red_gate_stops_the_way_to_the_cutover_and_names_the_row(driver: Driver, screen: Screen, shot) -> None:
-    key, note = _tamper(driver)
-    run = driver.start("cut_over")
-    assert driver.finish(run) == "failed"
+    with _tampered(driver) as key:
+        run = driver.start("cut_over")
+        assert driver.finish(run) == "failed"
     tasks = driver.tasks(run)
     assert (tasks["verify.gate_verified"].state, tasks["verify.gate_verified"].tries) == ("failed", 1)
     assert tasks[APPROVE_CUTOVER].state == "upstream_failed"
     assert driver.phase == "verified"
 
-    shot(screen.open_task(run, "verify.gate_verified"), "red-gate")
-    evidence = screen.follow_evidence()
-    expect(evidence.get_by_role("heading", name="Gate verified is red")).to_be_visible()
-    expect(evidence.get_by_text(re.compile(rf"{key}.* different in note")).first).to_be_visible()
-    expect(evidence.get_by_text("✔ intact")).to_be_visible()
-    shot(evidence, "evidence")
-    evidence.get_by_role("link", name="Data docs of this run").click()
-    expect(evidence.get_by_text("rows_different").first).to_be_visible()
-    shot(evidence, "data-docs")
-    evidence.close()
-    driver.mover.execute("UPDATE app.user_sessions_by_month SET note = %s WHERE id = %s", (note, key))
+    shot(screen.open_task(run, "verify.gate_verified", "/details"), "red-gate")
+    page = screen.follow_evidence()
+    expect(page.get_by_role("heading", name="Gate verified is red")).to_be_visible()
+    expect(page.get_by_text(f"{key} different in note").first).to_be_visible()
+    expect(page.get_by_text("✔ intact")).to_be_visible()
+    shot(page, "evidence")
+    page.get_by_role("link", name="Data docs of this run").click()
+    expect(page.get_by_text("rows_different").first).to_be_visible()
+    shot(page, "data-docs")
 
 
 def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, screen: Screen, shot) -> None:
@@ -101,7 +104,6 @@ def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, scr
         machine.api(driver.settings, "viewer").answer(DAG, run, question, "Approve")
     assert refusal.value.status == 403
     shot(screen.open_question(run, APPROVE_CUTOVER), "approval")
-    shot(screen.open_graph(run, "verify", "cutover"), "graph")
 
     driver.api.answer(DAG, run, question, "Reject")
     assert driver.finish(run) == "failed"
@@ -148,11 +150,14 @@ def _dig_a_hole(driver: Driver, month: datetime) -> None:
     assert dug.rowcount == 1
 
 
-def _tamper(driver: Driver) -> tuple[int, str | None]:
-    """Change one row of the copy; give its key, and what stood there."""
+@contextmanager
+def _tampered(driver: Driver) -> Iterator[int]:
+    """Change one row of the copy, and give its key; mended afterwards."""
     [row] = driver.ask("SELECT id, note FROM app.user_sessions_by_month ORDER BY id DESC LIMIT 1")
-    driver.mover.execute("UPDATE app.user_sessions_by_month SET note = 'tampered with' WHERE id = %s", (row["id"],))
-    return row["id"], row["note"]
+    change = "UPDATE app.user_sessions_by_month SET note = %s WHERE id = %s"
+    driver.mover.execute(change, ("tampered with", row["id"]))
+    yield row["id"]
+    driver.mover.execute(change, (row["note"], row["id"]))
 
 
 def _write(driver: Driver, note: str) -> int:

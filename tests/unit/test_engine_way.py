@@ -12,9 +12,9 @@ from sluice.migration.engine.way import Step, way
 TABLE = """
             planned  expanded  capturing  backfilled  verified  cut_over  retired
 planned     .        E         EC         ECB         ECBV      ECBVX     ECBVXR
-expanded    a        .         C          CB          CBV       CBVX      CBVXR
-capturing   a        no        .          B           BV        BVX       BVXR
-backfilled  a        no        no         .           V         VX        VXR
+expanded    a        .         EC         ECB         ECBV      ECBVX     ECBVXR
+capturing   a        no        .          CB          CBV       CBVX      CBVXR
+backfilled  a        no        no         .           BV        BVX       BVXR
 verified    a        no        no         no          .         VX        VXR
 cut_over    ba       no        no         no          b         .         R
 retired     no       no        no         no          no        no        .

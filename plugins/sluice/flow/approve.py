@@ -81,6 +81,8 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
         "What happens": WHAT_HAPPENS[step].format(**{"timeout": m.cutover.lock_timeout.total_seconds() * 1000}),
         "Diff": f"{compared}: "
         + ", ".join(f"{facts.get(f'rows_{how}')} {how}" for how in ("missing", "extra", "different")),
+        "Measured": f"{measured.at:%Y-%m-%d %H:%M} UTC, epoch {measured.epoch}"
+        + UNTIL[step].format(measured.at + m.gates.freshness),
         "Lag": f"none (capture is atomic); older snapshots in the way: {lag.held_by or 'none'}",
         "Window": "open" if open_now else why,
         "Gate": f"{gate} {'green' if evidence and evidence['passed'] else 'RED'}: {link}",
@@ -88,6 +90,7 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
     return "\n".join(["| | |", "|---|---|", *(f"| **{name}** | {text} |" for name, text in lines.items())])
 
 
+UNTIL = {"cut_over": "; a yes counts until {:%H:%M}", "retire": "; it is compared once more before anything is retired"}
 WHAT_HAPPENS = {
     "cut_over": "The new table takes over the name; writers wait at most {timeout:.0f} ms a try, usually under 20 ms."
     " Every write then goes to both, so cutting back keeps them all.",

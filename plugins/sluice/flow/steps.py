@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate import Migration
-    from sluice.migration.engine.contract import Facts, Kind
+    from sluice.migration.engine.contract import Facts, Kind, Position
 
 PLAN_TASK = "preflight.plan_way"
 WAY = "way"
@@ -110,6 +110,7 @@ class TakeStep(BaseOperator):
         with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
             check_time(self.step, m, kind, context)
             before = kind.position()
+            check_planned_for(self.step, way_of(context), before)
             facts = verbs()[self.step](kind)
             after = kind.position()
             if before.phase != after.phase:
@@ -175,6 +176,18 @@ def verbs() -> dict[str, Callable[[Kind], Facts]]:
         "backfill": steps.finish_backfill,
         "abort": steps.abort,
     }
+
+
+def check_planned_for(step: str, planned: dict[str, Any], now: Position) -> None:
+    """Raise Fenced when the migration has gone back since this run was planned: nobody agreed to this step as it is now."""
+    from sluice.migration.engine.contract import Fenced
+    from sluice.migration.engine.way import ARRIVES_AT, Step
+
+    expected = planned["epoch"] + (step == Step.ABORT and Step.CUT_BACK in planned["steps"])
+    if now.epoch != expected and now.phase != ARRIVES_AT[Step(step)]:
+        raise Fenced(
+            f"This run was planned in epoch {expected}; the migration is {now.phase} in epoch {now.epoch}. Trigger a new one."
+        )
 
 
 def check_time(step: str, m: Migration, kind: Kind, context: Context) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from sluice.errors import Terminal
+from sluice.errors import Terminal, Transient
 from sluice.estate import EstateErrors, migration_files
 from sluice.flow.connections import opened_control, opened_kind
 from sluice.flow.project import ROOT
@@ -69,7 +69,7 @@ class ListInFlight(BaseOperator):
         try:
             with opened_kind(name) as (_, kind):
                 return kind.position().phase in IN_FLIGHT
-        except EstateErrors as error:
+        except (EstateErrors, Transient) as error:
             self.log.warning("%s is passed over: %s", name, error)
             return False
 

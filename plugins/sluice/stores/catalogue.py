@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
-from typing import Any
 
-from sluice.stores.postgres import Connection, Row, Table, one, rows
+from sluice.stores.postgres import Connection, Row, Table, rows
 from sluice.stores.statements import statement
 
 
@@ -60,23 +55,6 @@ class Shape:
         """Find a column by name."""
         return next((c for c in self.columns if c.name == name), None)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over what must not drift unseen: columns, key, checks, policies, grants, foreign triggers.
-
-        Our own triggers (`!sluice…`) are left out: they come and go with the phases.
-        """
-        kept: dict[str, Any] = {
-            "columns": [vars(c) for c in self.columns],
-            "key": self.key,
-            "checks": self.checks,
-            "policies": self.policies,
-            "grants": self.grants,
-            "rls": [self.facts["rls"], self.facts["rls_forced"]],
-            "triggers": [t for t in self.triggers if not t["name"].startswith("!sluice")],
-        }
-        return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
-
 
 def find_table(connection: Connection, table: Table) -> Shape | None:
     """Describe a table by name, or None when there is none."""
@@ -94,12 +72,6 @@ def table_by_oid(connection: Connection, oid: int) -> Shape | None:
 def partitions(connection: Connection, oid: int) -> list[Row]:
     """List the direct partitions of a table, by name."""
     return rows(connection, statement("catalogue.list_partitions"), oid=oid)
-
-
-def clock(connection: Connection) -> datetime:
-    """Tell the database's own time: ages are measured by it, never by ours."""
-    moment: datetime = one(connection, statement("catalogue.read_clock"))["now"]
-    return moment
 
 
 def _describe(connection: Connection, facts: Row) -> Shape:

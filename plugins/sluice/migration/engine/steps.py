@@ -159,4 +159,9 @@ def validate(kind: Kind) -> Facts:
     copying = kind.position().phase is Phase.CAPTURING
     facts = compare(kind).facts()
     waiting = facts["rows_missing"] if copying else 0
-    return {**facts, "rows_missing": 0 if copying else facts["rows_missing"], "rows_not_copied_yet": waiting}
+    return {
+        **facts,
+        "rows_missing": 0 if copying else facts["rows_missing"],
+        "rows_not_copied_yet": waiting,
+        **kind.standing(),
+    }

@@ -30,20 +30,22 @@ ARRIVES_AT = {
     Step.CUT_BACK: Phase.VERIFIED,
     Step.ABORT: Phase.PLANNED,
 }
+AGAIN = {ARRIVES_AT[s]: s for s in (Step.EXPAND, Step.CAPTURE, Step.BACKFILL, Step.VERIFY)}
 FORWARD = (Step.EXPAND, Step.CAPTURE, Step.BACKFILL, Step.VERIFY, Step.CUT_OVER, Step.RETIRE)
 
 
 def way(now: Phase, wanted: Phase) -> tuple[Step, ...]:
     """List the steps from `now` to `wanted`; none when it stands there already.
 
-    A cutover is always preceded by a fresh verification. Raises NotYet for a way back that does not exist.
+    The step that led here is taken again first: its gate may have been red, or is no longer fresh. Raises NotYet for a way
+    back that does not exist.
     """
     return _forward(now, wanted) if wanted.rank >= now.rank else _back(now, wanted)
 
 
 def _forward(now: Phase, wanted: Phase) -> tuple[Step, ...]:
     steps = tuple(s for s in FORWARD if now.rank < ARRIVES_AT[s].rank <= wanted.rank)
-    return (Step.VERIFY, *steps) if steps and now is Phase.VERIFIED else steps
+    return (AGAIN[now], *steps) if steps and now in AGAIN else steps
 
 
 def _back(now: Phase, wanted: Phase) -> tuple[Step, ...]:

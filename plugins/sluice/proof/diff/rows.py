@@ -99,7 +99,7 @@ def compare(connection: Connection, pair: Pair, window: tuple[str, datetime, dat
             else:
                 missing, extra = missing + listed[0]["missing"], extra + listed[0]["extra"]
                 different += listed[0]["total"] - listed[0]["missing"] - listed[0]["extra"]
-                samples += [_difference(pair, row) for row in listed[: SAMPLES - len(samples)]]
+                samples += [_difference(pair, row) for row in listed[: max(0, SAMPLES - len(samples))]]
     return Comparison(
         seen,
         left,

@@ -25,6 +25,8 @@ def plan_chunks(c: Connection, marks: Marks, route: Route, chunk_rows: int) -> N
     """
     with marks.alone(c):
         row = marks.row(c)
+        if row["phase"] not in COPIES_IN:
+            raise Fenced(f"{marks.name} is {row['phase']}: there is nothing to copy now. Trigger a new run.")
         stale = row["source_filenode"] != route.shape.filenode
         if stale:
             marks.execute(c, "delete_chunks")
@@ -114,6 +116,7 @@ def halve(c: Connection, marks: Marks, number: int) -> None:
             return
         lo, hi = _page(chunk["lo"]), _page(chunk["hi"])
         if hi - lo < 2:
+            marks.execute(c, "postpone_chunk", number=number)
             return
         middle = f"({(lo + hi) // 2},0)"
         marks.execute(c, "shorten_chunk", number=number, middle=middle)

@@ -93,6 +93,10 @@ class Cutover:
                     not quarantined,
                     f"{quarantined} rows are in quarantine ({which}; table sluice.quarantine)",
                 ),
+                (
+                    proof["covers"],
+                    f"partitions end at {row['upper_bound']}, less than a month ahead: writes would fail then",
+                ),
                 (proof["fresh"], f"the last clean diff is older than {freshness} (or there is none)"),
             )
             if not holds
@@ -117,6 +121,11 @@ class Cutover:
             raise Drifted(
                 f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in sorted(now - then))}."
                 " Cutting back would lose them. Nothing was changed: drop them first, or stay."
+            )
+        if not self.marks.under_fence(self.c)["same_target"]:
+            raise Drifted(
+                f"{live} was changed since the cutover (column, constraint, policy, grant or owner), and the old table was not."
+                f" Nothing was changed: put it back on {live}, cut back, and make the change again there."
             )
 
     def _swapped(self, *, reverse: bool) -> Facts:

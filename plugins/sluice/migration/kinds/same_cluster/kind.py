@@ -15,6 +15,7 @@ from sluice.migration.engine.contract import (
     Drifted,
     Facts,
     Fence,
+    Fenced,
     Finding,
     Lag,
     Load,
@@ -50,7 +51,8 @@ class SameCluster:
     @cached_property
     def _c(self) -> Connection:
         connection = self._connect(f"migrate {self.migration.name}")
-        self.marks.prepare(connection)
+        with translated(f"making schema sluice for {self.migration.name}"):
+            self.marks.prepare(connection)
         return connection
 
     # ---- looking ----
@@ -105,8 +107,6 @@ class SameCluster:
             if self.marks.move(self._c, Phase.EXPANDED, to=Phase.CAPTURING):
                 check_make(self._c, self.marks, route)
                 capture.install_forward(self._c, route, row["lower_bound"], row["upper_bound"])
-                # Rows between expand and capture may have changed nothing; the make of the tables is pinned from here on.
-                self.marks.execute(self._c, "take_fingerprints")
 
         with translated(f"starting capture on {route.source}"):
             swap.patiently(self._c, self.marks, route, apply)
@@ -133,6 +133,8 @@ class SameCluster:
             raise NotYet(f"{route.source}: {progress}. Clear the lanes of this run and let them go on.")
         swap.refresh_statistics(self._c, row["target_oid"], route.target)
         with self.marks.alone(self._c):
+            if self.marks.row(self._c)["epoch"] != fence.epoch:
+                raise Fenced(f"{self.migration.name} went back while {route.source} was copied: this run is over.")
             self.marks.move(self._c, Phase.CAPTURING, to=Phase.BACKFILLED)
         return {
             "chunks": progress.chunks,
@@ -176,9 +178,10 @@ class SameCluster:
         """backfilled → verified, on a clean diff."""
         if not diff.clean:
             raise NotYet(f"the diff of {self.migration.name} is not clean: {diff.facts()}")
+        epoch = self.position().epoch
         with self.marks.alone(self._c):
             self.marks.move(self._c, Phase.BACKFILLED, to=Phase.VERIFIED)
-            self.marks.execute(self._c, "record_verified")
+            self.marks.execute(self._c, "record_verified", epoch=epoch)
         return self.standing()
 
     # ---- the swap ----

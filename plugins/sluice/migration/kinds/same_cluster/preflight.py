@@ -10,7 +10,7 @@ from psycopg import sql
 
 from sluice.estate.models import Migration
 from sluice.migration.engine.contract import Finding
-from sluice.migration.kinds.same_cluster.route import NAME_BYTES
+from sluice.migration.kinds.same_cluster.route import ATTIC, NAME_BYTES, old_name
 from sluice.stores.catalogue import Shape, find_table
 from sluice.stores.postgres import Connection, Table, one, rows
 from sluice.stores.statements import statement
@@ -18,6 +18,7 @@ from sluice.stores.statements import statement
 COPY_BYTES_PER_SECOND = 40e6
 """A cautious rate of the backfill, for the estimate only: heap bytes into partitions with indexes."""
 WAL_PER_HEAP = 2.0
+MOST_MONTHS = 400
 DATED = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
@@ -142,6 +143,12 @@ def _about_partition_column(c: Connection, shape: Shape, migration: Migration) -
             f"{seen['infinite']} rows of {shape.table} have an infinite {name}.",
             "Mend them.",
         )
+    if seen["months"] > MOST_MONTHS:
+        yield _refuse(
+            "too_many_partitions",
+            f"{shape.table}.{name} goes from {seen['least']} to {seen['greatest']}: {seen['months']:.0f} months.",
+            f"Mend the odd dates; at most {MOST_MONTHS} partitions are made.",
+        )
     if not column.not_null:
         yield _inform(
             "nullable_partition_column",
@@ -162,6 +169,12 @@ def _about_role(c: Connection, shape: Shape) -> Iterator[Finding]:
             "not_owner",
             f"Role {role['name']} does not own {shape.table}.",
             f"GRANT {shape.facts['owner']} TO {role['name']}.",
+        )
+    if not role["sees_sessions"]:
+        yield _refuse(
+            "blind_role",
+            f"Role {role['name']} may not see other sessions: neither a writer that waits nor an old snapshot.",
+            f"GRANT pg_monitor TO {role['name']}.",
         )
     if not role["creates"]:
         yield _refuse(
@@ -208,12 +221,15 @@ def _about_target(c: Connection, migration: Migration) -> Iterator[Finding]:
             f"{target.name} is too long for `_y2026m04` behind it.",
             "Choose a shorter into.table.",
         )
-    if find_table(c, target) is not None:
+    source = Table.parse(migration.source.table)
+    if target.schema != source.schema:
         yield _refuse(
-            "target_exists",
-            f"{target} is there already and is not ours.",
-            "Drop it, or choose another into.table.",
+            "other_schema", f"{target} is not in schema {source.schema}.", "Keep into.table in from.table's schema."
         )
+    old = old_name(source)
+    for taken in (target, old, Table(ATTIC, old.name)):
+        if find_table(c, taken) is not None:
+            yield _refuse("target_exists", f"{taken} is there already and is not ours.", "Drop it, or rename it.")
 
 
 def _about_size(c: Connection, shape: Shape) -> Iterator[Finding]:
