@@ -93,6 +93,7 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
 UNTIL = {"cut_over": "; a yes counts until {:%H:%M}", "retire": "; it is compared once more before anything is retired"}
 WHAT_HAPPENS = {
     "cut_over": "The new table takes over the name; writers wait at most {timeout:.0f} ms a try, usually under 20 ms."
-    " Every write then goes to both, so cutting back keeps them all.",
+    " Every write then goes to both, so cutting back keeps them all. From then on `ON CONFLICT` must name the new key,"
+    " and a date outside the partitions is an error.",
     "retire": "The old table stops following and moves to schema `sluice_attic`, kept. After this there is no cutting back.",
 }

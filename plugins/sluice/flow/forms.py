@@ -10,6 +10,10 @@ from sluice.estate.durations import format_duration
 PHASES = ["planned", "expanded", "capturing", "backfilled", "verified", "cut_over", "retired"]
 
 
+FORM_WORDS = ("to_phase", "dry_run", "lanes", "chunk_rows", "throttle", "retire_early")
+"""All that a run may be told."""
+
+
 def migration_form(m: Migration) -> dict[str, Param]:
     """The form of `migrate__<name>`; what is left empty comes from the YAML."""
     return {

@@ -10,9 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+)
 
 from sluice.flow.connections import opened_control, opened_kind
+from sluice.flow.forms import FORM_WORDS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,13 +80,16 @@ class PlanWay(BaseOperator):
         from sluice.migration.engine.way import way
 
         params = context["params"]
+        check_words(context)
         with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
             now = kind.position()
             control.reconcile(now.phase, now.epoch)
             steps = way(now.phase, Phase(params["to_phase"]))
             if now.phase is Phase.PLANNED and steps:
                 for finding in check_findings(self.migration, kind.preflight(), m.accept):
-                    self.log.info("%s", finding)
+                    self.log.info("%s", f"accepted [{finding.code}] {finding.what}" if finding.blocks else finding)
+            if now.phase is not Phase.PLANNED and (quarantined := kind.standing()["quarantined"]):
+                self.log.warning("%s rows are in quarantine (table sluice.quarantine): no cutover before", quarantined)
             self.log.info(
                 "%s\n\nsteps of this run: %s", kind.describe_plan(), ", ".join(steps) or "none, it stands there"
             )
@@ -176,6 +185,19 @@ def verbs() -> dict[str, Callable[[Kind], Facts]]:
         "backfill": steps.finish_backfill,
         "abort": steps.abort,
     }
+
+
+def check_words(context: Context) -> None:
+    """Refuse a word that the form does not have: a misspelt dry_run must not become a real run."""
+    from difflib import get_close_matches
+
+    told = context["dag_run"].conf or {}
+    if unknown := [word for word in told if word not in FORM_WORDS]:
+        near = get_close_matches(unknown[0], FORM_WORDS, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise AirflowFailException(
+            f"Unknown: {', '.join(unknown)}.{meant} Known: {', '.join(FORM_WORDS)}. Nothing was done."
+        )
 
 
 def check_planned_for(step: str, planned: dict[str, Any], now: Position) -> None:

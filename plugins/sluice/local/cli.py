@@ -80,13 +80,20 @@ def run(chosen: argparse.Namespace) -> int:
         return 0
     state = client.wait_run(chosen.dag_id, run_id)
     tasks = client.tasks(chosen.dag_id, run_id)
-    done = [t for t in tasks if t.state != "skipped"]
+    if chosen.conf.get("dry_run"):
+        print(_said(client.task_log(chosen.dag_id, run_id, "preflight.plan_way")))
+    done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
     print(table(("task", "of map", "state", "tries"), [(t.task_id, _index(t), t.state, t.tries) for t in done]))
     for red in (t for t in done if t.state == "failed"):
         log = client.task_log(chosen.dag_id, run_id, red.task_id, red.map_index, red.tries)
-        print(f"\n{red.task_id} said at the end:\n{log[-2000:]}")
-    print(f"\n{chosen.dag_id}: {state} ({len(tasks) - len(done)} tasks were not on the way and skipped)")
+        print(f"\n{red.task_id} said at the end:\n{_said(log)[-6000:]}")
+    print(f"\n{chosen.dag_id}: {state} ({len(tasks) - len(done)} tasks were not on the way)")
     return 0 if state == "success" else 1
+
+
+def _said(log: str) -> str:
+    """Give a log without Airflow's own groups and warnings."""
+    return "\n".join(line for line in log.splitlines() if "::group::" not in line and "::endgroup::" not in line)
 
 
 def backfill(chosen: argparse.Namespace) -> int:

@@ -85,8 +85,9 @@ def _about_key(shape: Shape, migration: Migration) -> Iterator[Finding]:
         yield _accept(
             "weaker_key",
             f"The primary key ({', '.join(shape.key)}) becomes ({', '.join((*shape.key, column))}): PostgreSQL demands the"
-            f" partition column in it, so ({', '.join(shape.key)}) alone is no longer unique by constraint.",
-            "Write `accept: [weaker_key]` when the application never repeats a key.",
+            f" partition column in it, so ({', '.join(shape.key)}) alone is no longer unique"
+            f" by constraint, and INSERT … ON CONFLICT ({', '.join(shape.key)}) fails from the cutover on.",
+            "Write `accept: [weaker_key]` when the application neither repeats a key nor names it in ON CONFLICT.",
         )
     for index in shape.indexes:
         if index["unique"] and not index["primary"] and column not in index["columns"]:
