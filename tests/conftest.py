@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -35,6 +36,11 @@ def pytest_configure() -> None:
     os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(_HERE.parent / "plugins")
     os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+
+def pytest_unconfigure() -> None:
+    """Take that home away again."""
+    shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

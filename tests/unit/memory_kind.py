@@ -148,15 +148,17 @@ class MemoryKind:
 
     def expand(self) -> Facts:
         """planned → expanded."""
-        self.world.move(Phase.PLANNED, to=Phase.EXPANDED)
-        self.world.target = {}
+        if self.world.position.phase is not Phase.EXPANDED:
+            self.world.move(Phase.PLANNED, to=Phase.EXPANDED)
+            self.world.target = {}
         return {"built": 1}
 
     def start_capture(self) -> Facts:
         """expanded → capturing: from this lock on, every write is in the log."""
         with self.world.lock:
-            self.world.move(Phase.EXPANDED, to=Phase.CAPTURING)
-            self.world.restart_log()
+            if self.world.position.phase is not Phase.CAPTURING:
+                self.world.move(Phase.EXPANDED, to=Phase.CAPTURING)
+                self.world.restart_log()
         return {"capture_enabled": 1}
 
     def plan_chunks(self, chunk_rows: int | None = None) -> Progress:
@@ -216,7 +218,8 @@ class MemoryKind:
             progress = self.progress()
             if progress.done < progress.chunks:
                 raise NotYet(str(progress))
-            self.world.move(Phase.CAPTURING, to=Phase.BACKFILLED)
+            if self.world.position.phase is not Phase.BACKFILLED:
+                self.world.move(Phase.CAPTURING, to=Phase.BACKFILLED)
         return {"chunks": progress.chunks, "rows_copied": progress.rows}
 
     def replicate(self, seconds: float) -> Lag:
