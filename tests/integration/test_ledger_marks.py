@@ -103,7 +103,12 @@ def test_a_change_of_phase_that_fails_leaves_the_old_one(c, marks):
 
 def test_the_age_of_the_proof_is_the_databases(c, marks):
     assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False
-    marks.execute(c, "record_verified")
+    marks.execute(c, "record_verified", epoch=1)
+    assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False, "only a verified migration takes a proof"
+    c.execute("UPDATE sluice.migration SET phase = 'verified'")
+    marks.execute(c, "record_verified", epoch=2)
+    assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False, "not that of another epoch"
+    marks.execute(c, "record_verified", epoch=1)
     c.execute("UPDATE sluice.migration SET verified_at = verified_at - interval '10 minutes'")
     assert marks.proof_age(c, timedelta(minutes=11))["fresh"] is True
     old = marks.proof_age(c, timedelta(minutes=9))
