@@ -86,6 +86,11 @@ UPDATE sluice.chunk SET done_at = clock_timestamp(), lane = %(lane)s, rows_writt
        copied_by = pg_current_xact_id()
 WHERE migration = %(name)s AND number = %(number)s
 
+-- name: remember_repair
+-- A filled hole is a copy too: the cutover waits for snapshots that are older than it.
+UPDATE sluice.chunk SET copied_by = pg_current_xact_id()
+WHERE migration = %(name)s AND number = (SELECT min(number) FROM sluice.chunk WHERE migration = %(name)s AND done_at IS NOT NULL)
+
 -- name: read_chunk
 SELECT lo, hi FROM sluice.chunk WHERE migration = %(name)s AND number = %(number)s AND done_at IS NULL FOR UPDATE
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sluice.estate import read_estate
 from sluice.local.certify import Workload, seed, verify
-from sluice.migration.engine.contract import Fence, Fenced, NotYet, Phase
+from sluice.migration.engine.contract import Fence, Fenced, NotYet, Phase, Window
 from sluice.migration.engine.steps import PreflightRefused, check_findings
 from sluice.migration.engine.way import Step
 from sluice.migration.kinds import open_kind
@@ -108,3 +109,20 @@ def test_preflight_lists_everything_at_once(database, opened, migration):
     with pytest.raises(PreflightRefused) as refused:
         check_findings(migration.name, opened().preflight(), ())
     assert all(code in str(refused.value) for code in ("[weaker_key]", "[dependent]", "[unique_index]"))
+
+
+def test_a_repaired_window_is_a_copy_that_the_cutover_waits_for(database, opened):
+    advance(opened, Phase.VERIFIED)
+    with connect(database.dsn(), purpose="saboteur") as c:
+        month = c.execute("SELECT date_trunc('month', min(started_at)) AS lower FROM app.user_sessions").fetchone()[
+            "lower"
+        ]
+        c.execute("DELETE FROM app.user_sessions_by_month WHERE started_at < %s", (month + timedelta(days=28),))
+    with connect(database.dsn(), purpose="old snapshot") as reader, reader.transaction():
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT count(*) FROM app.user_sessions")
+        done = opened().backfill_window(Window(month, month + timedelta(days=28)))
+        assert done.filled > 0
+        assert done.diff.clean
+        assert "old snapshot" in opened().drain(0).held_by
+    assert opened().drain(5).pending == 0

@@ -62,7 +62,10 @@ def fill_window(c: Connection, marks: Marks, route: Route, fence: Fence, window:
     try:
         with translated(f"filling {route.target}, {window}"), marks.shared(c) as row:
             check_fence(row, fence, route)
-            return _fill_unmoved(c, marks, route, fence, {"lo": f"({lo},0)", "hi": f"({hi},0)"}, window)
+            filled = _fill_unmoved(c, marks, route, fence, {"lo": f"({lo},0)", "hi": f"({hi},0)"}, window)
+            if filled:
+                marks.execute(c, "remember_repair")
+            return filled
     except LockBusy:
         if hi - lo < 2:
             raise
