@@ -6,7 +6,7 @@ It fills only holes, so any window may be done any number of times: the same row
 ledger (`control.backfill_window`). It refuses outside capturing to verified: before, nothing would keep the window in step;
 after, the old table is no longer the truth.
 
-**Red?** Open `gate_window` → *Evidence*: it says which rows differ. Nothing here can lose a row.
+**Red?** Open `gate_window` → *Details* → *Evidence*: it says which rows differ. Nothing here can lose a row.
 """
 
 from __future__ import annotations

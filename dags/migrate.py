@@ -4,8 +4,8 @@
 `cut_over` goes on from there, after a person has approved. From `cut_over`, `verified` cuts back, with every write since.
 A run that has nothing to do skips everything. *Dry run* prints the plan in the log of `preflight.plan_way`.
 
-**Red?** Open the red gate → *Evidence*: it lists each check and which rows. Mend the cause, then clear the red task: the run
-goes on where it stood. A lane that was killed goes on at its next chunk; nothing is copied twice or lost.
+**Red?** Open the red gate → *Details* → *Evidence*: it lists each check and which rows. Mend the cause, then clear the red
+task: the run goes on where it stood. A lane that was killed goes on at its next chunk; nothing is copied twice or lost.
 
 **Stop everything, also without Airflow:** `./sluice abort NAME`, or in psql `SELECT sluice.abort('NAME');`
 (before the cutover). Where it stands: `SELECT * FROM sluice.status;`

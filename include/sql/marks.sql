@@ -43,6 +43,7 @@ UPDATE sluice.migration SET verified_at = clock_timestamp() WHERE name = %(name)
 UPDATE sluice.migration SET cut_over_at = clock_timestamp() WHERE name = %(name)s
 
 -- name: forget_proof
+-- Called where there is no cutover to remember: at a red diff, and when it was cut back.
 UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = %(name)s
 
 -- name: read_proof_age

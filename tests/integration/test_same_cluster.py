@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sluice.estate import read_estate
 from sluice.local.certify import Workload, seed, verify
+from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Fence, Fenced, NotYet, Phase, Window
 from sluice.migration.engine.steps import PreflightRefused, check_findings
 from sluice.migration.engine.way import Step
@@ -126,3 +127,12 @@ def test_a_repaired_window_is_a_copy_that_the_cutover_waits_for(database, opened
         assert done.diff.clean
         assert "old snapshot" in opened().drain(0).held_by
     assert opened().drain(5).pending == 0
+
+
+def test_a_red_diff_takes_back_the_proof_of_an_earlier_green_one(database, opened):
+    advance(opened, Phase.VERIFIED)
+    with connect(database.dsn(), purpose="saboteur") as c:
+        c.execute("DELETE FROM app.user_sessions_by_month WHERE id = (SELECT min(id) FROM app.user_sessions_by_month)")
+    assert steps.verify(opened())["rows_missing"] == 1
+    with pytest.raises(NotYet, match="last clean diff"):
+        opened().cut_over()

@@ -262,6 +262,12 @@ class MemoryKind:
             self.world.position = Position(now.phase, now.epoch, datetime.now(UTC))
         return {}
 
+    def forget_proof(self) -> None:
+        """No cutover before the next clean diff."""
+        with self.world.lock:
+            now = self.world.position
+            self.world.position = Position(now.phase, now.epoch, None, now.cut_over_at)
+
     def cut_over(self) -> Swap:
         """verified → cut_over. Writers wait while the rest of the log is delivered."""
         with self.world.lock:

@@ -125,7 +125,9 @@ def _unreachable(dsn: str, error: psycopg.OperationalError) -> Transient | Termi
     what = _first_line(error)
     if "authentication failed" in what or "does not exist" in what:
         return Refused(f"PostgreSQL at {where} refuses {info.get('user')!r}: {what}. Mend the connection.")
-    return StoreDown(f"PostgreSQL at {where} cannot be reached: {what}. Is it up? `./sluice status` tells.")
+    return StoreDown(
+        f"PostgreSQL at {where} cannot be reached: {what}. Is it up? Of the embedded one, `./sluice status` tells."
+    )
 
 
 def _first_line(error: BaseException) -> str:

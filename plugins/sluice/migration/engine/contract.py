@@ -273,6 +273,9 @@ class Kind(Protocol):
     def verify(self, diff: Diff) -> Facts:
         """Take a clean diff as proof. backfilled → verified. Raises NotYet when it is not clean."""
 
+    def forget_proof(self) -> None:
+        """A diff was not clean, or the verifier is blind: what was proven before counts no more."""
+
     def cut_over(self) -> Swap:
         """Make the target the table that applications use, reverse capture on. verified → cut_over."""
 

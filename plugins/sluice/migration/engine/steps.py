@@ -67,6 +67,8 @@ def verify(kind: Kind) -> Facts:
     diff = compare(kind)
     if diff.clean and planted["planted"] == planted["planted_found"] and not planted["equal_rows_flagged"]:
         kind.verify(diff)
+    else:
+        kind.forget_proof()
     return {**planted, **diff.facts(), "verified_seconds_ago": 0, **kind.standing()}
 
 

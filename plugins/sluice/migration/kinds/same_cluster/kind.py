@@ -184,6 +184,11 @@ class SameCluster:
             self.marks.execute(self._c, "record_verified", epoch=epoch)
         return self.standing()
 
+    def forget_proof(self) -> None:
+        """No cutover before the next clean diff."""
+        with self.marks.alone(self._c):
+            self.marks.execute(self._c, "forget_proof")
+
     # ---- the swap ----
 
     def cut_over(self) -> Swap:
