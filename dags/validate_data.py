@@ -1,8 +1,8 @@
 """Compare source and target of every migration under way, every hour, and after the cutover old and new.
 
 Red? Open `gate_validated` of that migration → *Details* → *Evidence*: it says which rows differ, and in which columns.
-A difference while a migration is under way means that a write went round the capture: do not cut over; abort, find the writer, begin
-again. Read-only: nothing here can lose a row.
+A difference while a migration is under way means that a write went round the capture: do not cut over; abort, find the writer,
+begin again. Read-only: nothing here can lose a row.
 """
 
 from __future__ import annotations
