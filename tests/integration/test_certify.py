@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import date
+from threading import Event
 
 import psycopg
 import pytest
 from sluice.local.certify import Acknowledged, Workload, WorkloadProcess, WorkloadStuck, seed, verify
+from sluice.local.certify.application import Transaction
 from sluice.local.certify.shape import AUDIT, COLUMNS, SESSIONS, Effect, Key
+from sluice.local.certify.tally import Tally
+from sluice.local.certify.writer import Writer
 from sluice.stores.postgres import connect
 
 ROWS = 3000
@@ -214,6 +218,22 @@ def test_users_outlive_lost_connections_and_unanswered_commits(mover, app, datab
     assert report.ok, report.samples
     assert report.unknown > 0 and total.counts["unknown"] > 0
     assert sum(total.retries.values()) > 0 and total.user_errors == 0, total.samples
+
+
+def test_a_connection_lost_within_a_rollback_is_a_rollback(app, database):
+    """Nothing was committed and nobody saw an error: the user had changed their mind."""
+    acknowledged, tally = Acknowledged(), Tally()
+    writer = Writer(0, 1, app, seed=1, rate=100, acknowledged=acknowledged, tally=tally)
+
+    def cut():
+        with psycopg.connect(database.dsn("admin"), autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'certify_app'")
+        yield from ()
+
+    transaction = Transaction("tenant-001", cut(), roll_back=True)
+    writer._write(transaction, Event())
+    report = tally.snapshot().total
+    assert report.counts["rollbacks"] == 1 and report.user_errors == 0 and not len(acknowledged)
 
 
 def test_a_refused_write_is_an_error_that_a_user_saw(mover, app):

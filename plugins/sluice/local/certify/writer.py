@@ -123,6 +123,8 @@ class Writer:
         except RETRIED as error:
             self._tally.retried(self._number, error)
             return self._settle(Outcome.RETRY, transaction, effects)
+        except psycopg.Rollback:  # the connection was lost within ROLLBACK: never committed all the same
+            self._hang_up()
         except (psycopg.Error, WrongRowCount) as error:
             return self._settle(self._judge(error, sent, transaction, stopping), transaction, effects)
         outcome = Outcome.ROLLED_BACK if transaction.roll_back else Outcome.ACKNOWLEDGED
