@@ -1,0 +1,38 @@
+"""Everything that would stop this migration, all at once. Read-only."""
+
+from __future__ import annotations
+
+from sluice.estate.models import Migration
+from sluice.migration.engine.contract import Finding
+from sluice.migration.kinds.same_cluster import surroundings
+from sluice.migration.kinds.same_cluster.preflight.key import about_key
+from sluice.migration.kinds.same_cluster.preflight.partition import about_partition_column
+from sluice.migration.kinds.same_cluster.preflight.role import about_role
+from sluice.migration.kinds.same_cluster.preflight.room import about_size, about_target
+from sluice.migration.kinds.same_cluster.said import refuse
+from sluice.migration.kinds.same_cluster.preflight.table import about_table
+from sluice.stores.catalogue import find_table
+from sluice.stores.postgres import Connection, Table
+
+
+def findings(c: Connection, migration: Migration, *, fresh: bool) -> list[Finding]:
+    """List what stands in the way and what a person should know. `fresh` is whether the target is still to be made."""
+    source = Table.parse(migration.source.table)
+    shape = find_table(c, source)
+    if shape is None:
+        return [
+            refuse(
+                "missing_table",
+                f"{source} is not there in store {migration.source.store}.",
+                "Mend from.table.",
+            )
+        ]
+    return [
+        *about_table(shape),
+        *about_key(shape, migration),
+        *about_partition_column(c, shape, migration),
+        *about_role(c, shape),
+        *surroundings.findings(c, shape),
+        *(about_target(c, migration) if fresh else ()),
+        *about_size(c, shape),
+    ]
