@@ -9,8 +9,8 @@ from sluice.migration.kinds.same_cluster.preflight.key import about_key
 from sluice.migration.kinds.same_cluster.preflight.partition import about_partition_column
 from sluice.migration.kinds.same_cluster.preflight.role import about_role
 from sluice.migration.kinds.same_cluster.preflight.room import about_size, about_target
-from sluice.migration.kinds.same_cluster.said import refuse
 from sluice.migration.kinds.same_cluster.preflight.table import about_table
+from sluice.migration.kinds.same_cluster.said import refuse
 from sluice.stores.catalogue import find_table
 from sluice.stores.postgres import Connection, Table
 

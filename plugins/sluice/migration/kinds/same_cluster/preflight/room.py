@@ -8,8 +8,8 @@ from typing import Any
 
 from sluice.estate.models import Migration
 from sluice.migration.engine.contract import Finding
-from sluice.migration.kinds.same_cluster.said import inform, refuse
 from sluice.migration.kinds.same_cluster.route import ATTIC, NAME_BYTES, old_name
+from sluice.migration.kinds.same_cluster.said import inform, refuse
 from sluice.stores.catalogue import Shape, find_table
 from sluice.stores.postgres import Connection, Table, rows
 from sluice.stores.statements import statement
