@@ -7,61 +7,92 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from sluice.stores.postgres import Connection, Table
 from sluice.stores.statements import statement
 
 from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary, timed
 
-COUNT, HEADLINE = "count(*) of both, cached", "every row, every column"
+LIMIT, HEADLINE = "two plain scans of the same hash", "every row, every column, equal"
+SPOILT = (10, 10_000)
 
 
 def main() -> dict[str, Any]:
-    """Compare two equal tables, which is what every cutover waits for."""
+    """Compare two equal tables, which is what every cutover waits for, and tables with a few and with many differences.
+
+    The limit is what PostgreSQL needs to hash both tables with the very same expression, one after the other.
+    """
     with scratch() as made:
         begin(made.kind())
         copy_all(made, 2)
         made.settle()
         made.connect().execute(statement("bench.vacuum_everything"))
+        count = setting("ROUNDS", 3)
         cases: dict[str, Callable[[], float]] = {
-            COUNT: partial(_count, made, made.connect()),
-            HEADLINE: partial(_compare, made),
+            LIMIT: partial(_plain, made, made.connect()),
+            HEADLINE: partial(_compare, made, 0),
+            **_peer(made, 0),
         }
-        if program := os.environ.get("SLUICE_RELADIFF"):
-            cases["reladiff, checksums, two threads"] = partial(_reladiff, made, program)
-        return summary("diff", HEADLINE, COUNT, rounds(cases, setting("ROUNDS", 3)))
+        seen = rounds(cases, count)
+        for spoilt in SPOILT:
+            with _spoilt(made, spoilt):
+                found = {f"{spoilt:,} rows differ": partial(_compare, made, spoilt), **_peer(made, spoilt)}
+                seen |= rounds(found, count)
+        return summary("diff", HEADLINE, LIMIT, seen)
 
 
-def _tables(made: Scratch) -> tuple[Table, Table]:
-    return Table.parse(made.migration.source.table), Table.parse(made.migration.target.table)
+def _plain(made: Scratch, c: Connection) -> float:
+    pair = made.kind()._route().pair()
+    sides = (pair.left, pair.right)
+    scans = [statement("bench.hash_table", table=side.table.identifier, hash=side.hash()) for side in sides]
+    return timed(lambda: [c.execute(scan) for scan in scans])
 
 
-def _count(made: Scratch, c: Connection) -> float:
-    left, right = (sql.SQL("{}").format(table.identifier) for table in _tables(made))
-    return timed(lambda: c.execute(statement("bench.count_both", left=left, right=right)))
-
-
-def _compare(made: Scratch) -> float:
+def _compare(made: Scratch, expected: int) -> float:
     diff = made.kind().diff()
-    if not diff.clean:
-        raise ValueError(f"the tables differ, so this measures something else: {diff.facts()}")
+    if (diff.missing, diff.extra, diff.different) != (0, 0, expected):
+        raise ValueError(f"not {expected} differences, so this measures something else: {diff.facts()}")
     return diff.seconds
 
 
-def _reladiff(made: Scratch, program: str) -> float:
+@contextmanager
+def _spoilt(made: Scratch, count: int) -> Iterator[None]:
+    """Change so many rows of the target, spread over all of it, and put them back."""
+    target = Table.parse(made.migration.target.table).identifier
+    c = made.connect()
+    c.execute(statement("bench.spoil_rows", target=target), {"rows": count})
+    c.execute(statement("bench.vacuum_everything"))
+    yield
+    c.execute(statement("bench.mend_rows", target=target))
+
+
+def _peer(made: Scratch, expected: int) -> dict[str, Callable[[], float]]:
+    """reladiff, where SLUICE_RELADIFF says where it is; its command line is printed."""
+    program = os.environ.get("SLUICE_RELADIFF")
+    return (
+        {f"reladiff, two threads, {expected:,} rows differ": partial(_reladiff, made, program, expected)}
+        if program
+        else {}
+    )
+
+
+def _reladiff(made: Scratch, program: str, expected: int) -> float:
     parts = conninfo_to_dict(made.dsn())
     address = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
-    left, right = map(str, _tables(made))
+    left, right = (str(Table.parse(end.table)) for end in (made.migration.source, made.migration.target))
     command = [program, address, left, address, right, "--key-columns=id", "--columns=%", "--threads=2"]
+    print("  " + " ".join(command).replace(parts["password"], "…"), flush=True)
+    said: list[str] = []
 
     def work() -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        if done.stdout:
-            raise ValueError(f"reladiff sees differences: {done.stdout[:300]}")
+        said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
-    return timed(work)
+    seconds = timed(work)
+    if len(said[0].splitlines()) != 2 * expected:
+        raise ValueError(f"reladiff sees {len(said[0].splitlines())} lines, not {2 * expected}: {said[0][:300]}")
+    return seconds

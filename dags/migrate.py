@@ -1,8 +1,9 @@
 """Migrate a live table with no downtime and no lost row.
 
 **Start it** with *Trigger*: choose the phase to go to. `verified` copies and proves, and changes nothing that users see;
-`cut_over` goes on from there, after a person has approved. From `cut_over`, `verified` cuts back, with every write since.
-A run that has nothing to do skips everything. *Dry run* prints the plan in the log of `preflight.plan_way`.
+`cut_over` goes on from there: the application's own reads run on both tables, and a person approves. From `cut_over`,
+`verified` cuts back, with every write since. A run that has nothing to do skips everything. *Dry run* prints the plan in
+the log of `preflight.plan_way`.
 
 **Red?** Open the red gate → *Details* → *Evidence*: it lists each check and which rows. Mend the cause, then clear the red
 task: the run goes on where it stood. A lane that was killed goes on at its next chunk; nothing is copied twice or lost.
@@ -57,6 +58,10 @@ def migrate(m: Migration) -> DAG:
             TakeStep(task_id="diff_tables", step="verify", gate="verified") >> Gate(
                 task_id="gate_verified", gate="verified", step="verify", suites=m.gates.verified + m.gates.cut_over
             )
+        with TaskGroup("shadow") as shadow:
+            TakeStep(task_id="compare_reads", step="shadow", gate="shadowing") >> Gate(
+                task_id="gate_shadowing", gate="shadowing", step="shadow"
+            )
         with TaskGroup("cutover") as cutover:
             asked = Approve(task_id="approve_cutover", step="cut_over", gate="verified")
             swapped = TakeStep(task_id="cut_over", step="cut_over", gate="cut_over")
@@ -69,7 +74,7 @@ def migrate(m: Migration) -> DAG:
             back = TakeStep(task_id="cut_back", step="cut_back", gate="cut_back")
             proven = Gate(task_id="gate_cut_back", gate="cut_back", step="cut_back")
             back >> proven >> TakeStep(task_id="abort", step="abort", gate="aborted")
-        preflight >> expand >> capture >> backfill >> verify >> cutover >> retire
+        preflight >> expand >> capture >> backfill >> verify >> shadow >> cutover >> retire
         preflight >> go_back
     return dag
 

@@ -16,9 +16,6 @@ WHERE attrelid = %(table)s::text::regclass AND attnum > 0 AND NOT attisdropped A
 -- name: copy_at_once
 INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {source}
 
--- name: count_both
-SELECT (SELECT count(*) FROM {left}) AS left_rows, (SELECT count(*) FROM {right}) AS right_rows
-
 -- name: switch_capture
 ALTER TABLE {table} {turn} TRIGGER "!sluice_capture"
 
@@ -35,3 +32,14 @@ INSERT INTO app.user_sessions (tenant_id, user_id, started_at, note) VALUES ('te
 \else
 DELETE FROM app.user_sessions WHERE id = :id;
 \endif
+
+-- name: hash_table
+SELECT count(*), sum({hash}) FROM {table} AS t
+
+-- name: spoil_rows
+-- So many rows, spread evenly over the keys.
+UPDATE {target} SET note = 'spoilt ' || coalesce(note, '')
+WHERE id % greatest((SELECT max(id) FROM {target}) / %(rows)s, 1) = 0 AND id <= %(rows)s * greatest((SELECT max(id) FROM {target}) / %(rows)s, 1)
+
+-- name: mend_rows
+UPDATE {target} SET note = nullif(substr(note, 8), '') WHERE note LIKE 'spoilt %%'

@@ -2,17 +2,24 @@
 
 -- name: create_forward
 -- Keyed on OLD, so that a moved key or partition key leaves nothing behind. What the target cannot hold is quarantined:
--- a user's write never fails for us.
+-- a user's write never fails for us. Guard and rescue stand only where a changed column's value may not fit.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $sluice$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        TRUNCATE {target};
+        BEGIN
+            TRUNCATE {target};
+        EXCEPTION WHEN object_in_use THEN
+            -- TRUNCATE … CASCADE of a table that both point at has this one in hand too.
+            DELETE FROM {target};
+        END;
         DELETE FROM sluice.quarantine WHERE migration = {name};
         RETURN NULL;
     END IF;
-    IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND ({old_key}) IS DISTINCT FROM ({new_key})) THEN
-        IF OLD.{column} >= {lower} AND OLD.{column} < {upper} THEN
+    {latest}
+    {guard}
+    IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND ({moves})) THEN
+        IF {old_fits} THEN
             -- A snapshot older than the copy cannot see it and would leave it behind: here the conflict raises 40001, which
             -- users of these isolations repeat by agreement.
             IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
@@ -20,38 +27,137 @@ BEGIN
             END IF;
             DELETE FROM {target} WHERE {matches_old};
         ELSE
+            -- The same for a row that the copy put into quarantine.
+            IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+                INSERT INTO sluice.quarantine (migration, key, reason) VALUES ({name}, jsonb_build_array({old_source_key}), 'on its way out')
+                ON CONFLICT (migration, key) DO NOTHING;
+            END IF;
             DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_source_key});
         END IF;
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        IF NEW.{column} >= {lower} AND NEW.{column} < {upper} THEN
+        IF {new_fits} THEN
             INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values})
-            ON CONFLICT ({key}) DO UPDATE SET {assignments};
+            ON CONFLICT ({key}) DO {on_conflict};
         ELSE
             INSERT INTO sluice.quarantine (migration, key, reason)
-            VALUES ({name}, jsonb_build_array({new_source_key}), 'outside the partitions: ' || coalesce(NEW.{column}::text, 'NULL'))
+            VALUES ({name}, jsonb_build_array({new_source_key}), 'outside the partitions: ' || concat_ws(', ', {partition_values}))
             ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
         END IF;
     END IF;
+    {rescue}
     RETURN NULL;
 END $sluice$
+
+-- name: latest_forward
+-- Another trigger of the same statement may have written this row again, and we were told of that first: what the row is by now
+-- counts, and what is gone stays gone.
+IF TG_OP = 'DELETE' THEN
+        IF EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
+            RETURN NULL;
+        END IF;
+    ELSE
+        SELECT s.* INTO NEW FROM {source} AS s WHERE {live_is_new};
+        IF NOT FOUND THEN
+            IF TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
+                DELETE FROM {target} WHERE {matches_old};
+                DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_source_key});
+            END IF;
+            RETURN NULL;
+        END IF;
+    END IF;
+
+-- name: latest_reverse
+-- The same, from the new table's side. A row that moves to another partition is a delete and an insert, and one that is put back
+-- by the statement that deletes it is inserted before its delete: the insert makes room, and the delete sees that it is there.
+-- Two live rows that share the old key raise, as they did before.
+IF TG_OP = 'DELETE' THEN
+        IF EXISTS (SELECT FROM {target} AS s WHERE {live_has_old}) THEN
+            RETURN NULL;
+        END IF;
+    ELSE
+        SELECT s.* INTO NEW FROM {target} AS s WHERE {live_is_new};
+        IF NOT FOUND THEN
+            IF TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {target} AS s WHERE {live_has_old}) THEN
+                DELETE FROM {source} WHERE {matches_old};
+            END IF;
+            RETURN NULL;
+        END IF;
+        IF TG_OP = 'INSERT' AND (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
+            DELETE FROM {source} WHERE {matches_new};
+        END IF;
+    END IF;
+
+-- name: guard_forward
+-- What did not fit before is looked at anew.
+IF TG_OP <> 'INSERT' THEN
+        DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_source_key});
+    END IF;
+    BEGIN
+
+-- name: rescue_forward
+-- The row's new state does not fit: neither may its old one stay. Never its values in the reason.
+EXCEPTION WHEN data_exception OR integrity_constraint_violation OR undefined_column OR undefined_function OR datatype_mismatch THEN
+        IF TG_OP <> 'INSERT' THEN
+            DELETE FROM {target} WHERE {matches_old};
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            INSERT INTO sluice.quarantine (migration, key, reason)
+            VALUES ({name}, jsonb_build_array({new_source_key}), 'a changed column cannot hold it (SQLSTATE ' || SQLSTATE || ')')
+            ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
+        END IF;
+    END;
 
 -- name: create_reverse
 -- After the cutover the old table follows the new one. The INSERT is plain: a duplicate raises, as it did before.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $sluice$
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});
-    ELSIF TG_OP = 'UPDATE' THEN
-        UPDATE {source} SET {assignments} WHERE {matches_old};
-    ELSIF TG_OP = 'DELETE' THEN
-        DELETE FROM {source} WHERE {matches_old};
-    ELSE
-        TRUNCATE {source};
+    IF TG_OP = 'TRUNCATE' THEN
+        BEGIN
+            TRUNCATE {source};
+        EXCEPTION WHEN object_in_use THEN
+            DELETE FROM {source};
+        END;
+        RETURN NULL;
     END IF;
+    {latest}
+    {guard}
+    IF TG_OP = 'UPDATE' AND NOT ({moves}) THEN
+        {update}
+    ELSE
+        IF TG_OP <> 'INSERT' THEN
+            DELETE FROM {source} WHERE {matches_old};
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});
+        END IF;
+    END IF;
+    {rescue}
     RETURN NULL;
 END $sluice$
+
+-- name: update_source
+UPDATE {source} SET {assignments} WHERE {matches_old};
+
+-- name: guard_reverse
+IF TG_OP <> 'INSERT' THEN
+        DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key});
+    END IF;
+    BEGIN
+
+-- name: rescue_reverse
+-- The old table cannot hold it, and must not keep what was there before: cutting back is refused while such a row is left.
+EXCEPTION WHEN data_exception OR not_null_violation OR check_violation OR undefined_column OR undefined_function OR datatype_mismatch THEN
+        IF TG_OP <> 'INSERT' THEN
+            DELETE FROM {source} WHERE {matches_old};
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            INSERT INTO sluice.quarantine (migration, key, reason)
+            VALUES ({name}, jsonb_build_array({new_key}), 'the old table cannot hold it (SQLSTATE ' || SQLSTATE || ')')
+            ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
+        END IF;
+    END;
 
 -- name: create_row_trigger
 CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()
@@ -77,3 +183,10 @@ WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname = ANY (%(names)s)
 -- AFTER triggers fire in byte order of their names: one that fires earlier could write the row again behind our back.
 SELECT count(*) AS triggers FROM pg_trigger
 WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname < %(name)s COLLATE "C"
+
+-- name: count_overtakers
+-- Who fires per row after a write and may write this table again before its next row's turn: a person's trigger, or a foreign
+-- key that reaches into other tables.
+SELECT count(*) AS triggers FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE t.tgrelid = %(table)s::text::regclass AND t.tgtype & 1 = 1 AND t.tgtype & 66 = 0 AND t.tgname NOT LIKE '!sluice%%'
+  AND (NOT t.tgisinternal OR p.proname LIKE 'RI\_FKey\_cascade%%' OR p.proname LIKE 'RI\_FKey\_set%%')

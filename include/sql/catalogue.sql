@@ -14,31 +14,44 @@ WHERE (n.nspname = %(schema)s AND c.relname = %(name)s) OR c.oid = %(oid)s::oid
 -- name: list_columns
 SELECT a.attname AS name, a.attnum AS number, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
        a.attidentity AS identity, a.attgenerated AS generated, pg_get_expr(d.adbin, d.adrelid) AS default,
-       a.attcollation::bigint AS collation, coalesce(a.attacl::text, '') AS acl
-FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+       a.attcollation::bigint AS collation, coalesce(a.attacl::text, '') AS acl,
+       -- Where the type's own `=` lives, unless it is one that every session knows.
+       (SELECT n.nspname FROM pg_opclass oc JOIN pg_am am ON am.oid = oc.opcmethod
+        JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+             AND ao.amopstrategy = CASE am.amname WHEN 'btree' THEN 3 ELSE 1 END
+        JOIN pg_operator o ON o.oid = ao.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
+        WHERE oc.opcdefault AND am.amname IN ('btree', 'hash') AND n.nspname <> 'pg_catalog'
+          AND oc.opcintype = coalesce(nullif(t.typbasetype, 0), t.oid) ORDER BY am.amname LIMIT 1) AS operators
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 
 -- name: find_key
--- The primary key; its columns in key order.
-SELECT con.conname AS name, con.condeferrable AS deferrable,
+-- What tells rows apart, its columns in order: the primary key, else the narrowest unique index over columns that are never NULL.
+SELECT c.relname AS name, i.indisprimary AS primary, NOT i.indimmediate AS deferrable,
        array_agg(a.attname::text ORDER BY k.place) AS columns
-FROM pg_constraint con
-CROSS JOIN LATERAL unnest(con.conkey) WITH ORDINALITY AS k(attnum, place)
-JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum
-WHERE con.conrelid = %(oid)s::oid AND con.contype = 'p'
-GROUP BY con.oid
+FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid
+CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indrelid = %(oid)s::oid AND k.place <= i.indnkeyatts AND i.indisunique AND i.indisvalid
+  AND (i.indisprimary OR i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL)
+GROUP BY c.relname, i.indexrelid, i.indisprimary, i.indimmediate
+HAVING bool_and(a.attnotnull)
+ORDER BY i.indisprimary DESC, count(*), c.relname LIMIT 1
 
 -- name: list_indexes
 -- `tail` is everything behind ` USING `: the definition without the names of index and table.
 SELECT i.indexrelid::regclass::text AS index, c.relname AS name, i.indisunique AS unique, i.indisprimary AS primary,
-       i.indisvalid AS valid,
+       i.indisvalid AS valid, i.indpred IS NULL AND i.indexprs IS NULL AND i.indimmediate AS plain,
        substr(pg_get_indexdef(i.indexrelid), 1 + length(
          'CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(c.relname) || ' ON '
          || CASE WHEN t.relkind = 'p' THEN 'ONLY ' ELSE '' END || quote_ident(tn.nspname) || '.' || quote_ident(t.relname)
          || ' ')) AS tail,
        ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)) AS columns,
-       EXISTS (SELECT FROM pg_constraint x WHERE x.conindid = i.indexrelid AND x.contype = 'x') AS exclusion
+       EXISTS (SELECT FROM pg_constraint x WHERE x.conindid = i.indexrelid AND x.contype = 'x') AS exclusion,
+       (SELECT pg_get_constraintdef(x.oid) FROM pg_constraint x
+        WHERE x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('u', 'x')) AS constraint
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_class t ON t.oid = i.indrelid
@@ -63,35 +76,9 @@ FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid CROSS JOIN LATERAL acl
 WHERE c.oid = %(oid)s::oid AND g.grantee <> c.relowner AND NOT a.attisdropped
 ORDER BY 1, 2, 4
 
--- name: list_triggers
-SELECT t.tgname AS name, t.tgenabled AS enabled, pg_get_triggerdef(t.oid) AS definition, p.proname AS function,
-       t.tgtype & 1 = 1 AS per_row, t.tgtype & 2 = 2 AS before
-FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-WHERE t.tgrelid = %(oid)s::oid AND NOT t.tgisinternal ORDER BY t.tgname
-
--- name: list_foreign_keys
-SELECT con.conname AS name, con.conrelid::regclass::text AS from_table, con.confrelid::regclass::text AS to_table,
-       con.confrelid = %(oid)s::oid AS points_in, pg_get_constraintdef(con.oid) AS definition
-FROM pg_constraint con
-WHERE con.contype = 'f' AND con.conparentid = 0 AND (con.conrelid = %(oid)s::oid OR con.confrelid = %(oid)s::oid)
-ORDER BY con.conname
-
 -- name: list_checks
 SELECT con.conname AS name, pg_get_constraintdef(con.oid) AS definition
 FROM pg_constraint con WHERE con.contype = 'c' AND con.conrelid = %(oid)s::oid ORDER BY con.conname
-
--- name: list_dependents
--- Views, materialised views and SQL functions that hold the table by its OID: a rename would take them along to the old table.
-SELECT DISTINCT CASE WHEN c.oid IS NOT NULL THEN
-         CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialised view' ELSE c.relkind::text END ELSE 'function' END AS what,
-       coalesce(c.oid::regclass::text, p.oid::regprocedure::text) AS name
-FROM pg_depend d
-LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-LEFT JOIN pg_class c ON c.oid = r.ev_class AND c.oid <> %(oid)s::oid
-LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid AND (c.oid IS NOT NULL OR p.oid IS NOT NULL)
-   OR d.refclassid = 'pg_type'::regclass AND d.refobjid = (SELECT reltype FROM pg_class WHERE oid = %(oid)s::oid) AND p.oid IS NOT NULL
-ORDER BY 1, 2
 
 -- name: list_publications
 SELECT p.pubname AS name, p.puballtables AS all_tables

@@ -3,33 +3,57 @@
 -- name: row_hash
 -- record_send tells 1.0 from 1.00, A from a (citext) and 0 from -0, and exists for types that have no hash of their own.
 -- Equal within one server only: for archives and other clusters there is a portable form.
-hash_record_extended(ROW(record_send(ROW({columns}))), 0)
+hash_record_extended(ROW(record_send(ROW({values}))), 0)
 
 -- name: compare_range
 SELECT l.rows AS left_rows, r.rows AS right_rows, l.hash::text AS left_hash, r.hash::text AS right_hash
 FROM (SELECT count(*) AS rows, coalesce(sum({left_hash}), 0) AS hash FROM {left} AS t WHERE {left_range}) AS l,
      (SELECT count(*) AS rows, coalesce(sum({right_hash}), 0) AS hash FROM {right} AS t WHERE {right_range}) AS r
 
+-- name: count_both
+-- The plainest question there is: an empty comparison proves nothing, two tables counted empty are equal.
+SELECT (SELECT count(*) FROM {left}) + (SELECT count(*) FROM {right}) AS rows
+
 -- name: find_bound
 -- The key that ends a range of so many rows: a walk along the key's index.
 SELECT {keys_as_text} FROM {table} AS t WHERE {range} ORDER BY {keys} OFFSET %(rows)s LIMIT 1
 
+-- name: bucket_of_bytes
+hash_record_extended(ROW(record_send(ROW({key}))), 0) & ({buckets} - 1)
+
+-- name: bucket_of_value
+hash_record_extended(ROW({key}), 0) & ({buckets} - 1)
+
+-- name: find_buckets
+-- Which buckets of keys differ. A bucket without a partner differs too.
+SELECT b AS bucket
+FROM (SELECT {left_bucket} AS b, count(*) AS rows, sum({left_hash}) AS hash FROM {left} AS t WHERE {left_range} GROUP BY 1) AS l
+FULL JOIN (SELECT {right_bucket} AS b, count(*) AS rows, sum({right_hash}) AS hash FROM {right} AS t WHERE {right_range} GROUP BY 1) AS r
+USING (b)
+WHERE l.rows IS DISTINCT FROM r.rows OR l.hash IS DISTINCT FROM r.hash
+
 -- name: list_differences
--- `same` has one boolean a column; a row that is on one side only has no partner.
-SELECT coalesce({left_key_text}, {right_key_text}) AS key,
-       CASE WHEN r.h IS NULL THEN 'missing' WHEN l.h IS NULL THEN 'extra' ELSE 'different' END AS what,
-       ARRAY[{same}]::boolean[] AS same, count(*) OVER () AS total,
-       count(*) FILTER (WHERE r.h IS NULL) OVER () AS missing, count(*) FILTER (WHERE l.h IS NULL) OVER () AS extra
-FROM (SELECT t.*, {left_hash} AS h FROM {left} AS t WHERE {left_range}) AS l
-FULL JOIN (SELECT t.*, {right_hash} AS h FROM {right} AS t WHERE {right_range}) AS r ON {join}
-WHERE l.h IS DISTINCT FROM r.h
+-- The rows of some buckets whose keys are there on one side only, unequally often, or with another hash.
+SELECT ARRAY[{key_text}] AS key,
+       CASE WHEN r.rows IS NULL THEN 'missing' WHEN l.rows IS NULL THEN 'extra' ELSE 'different' END AS what,
+       count(*) OVER () AS total,
+       count(*) FILTER (WHERE r.rows IS NULL) OVER () AS missing, count(*) FILTER (WHERE l.rows IS NULL) OVER () AS extra
+FROM (SELECT {left_keys}, count(*) AS rows, sum({left_hash}) AS hash
+      FROM {left} AS t WHERE {left_range} AND {left_bucket} = ANY (%(buckets)s) GROUP BY {places}) AS l
+FULL JOIN (SELECT {right_keys}, count(*) AS rows, sum({right_hash}) AS hash
+      FROM {right} AS t WHERE {right_range} AND {right_bucket} = ANY (%(buckets)s) GROUP BY {places}) AS r
+ON {join}
+WHERE l.rows IS DISTINCT FROM r.rows OR l.hash IS DISTINCT FROM r.hash
 LIMIT %(most)s
 
--- name: column_bytes
-record_send(ROW({column}))
+-- name: hash_columns
+-- One row on both sides, a hash a column.
+SELECT l.left_columns, r.right_columns
+FROM (SELECT ARRAY[{left_columns}] AS left_columns FROM {left} AS t WHERE {left_key}) AS l,
+     (SELECT ARRAY[{right_columns}] AS right_columns FROM {right} AS t WHERE {right_key}) AS r
 
 -- name: everything
 true
 
 -- name: window
-t.{column} >= %(lower)s AND t.{column} < %(upper)s
+{time} >= %(lower)s AND {time} < %(upper)s

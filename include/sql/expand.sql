@@ -1,19 +1,49 @@
 -- Build the target: a partitioned table like the source, empty.
 
--- name: scan_partition_column
-SELECT min({column})::text AS least, max({column})::text AS greatest, count(*) FILTER (WHERE {column} IS NULL) AS nulls,
-       count(*) FILTER (WHERE NOT isfinite({column})) AS infinite, count(*) AS rows,
-       coalesce(extract(epoch FROM max({column}) FILTER (WHERE isfinite({column})) - min({column}) FILTER (WHERE isfinite({column})))
-                / (30.44 * 86400), 0)::double precision AS months
-FROM {source}
+-- name: scan_time
+-- The values that cut by time: their span, and what no partition can hold.
+SELECT min(v) FILTER (WHERE isfinite(v))::text AS least, max(v) FILTER (WHERE isfinite(v))::text AS greatest,
+       count(*) FILTER (WHERE v IS NULL) AS nulls, count(*) FILTER (WHERE NOT isfinite(v)) AS infinite
+FROM (SELECT {value} AS v FROM {source} AS s) AS seen
 
--- name: plan_months
--- One row a month, from the month of the least value to `ahead` months past the later of now and the greatest. Bounds in UTC.
-SELECT month AS lower, month + interval '1 month' AS upper, to_char(month, '"y"YYYY"m"MM') AS suffix
-FROM generate_series(
-    date_trunc('month', coalesce(%(least)s::timestamptz, now()) AT TIME ZONE 'UTC'),
-    date_trunc('month', greatest(coalesce(%(greatest)s::timestamptz, now()), now()) AT TIME ZONE 'UTC') + make_interval(months => %(ahead)s),
-    interval '1 month') AS month
+-- name: plan_span
+-- In UTC. Upper is exclusive: so many whole months past the month of the later of now and the greatest value.
+SELECT lower::text, upper::text,
+       ((extract(epoch FROM upper) - extract(epoch FROM lower)) / extract(epoch FROM ('1 ' || %(every)s)::interval))::float8 AS steps
+FROM (SELECT date_trunc(%(every)s, coalesce(%(least)s::timestamptz, now()) AT TIME ZONE 'UTC') AS lower,
+             date_trunc('month', greatest(coalesce(%(greatest)s::timestamptz, now()), now()) AT TIME ZONE 'UTC')
+                 + make_interval(months => %(ahead)s + 1) AS upper) AS span
+
+-- name: plan_ranges
+-- One row a month, week or day, from `lower`, until `upper` is covered.
+SELECT step::text AS lower, (step + ('1 ' || %(every)s)::interval)::text AS upper, to_char(step, %(suffix)s) AS suffix
+FROM generate_series(%(lower)s::timestamptz AT TIME ZONE 'UTC',
+                     %(upper)s::timestamptz AT TIME ZONE 'UTC' - interval '1 microsecond', ('1 ' || %(every)s)::interval) AS step
+
+-- name: list_values
+SELECT DISTINCT {value}::text AS value FROM {source} AS s WHERE {value} IS NOT NULL ORDER BY 1 LIMIT %(most)s
+
+-- name: count_lost
+-- Rows whose new value is NULL where the new table refuses NULL: a partition column of it.
+SELECT count(*) AS rows FROM {source} AS s WHERE {value} IS NULL
+
+-- name: see_only_the_catalogue
+-- As a trigger does: other functions are named with their schema.
+SELECT set_config('search_path', 'pg_catalog, pg_temp', true)
+
+-- name: draft_value
+-- A generated column takes an immutable expression only, over this row alone: PostgreSQL says whether it is one.
+CREATE TEMPORARY TABLE sluice_draft AS SELECT * FROM {source} LIMIT 0;
+ALTER TABLE sluice_draft ADD COLUMN "sluice value" {type} GENERATED ALWAYS AS ({value}) STORED
+
+-- name: try_value
+SELECT count(v) AS rows FROM (SELECT CAST({value} AS {type}) AS v FROM {source} AS s) AS made
+
+-- name: count_changed
+-- There and back again: rows whose value is another one then.
+SELECT count(*) AS rows
+FROM {source} AS s CROSS JOIN LATERAL (SELECT {back} AS b FROM (SELECT {values}) AS t) AS made
+WHERE record_send(ROW(made.b)) IS DISTINCT FROM record_send(ROW(s.{column}))
 
 -- name: create_schema
 CREATE SCHEMA IF NOT EXISTS {schema}
@@ -21,22 +51,40 @@ CREATE SCHEMA IF NOT EXISTS {schema}
 -- name: create_owned_schema
 CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}
 
--- name: create_parent
+-- name: create_like
+-- With how it is partitioned, or without.
 CREATE TABLE {target} (LIKE {source} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY INCLUDING CONSTRAINTS
-    INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS)
-PARTITION BY RANGE ({column})
+    INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS) {cut}
+
+-- name: partition_by
+PARTITION BY {how} ({column})
+
+-- name: drop_column
+ALTER TABLE {target} DROP COLUMN {column}
+
+-- name: change_type
+ALTER TABLE {target} ALTER COLUMN {column} TYPE {type} USING NULL
+
+-- name: add_column
+ALTER TABLE {target} ADD COLUMN {column} {type}
+
+-- name: drop_draft
+DROP TABLE {draft}
 
 -- name: add_key
-ALTER TABLE {target} ADD PRIMARY KEY ({columns})
+ALTER TABLE {target} ADD CONSTRAINT {name} PRIMARY KEY ({columns})
 
 -- name: create_partition
-CREATE TABLE {partition} PARTITION OF {target} FOR VALUES FROM ({lower}) TO ({upper})
+CREATE TABLE {partition} PARTITION OF {parent} {bounds} {cut}
 
 -- name: create_index
-CREATE INDEX ON {target} {tail}
+CREATE INDEX {name} ON {target} {tail}
 
 -- name: create_unique_index
-CREATE UNIQUE INDEX ON {target} {tail}
+CREATE UNIQUE INDEX {name} ON {target} {tail}
+
+-- name: add_constraint
+ALTER TABLE {target} ADD CONSTRAINT {name} {definition}
 
 -- name: enable_rls
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY
@@ -46,6 +94,18 @@ ALTER TABLE {table} FORCE ROW LEVEL SECURITY
 
 -- name: create_policy
 CREATE POLICY {policy} ON {target} AS {permissive} FOR {command} TO {roles}
+
+-- name: move_table
+ALTER TABLE {table} SET SCHEMA {schema}
+
+-- name: rename_table
+ALTER TABLE {table} RENAME TO {name}
+
+-- name: drop_schema
+DROP SCHEMA {schema}
+
+-- name: set_options
+ALTER TABLE {table} SET ({options})
 
 -- name: set_owner
 ALTER TABLE {table} OWNER TO {owner}

@@ -17,6 +17,9 @@ WHERE {column} > {newest} - make_interval(days => {days}) AND {column} <= {newes
 -- name: newest_of_window
 SELECT * FROM ({window}) AS w ORDER BY {column} DESC LIMIT {rows_at_most}
 
+-- name: some_rows
+SELECT * FROM {table} LIMIT {rows_at_most}
+
 -- name: count_window
 SELECT count(*) AS rows FROM ({window}) AS w
 

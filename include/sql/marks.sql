@@ -37,7 +37,8 @@ UPDATE sluice.migration SET source_fingerprint = sluice.fingerprint(source_oid),
 WHERE name = %(name)s
 
 -- name: record_verified
-UPDATE sluice.migration SET verified_at = clock_timestamp() WHERE name = %(name)s AND phase = 'verified' AND epoch = %(epoch)s
+UPDATE sluice.migration SET verified_at = clock_timestamp()
+WHERE name = %(name)s AND phase IN ('verified', 'shadowing') AND epoch = %(epoch)s
 
 -- name: record_cut_over
 UPDATE sluice.migration SET cut_over_at = clock_timestamp() WHERE name = %(name)s
@@ -49,7 +50,7 @@ UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = 
 -- name: read_proof_age
 SELECT verified_at IS NOT NULL AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
        extract(epoch FROM clock_timestamp() - verified_at)::double precision AS seconds,
-       upper_bound::timestamptz > clock_timestamp() + interval '1 month' AS covers
+       upper_bound IS NULL OR upper_bound::timestamptz > clock_timestamp() + interval '1 month' AS covers
 FROM sluice.migration WHERE name = %(name)s
 
 -- name: count_quarantined
@@ -114,3 +115,15 @@ ON CONFLICT (migration, lane) DO UPDATE SET at = excluded.at
 
 -- name: show_status
 SELECT * FROM sluice.status ORDER BY migration
+
+-- name: remember_compared
+INSERT INTO sluice.compared (migration, epoch, after, until, rows, hash)
+SELECT %(name)s, epoch, %(after)s, %(until)s, %(rows)s, %(hash)s FROM sluice.migration WHERE name = %(name)s
+
+-- name: list_compared
+-- Of this epoch and phase, and fresh: a range that was equal is equal still while capture has been on without a break.
+SELECT c.after, c.until, c.rows, c.hash FROM sluice.compared c JOIN sluice.migration m ON m.name = c.migration
+WHERE c.migration = %(name)s AND c.epoch = m.epoch AND c.at > greatest(m.changed_at, clock_timestamp() - %(freshness)s) ORDER BY c.place
+
+-- name: forget_compared
+DELETE FROM sluice.compared WHERE migration = %(name)s

@@ -7,7 +7,7 @@ SELECT set_config('lock_timeout', %(milliseconds)s::text, true)
 SELECT clock_timestamp() AS at
 
 -- name: lock_tables
-LOCK TABLE {first}, {second} IN ACCESS EXCLUSIVE MODE
+LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
 
 -- name: rename_table
 ALTER TABLE {table} RENAME TO {name}
@@ -27,8 +27,9 @@ FROM {sequence}, pg_sequence s WHERE s.seqrelid = %(from)s::regclass
 -- name: own_sequence
 ALTER SEQUENCE {sequence} OWNED BY {column}
 
--- name: read_sequence
-SELECT last_value FROM {sequence}
+-- name: is_behind
+SELECT (o.last_value - s.last_value) * sign(i.seqincrement) > 0 AS behind
+FROM {sequence} AS s, {other} AS o, pg_sequence AS i WHERE i.seqrelid = %(name)s::regclass
 
 -- name: put_away
 ALTER TABLE {table} SET SCHEMA {schema}

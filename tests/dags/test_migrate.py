@@ -10,12 +10,13 @@ from sluice.flow.steps import not_reached
 
 from tests.dags.conftest import ROOT
 
-PHASES = ["preflight", "expand", "capture", "backfill", "verify", "cutover", "retire"]
+PHASES = ["preflight", "expand", "capture", "backfill", "verify", "shadow", "cutover", "retire"]
 GATED = {
     "expand.expand_target": "expand.gate_expanded",
     "capture.start_capture": "capture.gate_capturing",
     "backfill.finish_backfill": "backfill.gate_backfilled",
     "verify.diff_tables": "verify.gate_verified",
+    "shadow.compare_reads": "shadow.gate_shadowing",
     "cutover.cut_over": "cutover.gate_cut_over",
     "retire.retire_old": "retire.gate_retired",
     "go_back.cut_back": "go_back.gate_cut_back",
@@ -62,7 +63,7 @@ def test_a_person_is_asked_first_and_silence_is_no_yes(dag, question: str, step:
 
 
 def test_the_graph_does_not_grow_with_the_table(dag) -> None:
-    assert len(dag.tasks) == 20
+    assert len(dag.tasks) == 22
     assert [task.task_id for task in dag.tasks if task.is_mapped] == ["backfill.copy_lane"]
     assert dag.params.get_param("lanes").schema["maximum"] == 16
 
@@ -85,7 +86,7 @@ def test_its_form_can_be_sent_as_it_is(dag) -> None:
     [
         ([], {"expand.expand_target", "cutover.cut_over", "go_back.abort"}, set()),
         (
-            ["verify", "cut_over"],
+            ["verify", "shadow", "cut_over"],
             {"backfill.copy_lane", "go_back.abort"},
             {"retire.approve_retire", "retire.gate_retired"},
         ),

@@ -13,7 +13,7 @@ from sluice.flow.policy import TERMINAL_FAILS, pool_of
 from tests.dags.conftest import ROOT
 
 VERBS = {
-    "abort", "approve", "archive", "beat", "copy", "cut", "detect", "diff", "drill", "expand", "fill", "finish",
+    "abort", "approve", "archive", "beat", "compare", "copy", "cut", "detect", "diff", "drill", "expand", "fill", "finish",
     "gate", "list", "load", "maintain", "plan", "prune", "rehearse", "restore", "retire", "roll", "show", "start",
     "take", "validate", "watch",
 }  # fmt: skip

@@ -58,7 +58,17 @@ def test_a_killed_lane_is_taken_up_again_and_no_write_is_lost(driver: Driver, sc
     assert verify(driver.mover, app.acknowledged).ok
     assert driver.kind.diff().clean
     graph = screen.open_graph(run, "verify")
-    for node in ("preflight", "expand", "capture", "backfill", "diff_tables", "gate_verified", "cutover", "retire"):
+    for node in (
+        "preflight",
+        "expand",
+        "capture",
+        "backfill",
+        "diff_tables",
+        "gate_verified",
+        "shadow",
+        "cutover",
+        "retire",
+    ):
         expect(graph.locator(".react-flow__node").get_by_text(node, exact=True)).to_be_visible()
     shot(graph, "graph", height=640, click="Fit View")
 
@@ -98,7 +108,16 @@ def test_a_red_gate_stops_the_way_to_the_cutover_and_names_the_row(driver: Drive
 def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, screen: Screen, shot) -> None:
     run = driver.start("cut_over")
     question = driver.asked(run)
-    for told in ("rows compared", "0 missing, 0 extra, 0 different", "Lag", "at most 50 ms", "(/sluice/evidence/"):
+    for told in (
+        "Shadow read",
+        "0 statements answered otherwise",
+        "shadowing green",
+        "rows compared",
+        "0 missing, 0 extra, 0 different",
+        "Lag",
+        "at most 50 ms",
+        "(/sluice/evidence/",
+    ):
         assert told in question.body
     with pytest.raises(Refused) as refusal:
         machine.api(driver.settings, "viewer").answer(DAG, run, question, "Approve")
@@ -109,7 +128,7 @@ def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, scr
     assert driver.finish(run) == "failed"
     assert "admin rejected cut_over of user_sessions" in driver.log(run, APPROVE_CUTOVER)
     assert driver.answers() == [("cut_over", "Reject", "admin")]
-    assert driver.phase == "verified"
+    assert driver.phase == "shadowing"
     _write(driver, "after the no")
     assert driver.kind.diff().clean
 

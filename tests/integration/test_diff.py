@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import psycopg
 import pytest
+from psycopg import sql
 from sluice.proof.diff import rows
 from sluice.proof.diff.planted import DUPLICATE, FAULTS, plant_and_find
-from sluice.proof.diff.rows import Pair, RowDifference, compare
+from sluice.proof.diff.rows import Checked, Pair, RowDifference, Side, Window, compare
 from sluice.stores.postgres import Connection, Table, connect
 
 COUNT = 200
@@ -66,11 +67,11 @@ def add_language(c: Connection) -> None:
     pytest.skip("this PostgreSQL knows no language to sort by: neither ICU nor a locale of the machine")
 
 
-@pytest.fixture(params=[(1_000_000, 20_000), (64, 8), (7, 1)], ids=["one range", "many", "a few rows each"])
+@pytest.fixture(params=[(1_000_000, 4_096), (64, 8), (7, 1)], ids=["one range", "many", "a few rows each"])
 def ranges(request, monkeypatch) -> None:
     """The answer is the same, however the keys are cut."""
     monkeypatch.setattr(rows, "RANGE_ROWS", request.param[0])
-    monkeypatch.setattr(rows, "LEAF_ROWS", request.param[1])
+    monkeypatch.setattr(rows, "BUCKETS", request.param[1])
 
 
 def twins(c: Connection, key: Key) -> Pair:
@@ -84,7 +85,12 @@ def twins(c: Connection, key: Key) -> Pair:
             f"INSERT INTO lab.\"{table.name}\" SELECT {key.made}, i, 'note ' || i, i * 1.10,"
             f" '2026-01-01'::timestamptz + i * interval '1 hour' FROM generate_series(1, {COUNT}) i"
         )
-    return Pair(LEFT, RIGHT, key.columns, (*(name for name, _ in key.columns), "note", "n", "moment"))
+    return Pair.alike(LEFT, RIGHT, key.columns, (*(name for name, _ in key.columns), "note", "n", "moment"))
+
+
+def window_of(lower: datetime, upper: datetime) -> Window:
+    moment = sql.Identifier("t", "moment")
+    return Window(moment, moment, lower, upper)
 
 
 def key_of(c: Connection, key: Key, table: str, i: int) -> str:
@@ -147,8 +153,41 @@ def test_identical_duplicates_are_counted(c, times):
         c.execute('INSERT INTO lab.right SELECT * FROM lab."Left" WHERE id = 100')
     found = compare(c, pair)
     assert found.different == 1
-    assert found.samples[0].what == "counted unequal"
+    assert found.samples == (RowDifference("100", "different", ()),)
     assert found.right_rows == COUNT + times
+
+
+def test_a_comparison_that_was_broken_off_goes_on_where_it_stopped(c, monkeypatch):
+    monkeypatch.setattr(rows, "RANGE_ROWS", 30)
+    pair = twins(c, BIGINT)
+    whole, kept = compare(c, pair), []
+
+    def stumble(part: Checked) -> None:
+        kept.append(part)
+        if len(kept) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(c, pair, checked=stumble)
+    asked = []
+    compare_range = rows._compare_range
+    monkeypatch.setattr(rows, "_compare_range", lambda *what: asked.append(what[2]) or compare_range(*what))
+    resumed = compare(c, pair, before=kept)
+    assert (resumed.rows, resumed.hash) == (whole.rows, whole.hash) == (COUNT, whole.hash)
+    assert asked[0].after == kept[2].until == ("93",)
+    assert len(asked) == 4
+    c.execute("UPDATE lab.right SET note = 'spoilt' WHERE i = 150")
+    assert [s.key for s in compare(c, pair, before=kept).samples] == ["150"]
+
+
+def test_a_table_wider_than_a_join_can_be_is_compared_and_its_column_named(c):
+    columns = ", ".join(f"c{i} int DEFAULT {i}" for i in range(1000))
+    for name in ("Left", "right"):
+        c.execute(f'CREATE TABLE lab."{name}" (id bigint PRIMARY KEY, {columns})')
+        c.execute(f'INSERT INTO lab."{name}" (id) SELECT generate_series(1, 20)')
+    c.execute("UPDATE lab.right SET c777 = 0 WHERE id = 7")
+    pair = Pair.alike(LEFT, RIGHT, (("id", "bigint"),), ("id", *(f"c{i}" for i in range(1000))))
+    assert compare(c, pair).samples == (RowDifference("7", "different", ("c777",)),)
 
 
 @pytest.mark.usefixtures("ranges")
@@ -157,14 +196,14 @@ def test_the_hash_tells_contents_not_order_nor_how_the_keys_are_cut(c, monkeypat
     cut = compare(c, pair).hash
     monkeypatch.setattr(rows, "RANGE_ROWS", 1_000_000)
     assert compare(c, pair).hash == cut
-    assert compare(c, Pair(RIGHT, LEFT, pair.key, pair.columns)).hash == cut
+    assert compare(c, Pair.alike(RIGHT, LEFT, pair.left.key, pair.columns)).hash == cut
     c.execute("UPDATE lab.right SET n = n + 1 WHERE i = 7")
-    assert compare(c, Pair(RIGHT, LEFT, pair.key, pair.columns)).hash != cut
+    assert compare(c, Pair.alike(RIGHT, LEFT, pair.left.key, pair.columns)).hash != cut
 
 
 def test_a_window_sees_itself_and_nothing_else(c):
     pair = twins(c, BIGINT)
-    day = ("moment", datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
+    day = window_of(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
     assert compare(c, pair, day).rows == 24
     c.execute("UPDATE lab.right SET note = 'outside' WHERE i IN (23, 48)")
     assert compare(c, pair, day).samples == ()
@@ -177,7 +216,7 @@ def test_a_row_that_left_its_window_on_one_side_is_missing_there(c):
     pair = twins(c, BIGINT)
     c.execute("UPDATE lab.right SET moment = moment + interval '1 day' WHERE i = 30")
     days = [datetime(2026, 1, n, tzinfo=UTC) for n in (2, 3, 4)]
-    first, second = (compare(c, pair, ("moment", *pair_of)) for pair_of in pairwise(days))
+    first, second = (compare(c, pair, window_of(*pair_of)) for pair_of in pairwise(days))
     assert (first.missing, first.extra, second.missing, second.extra) == (1, 0, 0, 1)
 
 
@@ -219,7 +258,7 @@ WEAKENED = {
 
 @pytest.mark.parametrize(("weak", "missed"), WEAKENED.values(), ids=WEAKENED)
 def test_a_weaker_hash_misses_what_it_does_not_see_and_is_not_believed(c, monkeypatch, weak, missed):
-    monkeypatch.setattr(Pair, "expression", lambda pair: rows.sql.SQL(weak))
+    monkeypatch.setattr(Side, "hash", lambda side: rows.sql.SQL(weak))
     planted = plant_and_find(c)
     assert set(planted.missed) == missed
     assert planted.found == planted.planted - len(missed)
@@ -241,7 +280,7 @@ def test_a_hash_that_cannot_count_misses_the_pair_of_duplicates(c, monkeypatch):
 
 
 def test_a_hash_that_calls_equal_rows_different_is_not_believed(c, monkeypatch):
-    monkeypatch.setattr(Pair, "expression", lambda pair: rows.sql.SQL("hashtextextended(t.id::text || t.tableoid, 0)"))
+    monkeypatch.setattr(Side, "hash", lambda side: rows.sql.SQL("hashtextextended(t.id::text || t.tableoid, 0)"))
     planted = plant_and_find(c)
     assert "the order of JSON keys" in planted.flagged_wrongly
     assert not planted.sees

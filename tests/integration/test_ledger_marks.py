@@ -15,10 +15,10 @@ from sluice.migration.engine.contract import Fence, Phase
 from sluice.migration.kinds import open_kind
 from sluice.stores.postgres import connect
 
-from tests.harness import advance
+from tests.harness import advance, unhurried
 
 NAME = "user_sessions"
-BEFORE_CUTOVER = [Phase.EXPANDED, Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED]
+BEFORE_CUTOVER = [Phase.EXPANDED, Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def opened(database, open_one):
     """A function that opens the kind on a small seeded database."""
     with connect(database.dsn("admin"), purpose="seed") as admin:
         seed(admin, rows=1_000, months=2)
-    migration = read_estate(Path(__file__).parents[2]).migrations[NAME]
+    migration = unhurried(read_estate(Path(__file__).parents[2]).migrations[NAME])
     return lambda: open_kind(migration, lambda purpose: open_one())
 
 

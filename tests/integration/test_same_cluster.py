@@ -13,16 +13,17 @@ from sluice.migration.engine.contract import Fence, Fenced, NotYet, Phase, Windo
 from sluice.migration.engine.steps import PreflightRefused, check_findings
 from sluice.migration.engine.way import Step
 from sluice.migration.kinds import open_kind
+from sluice.proof.diff import rows as diff_rows
 from sluice.stores.postgres import connect
 
-from tests.harness import advance
+from tests.harness import advance, unhurried
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def migration():
-    return read_estate(ROOT).migrations["user_sessions"]
+    return unhurried(read_estate(ROOT).migrations["user_sessions"])
 
 
 @pytest.fixture
@@ -130,9 +131,32 @@ def test_a_repaired_window_is_a_copy_that_the_cutover_waits_for(database, opened
 
 
 def test_a_red_diff_takes_back_the_proof_of_an_earlier_green_one(database, opened):
-    advance(opened, Phase.VERIFIED)
+    advance(opened, Phase.SHADOWING)
     with connect(database.dsn(), purpose="saboteur") as c:
         c.execute("DELETE FROM app.user_sessions_by_month WHERE id = (SELECT min(id) FROM app.user_sessions_by_month)")
     assert steps.verify(opened())["rows_missing"] == 1
     with pytest.raises(NotYet, match="last clean diff"):
         opened().cut_over()
+
+
+def test_a_verification_that_died_goes_on_behind_the_ranges_it_had_proven(opened, monkeypatch):
+    monkeypatch.setattr(diff_rows, "RANGE_ROWS", 500)
+    advance(opened, Phase.BACKFILLED)
+    asked = []
+    compare_range = diff_rows._compare_range
+
+    def dies_at_the_fourth(*what):
+        asked.append(what[2])
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return compare_range(*what)
+
+    monkeypatch.setattr(diff_rows, "_compare_range", dies_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        opened().diff()
+    assert advance(opened, Phase.VERIFIED)[Step.VERIFY]["rows_compared"] >= 4_000
+    # The verifier's own planted rows are compared in between; the table itself only behind what was proven.
+    assert len([part for part in asked[4:] if part.after == asked[3].after]) == 1
+    assert not [part for part in asked[4:] if part.after in (asked[1].after, asked[2].after) and part.after is not None]
+    opened().diff()
+    assert asked[-1].after is not None and len(asked) > 14, "a finished comparison is begun anew"

@@ -48,7 +48,7 @@ Rows = dict[int, Row]
 Change = tuple[int, Row | None]
 """A key and what became of it; None for a delete."""
 
-COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
+COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
 
 
 @dataclass
@@ -257,7 +257,8 @@ class MemoryKind:
         if not diff.clean:
             raise NotYet(f"not clean: {diff.facts()}")
         with self.world.lock:
-            self.world.move(Phase.BACKFILLED, Phase.VERIFIED, to=Phase.VERIFIED)
+            if self.world.position.phase is not Phase.SHADOWING:
+                self.world.move(Phase.BACKFILLED, Phase.VERIFIED, to=Phase.VERIFIED)
             now = self.world.position
             self.world.position = Position(now.phase, now.epoch, datetime.now(UTC))
         return {}
@@ -268,12 +269,21 @@ class MemoryKind:
             now = self.world.position
             self.world.position = Position(now.phase, now.epoch, None, now.cut_over_at)
 
+    def shadow(self) -> Facts:
+        """verified → shadowing: the reads are lookups by key, the newest hundred; back where an answer differs."""
+        with self.world.lock:
+            source, target = self.world.once_delivered()
+            keys = sorted(source)[-100:]
+            wrong = sum(source.get(key) != target.get(key) for key in keys)
+            self.world.move(Phase.VERIFIED, Phase.SHADOWING, to=Phase.VERIFIED if wrong else Phase.SHADOWING)
+        return {"shadow_reads": len(keys), "shadow_differences": wrong}
+
     def cut_over(self) -> Swap:
-        """verified → cut_over. Writers wait while the rest of the log is delivered."""
+        """shadowing → cut_over. Writers wait while the rest of the log is delivered."""
         with self.world.lock:
             if self.world.position.verified_at is None:
                 raise NotYet("no proof")
-            pause = self._swap(Phase.VERIFIED, to=Phase.CUT_OVER)
+            pause = self._swap(Phase.SHADOWING, to=Phase.CUT_OVER)
             now = self.world.position
             self.world.position = Position(now.phase, now.epoch, now.verified_at, datetime.now(UTC))
         return pause

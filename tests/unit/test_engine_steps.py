@@ -86,6 +86,31 @@ def test_a_red_diff_is_given_as_facts_for_its_gate() -> None:
     assert kind.position().phase is Phase.BACKFILLED
 
 
+# ---- the shadow read ----
+
+
+def test_a_read_that_is_answered_otherwise_takes_the_migration_back_to_verified() -> None:
+    kind = standing(Phase.SHADOWING)
+    assert steps.shadow(kind)["shadow_differences"] == 0
+    kind.world.target[1] = kind.world.target[2]
+    facts = steps.shadow(kind)
+    assert (facts["shadow_differences"], facts["quarantined"]) == (1, 0)
+    assert kind.position().phase is Phase.VERIFIED
+    with pytest.raises(NotYet, match="verified, not shadowing"):
+        steps.cut_over(kind)
+
+
+def test_while_shadowing_a_proof_is_renewed_and_the_phase_stays() -> None:
+    kind = standing(Phase.SHADOWING)
+    before = kind.position().verified_at
+    assert steps.verify(kind)["rows_different"] == 0
+    now = kind.position()
+    assert now.phase is Phase.SHADOWING
+    assert before is not None
+    assert now.verified_at is not None
+    assert now.verified_at > before
+
+
 # ---- the swap ----
 
 
@@ -97,15 +122,15 @@ class HeldUp(MemoryKind):
 
 
 def test_a_cutover_waits_for_what_is_pending_and_names_it() -> None:
-    kind = standing(Phase.VERIFIED, HeldUp)
+    kind = standing(Phase.SHADOWING, HeldUp)
     with pytest.raises(steps.NotDrained, match=r"2 .*pid 7 \(report\), pid 8"):
         steps.cut_over(kind)
-    assert kind.position().phase is Phase.VERIFIED
+    assert kind.position().phase is Phase.SHADOWING
     assert steps.cut_over(MemoryKind(kind.world))["rows_different"] == 0
 
 
 def test_the_pause_is_the_longest_try_and_both_sides_are_compared_again() -> None:
-    kind = standing(Phase.VERIFIED)
+    kind = standing(Phase.SHADOWING)
     facts = steps.cut_over(kind)
     assert facts["failed_tries"] == 0
     assert 0 <= float(facts["pause_ms"]) < 1000
@@ -183,7 +208,7 @@ def test_after_the_backfill_a_missing_row_is_a_fault() -> None:
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_a_window_is_filled_between_capturing_and_verified_only(phase: Phase) -> None:
+def test_a_window_is_filled_between_capturing_and_the_cutover_only(phase: Phase) -> None:
     kind, lower = standing(phase), datetime(2026, 1, 1, tzinfo=UTC)
     if phase in steps.FILLS_IN:
         assert steps.fill_window(kind, lower, lower + timedelta(days=1))[1]["rows_missing"] == 0

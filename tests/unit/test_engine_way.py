@@ -1,4 +1,4 @@
-"""The way between every two phases, all 49 of them, written out."""
+"""The way between every two phases, all 64 of them, written out."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import pytest
 from sluice.migration.engine.contract import NotYet, Phase
 from sluice.migration.engine.way import Step, way
 
-# One row a phase where it stands, one column a phase that is wanted. E C B V X R: the way forward; b: cut back, a: abort.
+# One row a phase where it stands, one column a phase that is wanted. E C B V S X R: the way forward; b: cut back, a: abort.
 TABLE = """
-            planned  expanded  capturing  backfilled  verified  cut_over  retired
-planned     .        E         EC         ECB         ECBV      ECBVX     ECBVXR
-expanded    a        .         EC         ECB         ECBV      ECBVX     ECBVXR
-capturing   a        no        .          CB          CBV       CBVX      CBVXR
-backfilled  a        no        no         .           BV        BVX       BVXR
-verified    a        no        no         no          .         VX        VXR
-cut_over    ba       no        no         no          b         .         R
-retired     no       no        no         no          no        no        .
+            planned  expanded  capturing  backfilled  verified  shadowing  cut_over  retired
+planned     .        E         EC         ECB         ECBV      ECBVS      ECBVSX    ECBVSXR
+expanded    a        .         EC         ECB         ECBV      ECBVS      ECBVSX    ECBVSXR
+capturing   a        no        .          CB          CBV       CBVS       CBVSX     CBVSXR
+backfilled  a        no        no         .           BV        BVS        BVSX      BVSXR
+verified    a        no        no         no          .         VS         VSX       VSXR
+shadowing   a        no        no         no          .         .          VSX       VSXR
+cut_over    ba       no        no         no          b         no         .         R
+retired     no       no        no         no          no        no         no        .
 """
 LETTERS = {
     "E": Step.EXPAND, "C": Step.CAPTURE, "B": Step.BACKFILL, "V": Step.VERIFY,
-    "X": Step.CUT_OVER, "R": Step.RETIRE, "b": Step.CUT_BACK, "a": Step.ABORT,
+    "S": Step.SHADOW, "X": Step.CUT_OVER, "R": Step.RETIRE, "b": Step.CUT_BACK, "a": Step.ABORT,
 }  # fmt: skip
 
 

@@ -106,7 +106,7 @@ ONE_MISTAKE = {
         'lanes: "2"',
         '9: backfill.lanes: found "2", allowed: a whole number from 1 to 16',
     ),
-    "fraction": ("lanes: 2", "lanes: 2.5", '9: backfill.lanes: found "2.5", allowed: a whole number from 1 to 16'),
+    "fraction": ("lanes: 2", "lanes: 2.5", "9: backfill.lanes: found 2.5, allowed: a whole number from 1 to 16"),
     "true for one": ("lanes: 2", "lanes: true", "9: backfill.lanes: found true, allowed: a whole number from 1 to 16"),
     "a key left empty": (
         "lanes: 2",
@@ -141,12 +141,27 @@ ONE_MISTAKE = {
     "missing key": (
         ", every: month",
         "",
-        "5: into.partition.every: found nothing, allowed: month",
+        "5: into.partition.every: found nothing, allowed: one of month, week, day",
     ),
     "another word": (
         "every: month",
-        "every: week",
-        '5: into.partition.every: found "week", allowed: month',
+        "every: year",
+        '5: into.partition.every: found "year", allowed: one of month, week, day; or null',
+    ),
+    "two ways to cut": (
+        "every: month",
+        "every: month, hash: id",
+        "5: into.partition: found range and hash, allowed: exactly one of range, hash, list",
+    ),
+    "parts without a hash": (
+        "every: month",
+        "every: month, parts: 4",
+        "5: into.partition.parts: found 4, allowed: nothing beside range",
+    ),
+    "a cut below a range": (
+        "every: month",
+        "every: month, then: {hash: id, parts: 4}",
+        "5: into.partition.then: found a cut below a range, allowed: a cut below list or hash",
     ),
     "unknown kind": (
         "migration: orders",
@@ -156,12 +171,12 @@ ONE_MISTAKE = {
     "mapping expected": (
         "gates: {verified: [order_rules]}",
         "gates: order_rules",
-        '12: gates: found "order_rules", allowed: a mapping with verified, cut_over, freshness',
+        '12: gates: found "order_rules", allowed: a mapping with verified, cut_over, freshness, shadow',
     ),
     "mapping left empty": (
         "gates: {verified: [order_rules]}",
         "gates:",
-        "12: gates: found nothing, allowed: a mapping with verified, cut_over, freshness",
+        "12: gates: found nothing, allowed: a mapping with verified, cut_over, freshness, shadow",
     ),
     "list expected": (
         "accept: [weaker_key]",
@@ -209,11 +224,6 @@ ONE_MISTAKE = {
         'table: "app.\\"a\\0b\\""',
         f'4: into.table: found "app.\\"a\\u0000b\\"", allowed: {TABLE}',
     ),
-    "table too long for its partitions": (
-        "app.orders_by_month",
-        "app." + "é" * 28,
-        f'4: into.table: found "app.{"é" * 28}", allowed: a name of at most 54 bytes, as its partitions add _y2026m04',
-    ),
     "schema too long for its partitions": (
         "app.orders}",
         f"{'a' * 53}.orders}}",
@@ -223,7 +233,7 @@ ONE_MISTAKE = {
     "column too long": (
         "range: placed_at",
         f"range: {'c' * 64}",
-        f'5: into.partition.range: found "{"c" * 60}…", allowed: a name as the catalogue has it, at most 63 bytes',
+        f'5: into.partition.range: found "{"c" * 60}…", allowed: a name as the catalogue has it, at most 63 bytes; or null',
     ),
     "no unit": (
         "keep_old_for: 7d",
@@ -455,8 +465,8 @@ def test_a_copy_that_nobody_has_edited_yet_does_not_stop_the_original(root: Path
 def test_the_names_that_code_uses_are_unknown_in_a_file(root: Path):
     write_migration(root, "orders", changed(ORDERS, "range: placed_at", "column: placed_at"))
     assert mistakes_in(root) == [
-        "orders.yaml:5: into.partition.column: found an unknown key, allowed: every, range",
-        "orders.yaml:5: into.partition.range: found nothing, allowed: a name as the catalogue has it, at most 63 bytes",
+        "orders.yaml:5: into.partition: found no way to cut, allowed: exactly one of range, hash, list",
+        "orders.yaml:5: into.partition.column: found an unknown key, allowed: every, hash, list, parts, range, then",
     ]
 
 

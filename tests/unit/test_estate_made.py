@@ -83,6 +83,20 @@ def test_the_howto_s_files_can_be_read(tmp_path: Path):
     assert str(caught.value).splitlines()[-1] in page
 
 
+def test_every_shape_of_the_howto_can_be_read(tmp_path: Path):
+    page = (ROOT / "docs/howto/choose-a-shape.md").read_text()
+    shapes = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
+    (tmp_path / "include/estate/migrations").mkdir(parents=True)
+    shutil.copy(ROOT / "include/estate/estate.yaml", tmp_path / "include/estate")
+    for number, into in enumerate(shapes):
+        text = f"migration: m{number}\nfrom: {{store: certify, table: app.t{number}}}\n{into}"
+        (tmp_path / f"include/estate/migrations/m{number}.yaml").write_text(text)
+    read = read_estate(tmp_path).migrations.values()
+    assert len(read) == len(shapes) == 5
+    assert sum(len(migration.target.cuts) for migration in read) == 5
+    assert sum(len(migration.target.columns) for migration in read) == 4
+
+
 def test_fifty_migrations_are_read_in_no_time(tmp_path: Path):
     shutil.copytree(ROOT / "include/estate", tmp_path / "include/estate")
     shutil.copytree(ROOT / "expectations", tmp_path / "expectations")

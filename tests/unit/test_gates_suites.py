@@ -15,20 +15,24 @@ from sluice.proof.gates.suites import NoSuchSuite, load_great_expectations, read
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SAME = {"rows_compared": 9000, "rows_missing": 0, "rows_extra": 0, "rows_different": 0}
-SWAPPED = {**SAME, "pause_ms": 40, "sequence_behind": 0}
+SWAPPED = {**SAME, "pause_ms": 40, "sequence_behind": 0, "carried_missing": 0}
 GOOD = {
     "expanded": {
-        "partitions": 27, "partitions_gaps": 0, "columns_missing": 0, "indexes_missing": 0, "rls_differs": 0,
+        "partitions_missing": 0, "partitions_gaps": 0, "columns_missing": 0, "indexes_missing": 0, "rls_differs": 0,
         "grants_missing": 0, "target_rows": 0,
     },
     "capturing": {"capture_enabled": True, "capture_first_trigger": True, "fingerprint_differs": 0, "quarantined": 0},
     "backfilled": {
-        "chunks": 12, "chunks_done": 12, "quarantined": 0,
+        "chunks": 12, "chunks_done": 12, "quarantined": 0, "foreign_keys_missing": 0,
         "fingerprint_differs": False, "rows_compared": 9000,
     },
     "verified": {
         **SAME, "quarantined": 0, "planted": 12, "planted_found": 12, "equal_rows_flagged": 0, "fingerprint_differs": 0,
         "verified_seconds_ago": 20,
+    },
+    "shadowing": {
+        "shadow_differences": 0, "shadow_slower": 0, "shadow_reads_lacking": 0, "shadow_rows": 9000,
+        "shadow_skipped": 0, "shadow_unpruned": 0, "quarantined": 0, "fingerprint_differs": 0,
     },
     "cut_over": {**SWAPPED, "reverse_capture_enabled": True, "forward_capture_present": False, "names_swapped": True},
     "cut_back": {**SWAPPED, "forward_capture_enabled": True, "reverse_capture_present": False, "names_swapped": False},
@@ -38,12 +42,12 @@ GOOD = {
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
 BAD = {
-    "partitions": 0, "chunks_done": 11, "chunks": 0, "planted": 0,
+    "partitions_missing": 1, "chunks_done": 11, "chunks": 0, "planted": 0,
     "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
-    "forward_capture_enabled": False, "live_is_target": False, "old_kept": False,
+    "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
 }  # fmt: skip
-WARNS_ONLY = {"pause_ms"}
+WARNS_ONLY = {"pause_ms", "shadow_rows", "shadow_skipped", "shadow_unpruned"}
 
 
 def judged(gate: str, facts: dict, *, root: Path = ROOT, **more) -> Judged:

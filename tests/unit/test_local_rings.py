@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sluice.local.rings import BUDGETS, Outcome, read_outcome, report
+from sluice.errors import Terminal
+from sluice.local import cli, rings
+from sluice.local.rings import BUDGETS, MINUTES, OF_POSTGRES, Outcome, read_outcome, report, seed_or_any
 
 GREEN = Outcome("unit", passed=3, failed=0, skipped=1, minutes=0.25, code=0)
 
@@ -41,7 +43,7 @@ def test_a_ring_that_wrote_nothing_ran_nothing(tmp_path):
 def test_the_report_closes_with_the_sums():
     lines = report([GREEN, Outcome("dags", 4, 2, 0, 9.0, 1)]).splitlines()
     assert lines[-1] == "7 passed, 2 failed, 1 skipped"
-    assert "dags took longer than its 2 minutes." in lines
+    assert "dags took longer than its 1 minutes." in lines
 
 
 def test_the_table_lines_up():
@@ -49,3 +51,71 @@ def test_the_table_lines_up():
     assert head.split() == ["ring", "ran", "passed", "failed", "skipped", "minutes", "budget"]
     assert row.split() == ["unit", "3", "3", "0", "1", "0.2", str(BUDGETS["unit"])]
     assert len(rule) >= len(row)
+
+
+def test_what_has_no_budget_may_take_what_it_likes():
+    seeded = Outcome("chaos, seed 7:12", passed=1, failed=0, skipped=0, minutes=900.0, code=0)
+    other = Outcome("chaos, PostgreSQL 15", passed=1, failed=0, skipped=0, minutes=900.0, code=0)
+    said = report([seeded, other])
+    assert "seed 7:12 took longer" not in said
+    assert f"chaos, PostgreSQL 15 took longer than its {BUDGETS['chaos']} minutes." in said
+
+
+@pytest.mark.parametrize("told", ["7", "7:12"])
+def test_a_seed_is_taken_as_it_is(told):
+    assert seed_or_any(told) == told
+
+
+@pytest.mark.parametrize("told", ["seven", "7:", ":3", "7:12:3"])
+def test_what_is_no_seed_is_refused(told):
+    with pytest.raises(Terminal, match="number:schedule"):
+        seed_or_any(told)
+
+
+def test_without_a_seed_each_run_has_another():
+    assert len({seed_or_any(None) for _ in range(20)}) > 1
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[tuple[object, ...]]:
+    """What the command line asks of the runner, instead of minutes of tests within a test."""
+    heard: list[tuple[object, ...]] = []
+    for name in ("run_rings", "run_random", "run_all"):
+        monkeypatch.setattr(rings, name, lambda *told, name=name: heard.append((name, *told)) or True)
+    monkeypatch.setattr(cli.venvs, "ensure_project", lambda **_: None)
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("command", "heard"),
+    [
+        ("test", ("run_rings", tuple(BUDGETS))),
+        ("test unit dags", ("run_rings", ["unit", "dags"])),
+        ("test chaos", ("run_rings", ["chaos"])),
+        ("test chaos --seed 7 --minutes 5", ("run_random", "7", 5.0)),
+        ("test --seed 7:12", ("run_random", "7:12", 1.0)),
+        ("test --all --seed 7", ("run_all", "7", MINUTES)),
+    ],
+)
+def test_the_command_says_what_runs(asked, command, heard):
+    assert cli.main(command.split()) == 0
+    assert asked == [heard]
+
+
+def test_schedules_are_of_the_ring_chaos(asked, capsys):
+    assert cli.main(["test", "unit", "--minutes", "5"]) == 1
+    assert "./sluice test chaos --seed 7 --minutes 5" in capsys.readouterr().err
+    assert asked == []
+
+
+def test_everything_is_every_ring_each_other_postgresql_and_schedules(monkeypatch):
+    ran: list[str] = []
+
+    def note(name: str, module: object, environment: dict[str, str]) -> Outcome:
+        ran.append(f"{name} {environment.get('SLUICE_PG_BIN', '')}".strip())
+        return Outcome(name, 1, 0, 0, 0.1, 0)
+
+    monkeypatch.setattr(rings, "_run", note)
+    monkeypatch.setattr("sluice.local.versions.other_servers", lambda: {"15": "/fifteen"})
+    assert rings.run_all("7", 1.0)
+    assert ran == [*BUDGETS, *rings.BEYOND, *(f"{ring}, PostgreSQL 15 /fifteen" for ring in OF_POSTGRES), "chaos, seed 7"]

@@ -16,10 +16,10 @@ from sluice.estate.fields import Part
 from sluice.estate.mistakes import Mistake, choice
 from sluice.estate.models import default_partition_schema
 from sluice.estate.names import LONGEST_IDENTIFIER, parse_table
+from sluice.estate.shape_checks import check_shape
 from sluice.estate.showing import shown, shown_field
 from sluice.estate.words import allowed, at, resolved, schema_of
 
-LONGEST_TARGET = LONGEST_IDENTIFIER - len("_y2026m04")
 MOST_MISTAKES = 200  # told of one file at once; more is no file of ours
 NEVER_SHOWN = {"connection"}  # people paste addresses here, and an address may hold a password
 TABLES: tuple[Steps, Steps] = (("from", "table"), ("into", "table"))
@@ -52,6 +52,7 @@ def check_migration(
     yield from _check_claims(document, others)
     yield from _check_suites(document, root)
     yield from _check_window(document)
+    yield from check_shape(document)
 
 
 def owns_its_name(document: Document) -> bool:
@@ -102,9 +103,6 @@ def _check_tables(document: Document) -> Iterator[Mistake]:
     source, target = (_table(document, steps) for steps in TABLES)
     if source and source == target:
         yield document.mistake(TABLES[1], shown(document.get(*TABLES[1])), "another table than from.table")
-    if target and len(target[1].encode()) > LONGEST_TARGET:
-        allows = f"a name of at most {LONGEST_TARGET} bytes, as its partitions add _y2026m04"
-        yield document.mistake(TABLES[1], shown(document.get(*TABLES[1])), allows)
     if source and document.get("into", "partition_schema") is None:
         schema = default_partition_schema(document.get("from", "table"))
         if len(schema.encode()) > LONGEST_IDENTIFIER:

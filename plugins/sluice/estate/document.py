@@ -195,9 +195,11 @@ class _Reading:
         self.mistakes.append(replace(mistake, line=node.start_mark.line + 1) if node else mistake)
 
 
-def _plain(text: str) -> str | int | bool | None:
+def _plain(text: str) -> str | int | float | bool | None:
     if text in _PLAIN:
         return _PLAIN[text]
+    if re.fullmatch(r"[-+]?[0-9]{1,9}\.[0-9]{1,9}", text):
+        return float(text)
     return int(text) if re.fullmatch(r"[-+]?[0-9]{1,18}", text) else text
 
 

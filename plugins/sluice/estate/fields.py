@@ -110,3 +110,14 @@ TableName: TypeAlias = Annotated[
         r"^.+\..+$",
     ),
 ]
+SqlType: TypeAlias = Annotated[
+    str,
+    matching(
+        r"[^\W\d][\w .$\"]{0,120}(\(\d+(, ?-?\d+)?\))?[\w ]{0,30}(\[\])*",
+        "the name of a PostgreSQL type, such as bigint, numeric(12,2) or text[]",
+    ),
+]
+Expression: TypeAlias = Annotated[
+    str,
+    matching(r"(?s)(?!.*(?:\$sluice\$|;|--|/\*)).{1,2000}", "one SQL expression, without `;`, comments or `$sluice$`"),
+]

@@ -12,10 +12,12 @@ from sluice.estate.calendar import Freeze, Window
 from sluice.estate.fields import (
     Bucket,
     Connection,
+    Expression,
     Finding,
     Identifier,
     Name,
     Part,
+    SqlType,
     Suite,
     TableName,
     lasting,
@@ -32,26 +34,74 @@ class Source(Part):
     """The table to move."""
 
 
-class Partition(Part):
-    """How the new table is cut."""
+class Cut(Part):
+    """How a table is cut: by exactly one of `range` (with `every`), `hash` (with `parts`) or `list`."""
 
-    column: Identifier = Field(alias="range")
+    range_of: Identifier | None = Field(default=None, alias="range")
     """The column whose ranges make the partitions. It becomes part of the primary key."""
-    every: Literal["month"]
-    """How much one partition holds. Bounds are UTC."""
+    every: Literal["month", "week", "day"] | None = None
+    """With `range`: how much one partition holds. Bounds are UTC, weeks begin on Monday."""
+    hash_of: Identifier | None = Field(default=None, alias="hash")
+    """The column whose hash chooses the partition. It becomes part of the primary key."""
+    parts: Annotated[int, Field(ge=2, le=1024)] | None = None
+    """With `hash`: how many partitions."""
+    list_of: Identifier | None = Field(default=None, alias="list")
+    """The column of which each value has a partition; new values go to a default one. It becomes part of the key."""
+
+    @property
+    def column(self) -> str:
+        """The column that the partitions are cut by."""
+        return self.range_of or self.hash_of or self.list_of or ""
+
+
+class Partition(Cut):
+    """How the new table is cut, once or twice: `{list: tenant_id, then: {range: created_at, every: month}}`."""
+
+    then: Cut | None = None
+    """How each partition is cut again, below `list` or `hash`."""
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """The cuts, outermost first."""
+        return (self, self.then) if self.then else (self,)
+
+
+class Change(Part):
+    """What becomes of one column: another type, another value, a new column, or none."""
+
+    type: SqlType | None = None
+    """The column's type in the new table. Needed with `from`."""
+    value: Expression | None = Field(default=None, alias="from")
+    """Its value, as an immutable SQL expression over the old table's columns."""
+    drop: bool = False
+    """Whether the new table leaves the old column out."""
+    back: Expression | None = None
+    """The old column's value, as an immutable SQL expression over the new table's columns. Cutting back needs it."""
 
 
 class Target(Part):
     """What the table becomes. It takes over the source's name at cutover."""
 
     table: TableName
-    """The new table, in the same database. Sluice makes it. At most 54 bytes, as partitions add `_y2026m04`."""
-    partition: Partition
-    """How it is cut into partitions."""
+    """The new table, in the same database. Sluice makes it."""
+    partition: Partition | None = None
+    """How it is cut into partitions; without it, one plain table."""
+    columns: dict[Identifier, Change] = Field(default_factory=dict, max_length=200)
+    """Columns that change, by name. All others are carried over as they are."""
     months_ahead: int = Field(default=3, ge=1, le=60)
-    """Partitions to keep ready beyond the current month."""
+    """With `range`: months for which partitions are kept ready beyond the current one."""
     partition_schema: Identifier | None = None
     """The schema that holds the partitions; without it, `<schema of from.table>_partitions`."""
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """How it is cut, outermost first; none for a plain table."""
+        return self.partition.cuts if self.partition else ()
+
+    @property
+    def range_cut(self) -> Cut | None:
+        """The cut by ranges of time, where there is one."""
+        return next((cut for cut in self.cuts if cut.range_of), None)
 
 
 class Limits(Part):
@@ -78,6 +128,21 @@ class Backfill(Part):
     """Limits at which the backfill waits."""
 
 
+class Shadow(Part):
+    """The shadow read: before cutover, the application's own reads (pg_stat_statements) run on both tables."""
+
+    statements: int = Field(default=20, ge=1, le=200)
+    """At most so many statements, those called most often first."""
+    samples: int = Field(default=20, ge=1, le=200)
+    """Each runs with the values of so many rows, from all over the table."""
+    slower_than: float = Field(default=3.0, ge=1, le=100)
+    """Red where the new table's P95 is more than so many times the old one's, and the allowance."""
+    allowance: Annotated[timedelta, lasting("0ms", "1h")] = timedelta(milliseconds=5)
+    """What a read may be slower by, whatever it took before."""
+    required: bool = False
+    """Whether the gate is red where no read could be compared."""
+
+
 class Gates(Part):
     """What must hold before the migration may go on, besides the full row-by-row diff, which is always asked for."""
 
@@ -87,6 +152,8 @@ class Gates(Part):
     """Suites that it must pass again just before cutover."""
     freshness: Annotated[timedelta, lasting("1s", "7d")] = timedelta(minutes=30)
     """How old a green gate may be at cutover."""
+    shadow: Shadow | None = Shadow()
+    """How the application's reads are compared before cutover; `null` leaves that out."""
 
 
 class Cutover(Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from sluice.estate.showing import shown
@@ -38,3 +39,12 @@ def _unquoted(part: str) -> str:
     if part.startswith('"'):
         return part[1:-1].replace('""', '"')
     return re.sub("[A-Z]+", lambda capitals: capitals[0].lower(), part)
+
+
+def fitted(stem: str, suffix: str) -> str:
+    """A name of `stem` and `suffix` that fits PostgreSQL's 63 bytes: a stem too long is cut, with a mark of its own."""
+    if len((stem + suffix).encode()) <= LONGEST_IDENTIFIER:
+        return stem + suffix
+    mark = f"_{hashlib.blake2s(stem.encode(), digest_size=3).hexdigest()}"
+    room = LONGEST_IDENTIFIER - len((mark + suffix).encode())
+    return stem.encode()[:room].decode(errors="ignore") + mark + suffix

@@ -73,6 +73,8 @@ def allowed(node: Schema, schema: Schema) -> str:
 def _by_type(node: Schema, schema: Schema) -> str:
     if node.get("type") == "integer":
         return f"a whole number from {node['minimum']} to {node['maximum']}"
+    if node.get("type") == "number":
+        return f"a number from {node['minimum']:g} to {node['maximum']:g}"
     if node.get("type") == "boolean":
         return "true or false"
     if node.get("type") == "array":

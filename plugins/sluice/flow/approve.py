@@ -5,6 +5,7 @@ A rejection fails loudly. There is no default answer and no answer by silence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sluice.estate import Migration
     from sluice.ledger.control import Control
     from sluice.migration.engine.contract import Kind
+    from sluice.stores.postgres import Row
 
 APPROVE, REJECT = "Approve", "Reject"
 
@@ -74,7 +76,6 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
     measured, evidence = control.facts(gate, any_run=True), control.evidence(gate)
     facts, lag = measured.facts, kind.drain(0)
     open_now, why = m.cutover.open_at(measured.now)
-    link = f"[{evidence['key']}]({evidence_address(evidence['key'], evidence['sha256'])})" if evidence else "none"
     compared = f"{facts.get('rows_compared', 0):,} rows compared in {facts.get('diff_seconds', 0)} s"
     lines = {
         "Table": f"`{m.source.table}` → `{m.target.table}`",
@@ -85,9 +86,34 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
         + UNTIL[step].format(measured.at + m.gates.freshness),
         "Lag": f"none (capture is atomic); older snapshots in the way: {lag.held_by or 'none'}",
         "Window": "open" if open_now else why,
-        "Gate": f"{gate} {'green' if evidence and evidence['passed'] else 'RED'}: {link}",
+        **_shadow(control, step),
+        "Gate": _evidence(gate, evidence),
     }
     return "\n".join(["| | |", "|---|---|", *(f"| **{name}** | {text} |" for name, text in lines.items())])
+
+
+def _shadow(control: Control, step: str) -> dict[str, str]:
+    """How the application's own reads fared on the new table, before it takes over."""
+    if step != "cut_over":
+        return {}
+    facts = control.facts("shadowing", any_run=True).facts
+    worst = f"; worst: {_cell(facts['shadow_worst'])}" if facts["shadow_worst"] else ""
+    return {
+        "Shadow read": f"{_cell(facts['headline'])}{worst}",
+        "Its gate": _evidence("shadowing", control.evidence("shadowing")),
+    }
+
+
+def _evidence(gate: str, evidence: Row | None) -> str:
+    if evidence is None:
+        return f"{gate} RED: none"
+    link = f"[{evidence['key']}]({evidence_address(evidence['key'], evidence['sha256'])})"
+    return f"{gate} {'green' if evidence['passed'] else 'RED'}: {link}"
+
+
+def _cell(text: str) -> str:
+    """Text of somebody else's, within a table of Markdown."""
+    return re.sub(r"([|`\\*_\[\]<>])", r"\\\1", text)
 
 
 UNTIL = {"cut_over": "; a yes counts until {:%H:%M}", "retire": "; it is compared once more before anything is retired"}

@@ -7,7 +7,7 @@ from airflow.sdk import Param
 from sluice.estate import Migration
 from sluice.estate.durations import format_duration
 
-PHASES = ["planned", "expanded", "capturing", "backfilled", "verified", "cut_over", "retired"]
+PHASES = ["planned", "expanded", "capturing", "backfilled", "verified", "shadowing", "cut_over", "retired"]
 
 
 FORM_WORDS = ("to_phase", "dry_run", "lanes", "chunk_rows", "throttle", "retire_early")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from sluice.failpoints import failpoint
 from sluice.flow.connections import open_vault, opened_control, opened_kind
 from sluice.flow.evidence_link import KEY, SEAL, EvidenceLink
 from sluice.flow.project import ROOT
@@ -47,7 +48,9 @@ class Gate(BaseOperator):
         with opened_control(self.migration, context["run_id"]) as control:
             measured = control.facts(self.gate)
             judged = self._judge(measured)
+            failpoint("gate.judged")
             evidence = self._keep(judged, measured, context)
+            failpoint("gate.kept")
             verdict = judged.verdict
             control.record_evidence(
                 self.gate,
@@ -57,6 +60,7 @@ class Gate(BaseOperator):
                 key=evidence.key,
                 sha256=evidence.sha256,
             )
+            failpoint("gate.recorded")
         if not verdict.passed:
             raise AirflowFailException(f"{verdict.describe()}\nEvidence: {evidence.key}")
         self.log.info("%s\nEvidence: %s", verdict.describe(), evidence.key)
@@ -99,9 +103,19 @@ class Gate(BaseOperator):
 
 
 def _samples(facts: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Rows to show beside a failed count: keys and columns, never values."""
+    """What to show beside a failed count: rows by keys and columns, never values, and statements of the application."""
     listed = [{"row": text} for text in str(facts.get("diff_samples", "")).split("; ") if text]
-    return {name: [s for s in listed if word in s["row"]] for name, word in _WORDS.items()}
+    reads = {
+        name: [{"read": text} for text in str(facts[where]).splitlines()]
+        for name, where in _READS.items()
+        if where in facts
+    }
+    return {**{name: [s for s in listed if word in s["row"]] for name, word in _WORDS.items()}, **reads}
 
 
+_READS = {
+    "shadow_differences": "shadow_differing",
+    "shadow_slower": "shadow_slow",
+    "shadow_skipped": "shadow_skipped_why",
+}
 _WORDS = {"rows_missing": " missing", "rows_extra": " extra", "rows_different": " different"}

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import (
     DownstreamTasksSkipped,
 )
 
+from sluice.failpoints import failpoint
 from sluice.flow.connections import opened_control, opened_kind
 from sluice.flow.forms import FORM_WORDS
 
@@ -121,10 +122,12 @@ class TakeStep(BaseOperator):
             before = kind.position()
             check_planned_for(self.step, way_of(context), before)
             facts = verbs()[self.step](kind)
+            failpoint("step.taken")
             after = kind.position()
             if before.phase != after.phase:
                 control.record_transition(self.step, before.phase, after.phase, after.epoch)
             control.record_facts(self.gate, facts, after.epoch)
+            failpoint("step.noted")
             self.log.info("%s: %s → %s\n%s", self.migration, before.phase, after.phase, _listed(facts))
         return {"phase": str(after.phase), "epoch": after.epoch}
 

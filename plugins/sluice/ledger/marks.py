@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sluice.errors import Terminal
+from sluice.failpoints import failpoint
 from sluice.ledger.releases import bring_up_to_date
 from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
@@ -29,6 +30,7 @@ class Marks:
     def prepare(self, c: Connection) -> None:
         """Make the schema `sluice` if it is missing or old."""
         bring_up_to_date(c, "marks")
+        failpoint("schema.ready")
 
     def find(self, c: Connection) -> Row | None:
         """Read the migration's row, or None. Read-only."""
@@ -45,15 +47,20 @@ class Marks:
     @contextmanager
     def alone(self, c: Connection) -> Iterator[None]:
         """A transaction that holds the migration's fence alone: every change of phase happens in here."""
+        failpoint("fence.wanted")
         with c.transaction():
             self.execute(c, "take_fence")
+            failpoint("fence.taken")
             yield
+            failpoint("fence.committing")
+        failpoint("fence.committed")
 
     @contextmanager
     def shared(self, c: Connection) -> Iterator[Row]:
         """A transaction of a worker: shares the fence, then reads what must not have changed."""
         with c.transaction():
             self.execute(c, "share_fence")
+            failpoint("fence.shared")
             yield self.under_fence(c)
 
     def under_fence(self, c: Connection) -> Row:
@@ -62,6 +69,7 @@ class Marks:
 
     def move(self, c: Connection, *from_phases: str, to: str, epochs: int = 0) -> bool:
         """Change the phase, if it is one of `from_phases`; tells whether it did."""
+        failpoint("phase.moving")
         moved = rows(
             c,
             statement("marks.move_phase"),
@@ -70,6 +78,7 @@ class Marks:
             epochs=epochs,
             from_phases=list(from_phases),
         )
+        failpoint("phase.moved")
         return bool(moved)
 
     def execute(self, c: Connection, verb: str, **values: object) -> int:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, Terminal
 from sluice.local import venvs
 from sluice.local.demo.options import add_options, chosen_options
 from sluice.local.tables import table
@@ -112,10 +112,16 @@ def backfill(chosen: argparse.Namespace) -> int:
 
 
 def test(chosen: argparse.Namespace) -> int:
-    """Run rings of tests."""
+    """Run rings of tests, random schedules of faults, or everything there is."""
     from sluice.local import rings
 
     venvs.ensure_project(development=True)
+    if chosen.all:
+        return 0 if rings.run_all(rings.seed_or_any(chosen.seed), chosen.minutes or rings.MINUTES) else 1
+    if chosen.seed is not None or chosen.minutes is not None:
+        if chosen.rings not in ([], ["chaos"]):
+            raise Terminal("--seed and --minutes are of the ring chaos: ./sluice test chaos --seed 7 --minutes 5")
+        return 0 if rings.run_random(rings.seed_or_any(chosen.seed), chosen.minutes or 1.0) else 1
     return 0 if rings.run_rings(chosen.rings or tuple(rings.BUDGETS)) else 1
 
 
@@ -157,6 +163,18 @@ def abort(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def init_migration(chosen: argparse.Namespace) -> int:
+    """Write a migration's YAML from what the catalogue says of a table, and say what preflight thinks of it."""
+    from sluice.local import init_migration as drafts
+
+    path, found = drafts.init_migration(venvs.ROOT, chosen.table, chosen.into, drafts.airflow_connection)
+    for finding in found:
+        print(f"  - {finding}")
+    print(f"\n{path.relative_to(venvs.ROOT)} is written. Read it, then see what it would do, changing nothing:")
+    print(f"""  ./sluice run migrate__{path.stem} --conf '{{"dry_run": true}}' --wait""")
+    return 0
+
+
 def demo(chosen: argparse.Namespace) -> int:
     """Show what Sluice does, on this machine, with live writers."""
     from sluice.local.demo.command import main as show
@@ -169,7 +187,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command", dest="name")
 
     def add(command: Any, interrupted: str = "") -> argparse.ArgumentParser:
-        made = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        name = command.__name__.replace("_", "-")
+        made = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         made.set_defaults(command=command, interrupted=interrupted)
         return made
 
@@ -179,6 +198,9 @@ def _parser() -> argparse.ArgumentParser:
     add(status)
     _add_dag_arguments(add(run, "The run goes on in Airflow."), add(backfill, "The backfill goes on in Airflow."))
     add(abort).add_argument("migration", help="a file of include/estate/migrations, without .yaml")
+    drafted = add(init_migration)
+    drafted.add_argument("table", metavar="STORE.SCHEMA.TABLE", help="a table of a store of include/estate/estate.yaml")
+    drafted.add_argument("--into", required=True, metavar="SHAPE", help="monthly:COLUMN, hash:COLUMN:PARTS, plain …")
     _add_test_arguments(add(test))
     add(lint)
     one = add(bench)
@@ -205,14 +227,21 @@ def _add_dag_arguments(run: argparse.ArgumentParser, backfill: argparse.Argument
 
 
 def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    from sluice.local.rings import BUDGETS
+    from sluice.local.rings import BEYOND, BUDGETS
+
+    known = ", ".join((*BUDGETS, *BEYOND))
 
     def ring(name: str) -> str:
-        if name not in BUDGETS:
-            raise argparse.ArgumentTypeError(f"no ring {name!r}: choose from {', '.join(BUDGETS)}")
+        if name not in BUDGETS | BEYOND:
+            raise argparse.ArgumentTypeError(f"no ring {name!r}: choose from {known}")
         return name
 
-    parser.add_argument("rings", nargs="*", type=ring, metavar="ring", help=f"of {', '.join(BUDGETS)}; all if none")
+    parser.add_argument(
+        "rings", nargs="*", type=ring, metavar="ring", help=f"of {known}; without: {', '.join(BUDGETS)}"
+    )
+    parser.add_argument("--seed", metavar="N[:M]", help="random schedules of faults; with :M, schedule M of them alone")
+    parser.add_argument("--minutes", type=float, metavar="M", help="begin schedules for so long (1)")
+    parser.add_argument("--all", action="store_true", help="all rings, other versions of PostgreSQL, random schedules")
 
 
 def _client() -> tuple[Any, Any]:

@@ -5,20 +5,29 @@ A ring that ran nothing has failed: no test is no proof.
 
 from __future__ import annotations
 
+import re
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluice.errors import Terminal
 from sluice.local import venvs
 from sluice.local.tables import table
 
-# Minutes that each ring may take on two cores; 24 in all.
-BUDGETS = {"unit": 2, "dags": 2, "integration": 8, "chaos": 4, "e2e": 8}
+# Minutes that each ring may take on two cores; 25 in all.
+BUDGETS = {"unit": 2, "dags": 1, "integration": 8, "chaos": 7, "e2e": 7}
+# A ring that is only run when it is named, or with everything: other people's databases, fetched.
+BEYOND = {"zoo": 35}
+
+# Minutes of random schedules among everything, and the rings that a version of PostgreSQL could change.
+MINUTES = 10.0
+OF_POSTGRES = ("integration", "chaos")
 
 
 @dataclass(frozen=True)
@@ -42,21 +51,67 @@ class Outcome:
         """Whether it ran something and nothing failed."""
         return self.code == 0 and self.ran > 0
 
+    @property
+    def budget(self) -> float:
+        """The minutes that it may take; what has no budget of its own may take what it likes."""
+        return (
+            (BUDGETS | BEYOND).get(self.ring.split(",")[0], float("inf")) if "seed" not in self.ring else float("inf")
+        )
+
 
 def run_rings(rings: Sequence[str]) -> bool:
     """Run the rings one after another, print the table and the closing line; tell whether all are green."""
-    outcomes = [run_ring(ring) for ring in rings]
-    print("\n" + report(outcomes))
-    return all(outcome.is_green for outcome in outcomes)
+    return _judged([run_ring(ring) for ring in rings])
 
 
-def run_ring(ring: str) -> Outcome:
+def run_all(seed: str, minutes: float) -> bool:
+    """Run every ring, those of PostgreSQL again on each other version that is here, and random schedules."""
+    from sluice.local.versions import other_servers
+
+    outcomes = [run_ring(ring) for ring in (*BUDGETS, *BEYOND)]
+    outcomes += [
+        run_ring(ring, f"{ring}, PostgreSQL {version}", SLUICE_PG_BIN=str(binaries))
+        for version, binaries in other_servers().items()
+        for ring in OF_POSTGRES
+    ]
+    return _judged([*outcomes, run_schedules(seed, minutes)])
+
+
+def run_random(seed: str, minutes: float) -> bool:
+    """Play random schedules of faults; tell whether none lost anything."""
+    return _judged([run_schedules(seed, minutes)])
+
+
+def run_ring(ring: str, name: str = "", **environment: str) -> Outcome:
     """Run one ring in a pytest of its own."""
+    return _run(name or ring, ["pytest", f"tests/{ring}"], environment)
+
+
+def run_schedules(seed: str, minutes: float) -> Outcome:
+    """Play random schedules in a process of its own; each prints what it was, and how to repeat it if it failed."""
+    command = ["tests.chaos.schedules", seed, f"--minutes={minutes}"]
+    return _run(f"chaos, seed {seed}", command, {"PYTHONPATH": f"{venvs.ROOT / 'plugins'}:{venvs.ROOT}"})
+
+
+def seed_or_any(told: str | None) -> str:
+    """Give the seed, or any: whoever runs the same command tomorrow should see other schedules. Raises Terminal."""
+    seed = told or str(secrets.randbelow(1_000_000))
+    if not re.fullmatch(r"\d+(:[1-9]\d*)?", seed):
+        raise Terminal(f"--seed {seed}: write a number, or number:schedule for that one alone, such as 7:12.")
+    return seed
+
+
+def _run(name: str, module: Sequence[str], environment: Mapping[str, str]) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         result, began = Path(folder) / "result.xml", time.monotonic()
-        command = [sys.executable, "-m", "pytest", f"tests/{ring}", f"--junit-xml={result}"]
-        code = subprocess.run(command, cwd=venvs.ROOT, env=venvs.environment()).returncode
-        return read_outcome(ring, result, (time.monotonic() - began) / 60, code)
+        command = [sys.executable, "-m", *module, f"--junit-xml={result}"]
+        code = subprocess.run(command, cwd=venvs.ROOT, env={**venvs.environment(), **environment}).returncode
+        return read_outcome(name, result, (time.monotonic() - began) / 60, code)
+
+
+def _judged(outcomes: Sequence[Outcome]) -> bool:
+    print("\n" + report(outcomes))
+    return all(outcome.is_green for outcome in outcomes)
 
 
 def read_outcome(ring: str, result: Path, minutes: float, code: int) -> Outcome:
@@ -70,7 +125,7 @@ def read_outcome(ring: str, result: Path, minutes: float, code: int) -> Outcome:
 def report(outcomes: Sequence[Outcome]) -> str:
     """Lay out the table, what is wrong beyond failed tests, and the closing line."""
     rows = [
-        (one.ring, one.ran, one.passed, one.failed, one.skipped, f"{one.minutes:.1f}", BUDGETS[one.ring])
+        (one.ring, one.ran, one.passed, one.failed, one.skipped, f"{one.minutes:.1f}", _shown(one.budget))
         for one in outcomes
     ]
     sums = [sum(getattr(one, name) for one in outcomes) for name in ("passed", "failed", "skipped")]
@@ -90,9 +145,13 @@ def _remarks(outcome: Outcome) -> list[str]:
         remarks.append(f"{outcome.ring} ran no test: that counts as failed.")
     elif outcome.code != 0 and outcome.failed == 0:
         remarks.append(f"{outcome.ring}: pytest itself failed (exit {outcome.code}), see above.")
-    if outcome.minutes > BUDGETS[outcome.ring]:
-        remarks.append(f"{outcome.ring} took longer than its {BUDGETS[outcome.ring]} minutes.")
+    if outcome.minutes > outcome.budget:
+        remarks.append(f"{outcome.ring} took longer than its {outcome.budget:g} minutes.")
     return remarks
+
+
+def _shown(budget: float) -> str:
+    return "" if budget == float("inf") else f"{budget:g}"
 
 
 _COUNTS = ("tests", "failures", "errors", "skipped")

@@ -18,6 +18,8 @@ class Column:
     identity: str
     generated: str
     default: str | None
+    operators: str | None = None
+    """The schema of the type's `=`, where it is not pg_catalog: an extension's."""
 
     @property
     def written(self) -> bool:
@@ -33,12 +35,13 @@ class Shape:
     facts: Row
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    """What tells rows apart: the primary key, or else a unique index over columns that are never NULL."""
+    key_index: str | None
+    key_primary: bool
     key_deferrable: bool
     indexes: tuple[Row, ...]
     policies: tuple[Row, ...]
     grants: tuple[Row, ...]
-    triggers: tuple[Row, ...]
-    foreign_keys: tuple[Row, ...]
     checks: tuple[Row, ...]
 
     @property
@@ -84,15 +87,17 @@ def _describe(connection: Connection, facts: Row) -> Shape:
         facts=facts,
         columns=tuple(_column(row) for row in listed("list_columns")),
         key=tuple(key[0]["columns"]) if key else (),
+        key_index=key[0]["name"] if key else None,
+        key_primary=bool(key and key[0]["primary"]),
         key_deferrable=bool(key and key[0]["deferrable"]),
         indexes=listed("list_indexes"),
         policies=listed("list_policies"),
         grants=listed("list_grants"),
-        triggers=listed("list_triggers"),
-        foreign_keys=listed("list_foreign_keys"),
         checks=listed("list_checks"),
     )
 
 
 def _column(row: Row) -> Column:
-    return Column(row["name"], row["type"], row["not_null"], row["identity"], row["generated"], row["default"])
+    return Column(
+        row["name"], row["type"], row["not_null"], row["identity"], row["generated"], row["default"], row["operators"]
+    )

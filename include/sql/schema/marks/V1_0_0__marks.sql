@@ -5,7 +5,7 @@ CREATE SCHEMA IF NOT EXISTS sluice;
 CREATE TABLE sluice.migration (
     name                text PRIMARY KEY,
     phase               text NOT NULL CHECK (phase IN
-                        ('planned', 'expanded', 'capturing', 'backfilled', 'verified', 'cut_over', 'retired')),
+                        ('planned', 'expanded', 'capturing', 'backfilled', 'verified', 'shadowing', 'cut_over', 'retired')),
     epoch               integer NOT NULL DEFAULT 1,
     source_oid          oid,
     target_oid          oid,
@@ -19,10 +19,12 @@ CREATE TABLE sluice.migration (
     rows_estimated      bigint,
     verified_at         timestamptz,
     cut_over_at         timestamptz,
+    carried             jsonb,
     changed_at          timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE sluice.migration IS
     'Where each migration stands. Every change of phase takes the exclusive advisory lock sluice.fence(name) first.';
+COMMENT ON COLUMN sluice.migration.carried IS 'What hangs on the live table since the last swap: triggers, foreign keys, views, publications.';
 COMMENT ON COLUMN sluice.migration.epoch IS 'Rises with every retreat: a worker of an older epoch is fenced off.';
 
 CREATE TABLE sluice.chunk (
@@ -49,6 +51,19 @@ CREATE TABLE sluice.quarantine (
 );
 COMMENT ON TABLE sluice.quarantine IS 'Rows of the source that the target cannot hold yet. A user''s write never fails for us; cutover waits for this to be empty.';
 
+CREATE TABLE sluice.compared (
+    migration  text NOT NULL REFERENCES sluice.migration ON DELETE CASCADE,
+    epoch      integer NOT NULL,
+    place      bigint GENERATED ALWAYS AS IDENTITY,
+    after      text[],
+    until      text[],
+    rows       bigint NOT NULL,
+    hash       numeric NOT NULL,
+    at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (migration, place)
+);
+COMMENT ON TABLE sluice.compared IS 'Ranges of keys that a comparison under way has found equal: if it dies, the next one goes on behind them.';
+
 CREATE TABLE sluice.probe (
     migration  text NOT NULL,
     lane       integer NOT NULL,
@@ -69,7 +84,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
                                      a.attgenerated, pg_get_expr(d.adbin, d.adrelid), a.attacl::text), E'\n' ORDER BY a.attnum)
          FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped),
-        (SELECT string_agg(concat_ws('|', contype, conname, pg_get_constraintdef(oid)), E'\n' ORDER BY conname) FROM pg_constraint WHERE conrelid = relation),
+        -- Validating a constraint is no drift.
+        (SELECT string_agg(concat_ws('|', contype, conname, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '')), E'\n' ORDER BY conname)
+         FROM pg_constraint WHERE conrelid = relation),
         (SELECT string_agg(concat_ws('|', polname, polcmd, polpermissive, polroles::text, pg_get_expr(polqual, polrelid),
                                      pg_get_expr(polwithcheck, polrelid)), E'\n' ORDER BY polname)
          FROM pg_policy WHERE polrelid = relation),
@@ -98,6 +115,8 @@ CREATE FUNCTION sluice.abort(migration text, lock_wait interval DEFAULT '2 secon
 LANGUAGE plpgsql AS $$
 DECLARE
     m sluice.migration;
+    own oid;
+    emptied oid;
 BEGIN
     PERFORM set_config('lock_timeout', (extract(epoch FROM lock_wait) * 1000)::int::text, true);
     PERFORM pg_advisory_xact_lock(sluice.fence(migration));
@@ -115,13 +134,22 @@ BEGIN
     EXECUTE format('DROP FUNCTION IF EXISTS sluice.%I()', 'capture__' || migration);
     EXECUTE format('DROP FUNCTION IF EXISTS sluice.%I()', 'reverse__' || migration);
     -- The target is a copy that nobody reads before the cutover: dropping it loses nothing.
-    IF EXISTS (SELECT FROM pg_class WHERE oid = m.target_oid) THEN
+    SELECT relnamespace INTO own FROM pg_class WHERE oid = m.target_oid;
+    IF FOUND THEN
+        SELECT c.relnamespace INTO emptied FROM pg_partition_tree(m.target_oid) t JOIN pg_class c ON c.oid = t.relid
+        WHERE c.relnamespace <> own LIMIT 1;
         EXECUTE format('DROP TABLE %s', m.target_oid::regclass);
+        -- The schema of the partitions, unless somebody keeps anything in it, or it is not ours.
+        IF EXISTS (SELECT FROM pg_namespace n WHERE n.oid = emptied AND pg_has_role(n.nspowner, 'USAGE')
+                   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid)) THEN
+            EXECUTE format('DROP SCHEMA %s', emptied::regnamespace);
+        END IF;
     END IF;
     DELETE FROM sluice.chunk c WHERE c.migration = m.name;
     DELETE FROM sluice.quarantine q WHERE q.migration = m.name;
+    DELETE FROM sluice.compared r WHERE r.migration = m.name;
     UPDATE sluice.migration x SET phase = 'planned', epoch = x.epoch + 1, source_oid = NULL, target_oid = NULL,
-        verified_at = NULL, cut_over_at = NULL, changed_at = clock_timestamp() WHERE x.name = m.name;
+        verified_at = NULL, cut_over_at = NULL, carried = NULL, changed_at = clock_timestamp() WHERE x.name = m.name;
     RETURN format('%s is planned again: capture is off and its copy is gone; %s was not touched', migration, m.source_name);
 END $$;
 COMMENT ON FUNCTION sluice.abort IS 'Take a migration back from anywhere before its cutover: SELECT sluice.abort(''name''); needs no Airflow.';

@@ -24,6 +24,10 @@ LEAST_MOVED = 10
 """A loss count of nothing is no count: each phase must have had writes to lose, key changes and deletes among them."""
 
 
+SHADOW = ("reads", "differences", "slower", "p50_source_ms", "p50_target_ms", "p95_source_ms", "p95_target_ms")
+"""What is told of the application's own reads, run on both tables before the last cutover."""
+
+
 def make_report(stage: Stage, workload: Snapshot, oracle: OracleReport) -> Report:
     """Gather it all into plain values."""
     with connect(stage.settings.dsn("sluice", databases.LEDGER), purpose="demo report") as ledger:
@@ -31,12 +35,14 @@ def make_report(stage: Stage, workload: Snapshot, oracle: OracleReport) -> Repor
         evidence = rows(ledger, statement("demo.list_evidence"), runs=stage.runs)
     copied = {f["migration"]: f["facts"] for f in facts if f["gate"] == "backfilled"}
     swaps = [{"migration": f["migration"], **f["facts"]} for f in facts if f["gate"] in ("cut_over", "cut_back")]
+    shadows = {f["migration"]: f["facts"] for f in facts if f["gate"] == "shadowing"}
     phases = {name: phase for name, phase in workload.phases.items() if name != "running"}
     return {
         "rows": sum(c["rows_copied"] for c in copied.values()),
         "backfill": {
             name: {key: c[key] for key in ("rows_copied", "rows_per_second", "chunks")} for name, c in copied.items()
         },
+        "shadow": {name: {key: s[f"shadow_{key}"] for key in SHADOW} for name, s in shadows.items()},
         "diffs": _diffs(facts),
         "comparisons": sum("rows_compared" in f["facts"] for f in facts),
         "acknowledged_writes": workload.total.writes,
@@ -61,6 +67,7 @@ def judged(report: Report) -> list[str]:
     wanted = {
         "no acknowledged write is lost": report["acknowledged_writes_lost"] == 0,
         "no row differs": report["diffs"] == 0,
+        "the application's reads were compared": all(s["reads"] > 0 for s in report["shadow"].values()),
         "no user saw an error": report["user_errors"] == 0,
         "no gate is red": report["gates_red"] == 0 and report["gates_passed"] > 0,
         f"no pause reaches {LONGEST_PAUSE_MS} ms": report["longest_pause_ms"] < LONGEST_PAUSE_MS,
@@ -77,6 +84,7 @@ def as_table(report: Report) -> str:
         ("rows moved", f"{report['rows']:,}"),
         *((f"  {name}, rows/s under writes", _rate(done)) for name, done in report["backfill"].items()),
         ("rows that differ", f"{report['diffs']} in {report['comparisons']} comparisons"),
+        *((f"  {name}, its reads on both", _shadow(done)) for name, done in report["shadow"].items()),
         ("acknowledged writes", f"{report['acknowledged_writes']:,}"),
         ("acknowledged writes lost", f"{report['acknowledged_writes_lost']} of {report['keys_checked']:,} keys"),
         ("errors that users saw", report["user_errors"]),
@@ -95,6 +103,11 @@ def as_table(report: Report) -> str:
 
 def _rate(done: dict[str, int]) -> str:
     return f"{done['rows_per_second']:,} ({done['rows_copied']:,} rows in {done['chunks']} chunks)"
+
+
+def _shadow(done: dict[str, float]) -> str:
+    times = f"P50 {done['p50_source_ms']} → {done['p50_target_ms']} ms, P95 {done['p95_source_ms']} → {done['p95_target_ms']} ms"
+    return f"{done['differences']} of {done['reads']} answered otherwise; {times}"
 
 
 def _gap(report: Report) -> float:

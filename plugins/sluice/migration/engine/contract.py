@@ -26,6 +26,7 @@ class Phase(StrEnum):
     CAPTURING = "capturing"
     BACKFILLED = "backfilled"
     VERIFIED = "verified"
+    SHADOWING = "shadowing"
     CUT_OVER = "cut_over"
     RETIRED = "retired"
 
@@ -148,7 +149,10 @@ class RowDiff:
 
 @dataclass(frozen=True)
 class Diff:
-    """Source against target. `hash` is over the source's rows, free of order."""
+    """Source against target. `hash` is over the source's rows, free of order; `epoch` is the one in which it was begun.
+
+    `empty`: nothing was compared, because a count of its own found no row on either side.
+    """
 
     compared: int
     source_rows: int
@@ -159,16 +163,19 @@ class Diff:
     hash: str
     seconds: float
     samples: tuple[RowDiff, ...] = ()
+    empty: bool = False
+    epoch: int = 0
 
     @property
     def clean(self) -> bool:
-        """Whether anything was compared and nothing differed."""
-        return self.compared > 0 and not (self.missing or self.extra or self.different)
+        """Whether anything was compared (or there is nothing, by count) and nothing differed."""
+        return (self.compared > 0 or self.empty) and not (self.missing or self.extra or self.different)
 
     def facts(self) -> Facts:
         """The counts, by the names that the gates use."""
         return {
             "rows_compared": self.compared,
+            "counted_empty": int(self.empty),
             "rows_source": self.source_rows,
             "rows_target": self.target_rows,
             "rows_missing": self.missing,
@@ -271,13 +278,19 @@ class Kind(Protocol):
         """Plant known corruption in scratch and count what the verifier finds of it."""
 
     def verify(self, diff: Diff) -> Facts:
-        """Take a clean diff as proof. backfilled → verified. Raises NotYet when it is not clean."""
+        """Take a clean diff as proof. backfilled → verified; further on, the proof alone. Raises NotYet when it is not clean."""
 
     def forget_proof(self) -> None:
         """A diff was not clean, or the verifier is blind: what was proven before counts no more."""
 
+    def shadow(self) -> Facts:
+        """Run the application's own reads on both sides. Read-only but for the phase.
+
+        verified → shadowing, and back where an answer differs or a read is slower than the limit set: the facts say which.
+        """
+
     def cut_over(self) -> Swap:
-        """Make the target the table that applications use, reverse capture on. verified → cut_over."""
+        """Make the target the table that applications use, reverse capture on. shadowing → cut_over."""
 
     def cut_back(self) -> Swap:
         """Make the source that table again, with every write since. cut_over → verified, epoch + 1."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sluice.failpoints import failpoint
 from sluice.migration.engine.contract import ChunkBusy, Copied, Fence, Kind
 from sluice.migration.engine.throttle import Throttle
 from sluice.stores.postgres import LockBusy
@@ -51,11 +52,14 @@ def work_lane(
     started = reported = time.monotonic()
     chunks = copied_rows = 0
     rested = 0.0
+    failpoint("lane.begun")
     while time.monotonic() - started < budget:
         copied = _copy_patiently(kind, lane, fence, sleep)
         if copied is None:
+            failpoint("lane.finished")
             return LaneResult(True, chunks, copied_rows, time.monotonic() - started, rested)
         chunks, copied_rows = chunks + 1, copied_rows + copied.rows
+        failpoint("lane.copied")
         kind.replicate(DELIVER_SECONDS)
         pause = throttle.after(kind.load(lane), copied.seconds)
         if time.monotonic() - reported > REPORT_EVERY or pause.why:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sluice.estate.models import Migration
+from sluice.failpoints import failpoint
 from sluice.migration.engine.contract import Diff, Facts, Fence, Finding, Kind, NotYet, Phase, Swap, Window, as_facts
 from sluice.migration.engine.way import Step
 
@@ -55,7 +56,9 @@ def finish_backfill(kind: Kind) -> Facts:
 def compare(kind: Kind) -> Diff:
     """Deliver what capture holds, where it is not atomic with the write, then compare every row."""
     kind.replicate(KEEP_UP_SECONDS)
-    return kind.diff()
+    diff = kind.diff()
+    failpoint("tables.compared")
+    return diff
 
 
 def verify(kind: Kind) -> Facts:
@@ -64,6 +67,7 @@ def verify(kind: Kind) -> Facts:
     Raises NotYet only through the gate: a red diff is given as facts, so that the gate can say which rows.
     """
     planted = kind.check_verifier()
+    failpoint("verifier.seen_to_fail")
     diff = compare(kind)
     if diff.clean and planted["planted"] == planted["planted_found"] and not planted["equal_rows_flagged"]:
         kind.verify(diff)
@@ -72,13 +76,19 @@ def verify(kind: Kind) -> Facts:
     return {**planted, **diff.facts(), "verified_seconds_ago": 0, **kind.standing()}
 
 
+def shadow(kind: Kind) -> Facts:
+    """verified → shadowing: the application's own reads, on both tables. A red one is given as facts, for its gate."""
+    return {**kind.shadow(), **kind.standing()}
+
+
 def cut_over(kind: Kind) -> Facts:
-    """verified → cut_over. Raises NotDrained with the name of who holds it up."""
+    """shadowing → cut_over. Raises NotDrained with the name of who holds it up."""
     lag = kind.drain(DRAIN_SECONDS)
     if lag.pending:
         raise NotDrained(
             f"cutover waits for {lag.pending} older snapshot(s): {lag.held_by}. End them, then clear this task."
         )
+    failpoint("snapshots.gone")
     return _swapped(kind, kind.cut_over())
 
 
@@ -122,6 +132,7 @@ def check_kept_long_enough(m: Migration, kind: Kind, now: datetime) -> None:
 
 def _swapped(kind: Kind, swap: Swap) -> Facts:
     """How the swap went, and both sides compared once more."""
+    failpoint("names.swapped")
     pause = {"pause_ms": round(swap.longest_ms, 2), "failed_tries": len(swap.failed_tries_ms)}
     return {**(swap.facts or {}), **pause, **compare(kind).facts()}
 
@@ -130,6 +141,7 @@ TAKES = {
     Step.EXPAND: expand,
     Step.CAPTURE: capture,
     Step.VERIFY: verify,
+    Step.SHADOW: shadow,
     Step.CUT_OVER: cut_over,
     Step.CUT_BACK: cut_back,
     Step.RETIRE: retire,
@@ -144,8 +156,8 @@ def require(kind: Kind, *phases: Phase) -> None:
         raise NotYet(f"it is {now}; this wants {' or '.join(phases)}.")
 
 
-IN_FLIGHT = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.CUT_OVER)
-FILLS_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
+IN_FLIGHT = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING, Phase.CUT_OVER)
+FILLS_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
 
 
 def fill_window(kind: Kind, lower: datetime, upper: datetime) -> tuple[int, Facts]:

@@ -58,4 +58,4 @@ def plant_and_find(connection: Connection) -> Planted:
 
 def _pair(right: str) -> Pair:
     columns = ("id", "a", "b", "n", "at", "j", "bin")
-    return Pair(Table("pg_temp", "planted_left"), Table("pg_temp", right), (("id", "bigint"),), columns)
+    return Pair.alike(Table("pg_temp", "planted_left"), Table("pg_temp", right), (("id", "bigint"),), columns)

@@ -37,8 +37,8 @@ def judge(
 
     Both times are the database's. A suite's `{"$PARAMETER": name}` is found among `parameters`, the facts,
     and `freshness_seconds`. `samples` gives, by fact, rows to show when it fails; `checks` are invariants
-    made in code. Raises NoSuchSuite, and StoreDown when the window's database is out of reach; a red gate
-    is a value.
+    made in code. The fact `headline` is told first. Raises NoSuchSuite, and StoreDown when the window's
+    database is out of reach; a red gate is a value.
     """
     bound = {"freshness_seconds": freshness.total_seconds(), **facts, **(parameters or {})}
     read = [read_suite(root, name) for name in suites]
@@ -48,6 +48,6 @@ def judge(
     verdict = decide(
         gate, subject, [*checks, *(check for outcome in ran for check in outcome.checks)],
         compared=min((outcome.compared for outcome in ran), default=0),
-        facts_at=facts_at, now=now, freshness=freshness,
+        facts_at=facts_at, now=now, freshness=freshness, headline=str(facts.get("headline") or ""),
     )  # fmt: skip
     return Judged(verdict, render_docs(verdict, ran), {suite.name: suite.sha256 for suite in read})

@@ -56,7 +56,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate said of its subject. `compared` is the least that any of its suites stood on."""
+    """What a gate said of its subject. `compared` is the least that any of its suites stood on.
+
+    `headline` is what the step itself has to say first, where it has.
+    """
 
     gate: str
     subject: str
@@ -65,6 +68,7 @@ class Verdict:
     compared: int
     evidence_at: datetime
     reasons: tuple[str, ...]
+    headline: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the plain values of the verdict, fit for JSON."""
@@ -89,7 +93,7 @@ class Verdict:
         head = f"gate {self.gate} on {self.subject} is {'green' if self.passed else 'RED'}"
         warnings = [f"warning: {c.describe()}" for c in self.checks if c.state == "warning"]
         base = f"{self.compared} compared, facts of {self.evidence_at.isoformat(timespec='seconds')}"
-        lines = [f"{head} ({base})", *self.reasons, *warnings]
+        lines = [f"{head} ({base})", *filter(None, [self.headline]), *self.reasons, *warnings]
         return "\n- ".join(lines) + f"\nNext: {self.next_action}"
 
     @property
@@ -125,7 +129,7 @@ def floor_check(suite: str, compared: int, floor: int) -> Check:
 
 def decide(
     gate: str, subject: str, checks: Sequence[Check], *, compared: int, facts_at: datetime, now: datetime,
-    freshness: timedelta,
+    freshness: timedelta, headline: str = "",
 ) -> Verdict:  # fmt: skip
     """Pass judgement.
 
@@ -135,7 +139,7 @@ def decide(
     reasons += [] if checks else ["nothing was checked: the gate has no suite"]
     reasons += [] if compared > 0 else ["nothing was compared"]
     reasons += _staleness(now - facts_at, freshness)
-    return Verdict(gate, subject, not reasons, tuple(checks), compared, facts_at, tuple(reasons))
+    return Verdict(gate, subject, not reasons, tuple(checks), compared, facts_at, tuple(reasons), headline)
 
 
 def canonical(value: object) -> str:

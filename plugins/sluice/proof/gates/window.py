@@ -19,16 +19,16 @@ from psycopg.rows import tuple_row
 
 from sluice.proof.gates.verdict import SAMPLE_ROWS, Check, fact_check
 from sluice.stores.postgres import Connect, Connection, Table, one, rows
-from sluice.stores.statements import statement
+from sluice.stores.statements import as_text, statement
 
 
 @dataclass(frozen=True)
 class WindowSubject:
-    """A live table: how to reach it, its partition column, its key. `timeout` is for one statement."""
+    """A live table: how to reach it, its column of time (None: it has none), its key. `timeout` is for one statement."""
 
     connect: Connect
     table: Table
-    column: str
+    column: str | None
     key: tuple[str, ...]
     timeout: str = "60s"
 
@@ -59,16 +59,20 @@ class Window:
 def measure(subject: WindowSubject, bounds: Bounds, now: datetime) -> tuple[Window | None, list[Check]]:
     """Find and count the window, and look for rows ahead of it. None when no row is as old as `now`.
 
+    A table that is not cut by time has no window: so many of its rows as a suite may look at.
+
     Raises psycopg.Error; StoreDown when the database cannot be reached.
     """
     with guarded(subject) as connection:
+        if subject.column is None:
+            return _some(connection, subject, bounds), []
         newest = one(connection, statement("gates.find_newest", **_names(subject)), now=now)["newest"]
         ahead = _ahead(connection, subject, bounds.ahead_at_most_days, now)
         if newest is None:
             return None, ahead
         query = _query(connection, subject, bounds, newest)
         count = one(connection, statement("gates.count_window", window=query))["rows"]
-        return Window(query.as_string(connection), count), ahead
+        return Window(as_text(query, connection), count), ahead
 
 
 @contextmanager
@@ -99,8 +103,14 @@ def _query(connection: Connection, subject: WindowSubject, bounds: Bounds, newes
     window = statement("gates.window", **_names(subject), **bound)
     if one(connection, statement("gates.count_window", window=window))["rows"] <= bounds.rows_at_most:
         return window  # every check asks again: spare them a sort
-    rows_at_most, column = sql.Literal(bounds.rows_at_most), sql.Identifier(subject.column)
+    rows_at_most, column = sql.Literal(bounds.rows_at_most), sql.Identifier(str(subject.column))
     return statement("gates.newest_of_window", window=window, column=column, rows_at_most=rows_at_most)
+
+
+def _some(connection: Connection, subject: WindowSubject, bounds: Bounds) -> Window:
+    some = statement("gates.some_rows", table=subject.table.identifier, rows_at_most=sql.Literal(bounds.rows_at_most))
+    count = one(connection, statement("gates.count_window", window=some))["rows"]
+    return Window(as_text(some, connection), count)
 
 
 def _ahead(connection: Connection, subject: WindowSubject, days: int | None, now: datetime) -> list[Check]:
@@ -115,4 +125,4 @@ def _ahead(connection: Connection, subject: WindowSubject, days: int | None, now
 
 
 def _names(subject: WindowSubject) -> dict[str, sql.Composable]:
-    return {"table": subject.table.identifier, "column": sql.Identifier(subject.column)}
+    return {"table": subject.table.identifier, "column": sql.Identifier(str(subject.column))}

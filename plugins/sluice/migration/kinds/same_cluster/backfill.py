@@ -6,15 +6,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 from psycopg import errors, sql
 
+from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import ChunkBusy, Copied, Drifted, Fence, Fenced, Phase, Window
-from sluice.migration.kinds.same_cluster.route import Route, names
+from sluice.migration.engine.contract import ChunkBusy, Copied, Drifted, Fence, Fenced, NotYet, Phase, Window
+from sluice.migration.kinds.same_cluster.route import Route, names, overwrites, values_of
 from sluice.stores.postgres import Connection, LockBusy, one, translated
 from sluice.stores.statements import statement
 
-COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED)
+CHUNK_BYTES = 64e6
+"""A chunk's most, out-of-line values included: writers may meet its row locks for as long as it takes."""
+COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
 
 
 def plan_chunks(c: Connection, marks: Marks, route: Route, chunk_rows: int) -> None:
@@ -31,9 +35,12 @@ def plan_chunks(c: Connection, marks: Marks, route: Route, chunk_rows: int) -> N
         if stale:
             marks.execute(c, "delete_chunks")
             marks.execute(c, "remember_filenode")
+        failpoint("layout.stale")
         if stale or marks.chunks(c)["chunks"] == 0:
-            pages = one(c, statement("copy.count_pages"), oid=route.shape.oid)["pages"]
-            marks.execute(c, "plan_page_chunks", pages=_pages_of(chunk_rows, pages, row["rows_estimated"]), last=pages)
+            size = one(c, statement("copy.count_pages"), oid=route.shape.oid)
+            step = _pages_of(chunk_rows, row["rows_estimated"], size["pages"], size["bytes"])
+            marks.execute(c, "plan_page_chunks", pages=step, last=size["pages"])
+        failpoint("layout.planned")
 
 
 def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fence) -> Copied | None:
@@ -47,13 +54,17 @@ def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fenc
             if claimed is None:
                 return None
             number = claimed["number"]
+            failpoint("chunk.claimed")
             filled = _fill_unmoved(c, marks, route, fence, claimed)
+            failpoint("chunk.rechecked")
             seconds = time.monotonic() - started
             marks.execute(c, "check_off_chunk", number=number, lane=lane, rows=filled, seconds=seconds)
+            failpoint("chunk.checked_off")
     except LockBusy as busy:
         if number is None:
             raise
         raise ChunkBusy(str(busy), number) from busy
+    failpoint("chunk.committed")
     return Copied(number, filled, seconds)
 
 
@@ -63,8 +74,10 @@ def fill_window(c: Connection, marks: Marks, route: Route, fence: Fence, window:
         with translated(f"filling {route.target}, {window}"), marks.shared(c) as row:
             check_fence(row, fence, route)
             filled = _fill_unmoved(c, marks, route, fence, {"lo": f"({lo},0)", "hi": f"({hi},0)"}, window)
+            failpoint("window.filled")
             if filled:
                 marks.execute(c, "remember_repair")
+            failpoint("window.remembered")
             return filled
     except LockBusy:
         if hi - lo < 2:
@@ -73,47 +86,111 @@ def fill_window(c: Connection, marks: Marks, route: Route, fence: Fence, window:
     return sum(fill_window(c, marks, route, fence, window, *half) for half in ((lo, middle), (middle, hi)))
 
 
+def renew(c: Connection, marks: Marks, route: Route, fence: Fence) -> int:
+    """Bring the changed columns of the target back in line with the source, a range of pages at a time; gives rows written.
+
+    The application had the new columns for a while, and may have set them to what the old ones do not say.
+    """
+    size = one(c, statement("copy.count_pages"), oid=route.shape.oid)
+    step = _pages_of(
+        route.migration.backfill.chunk_rows, route.shape.facts["rows_estimated"], size["pages"], size["bytes"]
+    )
+    return sum(_renew_range(c, marks, route, fence, lo, lo + step) for lo in range(0, size["pages"], step))
+
+
+def _renew_range(c: Connection, marks: Marks, route: Route, fence: Fence, lo: int, hi: int) -> int:
+    changed = [value for value in route.updated if value.expression is not None]
+    query = statement(
+        "copy.renew_chunk",
+        target=route.target.identifier,
+        source=route.source.identifier,
+        columns=names(value.name for value in route.written),
+        expressions=values_of(route.written, "s"),
+        key=names(route.target_key),
+        assignments=overwrites(route.updated),
+        changed=names((value.name for value in changed), "t"),
+        renewed=names((value.name for value in changed), "excluded"),
+    )
+    with translated(f"renewing {route.target}, pages {lo} to {hi}"), marks.shared(c) as row:
+        check_fence(row, fence, route)
+        return c.execute(query, {"lo": f"({lo},0)", "hi": f"({hi},0)"}).rowcount
+
+
 def _fill_unmoved(
     c: Connection, marks: Marks, route: Route, fence: Fence, pages: Mapping[str, Any], window: Window | None = None
 ) -> int:
     """Fill, then look again: nobody can rewrite the table while its rows are locked, so what holds now held then."""
-    filled = fill(c, route, pages, window)
+    condition = _within(route) if window else statement("copy.everything")
+    bounds = {"lo": pages["lo"], "hi": pages["hi"]}
+    bounds |= {"lower": window.lower, "upper": window.upper} if window else {}
+    filled = _fill_what_fits(c, marks, route, condition, bounds)
+    failpoint("chunk.filled")
     check_fence(marks.under_fence(c), fence, route)
     return filled
 
 
-def fill(c: Connection, route: Route, pages: Mapping[str, Any], window: Window | None = None) -> int:
-    """Fill the target's holes from a range of pages (`lo`, `hi`), perhaps of a window only; gives the rows written."""
-    bounds = {"lower": window.lower, "upper": window.upper} if window else {}
+def _fill_what_fits(
+    c: Connection, marks: Marks, route: Route, condition: sql.Composed, bounds: Mapping[str, Any]
+) -> int:
+    """Fill the target's holes; rows for which it has no partition go to the quarantine, and keep nobody up."""
+    try:
+        with c.transaction():  # a savepoint
+            return fill(c, route, condition, bounds)
+    except errors.CheckViolation:
+        row = marks.row(c)
+        fits = route.fits("s", row["lower_bound"], row["upper_bound"])
+    misfits = statement("copy.misfits", condition=condition, fits=fits)
+    key, reason = names(route.shape.key, "s"), values_of([route.value(cut.column) for cut in route.cuts], "s")
+    query = statement("copy.quarantine_rows", source=route.source.identifier, key=key, reason=reason, condition=misfits)
+    c.execute(query, {"name": marks.name, **bounds})
+    return fill(c, route, statement("copy.fitting", condition=condition, fits=fits), bounds)
+
+
+def fill(c: Connection, route: Route, condition: sql.Composed, bounds: Mapping[str, Any]) -> int:
+    """Fill the target's holes from a range of pages (`lo`, `hi`), of rows that meet a condition; gives the rows written."""
     query = statement(
         "copy.fill_chunk",
         target=route.target.identifier,
         source=route.source.identifier,
-        columns=names(route.written),
-        expressions=names(route.written, "s"),
+        columns=names(value.name for value in route.written),
+        expressions=values_of(route.written, "s"),
         key=names(route.target_key),
-        window=statement("copy.window", column=sql.Identifier(route.partition_column))
-        if window
-        else statement("copy.everything"),
+        condition=condition,
     )
     c.execute(statement("copy.limit_chunk"))
     try:
-        return c.execute(query, {"lo": pages["lo"], "hi": pages["hi"], **bounds}).rowcount
+        return c.execute(query, bounds).rowcount
     except errors.QueryCanceled as error:
         raise LockBusy(
-            f"{route.source}, pages {pages['lo']} to {pages['hi']}: it took longer than writers may be kept waiting."
+            f"{route.source}, pages {bounds['lo']} to {bounds['hi']}: it took longer than writers may be kept waiting."
             " It is tried again in halves."
         ) from error
     except errors.CheckViolation as error:
-        raise Drifted(
-            f"{route.source} holds rows outside the partitions of {route.target} (pages {pages['lo']} to {pages['hi']}):"
-            f" {error.diag.message_detail}. Mend or delete them, or abort and expand again: partitions cover what is there then."
-        ) from error
+        if error.diag.constraint_name is None:
+            raise  # no partition for a row: the caller knows what to do
+        raise _cannot_hold(route, bounds, error) from error
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise _cannot_hold(route, bounds, error) from error
+
+
+def _cannot_hold(route: Route, bounds: Mapping[str, Any], error: psycopg.Error) -> Drifted:
+    return Drifted(
+        f"{route.source} holds rows that {route.target} cannot hold (pages {bounds['lo']} to {bounds['hi']}):"
+        f" {error.diag.message_primary}. Mend or delete them, or abort and begin again."
+    )
+
+
+def _within(route: Route) -> sql.Composed:
+    if route.time_column is None:
+        raise NotYet(
+            f"{route.target} is not cut by time: it has no windows. Run the migration again to compare all of it."
+        )
+    return statement("copy.window", time=route.value(route.time_column).of("s"))
 
 
 def halve(c: Connection, marks: Marks, number: int) -> None:
-    """Split a pending range of pages in two; a range of one page stays."""
-    with c.transaction():
+    """Split a pending range of pages in two; a range of one page stays. Under the fence: an abort must see both halves."""
+    with marks.shared(c):
         chunk = c.execute(statement("marks.read_chunk"), {"name": marks.name, "number": number}).fetchone()
         if chunk is None:
             return
@@ -123,7 +200,9 @@ def halve(c: Connection, marks: Marks, number: int) -> None:
             return
         middle = f"({(lo + hi) // 2},0)"
         marks.execute(c, "shorten_chunk", number=number, middle=middle)
+        failpoint("chunk.shortened")
         marks.execute(c, "add_chunk", lo=middle, hi=chunk["hi"])
+    failpoint("chunk.halved")
 
 
 def check_fence(row: Mapping[str, Any], fence: Fence, route: Route) -> None:
@@ -145,9 +224,11 @@ def check_fence(row: Mapping[str, Any], fence: Fence, route: Route) -> None:
             )
 
 
-def _pages_of(chunk_rows: int, pages: int, count: int) -> int:
-    """How many pages hold about `chunk_rows` rows."""
-    return max(1, round(chunk_rows * pages / count)) if count else max(1, pages)
+def _pages_of(chunk_rows: int, count: int, pages: int, size: int) -> int:
+    """How many pages hold about `chunk_rows` rows, and no more than CHUNK_BYTES: a row may be a megabyte."""
+    by_rows = chunk_rows * pages / count if count else pages
+    by_bytes = CHUNK_BYTES * pages / size if size else pages
+    return max(1, round(min(by_rows, by_bytes)))
 
 
 def _page(tid: str) -> int:

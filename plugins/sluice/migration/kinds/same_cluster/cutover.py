@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sluice.estate.models import Migration
+from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, Facts, NotYet, Phase, Swap
 from sluice.migration.kinds.same_cluster import capture, swap
 from sluice.migration.kinds.same_cluster.route import CAPTURE_TRIGGER, Route, check_make, find_route, old_name
+from sluice.migration.kinds.same_cluster.surroundings import carry, foreign_keys, things
 from sluice.stores.catalogue import table_by_oid
 from sluice.stores.postgres import Connection, Row, Table, rows, translated
 from sluice.stores.statements import statement
@@ -23,56 +25,101 @@ class Cutover:
     migration: Migration
 
     def over(self) -> Swap:
-        """verified → cut_over: swap names, turn capture round, in one transaction."""
+        """shadowing → cut_over: swap names, turn capture round, in one transaction."""
         row, route = self.marks.row(self.c), find_route(self.c, self.marks, self.migration)
         if row["phase"] == Phase.CUT_OVER:
-            return Swap(0.0, facts=self._swapped(reverse=True))
+            return self._settled(Swap(0.0), row["target_oid"], reverse=True)
+        carrying = carry.plan(self.c, route.source, row["source_oid"], row["target_oid"], over=True)
 
         def apply() -> None:
             # The phase first: after somebody else's swap the names mean other tables.
-            if not self.marks.move(self.c, Phase.VERIFIED, to=Phase.CUT_OVER):
-                raise NotYet(f"{self.migration.name} is not verified, or somebody moved it meanwhile. Run it again.")
-            swap.lock_both(self.c, route)
+            if not self.marks.move(self.c, *self._may_stand_at, to=Phase.CUT_OVER):
+                raise NotYet(
+                    f"{self.migration.name} is not {' or '.join(self._may_stand_at)} (what the application reads must be the"
+                    " same, and in time), or somebody moved it meanwhile. Run it again."
+                )
+            self._lock(route, row, carrying)
             self._check_cutover(route, row)
+            failpoint("cutover.locked")
             capture.remove(self.c, route.source, route, "capture")
+            carry.take_off(self.c, carrying)
             swap.rename(self.c, route.source, old_name(route.source))
+            failpoint("cutover.half_renamed")
             swap.rename(self.c, route.target, route.source)
+            failpoint("cutover.renamed")
             swap.carry_sequences(self.c, row["source_oid"], row["target_oid"], route.source)
+            failpoint("cutover.sequenced")
+            carry.put_on(self.c, carrying)
             capture.install_reverse(self.c, replace(route, source=old_name(route.source), target=route.source))
+            failpoint("cutover.turned")
             self.marks.execute(self.c, "record_cut_over")
+            carry.remember(self.c, self.marks, carrying)
             self.marks.execute(self.c, "take_fingerprints")
 
         with translated(f"cutting over {route.source}"):
             with self.marks.shared(self.c) as now:
-                if now["phase"] == Phase.VERIFIED:
+                if now["phase"] in self._may_stand_at:
                     self.c.execute(statement("swap.analyze_table", table=route.target.identifier))
+                    failpoint("cutover.analyzed")
             done = swap.patiently(self.c, self.marks, route, apply)
-        return replace(done, facts=self._swapped(reverse=True))
+        return self._settled(done, row["target_oid"], reverse=True)
 
     def back(self) -> Swap:
         """cut_over → verified, epoch + 1: the mirrored swap; forward capture from the same instant."""
         row, route = self.marks.row(self.c), find_route(self.c, self.marks, self.migration)
         if row["phase"] == Phase.VERIFIED:
-            return Swap(0.0, facts=self._swapped(reverse=False))
+            return self._settled(Swap(0.0), row["source_oid"], reverse=False)
         live, old = route.target, route.source
         back = replace(route, source=live, target=Table.parse(self.migration.target.table))
+        carrying = carry.plan(self.c, live, row["target_oid"], row["source_oid"], over=False)
 
         def apply() -> None:
             if not self.marks.move(self.c, Phase.CUT_OVER, to=Phase.VERIFIED, epochs=1):
                 raise NotYet(f"{self.migration.name} is not cut over, or no longer: there is nothing to cut back.")
-            swap.lock_both(self.c, route)
+            self._lock(route, row, carrying)
             self._check_cut_back(row, live)
+            failpoint("cutback.locked")
             capture.remove(self.c, live, route, "reverse")
+            carry.take_off(self.c, carrying)
             swap.rename(self.c, live, back.target)
+            failpoint("cutback.half_renamed")
             swap.rename(self.c, old, live)
             swap.carry_sequences(self.c, row["target_oid"], row["source_oid"], live)
+            failpoint("cutback.sequenced")
+            carry.put_on(self.c, carrying)
             capture.install_forward(self.c, back, row["lower_bound"], row["upper_bound"])
+            failpoint("cutback.turned")
             self.marks.execute(self.c, "forget_proof")
+            carry.remember(self.c, self.marks, carrying)
             self.marks.execute(self.c, "take_fingerprints")
 
         with translated(f"cutting back {live}"):
             done = swap.patiently(self.c, self.marks, route, apply)
-        return replace(done, facts=self._swapped(reverse=False))
+        return self._settled(done, row["source_oid"], reverse=False)
+
+    @property
+    def _may_stand_at(self) -> tuple[Phase, ...]:
+        """Where a cutover may begin: `verified` will do only where nobody wants the shadow read."""
+        return (Phase.SHADOWING,) if self.migration.gates.shadow else (Phase.SHADOWING, Phase.VERIFIED)
+
+    def _lock(self, route: Route, row: Row, carrying: carry.Carrying) -> None:
+        """Stop everybody, and see that the tables, and what is to be carried, are what was planned."""
+        now = self.marks.under_fence(self.c)
+        if (now["source_oid"], now["target_oid"]) != (row["source_oid"], row["target_oid"]):
+            raise NotYet(f"{self.migration.name} was begun anew meanwhile. Nothing was changed; run it again.")
+        carry.lock_views(self.c, carrying)
+        swap.lock_tables(self.c, *carry.holders(carrying), route.source.identifier, route.target.identifier)
+        carry.check(self.c, carrying)
+
+    def _settled(self, done: Swap, live: int, *, reverse: bool) -> Swap:
+        """What may take its time after the swap, and how things stand then. A rerun does what was left."""
+        carried = self.marks.row(self.c)["carried"] or []
+        with translated(f"validating foreign keys to {self.migration.source.table}"):
+            foreign_keys.validate_in(self.c, live, carried)
+        missing = things.count_missing(carried, things.look(self.c, live))
+        return replace(
+            done, facts={**self._swapped(reverse=reverse), "carried": len(carried), "carried_missing": missing}
+        )
 
     def _check_cutover(self, route: Route, row: Row) -> None:
         """What the cutover relies on, once more and cheaply, under its own locks."""
@@ -117,9 +164,17 @@ class Cutover:
             {(c["name"], c["type"]) for c in rows(self.c, statement("catalogue.list_columns"), oid=row[side])}
             for side in ("target_oid", "source_oid")
         )
-        if now - then:
+        if held := self.marks.quarantined(self.c):
+            which = self.marks.quarantined_samples(self.c)
+            raise NotYet(
+                f"the old table cannot hold {held} rows written to {live} since the cutover ({which}; table sluice.quarantine)."
+                " Nothing was changed: mend them, then cut back."
+            )
+        changed = self.migration.target.columns
+        extra = sorted(column for column in now - then if column[0] not in changed)
+        if extra:
             raise Drifted(
-                f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in sorted(now - then))}."
+                f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in extra)}."
                 " Cutting back would lose them. Nothing was changed: drop them first, or stay."
             )
         if not self.marks.under_fence(self.c)["same_target"]:

@@ -1,4 +1,4 @@
-"""Build the target: a partitioned table like the source, empty, with its keys, indexes, policies and grants."""
+"""Build the target: shaped as the YAML asks, empty, with its keys, indexes, policies and grants."""
 
 from __future__ import annotations
 
@@ -8,105 +8,89 @@ from itertools import pairwise
 
 from psycopg import sql
 
+from sluice.estate.models import Cut
+from sluice.failpoints import failpoint
 from sluice.migration.engine.contract import Facts
+from sluice.migration.kinds.same_cluster.layout import Layout, Part, plan_layout
+from sluice.migration.kinds.same_cluster.names import new_name
+from sluice.migration.kinds.same_cluster.policies import plan_policies, role, told
 from sluice.migration.kinds.same_cluster.route import Route, names
 from sluice.stores.catalogue import Shape, find_table, partitions
-from sluice.stores.postgres import Connection, Row, Table, one, rows
-from sluice.stores.statements import statement
-
-COMMANDS = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "*": "ALL"}
-
-
-@dataclass(frozen=True)
-class Month:
-    """One partition to be: its table and half-open bounds, in UTC."""
-
-    partition: Table
-    lower: str
-    upper: str
+from sluice.stores.postgres import Connection, Row, Table, one
+from sluice.stores.statements import raw, statement
 
 
 @dataclass(frozen=True)
 class ExpandPlan:
-    """The statements in order, and the bounds that they cover."""
+    """The statements in order, and the bounds of time that they cover (None where time does not cut)."""
 
     statements: tuple[sql.Composed, ...]
-    lower: str
-    upper: str
-    rows: int
-
-
-def plan_months(c: Connection, route: Route) -> tuple[list[Month], int]:
-    """Plan one partition a month over what the table holds, this month and the months ahead; gives the row count too."""
-    column = sql.Identifier(route.partition_column)
-    seen = one(c, statement("expand.scan_partition_column", source=route.source.identifier, column=column))
-    planned = rows(
-        c,
-        statement("expand.plan_months"),
-        least=seen["least"],
-        greatest=seen["greatest"],
-        ahead=route.migration.target.months_ahead,
-    )
-    zone = "+00" if _has_zone(route) else ""
-    months = [
-        Month(
-            Table(route.partition_schema, f"{route.target.name}_{m['suffix']}"),
-            f"{m['lower']}{zone}",
-            f"{m['upper']}{zone}",
-        )
-        for m in planned
-    ]
-    return months, seen["rows"]
+    lower: str | None
+    upper: str | None
 
 
 def plan_expand(c: Connection, route: Route) -> ExpandPlan:
     """Plan the whole target. Read-only."""
-    months, count = plan_months(c, route)
-    owner = sql.Identifier(route.shape.facts["owner"])
+    layout = plan_layout(c, route)
     made = [
-        statement("expand.create_owned_schema", schema=sql.Identifier(route.partition_schema), owner=owner),
-        statement(
-            "expand.create_parent",
-            target=route.target.identifier,
-            source=route.source.identifier,
-            column=sql.Identifier(route.partition_column),
-        ),
-        statement(
-            "expand.set_owner",
-            table=route.target.identifier,
-            owner=sql.Identifier(route.shape.facts["owner"]),
-        ),
-        statement("expand.add_key", target=route.target.identifier, columns=names(route.target_key)),
+        *_partition_schema(route, layout),
+        *_parent(route),
+        _owned(route, route.target),
+        *_key(route),
         *_indexes(route),
-        *(step for month in months for step in _partition(route, month)),
+        *([] if layout.parts else _options(route, route.target)),
+        *(step for part in layout.parts for step in _partition(route, part)),
         *_security(route),
         *_comment(c, route),
     ]
-    return ExpandPlan(tuple(made), months[0].lower, months[-1].upper, count)
+    return ExpandPlan(tuple(made), layout.lower, layout.upper)
 
 
 def apply_expand(c: Connection, plan: ExpandPlan) -> None:
     """Run the plan; the caller holds the transaction."""
     for made in plan.statements:
         c.execute(made)
+        failpoint("expansion.statement")
 
 
-def verify_expand(c: Connection, route: Route) -> Facts:
-    """Compare the target, as the catalogue has it now, with what the source asks for. Read-only."""
+def verify_expand(c: Connection, route: Route, lower: str | None, upper: str | None) -> Facts:
+    """Compare the target, as the catalogue has it now, with what the source and the YAML ask for. Read-only."""
     target = find_table(c, route.target)
     if target is None:
-        return {"partitions": 0, "columns_missing": len(route.shape.columns)}
+        return {"partitions_missing": 1, "columns_missing": len(route.values)}
     parts = partitions(c, target.oid)
-    count = one(c, statement("expand.count_rows", target=route.target.identifier))["rows"]
+    missing, gaps = count_missing(c, target.oid, route.cuts, lower, upper)
+    there = {(column.name, column.type) for column in target.columns}
     return {
         "partitions": len(parts),
-        "partitions_gaps": count_gaps(parts),
-        "columns_missing": len(set(_signatures(route.shape)) - set(_signatures(target))),
-        "indexes_missing": max(0, len(_secondary(route.shape)) - len(_secondary(target))),
+        "partitions_missing": missing,
+        "partitions_gaps": gaps,
+        "columns_missing": len({(v.name, _type_of(target, v.name, v.type)) for v in route.values} - there)
+        + len(_signatures(route.shape, route) - _signatures(target, route)),
+        "indexes_missing": max(0, len(_secondary(route)) + len(_key(route)) - len(target.indexes)),
         "rls_differs": _rls_differs(route.shape, target, parts),
-        "grants_missing": len({_grant(g) for g in route.shape.grants} - {_grant(g) for g in target.grants}),
-        "target_rows": count,
+        "grants_missing": len({_grant(g) for g in _grants(route)} - {_grant(g) for g in target.grants}),
+        "target_rows": one(c, statement("expand.count_rows", target=route.target.identifier))["rows"],
     }
+
+
+def count_missing(
+    c: Connection, oid: int, cuts: Sequence[Cut], lower: str | None, upper: str | None
+) -> tuple[int, int]:
+    """Count partitions that should be there and are not, and gaps between ranges, at every level below a table."""
+    if not cuts:
+        return 0, 0
+    cut, parts = cuts[0], partitions(c, oid)
+    missing, gaps = 0, 0
+    if cut.hash_of:
+        missing = (cut.parts or 0) - len(parts)
+    elif cut.list_of:
+        missing = int(not any(part["bounds"] == "DEFAULT" for part in parts))
+    else:
+        gaps = count_gaps(parts)
+        missing = int(not _covers(parts, lower, upper))
+    below = [count_missing(c, part["oid"], cuts[1:], lower, upper) for part in parts]
+    return missing + sum(m for m, _ in below), gaps + sum(g for _, g in below)
 
 
 def count_gaps(parts: Sequence[Row]) -> int:
@@ -115,34 +99,108 @@ def count_gaps(parts: Sequence[Row]) -> int:
     return sum(1 for (_, upper), (lower, _) in pairwise(bounds) if upper != lower)
 
 
+def _covers(parts: Sequence[Row], lower: str | None, upper: str | None) -> bool:
+    """Whether ranges reach from `lower` to `upper`. All bounds are midnights: their days tell."""
+    bounds = sorted(_bounds(part["bounds"]) for part in parts)
+    return bool(bounds) and bounds[0][0][:10] <= str(lower)[:10] and bounds[-1][1][:10] >= str(upper)[:10]
+
+
 def _bounds(text: str) -> tuple[str, str]:
     # FOR VALUES FROM ('2025-01-01 00:00:00+00') TO ('2025-02-01 00:00:00+00')
     _, lower, _, upper, _ = text.split("'")
     return lower, upper
 
 
-def _indexes(route: Route) -> list[sql.Composed]:
-    # The tail is PostgreSQL's own text of the index, without the names.
+def _partition_schema(route: Route, layout: Layout) -> list[sql.Composed]:
+    schema, owner = sql.Identifier(route.partition_schema), sql.Identifier(route.shape.facts["owner"])
+    return [statement("expand.create_owned_schema", schema=schema, owner=owner)] if layout.parts else []
+
+
+def _parent(route: Route) -> list[sql.Composed]:
+    """The table itself. Columns change on a draft of it: a partition column's type could not be changed any more."""
+    cut = _cut(route.cuts[0] if route.cuts else None)
+    if not route.reshapes:
+        return [
+            statement("expand.create_like", target=route.target.identifier, source=route.source.identifier, cut=cut)
+        ]
+    draft = Table(route.target.schema, "sluice draft").identifier
     return [
-        statement(
-            "expand.create_unique_index" if index["unique"] else "expand.create_index",
-            target=route.target.identifier,
-            tail=sql.SQL(index["tail"]),
-        )
-        for index in _secondary(route.shape)
+        statement("expand.create_like", target=draft, source=route.source.identifier, cut=sql.SQL("")),
+        *_changes(route, draft),
+        statement("expand.create_like", target=route.target.identifier, source=draft, cut=cut),
+        statement("expand.drop_draft", draft=draft),
     ]
 
 
-def _secondary(shape: Shape) -> list[Row]:
-    return [index for index in shape.indexes if not index["primary"]]
+def _changes(route: Route, draft: sql.Identifier) -> list[sql.Composed]:
+    made = []
+    for name, change in route.migration.target.columns.items():
+        column, type_ = sql.Identifier(name), raw(change.type or "")
+        if change.drop:
+            made.append(statement("expand.drop_column", target=draft, column=column))
+        elif route.shape.column(name):
+            made.append(statement("expand.change_type", target=draft, column=column, type=type_))
+        else:
+            made.append(statement("expand.add_column", target=draft, column=column, type=type_))
+    return made
 
 
-def _partition(route: Route, month: Month) -> list[sql.Composed]:
-    table = month.partition.identifier
-    bounds = {"lower": sql.Literal(month.lower), "upper": sql.Literal(month.upper)}
+def _cut(cut: Cut | None) -> sql.Composable:
+    if cut is None:
+        return sql.SQL("")
+    how = "RANGE" if cut.range_of else "HASH" if cut.hash_of else "LIST"
+    return statement("expand.partition_by", how=sql.SQL(how), column=sql.Identifier(cut.column))
+
+
+def _owned(route: Route, table: Table) -> sql.Composed:
+    owner = sql.Identifier(route.shape.facts["owner"])
+    return statement("expand.set_owner", table=table.identifier, owner=owner)
+
+
+def _key(route: Route) -> list[sql.Composed]:
+    """What tells rows apart. A unique index that stays as it is comes with the other indexes."""
+    shape = route.shape
+    named = {"target": route.target.identifier, "name": sql.Identifier(new_name(shape.key_index or ""))}
+    columns = names(route.target_key)
+    if shape.key_primary:
+        return [statement("expand.add_key", columns=columns, **named)]
+    if route.target_key == shape.key:
+        return []
+    return [statement("expand.create_unique_index", tail=sql.SQL("({})").format(columns), **named)]
+
+
+def _indexes(route: Route) -> list[sql.Composed]:
+    return [_index(route, index) for index in _secondary(route)]
+
+
+def _index(route: Route, index: Row) -> sql.Composed:
+    """The target's own: the swap gives it the source's name. Definition and tail are PostgreSQL's own text."""
+    named = {"target": route.target.identifier, "name": sql.Identifier(new_name(index["name"]))}
+    if index["constraint"]:
+        return statement("expand.add_constraint", definition=raw(index["constraint"]), **named)
+    verb = "expand.create_unique_index" if index["unique"] else "expand.create_index"
+    return statement(verb, tail=raw(index["tail"]), **named)
+
+
+def _secondary(route: Route) -> list[Row]:
+    """The indexes that the target gets besides a key of its own: not those of a column that it leaves out."""
+    gone = {name for name, change in route.migration.target.columns.items() if change.drop}
+    own_key = route.shape.key_index if route.shape.key_primary or route.target_key != route.shape.key else None
+    return [i for i in route.shape.indexes if i["name"] != own_key and not gone.intersection(i["columns"])]
+
+
+def _partition(route: Route, part: Part) -> list[sql.Composed]:
+    table = part.table.identifier
     made = [
-        statement("expand.create_partition", partition=table, target=route.target.identifier, **bounds),
-        statement("expand.set_owner", table=table, owner=sql.Identifier(route.shape.facts["owner"])),
+        statement(
+            "expand.create_partition",
+            partition=table,
+            parent=part.parent.identifier,
+            bounds=part.bounds,
+            cut=_cut(part.cut),
+        ),
+        _owned(route, part.table),
+        *([] if part.cut else _options(route, part.table)),
     ]
     if route.shape.facts["rls"]:
         # Without a policy of its own a partition shows nothing to whoever reaches past the parent.
@@ -150,44 +208,31 @@ def _partition(route: Route, month: Month) -> list[sql.Composed]:
     return made
 
 
+def _options(route: Route, table: Table) -> list[sql.Composed]:
+    """Fill factor, autovacuum and their like, on whatever holds rows."""
+    pairs = [option.split("=", 1) for option in route.shape.facts["options"] or ()]
+    told = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in pairs]
+    return [statement("expand.set_options", table=table.identifier, options=sql.SQL(", ").join(told))] if told else []
+
+
 def _security(route: Route) -> list[sql.Composed]:
     target, facts = route.target.identifier, route.shape.facts
     made = [statement("expand.enable_rls", table=target)] if facts["rls"] else []
     made += [statement("expand.force_rls", table=target)] if facts["rls_forced"] else []
-    return made + [_policy(route, p) for p in route.shape.policies] + [_granting(route, g) for g in route.shape.grants]
-
-
-def _policy(route: Route, policy: Row) -> sql.Composed:
-    made = statement(
-        "expand.create_policy",
-        policy=sql.Identifier(policy["name"]),
-        target=route.target.identifier,
-        permissive=sql.SQL("PERMISSIVE" if policy["permissive"] else "RESTRICTIVE"),
-        command=sql.SQL(COMMANDS[policy["command"]]),
-        roles=sql.SQL(", ").join(_role(role) for role in policy["roles"]),
-    )
-    for word, expression in ((" USING (", policy["using"]), (" WITH CHECK (", policy["with_check"])):
-        if expression is not None:
-            # PostgreSQL's own text of the expression.
-            made += sql.SQL(word) + sql.SQL(expression) + sql.SQL(")")
-    return made
+    return made + plan_policies(route) + [_granting(route, g) for g in _grants(route)]
 
 
 def _granting(route: Route, grant: Row) -> sql.Composed:
     named = {
         "privilege": sql.SQL(grant["privilege"]),
         "target": route.target.identifier,
-        "grantee": _role(grant["grantee"]),
+        "grantee": role(grant["grantee"]),
     }
     if grant["column"] is not None:
         made = statement("expand.grant_column", column=sql.Identifier(grant["column"]), **named)
     else:
         made = statement("expand.grant", **named)
     return made + sql.SQL(" WITH GRANT OPTION") if grant["grantable"] else made
-
-
-def _role(name: str) -> sql.Composable:
-    return sql.SQL("PUBLIC") if name == "public" else sql.Identifier(name)
 
 
 def _comment(c: Connection, route: Route) -> list[sql.Composed]:
@@ -199,8 +244,25 @@ def _comment(c: Connection, route: Route) -> list[sql.Composed]:
     )
 
 
-def _signatures(shape: Shape) -> list[tuple[object, ...]]:
-    return [(c.name, c.type, c.identity, c.generated, c.default if not c.identity else None) for c in shape.columns]
+def _grants(route: Route) -> list[Row]:
+    """The grants that the target gets: not those on a column that it leaves out."""
+    return [g for g in route.shape.grants if g["column"] is None or any(v.name == g["column"] for v in route.values)]
+
+
+def _signatures(shape: Shape, route: Route) -> set[tuple[object, ...]]:
+    """What must be the same of every column that does not change."""
+    changed = route.migration.target.columns
+    return {
+        (c.name, c.type, c.identity, c.generated, c.default if not c.identity else None)
+        for c in shape.columns
+        if c.name not in changed
+    }
+
+
+def _type_of(target: Shape, name: str, wanted: str) -> str:
+    """The type as the catalogue writes it; a person's own word for it (int, varchar(9)) was read by PostgreSQL."""
+    column = target.column(name)
+    return column.type if column else wanted
 
 
 def _grant(grant: Row) -> tuple[object, ...]:
@@ -212,13 +274,8 @@ def _rls_differs(source: Shape, target: Shape, parts: Sequence[Row]) -> int:
         return (
             shape.facts["rls"],
             shape.facts["rls_forced"],
-            [sorted(p.items(), key=str) for p in shape.policies],
+            told(shape),
         )
 
     open_parts = [p for p in parts if source.facts["rls"] and not (p["rls"] and p["rls_forced"])]
     return int(guard(source) != guard(target)) + len(open_parts)
-
-
-def _has_zone(route: Route) -> bool:
-    column = route.shape.column(route.partition_column)
-    return column is not None and column.type == "timestamp with time zone"

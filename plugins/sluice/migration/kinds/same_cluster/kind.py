@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from functools import cached_property
 
-from psycopg import errors
+from psycopg import errors, sql
 
 from sluice.estate.models import Migration
+from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import (
     Copied,
@@ -28,19 +29,24 @@ from sluice.migration.engine.contract import (
     Window,
     WindowResult,
 )
-from sluice.migration.kinds.same_cluster import backfill, capture, describe, expand, preflight, swap
+from sluice.migration.kinds.same_cluster import backfill, capture, describe, expand, preflight, shadow, swap
+from sluice.migration.kinds.same_cluster.columns import qualified
 from sluice.migration.kinds.same_cluster.cutover import Cutover
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route, check_make, find_route
+from sluice.migration.kinds.same_cluster.surroundings import foreign_keys
+from sluice.migration.kinds.same_cluster.verbs import speaking_our_errors
 from sluice.proof.diff.planted import plant_and_find
-from sluice.proof.diff.rows import compare
+from sluice.proof.diff.rows import Bound, Checked, Comparison, Pair, compare
+from sluice.proof.diff.rows import Window as Bounds
 from sluice.proof.gates.window import WindowSubject
 from sluice.stores.catalogue import find_table, table_by_oid
 from sluice.stores.postgres import Connect, Connection, Table, one, rows, translated
 from sluice.stores.statements import statement
 
 
+@speaking_our_errors
 class SameCluster:
-    """A plain table becomes monthly partitions in its own database."""
+    """A plain table becomes another one in its own database: cut into partitions, its columns changed, or both."""
 
     def __init__(self, migration: Migration, connect: Connect) -> None:
         self.migration = migration
@@ -97,7 +103,8 @@ class SameCluster:
         with translated(f"expanding {source}"):
             if self.position().phase is Phase.PLANNED:
                 self._expand()
-            return expand.verify_expand(self._c, self._route())
+            row = self.marks.row(self._c)
+            return expand.verify_expand(self._c, self._route(), row["lower_bound"], row["upper_bound"])
 
     def start_capture(self) -> Facts:
         """expanded → capturing: the trigger is on and committed with the phase."""
@@ -105,8 +112,10 @@ class SameCluster:
 
         def apply() -> None:
             if self.marks.move(self._c, Phase.EXPANDED, to=Phase.CAPTURING):
-                check_make(self._c, self.marks, route)
-                capture.install_forward(self._c, route, row["lower_bound"], row["upper_bound"])
+                # Read again under the fence: the target may be another than before, with other bounds.
+                ours, marked = self._route(), self.marks.row(self._c)
+                check_make(self._c, self.marks, ours)
+                capture.install_forward(self._c, ours, marked["lower_bound"], marked["upper_bound"])
 
         with translated(f"starting capture on {route.source}"):
             swap.patiently(self._c, self.marks, route, apply)
@@ -132,6 +141,9 @@ class SameCluster:
         if progress.done < progress.chunks or progress.chunks == 0:
             raise NotYet(f"{route.source}: {progress}. Clear the lanes of this run and let them go on.")
         swap.refresh_statistics(self._c, row["target_oid"], route.target)
+        failpoint("statistics.refreshed")
+        with translated(f"giving {route.target} its foreign keys"):
+            foreign_keys.complete(self._c, self.marks, route, fence)
         with self.marks.alone(self._c):
             if self.marks.row(self._c)["epoch"] != fence.epoch:
                 raise Fenced(f"{self.migration.name} went back while {route.source} was copied: this run is over.")
@@ -141,6 +153,7 @@ class SameCluster:
             "chunks_done": progress.done,
             "rows_copied": progress.rows,
             "rows_per_second": round(progress.rate),
+            "foreign_keys_missing": foreign_keys.count_missing(self._c, row["source_oid"], row["target_oid"]),
             **self.standing(),
         }
 
@@ -175,29 +188,56 @@ class SameCluster:
         }
 
     def verify(self, diff: Diff) -> Facts:
-        """backfilled → verified, on a clean diff."""
+        """backfilled → verified, on a clean diff; while shadowing, the proof is renewed and the phase stays."""
         if not diff.clean:
             raise NotYet(f"the diff of {self.migration.name} is not clean: {diff.facts()}")
-        epoch = self.position().epoch
         with self.marks.alone(self._c):
+            now = self.marks.row(self._c)["epoch"]
+            if now != diff.epoch:
+                raise Fenced(
+                    f"{self.migration.name} went back while its tables were compared: that was epoch {diff.epoch}, this is {now}."
+                    " The comparison proves nothing now; run it again."
+                )
             self.marks.move(self._c, Phase.BACKFILLED, to=Phase.VERIFIED)
-            self.marks.execute(self._c, "record_verified", epoch=epoch)
+            self.marks.execute(self._c, "record_verified", epoch=diff.epoch)
+            failpoint("proof.recorded")
         return self.standing()
 
     def forget_proof(self) -> None:
         """No cutover before the next clean diff."""
         with self.marks.alone(self._c):
             self.marks.execute(self._c, "forget_proof")
+            failpoint("proof.forgotten")
+
+    def shadow(self) -> Facts:
+        """verified → shadowing, where every answer was the same and none too late; else back to verified."""
+        begun, route = self.position(), self._route()
+        if begun.phase not in (Phase.VERIFIED, Phase.SHADOWING):
+            raise NotYet(
+                f"{self.migration.name} is {begun.phase}: reads are compared between verified and the cutover."
+            )
+        facts = shadow.compare_reads(self._c, self.marks, route)
+        failpoint("reads.compared")
+        with self.marks.alone(self._c):
+            if self.marks.row(self._c)["epoch"] != begun.epoch:
+                raise Fenced(f"{self.migration.name} went back while reads were compared. Run it again.")
+            there, to = (Phase.VERIFIED, Phase.SHADOWING)[:: 1 if shadow.is_good(facts) else -1]
+            self.marks.move(self._c, there, to=to)
+        return facts
 
     # ---- the swap ----
 
     def cut_over(self) -> Swap:
-        """verified → cut_over: swap names, turn capture round, in one transaction."""
+        """shadowing → cut_over: swap names, turn capture round, in one transaction."""
         return Cutover(self._c, self.marks, self.migration).over()
 
     def cut_back(self) -> Swap:
         """cut_over → verified, epoch + 1: the mirrored swap; forward capture from the same instant."""
-        return Cutover(self._c, self.marks, self.migration).back()
+        done = Cutover(self._c, self.marks, self.migration).back()
+        route = self._route()
+        if route.reshapes:
+            backfill.renew(self._c, self.marks, route, Fence(self.position().epoch))
+        return done
 
     # ---- the end, either one ----
 
@@ -208,7 +248,9 @@ class SameCluster:
         def apply() -> None:
             if self.marks.move(self._c, Phase.CUT_OVER, to=Phase.RETIRED):
                 capture.remove(self._c, route.target, route, "reverse")
+                foreign_keys.drop_out(self._c, route.source, row["source_oid"])
                 swap.put_away(self._c, route.source)
+                failpoint("attic.moved")
 
         with translated(f"retiring {route.source}"):
             swap.patiently(self._c, self.marks, route, apply)
@@ -222,13 +264,16 @@ class SameCluster:
 
     def abort(self) -> str:
         """Anything before cut_over → planned: the same statement that needs no Airflow."""
+        failpoint("abort.asked")
         with translated(f"aborting {self.migration.name}"):
-            return str(one(self._c, statement("marks.abort"), name=self.migration.name)["said"])
+            said = str(one(self._c, statement("marks.abort"), name=self.migration.name)["said"])
+        failpoint("abort.done")
+        return said
 
     def sample(self) -> WindowSubject | None:
-        """The partitioned table, whatever it is called now."""
+        """The target, whatever it is called now."""
         route = self._route()
-        return WindowSubject(self._connect, route.target, route.partition_column, route.target_key)
+        return WindowSubject(self._connect, route.target, route.time_column, route.target_key)
 
     def backfill_window(self, window: Window) -> WindowResult:
         """Fill a window's holes from every range of pages, each in a transaction of its own, and compare the window."""
@@ -254,10 +299,12 @@ class SameCluster:
         route = self._route()
         with self.marks.alone(self._c):
             self.marks.execute(self._c, "create_migration", source=str(route.source), target=str(route.target))
+            failpoint("expansion.named")
             if not self.marks.move(self._c, Phase.PLANNED, to=Phase.EXPANDED):
                 return
             plan = expand.plan_expand(self._c, route)
             expand.apply_expand(self._c, plan)
+            failpoint("expansion.built")
             target = find_table(self._c, route.target)
             self.marks.execute(
                 self._c,
@@ -266,16 +313,18 @@ class SameCluster:
                 target_oid=target.oid if target else None,
                 lower=plan.lower,
                 upper=plan.upper,
-                rows=plan.rows,
+                rows=one(self._c, statement("expand.count_rows", target=route.source.identifier))["rows"],
             )
             self.marks.execute(self._c, "take_fingerprints")
+            failpoint("expansion.recorded")
 
     def _diff(self, window: Window | None) -> Diff:
-        route = self._route()
-        bounds = (route.partition_column, window.lower, window.upper) if window else None
+        begun, route = self.position(), self._route()
+        reverse = begun.phase is Phase.CUT_OVER
+        self._reach(route)
         try:
             with translated(f"comparing {route.source} with {route.target}"):
-                found = compare(self._c, route.pair, bounds)
+                found = self._compare(route.pair(reverse=reverse), _bounds(route, window) if window else None)
         except errors.UndefinedColumn as error:
             raise Drifted(
                 f"{route.source} and {route.target} no longer have the same columns: {error.diag.message_primary}."
@@ -292,7 +341,45 @@ class SameCluster:
             found.hash,
             found.seconds,
             samples,
+            empty=found.rows == 0 and window is None and self._counted_empty(route),
+            epoch=begun.epoch,
         )
+
+    def _reach(self, route: Route) -> None:
+        """Let this session know the operators of the key's types: an extension may live in any schema."""
+        schemas = {column.operators for column in route.shape.columns if column.operators}
+        if schemas:
+            path = ", ".join(
+                sql.Identifier(schema).as_string(self._c) for schema in ("pg_catalog", *sorted(schemas), "pg_temp")
+            )
+            self._c.execute(statement("connection.pin"), {"name": "search_path", "value": path})
+
+    def _compare(self, pair: Pair, bounds: Bounds | None) -> Comparison:
+        """Compare, remembering each range that is equal: if this dies, the next comparison goes on behind them."""
+        if bounds is not None:
+            return compare(self._c, pair, bounds)
+
+        def remember(part: Checked) -> None:
+            if part.until is not None:
+                parts = {
+                    "after": _listed(part.after),
+                    "until": _listed(part.until),
+                    "rows": part.rows,
+                    "hash": part.hash,
+                }
+                self.marks.execute(self._c, "remember_compared", **parts)
+
+        known = rows(
+            self._c, statement("marks.list_compared"), name=self.marks.name, freshness=self.migration.gates.freshness
+        )
+        before = [Checked(_bound(r["after"]), _bound(r["until"]), r["rows"], int(r["hash"])) for r in known]
+        found = compare(self._c, pair, before=before, checked=remember)
+        self.marks.execute(self._c, "forget_compared")
+        return found
+
+    def _counted_empty(self, route: Route) -> bool:
+        tables = {"left": route.source.identifier, "right": route.target.identifier}
+        return bool(one(self._c, statement("diff.count_both", **tables))["rows"] == 0)
 
     def standing(self) -> Facts:
         """Facts that every gate wants: drift and quarantine."""
@@ -305,3 +392,21 @@ class SameCluster:
         if before is None or at <= before[1]:
             return None
         return (wal_bytes - before[0]) / 1e6 / (at - before[1])
+
+
+def _listed(bound: Bound) -> list[str] | None:
+    return None if bound is None else list(bound)
+
+
+def _bound(texts: list[str] | None) -> Bound:
+    return None if texts is None else tuple(texts)
+
+
+def _bounds(route: Route, window: Window) -> Bounds:
+    """The window on either side of the comparison."""
+    if route.time_column is None:
+        raise NotYet(
+            f"{route.target} is not cut by time: it has no windows. Run the migration again to compare all of it."
+        )
+    time = route.value(route.time_column)
+    return Bounds(time.compared("t"), qualified(time.name, "t"), window.lower, window.upper)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from sluice.estate.models import Migration
+from sluice.estate.models import Cut, Migration
+from sluice.estate.names import fitted
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, NotYet
-from sluice.proof.diff.rows import Pair
+from sluice.migration.kinds.same_cluster.columns import Value, backward, forward, qualified
+from sluice.proof.diff.rows import Pair, Side
 from sluice.stores.catalogue import Shape, find_table, table_by_oid
 from sluice.stores.postgres import Connection, Table, one
-from sluice.stores.statements import statement
+from sluice.stores.statements import raw, statement
 
 CAPTURE_TRIGGER = "!sluice_capture"
 TRUNCATE_TRIGGER = "!sluice_capture_truncate"
 """They sort first in byte order: a user's AFTER trigger that fired earlier would leave the target stale."""
 ATTIC = "sluice_attic"
 """The schema that keeps retired tables."""
-NAME_BYTES = 63
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,30 @@ class Route:
     target: Table
 
     @property
-    def partition_column(self) -> str:
-        """The column whose months make the partitions."""
-        return self.migration.target.partition.column
+    def values(self) -> tuple[Value, ...]:
+        """Every column of the target, and what it holds of the source."""
+        return forward(self.shape, self.migration.target.columns)
+
+    @property
+    def back_values(self) -> tuple[Value, ...]:
+        """Every column of the source that can be told, and what it holds of the target."""
+        return backward(self.shape, self.migration.target.columns)
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether any column changes: then a value may not fit, and rows can come into quarantine for it."""
+        return bool(self.migration.target.columns)
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """How the target is cut, outermost first; none for a plain table."""
+        return self.migration.target.cuts
+
+    @property
+    def time_column(self) -> str | None:
+        """The target's column whose ranges make the partitions, where there is one."""
+        cut = self.migration.target.range_cut
+        return cut.column if cut else None
 
     @property
     def partition_schema(self) -> str:
@@ -43,26 +66,51 @@ class Route:
 
     @property
     def target_key(self) -> tuple[str, ...]:
-        """The target's primary key: the source's, and the partition column, which PostgreSQL demands in it."""
+        """The target's primary key: the source's, and the partition columns, which PostgreSQL demands in it."""
         key = self.shape.key
-        return key if self.partition_column in key else (*key, self.partition_column)
+        return (*key, *(column for column in dict.fromkeys(cut.column for cut in self.cuts) if column not in key))
 
     @property
-    def written(self) -> tuple[str, ...]:
-        """The columns that an INSERT gives values to, in table order."""
-        return tuple(c.name for c in self.shape.columns if c.written)
+    def written(self) -> tuple[Value, ...]:
+        """The target's columns that an INSERT gives values to, in table order."""
+        return tuple(value for value in self.values if value.written)
 
     @property
-    def updated(self) -> tuple[str, ...]:
-        """The columns that an UPDATE may set: an identity that is always generated may not be."""
-        return tuple(c.name for c in self.shape.columns if c.written and c.identity != "a")
+    def updated(self) -> tuple[Value, ...]:
+        """The target's columns that an UPDATE may set: an identity that is always generated may not be."""
+        return tuple(value for value in self.values if value.updated)
 
-    @property
-    def pair(self) -> Pair:
-        """What the diff compares: every column, generated ones too."""
-        types = {c.name: c.type for c in self.shape.columns}
-        key = tuple((name, types[name]) for name in self.shape.key)
-        return Pair(self.source, self.target, key, tuple(c.name for c in self.shape.columns))
+    def value(self, column: str) -> Value:
+        """What a column of the target holds. Raises NotYet for a column that it will not have."""
+        for value in self.values:
+            if value.name == column:
+                return value
+        raise NotYet(f"{self.target} will have no column {column} (it has {', '.join(v.name for v in self.values)}).")
+
+    def fits(self, row: str, lower: str | None, upper: str | None) -> sql.Composable:
+        """Whether the target has a partition for a row: in range, and NULL in no partition column."""
+        terms: list[sql.Composable] = []
+        for cut in self.cuts:
+            value = self.value(cut.column)
+            if cut.range_of:
+                bounds = [sql.Literal(bound) + sql.SQL("::") + raw(value.type) for bound in (lower, upper)]
+                terms.append(sql.SQL("{v} >= {} AND {v} < {}").format(*bounds, v=value.of(row)))
+            else:
+                terms.append(sql.SQL("{} IS NOT NULL").format(value.of(row)))
+        return sql.SQL(" AND ").join(terms) if terms else sql.SQL("true")
+
+    def pair(self, *, reverse: bool = False) -> Pair:
+        """What the diff compares: every column, generated ones too. In `reverse`, the old table follows the new one."""
+        values = self.back_values if reverse else self.values
+        plain, made = tuple(qualified(v.name, "t") for v in values), tuple(v.compared("t") for v in values)
+        left, right = (plain, made) if reverse else (made, plain)
+        types = {v.name: v.type for v in self.values}
+        there = {c.name: c.type for c in self.shape.columns}
+        return Pair(
+            Side(self.source, tuple((name, there[name]) for name in self.shape.key), left),
+            Side(self.target, tuple((name, types[name]) for name in self.shape.key), right),
+            tuple(v.name for v in values),
+        )
 
     def function(self, direction: str) -> sql.Identifier:
         """The trigger function of a direction, `capture` or `reverse`."""
@@ -95,29 +143,45 @@ def check_make(c: Connection, marks: Marks, route: Route) -> None:
 
 
 def old_name(source: Table) -> Table:
-    """What the source is called after the cutover, cut so that it still fits PostgreSQL's 63 bytes."""
-    kept = source.name.encode()[: NAME_BYTES - len("__old")].decode(errors="ignore")
-    return Table(source.schema, f"{kept}__old")
+    """What the source is called after the cutover."""
+    return Table(source.schema, fitted(source.name, "__old"))
 
 
-def names(columns: tuple[str, ...], qualifier: str | None = None) -> sql.Composed:
-    """`a, b` or `q.a, q.b`."""
-    return sql.SQL(", ").join(_name(c, qualifier) for c in columns)
+def names(columns: Iterable[str], row: str | None = None) -> sql.Composed:
+    """`a, b` or `row.a, row.b`."""
+    return sql.SQL(", ").join(qualified(column, row) for column in columns)
 
 
-def equals(columns: tuple[str, ...], qualifier: str) -> sql.Composed:
-    """`a = q.a AND b = q.b`."""
-    return sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(c), _name(c, qualifier)) for c in columns)
+def values_of(values: Iterable[Value], row: str) -> sql.Composed:
+    """The values of a row, in order."""
+    return sql.SQL(", ").join(value.of(row) for value in values)
 
 
-def assignments(columns: tuple[str, ...], qualifier: str) -> sql.Composed:
-    """`a = q.a, b = q.b`."""
-    return sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(c), _name(c, qualifier)) for c in columns)
+def equals(values: Iterable[Value], row: str) -> sql.Composed:
+    """Each column equals its value of a row."""
+    return sql.SQL(" AND ").join(value.equals(sql.Identifier(value.name), value.of(row)) for value in values)
 
 
-def _name(column: str, qualifier: str | None) -> sql.Composable:
-    # NEW, OLD and EXCLUDED are keywords of the trigger's language: never quoted.
-    if qualifier is None:
-        return sql.Identifier(column)
-    prefix = {"NEW": sql.SQL("NEW."), "OLD": sql.SQL("OLD."), "EXCLUDED": sql.SQL("EXCLUDED.")}.get(qualifier)
-    return prefix + sql.Identifier(column) if prefix else sql.Identifier(qualifier, column)
+def same(values: Iterable[Value], row: str) -> sql.Composed:
+    """Each column equals the column of the same name of a row."""
+    return sql.SQL(" AND ").join(
+        value.equals(sql.Identifier(value.name), qualified(value.name, row)) for value in values
+    )
+
+
+def moves(values: Iterable[Value]) -> sql.Composed:
+    """Whether OLD and NEW are rows of two keys."""
+    pairs = (value.equals(value.of("OLD"), value.of("NEW")) for value in values)
+    return sql.SQL(" OR ").join(sql.SQL("({}) IS NOT TRUE").format(pair) for pair in pairs)
+
+
+def assignments(values: Iterable[Value], row: str) -> sql.Composed:
+    """`a = row.a, b = row.b`."""
+    pairs = [sql.SQL("{} = {}").format(sql.Identifier(value.name), value.of(row)) for value in values]
+    return sql.SQL(", ").join(pairs)
+
+
+def overwrites(values: Iterable[Value]) -> sql.Composed:
+    """`a = EXCLUDED.a, b = EXCLUDED.b`: what an INSERT would have written."""
+    named = [sql.Identifier(value.name) for value in values]
+    return sql.SQL(", ").join(sql.SQL("{name} = EXCLUDED.{name}").format(name=name) for name in named)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from psycopg import errors, sql
 
+from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Swap
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route
@@ -30,6 +31,7 @@ def patiently(c: Connection, marks: Marks, route: Route, apply: Callable[[], Non
     milliseconds = round(cutover.lock_timeout.total_seconds() * 1000)
     failed: list[float] = []
     for _ in range(cutover.tries):
+        failpoint("attempt.wanted")
         asked = _now(c)
         try:
             # The pipeline saves a round trip for each statement that gives nothing back: everybody waits for these.
@@ -37,19 +39,28 @@ def patiently(c: Connection, marks: Marks, route: Route, apply: Callable[[], Non
                 c.execute(statement("swap.set_lock_timeout"), {"milliseconds": milliseconds})
                 marks.execute(c, "take_fence")
                 apply()
+                failpoint("attempt.committing")
+            failpoint("attempt.committed")
             return Swap(_since(c, asked), tuple(failed))
         except (errors.LockNotAvailable, errors.DeadlockDetected):
+            failpoint("attempt.failed")
             failed.append(_since(c, asked))
             time.sleep(random.uniform(0.05, 0.25))
+    blockers = ", ".join(_blockers(c, route))
+    told = (
+        f"In the way: {blockers}. Nothing was changed; run it again."
+        if blockers
+        else "Nobody holds them now: their statements last longer than a try. Nothing was changed; run it again at a quieter"
+        " hour, or raise cutover.lock_timeout."
+    )
     raise LockBusy(
-        f"{route.source} could not be locked in {cutover.tries} tries of {milliseconds} ms."
-        f" In the way: {', '.join(_blockers(c, route)) or 'nobody now'}. Nothing was changed; run it again."
+        f"{route.source} and {route.target} could not be locked in {cutover.tries} tries of {milliseconds} ms. {told}"
     )
 
 
-def lock_both(c: Connection, route: Route) -> None:
+def lock_tables(c: Connection, *tables: sql.Composable) -> None:
     """Stop everybody, readers too, until the transaction ends."""
-    c.execute(statement("swap.lock_tables", first=route.source.identifier, second=route.target.identifier))
+    c.execute(statement("swap.lock_tables", tables=sql.SQL(", ").join(tables)))
 
 
 def rename(c: Connection, table: Table, to: Table) -> None:
@@ -71,6 +82,8 @@ def carry_sequences(c: Connection, from_oid: int, to_oid: int, to_table: Table) 
     """
     ours = _identity_sequences(c, to_oid)
     for row in rows(c, statement("swap.list_sequences"), oid=from_oid):
+        if row["internal"] and row["column"] not in ours:
+            continue  # the other table has no such column
         if row["internal"]:
             sequence = _sequence(row["sequence"])
             one(
@@ -86,13 +99,15 @@ def carry_sequences(c: Connection, from_oid: int, to_oid: int, to_table: Table) 
 def count_behind(c: Connection, other_oid: int, live_oid: int) -> int:
     """Count the live table's identity sequences that could hand out a number a second time. Read-only."""
     other, live = _identity_sequences(c, other_oid), _identity_sequences(c, live_oid)
-    return sum(_stands(c, live[column]) < _stands(c, sequence) for column, sequence in other.items())
+    return sum(_is_behind(c, live[column], sequence) for column, sequence in other.items())
 
 
 def refresh_statistics(c: Connection, oid: int, parent: Table) -> None:
     """VACUUM (ANALYZE) the partitions and ANALYZE the parent, which autovacuum never does. Outside any transaction."""
-    for part in partitions(c, oid):
-        c.execute(statement("swap.vacuum_table", table=Table(part["schema"], part["name"]).identifier))
+    parts = [Table(part["schema"], part["name"]) for part in partitions(c, oid)]
+    for table in parts or [parent]:
+        c.execute(statement("swap.vacuum_table", table=table.identifier))
+        failpoint("statistics.partition")
     c.execute(statement("swap.analyze_table", table=parent.identifier))
 
 
@@ -102,8 +117,10 @@ def _identity_sequences(c: Connection, oid: int) -> dict[str, str]:
     }
 
 
-def _stands(c: Connection, sequence: str) -> int:
-    return int(one(c, statement("swap.read_sequence", sequence=_sequence(sequence)))["last_value"])
+def _is_behind(c: Connection, sequence: str, other: str) -> bool:
+    """Whether a sequence has yet to come to where the other stands, whichever way they count."""
+    behind = statement("swap.is_behind", sequence=_sequence(sequence), other=_sequence(other))
+    return bool(one(c, behind, name=sequence)["behind"])
 
 
 def _sequence(name: str) -> sql.SQL:

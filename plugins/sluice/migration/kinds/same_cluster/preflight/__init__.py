@@ -5,12 +5,15 @@ from __future__ import annotations
 from sluice.estate.models import Migration
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds.same_cluster import surroundings
+from sluice.migration.kinds.same_cluster.preflight.columns import about_columns
 from sluice.migration.kinds.same_cluster.preflight.key import about_key
-from sluice.migration.kinds.same_cluster.preflight.partition import about_partition_column
+from sluice.migration.kinds.same_cluster.preflight.partition import about_partitions
 from sluice.migration.kinds.same_cluster.preflight.role import about_role
 from sluice.migration.kinds.same_cluster.preflight.room import about_size, about_target
 from sluice.migration.kinds.same_cluster.preflight.table import about_table
+from sluice.migration.kinds.same_cluster.route import Route
 from sluice.migration.kinds.same_cluster.said import refuse
+from sluice.migration.kinds.same_cluster.shadow.reads import about_reads
 from sluice.stores.catalogue import find_table
 from sluice.stores.postgres import Connection, Table
 
@@ -27,12 +30,16 @@ def findings(c: Connection, migration: Migration, *, fresh: bool) -> list[Findin
                 "Mend from.table.",
             )
         ]
-    return [
+    route = Route(migration, shape, source, Table.parse(migration.target.table))
+    seen = [
         *about_table(shape),
         *about_key(shape, migration),
-        *about_partition_column(c, shape, migration),
+        *about_columns(c, route),
+        *about_partitions(c, route),
         *about_role(c, shape),
-        *surroundings.findings(c, shape),
         *(about_target(c, migration) if fresh else ()),
-        *about_size(c, shape),
+        *about_reads(c, migration),
     ]
+    # A target that cannot be planned cannot be rehearsed.
+    stopped = any(one.blocks and not one.acceptable for one in seen)
+    return [*seen, *surroundings.findings(c, route, fresh=fresh and not stopped), *about_size(c, shape)]

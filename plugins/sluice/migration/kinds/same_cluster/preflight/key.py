@@ -12,32 +12,35 @@ from sluice.stores.catalogue import Shape
 
 def about_key(shape: Shape, migration: Migration) -> Iterator[Finding]:
     """Every row must be told apart, here and in the target."""
-    column = migration.target.partition.column
+    cut_by = tuple(dict.fromkeys(cut.column for cut in migration.target.cuts))
+    added = tuple(column for column in cut_by if column not in shape.key)
     if not shape.key:
         yield refuse(
             "no_key",
-            f"{shape.table} has no primary key: rows could not be told apart.",
-            "ALTER TABLE … ADD PRIMARY KEY first (an identity column will do).",
+            f"{shape.table} has neither a primary key nor a unique index over columns that are never NULL:"
+            " rows could not be told apart.",
+            _key_way_on(shape),
         )
         return
     if shape.key_deferrable:
-        yield refuse("deferrable_key", f"{shape.table}'s primary key is deferrable.", "Make it NOT DEFERRABLE first.")
-    if column not in shape.key:
+        yield refuse("deferrable_key", f"{shape.table}'s key is deferrable.", "Make it NOT DEFERRABLE first.")
+    if added:
+        key, wider = ", ".join(shape.key), ", ".join((*shape.key, *added))
         yield accept(
             "weaker_key",
-            f"The primary key ({', '.join(shape.key)}) becomes ({', '.join((*shape.key, column))}): PostgreSQL demands the"
-            f" partition column in it, so ({', '.join(shape.key)}) alone is no longer unique"
-            f" by constraint, and INSERT … ON CONFLICT ({', '.join(shape.key)}) fails from the cutover on.",
+            f"The key ({key}) becomes ({wider}): PostgreSQL demands the partition columns in it, so ({key}) alone is no"
+            f" longer unique by constraint, and INSERT … ON CONFLICT ({key}) fails from the cutover on.",
             "Write `accept: [weaker_key]` when the application neither repeats a key nor names it in ON CONFLICT.",
         )
     for index in shape.indexes:
-        if index["unique"] and not index["primary"] and column not in index["columns"]:
+        lacks = [column for column in cut_by if column not in index["columns"]]
+        if index["unique"] and index["name"] != shape.key_index and lacks:
             yield refuse(
                 "unique_index",
-                f"Unique index {index['name']} lacks {column}: partitions cannot hold it.",
-                f"Drop it, or add {column} to it.",
+                f"Unique index {index['name']} lacks {', '.join(lacks)}: partitions cannot hold it.",
+                f"Drop it, or add {', '.join(lacks)} to it.",
             )
-        if index["exclusion"]:
+        if index["exclusion"] and cut_by:
             yield refuse(
                 "exclusion",
                 f"Exclusion constraint {index['name']} does not reach across partitions.",
@@ -45,3 +48,13 @@ def about_key(shape: Shape, migration: Migration) -> Iterator[Finding]:
             )
         if not index["valid"]:
             yield refuse("invalid_index", f"Index {index['name']} is invalid.", "REINDEX or drop it first.")
+
+
+def _key_way_on(shape: Shape) -> str:
+    """Name a unique index that would do, if its columns could not be NULL."""
+    for index in shape.indexes:
+        if index["unique"] and index["valid"] and index["plain"]:
+            columns = ", ".join(f"ALTER COLUMN {name} SET NOT NULL" for name in index["columns"])
+            return f"Unique index {index['name']} would do: ALTER TABLE {shape.table} {columns}."
+    added = "ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+    return f"ALTER TABLE {shape.table} {added} first, or ADD PRIMARY KEY (…) on columns that are unique."

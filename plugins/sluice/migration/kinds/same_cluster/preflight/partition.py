@@ -1,67 +1,72 @@
-"""What the partition column must hold."""
+"""Whether every row has a partition to go to, and partitions are not too many."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from psycopg import sql
-
-from sluice.estate.models import Migration
-from sluice.migration.engine.contract import Finding
-from sluice.migration.kinds.same_cluster.said import inform, refuse
-from sluice.stores.catalogue import Shape
+from sluice.estate.models import Cut
+from sluice.migration.engine.contract import Finding, NotYet
+from sluice.migration.kinds.same_cluster.layout import TooManyPartitions, plan_layout
+from sluice.migration.kinds.same_cluster.route import Route
+from sluice.migration.kinds.same_cluster.said import accept, refuse
 from sluice.stores.postgres import Connection, one
 from sluice.stores.statements import statement
 
-MOST_MONTHS = 400
 DATED = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
-def about_partition_column(c: Connection, shape: Shape, migration: Migration) -> Iterator[Finding]:
-    """Every row must have a partition."""
-    name = migration.target.partition.column
-    column = shape.column(name)
-    if column is None:
-        there = ", ".join(x.name for x in shape.columns)
+def about_partitions(c: Connection, route: Route) -> Iterator[Finding]:
+    """Each cut by itself, then all partitions together. The columns were looked at before."""
+    stopped = False
+    for cut in route.cuts:
+        for finding in _about_cut(c, route, cut):
+            stopped = stopped or finding.blocks
+            yield finding
+    if stopped:
+        return
+    try:
+        plan_layout(c, route)
+    except TooManyPartitions as error:
+        yield refuse("too_many_partitions", str(error), "")
+
+
+def _about_cut(c: Connection, route: Route, cut: Cut) -> Iterator[Finding]:
+    source = route.source
+    try:
+        value = route.value(cut.column)
+    except NotYet:
+        what = f"{route.target} will have no column {cut.column} (it has {', '.join(v.name for v in route.values)})."
+        yield refuse("no_partition_column", what, "Mend into.partition.")
+        return
+    if cut.range_of and value.type not in DATED:
         yield refuse(
-            "no_partition_column",
-            f"{shape.table} has no column {name} (it has {there}).",
-            "Mend into.partition.range.",
+            "not_dated", f"{source}.{cut.column} is {value.type}.", f"Ranges of time need one of: {', '.join(DATED)}."
         )
         return
-    if column.type not in DATED:
-        yield refuse("not_dated", f"{shape.table}.{name} is {column.type}.", f"Months need one of: {', '.join(DATED)}.")
-        return
-    if column.generated:
+    if not value.written:
         yield refuse(
-            "generated_partition_column",
-            f"{shape.table}.{name} is generated.",
-            "Partition by a stored column.",
+            "generated_partition_column", f"{source}.{cut.column} is generated.", "Partition by a stored column."
         )
-    seen = one(
-        c,
-        statement("expand.scan_partition_column", source=shape.table.identifier, column=sql.Identifier(name)),
-    )
-    if seen["nulls"]:
+    lost, infinite = _lost(c, route, cut)
+    if lost:
+        yield refuse("null_partition_column", f"{lost} rows of {source} have no {cut.column}.", "Give them one first.")
+    if infinite:
         yield refuse(
-            "null_partition_column",
-            f"{seen['nulls']} rows of {shape.table} have no {name}.",
-            "Give them one first.",
+            "infinite_partition_column", f"{infinite} rows of {source} have an infinite {cut.column}.", "Mend them."
         )
-    if seen["infinite"]:
-        yield refuse(
-            "infinite_partition_column",
-            f"{seen['infinite']} rows of {shape.table} have an infinite {name}.",
-            "Mend them.",
-        )
-    if seen["months"] > MOST_MONTHS:
-        yield refuse(
-            "too_many_partitions",
-            f"{shape.table}.{name} goes from {seen['least']} to {seen['greatest']}: {seen['months']:.0f} months.",
-            f"Mend the odd dates; at most {MOST_MONTHS} partitions are made.",
-        )
-    if not column.not_null:
-        yield inform(
+    column = route.shape.column(cut.column)
+    if column is not None and not column.not_null:
+        yield accept(
             "nullable_partition_column",
-            f"{shape.table}.{name} may be NULL; the new table refuses NULL there.",
+            f"{source}.{cut.column} may be NULL; the new table refuses NULL there: a write without it fails after the cutover.",
+            "Write `accept: [nullable_partition_column]` when the application always gives one; else SET NOT NULL first.",
         )
+
+
+def _lost(c: Connection, route: Route, cut: Cut) -> tuple[int, int]:
+    """Rows without a value, and rows whose time is infinite."""
+    parts = {"source": route.source.identifier, "value": route.value(cut.column).compared("s")}
+    if cut.range_of:
+        seen = one(c, statement("expand.scan_time", **parts))
+        return seen["nulls"], seen["infinite"]
+    return one(c, statement("expand.count_lost", **parts))["rows"], 0

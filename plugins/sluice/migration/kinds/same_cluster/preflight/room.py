@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice.estate.models import Migration
 from sluice.migration.engine.contract import Finding
-from sluice.migration.kinds.same_cluster.route import ATTIC, NAME_BYTES, old_name
+from sluice.migration.kinds.same_cluster.route import ATTIC, old_name
 from sluice.migration.kinds.same_cluster.said import inform, refuse
 from sluice.stores.catalogue import Shape, find_table
 from sluice.stores.postgres import Connection, Table, rows
@@ -22,12 +22,6 @@ WAL_PER_HEAP = 2.0
 def about_target(c: Connection, migration: Migration) -> Iterator[Finding]:
     """The target and the old table need names that are free."""
     target = Table.parse(migration.target.table)
-    if len(target.name.encode()) > NAME_BYTES - len("_y2026m04"):
-        yield refuse(
-            "target_name",
-            f"{target.name} is too long for `_y2026m04` behind it.",
-            "Choose a shorter into.table.",
-        )
     source = Table.parse(migration.source.table)
     if target.schema != source.schema:
         yield refuse(

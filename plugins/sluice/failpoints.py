@@ -1,0 +1,213 @@
+"""Failpoints: named places in the code where a drill may kill, break or slow down whoever passes.
+
+    SLUICE_FAILPOINTS="chunk.filled=kill@3, tables.compared=sleep:2"
+
+kills the process when a chunk has been filled for the third time, and rests two seconds at every comparison. Not armed, a
+failpoint is one look into an empty dictionary. `SLUICE_FAILPOINTS_ONCE` names a folder in which each leaves a note when it
+fires, and does not fire again: so a task that was killed is killed once, and its retry gets through.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from sluice.errors import Terminal, Transient
+
+log = logging.getLogger(__name__)
+
+VARIABLE, ONCE_VARIABLE = "SLUICE_FAILPOINTS", "SLUICE_FAILPOINTS_ONCE"
+
+
+class Edge(NamedTuple):
+    """A place where dying could matter: its name, where it stands (below plugins/sluice), and what it lies between."""
+
+    name: str
+    where: str
+    what: str
+
+
+_KIND = "migration/kinds/same_cluster"
+_ENGINE = "migration/engine"
+
+EDGES = (
+    Edge("schema.ready", "ledger/marks.py Marks.prepare", "the marks' schema is there, and nothing else yet"),
+    Edge("fence.wanted", "ledger/marks.py Marks.alone", "before a change of phase takes the fence alone"),
+    Edge("fence.taken", "ledger/marks.py Marks.alone", "the fence is held alone, nothing is written"),
+    Edge("fence.committing", "ledger/marks.py Marks.alone", "everything is written, nothing committed"),
+    Edge("fence.committed", "ledger/marks.py Marks.alone", "committed, and the fence is free; nobody was told"),
+    Edge("fence.shared", "ledger/marks.py Marks.shared", "a worker shares the fence, and has not looked yet"),
+    Edge("phase.moving", "ledger/marks.py Marks.move", "before the phase is written"),
+    Edge("phase.moved", "ledger/marks.py Marks.move", "the phase is written; what it stands for is not"),
+    Edge("expansion.named", f"{_KIND}/kind.py SameCluster._expand", "the migration has its row, and no target"),
+    Edge("expansion.statement", f"{_KIND}/expand.py apply_expand", "between any two statements that build the target"),
+    Edge("expansion.built", f"{_KIND}/kind.py SameCluster._expand", "the target stands; the marks do not know it"),
+    Edge("expansion.recorded", f"{_KIND}/kind.py SameCluster._expand", "the marks know both tables, not committed"),
+    Edge("trigger.function", f"{_KIND}/capture.py _install", "the function of capture is there, no trigger calls it"),
+    Edge("trigger.half", f"{_KIND}/capture.py _install", "after each of the two triggers of capture"),
+    Edge("trigger.half_off", f"{_KIND}/capture.py remove", "after each trigger that is taken off"),
+    Edge("trigger.off", f"{_KIND}/capture.py remove", "capture is off in this transaction"),
+    Edge(
+        "layout.stale", f"{_KIND}/backfill.py plan_chunks", "the old chunks are deleted or were none, no new ones laid"
+    ),
+    Edge("layout.planned", f"{_KIND}/backfill.py plan_chunks", "chunks are laid out, not committed"),
+    Edge("lane.begun", f"{_ENGINE}/lanes.py work_lane", "a lane has its slot and has done nothing"),
+    Edge("chunk.claimed", f"{_KIND}/backfill.py copy_chunk", "a lane holds a chunk, nothing is copied"),
+    Edge("chunk.filled", f"{_KIND}/backfill.py _fill_unmoved", "rows are written; the fence is not looked at again"),
+    Edge("chunk.rechecked", f"{_KIND}/backfill.py copy_chunk", "rows are written, the chunk is not checked off"),
+    Edge("chunk.checked_off", f"{_KIND}/backfill.py copy_chunk", "checked off with its rows, not committed"),
+    Edge("chunk.committed", f"{_KIND}/backfill.py copy_chunk", "committed, and the lane does not know it"),
+    Edge("chunk.shortened", f"{_KIND}/backfill.py halve", "a busy chunk lost its second half, which is no chunk yet"),
+    Edge("chunk.halved", f"{_KIND}/backfill.py halve", "a busy chunk is two, committed"),
+    Edge("window.filled", f"{_KIND}/backfill.py fill_window", "a window's holes are filled, not noted as a copy"),
+    Edge("window.remembered", f"{_KIND}/backfill.py fill_window", "filled and noted, not committed"),
+    Edge("lane.copied", f"{_ENGINE}/lanes.py work_lane", "between two chunks"),
+    Edge("lane.finished", f"{_ENGINE}/lanes.py work_lane", "nothing is pending; the lane has not said so"),
+    Edge("statistics.partition", f"{_KIND}/swap.py refresh_statistics", "after the vacuum of each partition"),
+    Edge("statistics.refreshed", f"{_KIND}/kind.py SameCluster.finish_backfill", "vacuumed; the phase is as before"),
+    Edge("verifier.seen_to_fail", f"{_ENGINE}/steps.py verify", "planted faults were found, nothing is compared"),
+    Edge("tables.compared", f"{_ENGINE}/steps.py compare", "a comparison is made, and nobody has judged it"),
+    Edge("proof.recorded", f"{_KIND}/kind.py SameCluster.verify", "the proof is written with its phase, not committed"),
+    Edge("proof.forgotten", f"{_KIND}/kind.py SameCluster.forget_proof", "the proof is taken back, not committed"),
+    Edge("reads.compared", f"{_KIND}/kind.py SameCluster.shadow", "reads were compared, the phase is as before"),
+    Edge(
+        "snapshots.gone", f"{_ENGINE}/steps.py cut_over", "nobody sees the time before the copy; no lock is asked for"
+    ),
+    Edge("cutover.analyzed", f"{_KIND}/cutover.py Cutover.over", "the target has statistics, under the shared fence"),
+    Edge("attempt.wanted", f"{_KIND}/swap.py patiently", "before each try for the locks"),
+    Edge("attempt.failed", f"{_KIND}/swap.py patiently", "a try got no lock, and let go of what it had"),
+    Edge("attempt.committing", f"{_KIND}/swap.py patiently", "everything is done under the locks, nothing committed"),
+    Edge("attempt.committed", f"{_KIND}/swap.py patiently", "committed, the locks are free; nobody was told"),
+    Edge("cutover.locked", f"{_KIND}/cutover.py Cutover.over.apply", "both tables locked, all checks passed"),
+    Edge("cutover.half_renamed", f"{_KIND}/cutover.py Cutover.over.apply", "nobody has the table's name"),
+    Edge("cutover.renamed", f"{_KIND}/cutover.py Cutover.over.apply", "names are swapped, sequences are behind"),
+    Edge("cutover.sequenced", f"{_KIND}/cutover.py Cutover.over.apply", "sequences are carried, no capture is on"),
+    Edge(
+        "cutover.turned", f"{_KIND}/cutover.py Cutover.over.apply", "capture runs in reverse, the marks do not say so"
+    ),
+    Edge("cutback.locked", f"{_KIND}/cutover.py Cutover.back.apply", "both tables locked, all checks passed"),
+    Edge("cutback.half_renamed", f"{_KIND}/cutover.py Cutover.back.apply", "nobody has the table's name"),
+    Edge("cutback.sequenced", f"{_KIND}/cutover.py Cutover.back.apply", "names are back, no capture is on"),
+    Edge("cutback.turned", f"{_KIND}/cutover.py Cutover.back.apply", "capture runs forward, the proof still stands"),
+    Edge("names.swapped", f"{_ENGINE}/steps.py _swapped", "swapped and committed, not compared once more"),
+    Edge("attic.moved", f"{_KIND}/kind.py SameCluster.retire.apply", "the old table is put away, not committed"),
+    Edge("abort.asked", f"{_KIND}/kind.py SameCluster.abort", "before the one statement that takes everything back"),
+    Edge("abort.done", f"{_KIND}/kind.py SameCluster.abort", "taken back and committed; nobody was told"),
+    Edge("step.taken", "flow/steps.py TakeStep.execute", "the marks have moved, control has not followed"),
+    Edge("step.noted", "flow/steps.py TakeStep.execute", "control has the transition and the facts; no answer yet"),
+    Edge("gate.judged", "flow/gate.py Gate.execute", "a verdict, of which nothing is kept"),
+    Edge("gate.kept", "flow/gate.py Gate.execute", "evidence lies in the vault, the ledger does not know it"),
+    Edge("gate.recorded", "flow/gate.py Gate.execute", "the ledger names the evidence; the task has not answered"),
+)
+"""Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""
+
+NAMES = frozenset(edge.name for edge in EDGES)
+
+
+class Broken(Transient):
+    """What the action `raise` raises: a drill, not a fault."""
+
+
+class NoFailpoint(Terminal):
+    """The drill asks for something that is not there."""
+
+
+def _kill(name: str, argument: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _raise(name: str, argument: str) -> None:
+    raise Broken(f"failpoint {name}: a drill broke this off. It is tried again by itself.")
+
+
+def _sleep(name: str, argument: str) -> None:
+    time.sleep(float(argument or 1))
+
+
+def _terminate(name: str, argument: str) -> None:
+    raise NoFailpoint(f"{name}=terminate: nobody here knows the session to end. Set ACTIONS['terminate'] first.")
+
+
+Action = Callable[[str, str], None]
+
+ACTIONS: dict[str, Action] = {"kill": _kill, "raise": _raise, "sleep": _sleep, "terminate": _terminate}
+"""What a failpoint can do, each given the failpoint's name and what stands behind the colon. A drill may add its own."""
+
+
+@dataclass
+class _Armed:
+    """One failpoint with an action; `at` is the only hit at which it fires, or None for every one."""
+
+    name: str
+    action: str
+    argument: str
+    at: int | None
+    hits: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def hit(self) -> None:
+        number = next(self.hits)
+        if self.at in (None, number) and _first_time(self.name):
+            log.warning("failpoint %s, hit %d: %s %s", self.name, number, self.action, self.argument)
+            ACTIONS[self.action](self.name, self.argument)
+
+
+_armed: dict[str, _Armed] = {}
+_WRITTEN = re.compile(r"(?P<name>[\w.]+)=(?P<action>\w+)(:(?P<argument>[\w.]+))?(@(?P<at>[1-9]\d*))?")
+
+
+def failpoint(name: str) -> None:
+    """Do here what a drill asks for; nothing, ever, outside a drill."""
+    armed = _armed.get(name)
+    if armed is not None:
+        armed.hit()
+
+
+def arm(text: str) -> None:
+    """Arm `name=action[:argument][@hit]`, several separated by commas. Raises NoFailpoint: a drill that never fires is none."""
+    for written in filter(None, map(str.strip, text.split(","))):
+        read = _WRITTEN.fullmatch(written)
+        if read is None or read["name"] not in NAMES or read["action"] not in ACTIONS:
+            raise NoFailpoint(
+                f"{VARIABLE}: {written!r} names no failpoint of plugins/sluice/failpoints.py, or no action of"
+                f" {', '.join(ACTIONS)}. Write name=action, name=sleep:2 or name=kill@3."
+            )
+        at = int(read["at"]) if read["at"] else None
+        _armed[read["name"]] = _Armed(read["name"], read["action"], read["argument"] or "", at)
+
+
+def disarm() -> None:
+    """Let everybody pass again."""
+    _armed.clear()
+
+
+@contextmanager
+def armed(text: str) -> Iterator[None]:
+    """Arm for a while. For tests in one process."""
+    arm(text)
+    try:
+        yield
+    finally:
+        disarm()
+
+
+def _first_time(name: str) -> bool:
+    folder = os.environ.get(ONCE_VARIABLE)
+    if not folder:
+        return True
+    try:
+        (Path(folder) / name).touch(exist_ok=False)  # one file, one winner: also between processes
+    except FileExistsError:
+        return False
+    return True
+
+
+arm(os.environ.get(VARIABLE, ""))
