@@ -279,6 +279,14 @@ def test_what_cannot_be_compared_is_counted_with_its_reason(verified):
     assert "warning: shadow_skipped" in told
 
 
+def test_a_statement_of_more_parameters_than_a_function_takes_is_skipped(verified):
+    many = " OR ".join(f"(n = {n} AND id > {n})" for n in range(60))
+    moved = verified(PLAIN, f"SELECT id FROM app.thing WHERE {many}", "SELECT label FROM app.thing WHERE id = 3")
+    facts, phase = shadowed(moved)
+    assert (facts["shadow_statements"], facts["shadow_skipped"], phase) == (1, 1, Phase.SHADOWING)
+    assert "it is more than PostgreSQL looks into (TooManyArguments)" in facts["shadow_skipped_why"]
+
+
 def test_a_statement_runs_no_code_of_a_stranger(verified):
     moved = verified(PLAIN, BY_LABEL, shadow=None)
     moved.admin("CREATE SCHEMA theirs AUTHORIZATION certify_app")

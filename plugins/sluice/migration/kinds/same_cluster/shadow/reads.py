@@ -17,6 +17,13 @@ from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import raw, statement
 
 STAGE, PROBE = "sluice_shadow", "probe"
+BEYOND_POSTGRES = (
+    errors.TooManyArguments,
+    errors.TooManyColumns,
+    errors.StatementTooComplex,
+    errors.ProgramLimitExceeded,
+)
+"""A function, with which a statement is looked into, takes a hundred parameters."""
 NO_EXTENSION = "pg_stat_statements is not there"
 
 
@@ -109,6 +116,8 @@ def _judged(c: Connection, route: Route, row: Row) -> Read | Skipped | None:
             types = _parameter_types(c, text, path)
             c.execute(statement("shadow.look_within"), {"path": path})
             known = _looked_into(c, route, text, types)
+    except BEYOND_POSTGRES as error:
+        return Skipped(text, f"it is more than PostgreSQL looks into ({type(error).__name__})")
     except (errors.LockNotAvailable, errors.DeadlockDetected, psycopg.OperationalError):
         raise
     except psycopg.Error as error:
