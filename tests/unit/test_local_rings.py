@@ -118,4 +118,9 @@ def test_everything_is_every_ring_each_other_postgresql_and_schedules(monkeypatc
     monkeypatch.setattr(rings, "_run", note)
     monkeypatch.setattr("sluice.local.versions.other_servers", lambda: {"15": "/fifteen"})
     assert rings.run_all("7", 1.0)
-    assert ran == [*BUDGETS, *rings.BEYOND, *(f"{ring}, PostgreSQL 15 /fifteen" for ring in OF_POSTGRES), "chaos, seed 7"]
+    assert ran == [
+        *BUDGETS,
+        *rings.BEYOND,
+        *(f"{ring}, PostgreSQL 15 /fifteen" for ring in OF_POSTGRES),
+        "chaos, seed 7",
+    ]
