@@ -39,7 +39,7 @@ SELECT count(*), sum({hash}) FROM {table} AS t
 -- name: spoil_rows
 -- So many rows, spread evenly over the keys.
 UPDATE {target} SET note = 'spoilt ' || coalesce(note, '')
-WHERE id % greatest((SELECT max(id) FROM {target}) / %(rows)s, 1) = 0 AND id <= %(rows)s * greatest((SELECT max(id) FROM {target}) / %(rows)s, 1)
+WHERE id %% greatest((SELECT max(id) FROM {target}) / %(rows)s, 1) = 0 AND id <= %(rows)s * greatest((SELECT max(id) FROM {target}) / %(rows)s, 1)
 
 -- name: mend_rows
 UPDATE {target} SET note = nullif(substr(note, 8), '') WHERE note LIKE 'spoilt %%'

@@ -39,9 +39,9 @@ SELECT ARRAY[{key_text}] AS key,
        count(*) OVER () AS total,
        count(*) FILTER (WHERE r.rows IS NULL) OVER () AS missing, count(*) FILTER (WHERE l.rows IS NULL) OVER () AS extra
 FROM (SELECT {left_keys}, count(*) AS rows, sum({left_hash}) AS hash
-      FROM {left} AS t WHERE {left_range} AND {left_bucket} = ANY (%(buckets)s) GROUP BY {places}) AS l
+      FROM {left} AS t WHERE {left_range} AND {left_bucket} = ANY (%(buckets)s::bigint[]) GROUP BY {places}) AS l
 FULL JOIN (SELECT {right_keys}, count(*) AS rows, sum({right_hash}) AS hash
-      FROM {right} AS t WHERE {right_range} AND {right_bucket} = ANY (%(buckets)s) GROUP BY {places}) AS r
+      FROM {right} AS t WHERE {right_range} AND {right_bucket} = ANY (%(buckets)s::bigint[]) GROUP BY {places}) AS r
 ON {join}
 WHERE l.rows IS DISTINCT FROM r.rows OR l.hash IS DISTINCT FROM r.hash
 LIMIT %(most)s
