@@ -5,11 +5,6 @@
 -- Equal within one server only: for archives and other clusters there is a portable form.
 hash_record_extended(ROW(record_send(ROW({values}))), 0)
 
--- name: compare_range
-SELECT l.rows AS left_rows, r.rows AS right_rows, l.hash::text AS left_hash, r.hash::text AS right_hash
-FROM (SELECT count(*) AS rows, coalesce(sum({left_hash}), 0) AS hash FROM {left} AS t WHERE {left_range}) AS l,
-     (SELECT count(*) AS rows, coalesce(sum({right_hash}), 0) AS hash FROM {right} AS t WHERE {right_range}) AS r
-
 -- name: count_both
 -- The plainest question there is: an empty comparison proves nothing, two tables counted empty are equal.
 SELECT (SELECT count(*) FROM {left}) + (SELECT count(*) FROM {right}) AS rows
@@ -24,13 +19,25 @@ hash_record_extended(ROW(record_send(ROW({key}))), 0) & ({buckets} - 1)
 -- name: bucket_of_value
 hash_record_extended(ROW({key}), 0) & ({buckets} - 1)
 
--- name: find_buckets
--- Which buckets of keys differ. A bucket without a partner differs too.
-SELECT b AS bucket
-FROM (SELECT {left_bucket} AS b, count(*) AS rows, sum({left_hash}) AS hash FROM {left} AS t WHERE {left_range} GROUP BY 1) AS l
-FULL JOIN (SELECT {right_bucket} AS b, count(*) AS rows, sum({right_hash}) AS hash FROM {right} AS t WHERE {right_range} GROUP BY 1) AS r
-USING (b)
-WHERE l.rows IS DISTINCT FROM r.rows OR l.hash IS DISTINCT FROM r.hash
+-- name: sum_buckets
+-- Both tables in one reading. Behind UNION ALL the planner takes the buckets for few, as they are: it sums in parallel, and
+-- hashes rows where it reads them. By the key's own statistics it would expect a bucket a row, and sort the table.
+SELECT bucket,
+       coalesce(sum(rows) FILTER (WHERE is_left), 0)::bigint AS left_rows,
+       coalesce(sum(rows) FILTER (WHERE NOT is_left), 0)::bigint AS right_rows,
+       coalesce(sum(hash) FILTER (WHERE is_left), 0)::text AS left_hash,
+       coalesce(sum(hash) FILTER (WHERE NOT is_left), 0)::text AS right_hash
+FROM (
+    SELECT is_left, bucket, count(*) AS rows, sum(hash) AS hash
+    FROM (SELECT true AS is_left, {left_bucket} AS bucket, {left_hash} AS hash FROM {left} AS t WHERE {left_range}
+          UNION ALL
+          SELECT false, {right_bucket}, {right_hash} FROM {right} AS t WHERE {right_range}) AS both_sides
+    GROUP BY is_left, bucket
+) AS sums
+GROUP BY bucket ORDER BY bucket
+
+-- name: within
+{bucket} = ANY (%(within)s::bigint[])
 
 -- name: list_differences
 -- The rows of some buckets whose keys are there on one side only, unequally often, or with another hash.
@@ -38,10 +45,8 @@ SELECT ARRAY[{key_text}] AS key,
        CASE WHEN r.rows IS NULL THEN 'missing' WHEN l.rows IS NULL THEN 'extra' ELSE 'different' END AS what,
        count(*) OVER () AS total,
        count(*) FILTER (WHERE r.rows IS NULL) OVER () AS missing, count(*) FILTER (WHERE l.rows IS NULL) OVER () AS extra
-FROM (SELECT {left_keys}, count(*) AS rows, sum({left_hash}) AS hash
-      FROM {left} AS t WHERE {left_range} AND {left_bucket} = ANY (%(buckets)s::bigint[]) GROUP BY {places}) AS l
-FULL JOIN (SELECT {right_keys}, count(*) AS rows, sum({right_hash}) AS hash
-      FROM {right} AS t WHERE {right_range} AND {right_bucket} = ANY (%(buckets)s::bigint[]) GROUP BY {places}) AS r
+FROM (SELECT {left_keys}, count(*) AS rows, sum({left_hash}) AS hash FROM {left} AS t WHERE {left_range} GROUP BY {places}) AS l
+FULL JOIN (SELECT {right_keys}, count(*) AS rows, sum({right_hash}) AS hash FROM {right} AS t WHERE {right_range} GROUP BY {places}) AS r
 ON {join}
 WHERE l.rows IS DISTINCT FROM r.rows OR l.hash IS DISTINCT FROM r.hash
 LIMIT %(most)s

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import psycopg
 import pytest
 from psycopg import sql
-from sluice.proof.diff import rows
+from sluice.proof.diff import buckets, rows
+from sluice.proof.diff.buckets import RowDifference
+from sluice.proof.diff.pair import Pair, Side, Window
 from sluice.proof.diff.planted import DUPLICATE, FAULTS, plant_and_find
-from sluice.proof.diff.rows import Checked, Pair, RowDifference, Side, Window, compare
+from sluice.proof.diff.rows import Checked, compare
 from sluice.stores.postgres import Connection, Table, connect
 
 COUNT = 200
@@ -67,11 +69,15 @@ def add_language(c: Connection) -> None:
     pytest.skip("this PostgreSQL knows no language to sort by: neither ICU nor a locale of the machine")
 
 
-@pytest.fixture(params=[(1_000_000, 4_096), (64, 8), (7, 1)], ids=["one range", "many", "a few rows each"])
+@pytest.fixture(
+    params=[(1_000_000, 256, 500_000), (64, 8, 500_000), (7, 1, 500_000), (1_000_000, 8, 0)],
+    ids=["one range", "many", "a few rows each", "finer buckets"],
+)
 def ranges(request, monkeypatch) -> None:
     """The answer is the same, however the keys are cut."""
     monkeypatch.setattr(rows, "RANGE_ROWS", request.param[0])
-    monkeypatch.setattr(rows, "BUCKETS", request.param[1])
+    monkeypatch.setattr(buckets, "BUCKETS", request.param[1])
+    monkeypatch.setattr(buckets, "JOINED_ROWS", request.param[2])
 
 
 def twins(c: Connection, key: Key) -> Pair:
@@ -145,6 +151,15 @@ def test_an_empty_side_differs_in_every_row(c, emptied, counts):
 
 
 @pytest.mark.usefixtures("ranges")
+@pytest.mark.parametrize("count", [1, 256], ids=["one bucket", "buckets"])
+def test_values_exchanged_between_two_rows_are_seen(c, monkeypatch, count):
+    """A row's hash must not be a sum over its columns: the table's hash is a sum over rows, and would be the same again."""
+    monkeypatch.setattr(buckets, "BUCKETS", count)
+    pair = twins(c, BIGINT)
+    c.execute("UPDATE lab.right SET note = CASE i WHEN 20 THEN 'note 30' ELSE 'note 20' END WHERE i IN (20, 30)")
+    assert {(s.key, s.columns) for s in compare(c, pair).samples} == {("20", ("note",)), ("30", ("note",))}
+
+
 @pytest.mark.parametrize("times", [1, 2], ids=["twice", "three times"])
 def test_identical_duplicates_are_counted(c, times):
     pair = twins(c, BIGINT)
@@ -170,8 +185,8 @@ def test_a_comparison_that_was_broken_off_goes_on_where_it_stopped(c, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         compare(c, pair, checked=stumble)
     asked = []
-    compare_range = rows._compare_range
-    monkeypatch.setattr(rows, "_compare_range", lambda *what: asked.append(what[2]) or compare_range(*what))
+    sum_buckets = rows.sum_buckets
+    monkeypatch.setattr(rows, "sum_buckets", lambda *what: asked.append(what[2]) or sum_buckets(*what))
     resumed = compare(c, pair, before=kept)
     assert (resumed.rows, resumed.hash) == (whole.rows, whole.hash) == (COUNT, whole.hash)
     assert asked[0].after == kept[2].until == ("93",)
@@ -258,7 +273,7 @@ WEAKENED = {
 
 @pytest.mark.parametrize(("weak", "missed"), WEAKENED.values(), ids=WEAKENED)
 def test_a_weaker_hash_misses_what_it_does_not_see_and_is_not_believed(c, monkeypatch, weak, missed):
-    monkeypatch.setattr(Side, "hash", lambda side: rows.sql.SQL(weak))
+    monkeypatch.setattr(Side, "hash", lambda side: sql.SQL(weak))
     planted = plant_and_find(c)
     assert set(planted.missed) == missed
     assert planted.found == planted.planted - len(missed)
@@ -266,21 +281,21 @@ def test_a_weaker_hash_misses_what_it_does_not_see_and_is_not_believed(c, monkey
 
 
 def test_a_hash_that_cannot_count_misses_the_pair_of_duplicates(c, monkeypatch):
-    asked = rows.statement
+    asked = buckets.statement
 
     def with_xor(name: str, **parts):
-        if name != "diff.compare_range":
+        if name != "diff.sum_buckets":
             return asked(name, **parts)
-        text = asked(name, **parts).as_string(c).replace("coalesce(sum(", "coalesce(bit_xor(")
+        text = asked(name, **parts).as_string(c).replace("sum(hash) AS hash", "bit_xor(hash) AS hash")
         # A pair of equal rows leaves an xor as it was; the count must not help it here.
-        return rows.sql.SQL(text.replace("count(*) AS rows", "0::bigint AS rows"))
+        return sql.SQL(text.replace("count(*) AS rows", "0::bigint AS rows"))
 
-    monkeypatch.setattr(rows, "statement", with_xor)
+    monkeypatch.setattr(buckets, "statement", with_xor)
     assert plant_and_find(c).missed == (DUPLICATE,)
 
 
 def test_a_hash_that_calls_equal_rows_different_is_not_believed(c, monkeypatch):
-    monkeypatch.setattr(Side, "hash", lambda side: rows.sql.SQL("hashtextextended(t.id::text || t.tableoid, 0)"))
+    monkeypatch.setattr(Side, "hash", lambda side: sql.SQL("hashtextextended(t.id::text || t.tableoid, 0)"))
     planted = plant_and_find(c)
     assert "the order of JSON keys" in planted.flagged_wrongly
     assert not planted.sees

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluice.proof.diff.rows import Pair, compare
+from sluice.proof.diff.pair import Pair
+from sluice.proof.diff.rows import compare
 from sluice.stores.postgres import Connection, Table
 from sluice.stores.statements import statement
 
