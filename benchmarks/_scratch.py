@@ -76,11 +76,11 @@ class Scratch:
 
 
 @contextmanager
-def scratch(rows: int = ROWS) -> Iterator[Scratch]:
+def scratch(rows: int = ROWS, make: type[Cluster] = Cluster) -> Iterator[Scratch]:
     """Make a server with `rows` sessions, crash safe as a real one."""
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as name:
         folder = Path(name)
-        cluster = Cluster(folder, free_port(), secrets.token_urlsafe())
+        cluster = make(folder, free_port(), secrets.token_urlsafe())
         passwords = {role: secrets.token_urlsafe() for role in databases.LOGINS}
         migration = read_estate(ROOT).migrations["user_sessions"]
         made = Scratch(cluster, passwords, migration, folder, [])

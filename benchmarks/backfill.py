@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from statistics import median
 from typing import Any
 
 from psycopg import sql
@@ -10,20 +12,32 @@ from sluice.stores.statements import statement
 
 from benchmarks._scratch import Scratch, begin, copy_all, rounds, scratch, setting, summary, timed
 
-LIMIT, HEADLINE = "one INSERT … SELECT", "two lanes"
-WRITES = setting("WRITES", 240)
+LIMIT, HEADLINE, BUSY = "one INSERT … SELECT", "two lanes", "two lanes, writers at a fifth of their full rate"
+BURST, SHARE = setting("BURST", 5_000), 5
 
 
 def main() -> dict[str, Any]:
-    """Copy the same rows into a fresh target in every case."""
+    """Copy the same rows into a fresh target in every case. How fast the application can write is measured first."""
     with scratch() as made:
+        rate = _full_rate(made) / SHARE
+        kept: list[float] = []
         cases = {
             LIMIT: lambda: _one_statement(made),
             "one lane": lambda: _lanes(made, 1),
             HEADLINE: lambda: _lanes(made, 2),
-            f"two lanes, {WRITES} writes/s": lambda: _with_writers(made),
+            BUSY: lambda: _with_writers(made, rate, kept),
         }
-        return summary("backfill", HEADLINE, LIMIT, rounds(cases, setting("ROUNDS", 3)))
+        result = summary("backfill", HEADLINE, LIMIT, rounds(cases, setting("ROUNDS", 3)))
+    return result | {"writers_asked": rate, "writers_kept": median(kept) / rate}
+
+
+def _full_rate(made: Scratch) -> float:
+    """Give the application's writes a second, with capture off and nothing beside it."""
+    with made.application(1) as application:
+        application.burst(BURST // 10)
+        rate = BURST / application.burst(BURST)
+    print(f"the application alone: {rate:.0f} writes/s", flush=True)
+    return rate
 
 
 def _one_statement(made: Scratch) -> float:
@@ -39,6 +53,7 @@ def _one_statement(made: Scratch) -> float:
         target=target.identifier,
         columns=sql.SQL(", ").join(map(sql.Identifier, written)),
     )
+    print(f"  {query.as_string(c).splitlines()[-1]}", flush=True)
     return timed(lambda: c.execute(query))
 
 
@@ -48,13 +63,17 @@ def _lanes(made: Scratch, lanes: int) -> float:
     return timed(lambda: copy_all(made, lanes))
 
 
-def _with_writers(made: Scratch) -> float:
+def _with_writers(made: Scratch, rate: float, kept: list[float]) -> float:
     begin(made.kind())
     made.settle()
-    with made.application(WRITES) as application:
+    with made.application(rate) as application:
+        application.mark("before")
+        time.sleep(1)
         application.mark("backfill")
         seconds = timed(lambda: copy_all(made, 2))
         application.mark("after")
         seen = application.snapshot().phases["backfill"]
-    print(f"  writers: {seen.writes / seen.seconds:.0f}/s, longest wait {seen.longest_gap_ms:.0f} ms", flush=True)
+    kept.append(seen.writes / seen.seconds)
+    told = f"  writers: {kept[-1]:.0f}/s of {rate:.0f} asked, longest wait {seen.longest_gap_ms:.0f} ms"
+    print(told, flush=True)
     return seconds

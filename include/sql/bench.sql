@@ -17,7 +17,7 @@ WHERE attrelid = %(table)s::text::regclass AND attnum > 0 AND NOT attisdropped A
 INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {source}
 
 -- name: switch_capture
-ALTER TABLE {table} {turn} TRIGGER "!sluice_capture"
+ALTER TABLE {table} {turn} TRIGGER "!sluice_capture", {turn} TRIGGER "!sluice_capture_insert"
 
 -- name: write_session
 -- For pgbench: of ten writes six change a row, one of them its month, three are new and one deletes.
@@ -33,6 +33,11 @@ INSERT INTO app.user_sessions (tenant_id, user_id, started_at, note) VALUES ('te
 DELETE FROM app.user_sessions WHERE id = :id;
 \endif
 
+-- name: insert_sessions
+-- A load: so many rows in one statement.
+INSERT INTO app.user_sessions (tenant_id, user_id, started_at, note)
+SELECT 'tenant-001', gen_random_uuid(), now() - interval '1 day' * (n %% 300), 'signed in by link' FROM generate_series(1, %(rows)s) n
+
 -- name: hash_table
 SELECT count(*), sum({hash}) FROM {table} AS t
 
@@ -43,3 +48,77 @@ WHERE id %% greatest((SELECT max(id) FROM {target}) / %(rows)s, 1) = 0 AND id <=
 
 -- name: mend_rows
 UPDATE {target} SET note = nullif(substr(note, 8), '') WHERE note LIKE 'spoilt %%'
+
+-- name: read_meter
+-- What has been written to the log, how many whole pages of it, and how many transactions there were.
+SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS wal, (SELECT wal_fpi FROM pg_stat_wal) AS images,
+       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS transactions
+
+-- name: fill_log
+-- A server that has lived writes its log into segments that are there; a new one makes each of them first.
+SELECT count(pg_logical_emit_message(false, 'sluice', repeat('.', 1000000))) AS rows FROM generate_series(1, %(megabytes)s)
+
+-- name: measure_size
+-- A plain table is no tree.
+SELECT coalesce(sum(pg_total_relation_size(t.relid)), pg_total_relation_size(%(oid)s::oid))::bigint AS bytes,
+       coalesce(sum(pg_table_size(t.relid)), pg_table_size(%(oid)s::oid))::bigint AS heap
+FROM pg_partition_tree(%(oid)s::oid::regclass) AS t
+
+-- name: count_marks
+SELECT (SELECT count(*) FROM sluice.chunk) + (SELECT count(*) FROM sluice.compared) + (SELECT count(*) FROM sluice.migration)
+     + (SELECT count(*) FROM sluice.probe) + (SELECT count(*) FROM sluice.quarantine) AS rows,
+       (SELECT count(*) FROM sluice.chunk) AS chunks, pg_total_relation_size('sluice.chunk') AS bytes
+
+-- name: make_copied
+-- Where a lane of pgbench notes its chunk in place of a copy, in the transaction of its check mark.
+CREATE TABLE IF NOT EXISTS sluice_bench.copied (number bigint NOT NULL, lane integer NOT NULL)
+
+-- name: note_copied
+INSERT INTO sluice_bench.copied VALUES (%(number)s, %(lane)s)
+
+-- name: forget_chunks
+TRUNCATE sluice.chunk, sluice_bench.copied
+
+-- name: finish_chunks
+-- As if lanes had done so many: the first ones, which are claimed first.
+UPDATE sluice.chunk SET done_at = clock_timestamp(), lane = 0, rows_written = 1, seconds = 0.1, copied_by = pg_current_xact_id()
+WHERE number IN (SELECT number FROM sluice.chunk WHERE migration = %(name)s AND done_at IS NULL ORDER BY number LIMIT %(chunks)s)
+
+-- name: judge_queue
+-- Of each chunk that was checked off, one note; nothing else.
+SELECT (SELECT count(*) FROM sluice.chunk WHERE done_at IS NOT NULL AND lane IS DISTINCT FROM 0) AS done,
+       (SELECT count(*) FROM sluice_bench.copied) AS copied,
+       (SELECT count(DISTINCT number) FROM sluice_bench.copied) AS chunks
+
+-- name: judge_lanes
+-- A chunk that was copied twice would have written nothing the second time, and its mark says what was written last.
+SELECT count(*) AS chunks, count(done_at) AS done, sum(rows_written)::bigint AS rows, count(DISTINCT lane) AS lanes FROM sluice.chunk
+
+-- name: list_chunk_seconds
+SELECT seconds FROM sluice.chunk ORDER BY number
+
+-- name: end_lanes
+-- Some of those in the middle of a chunk.
+SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
+WHERE application_name LIKE 'sluice:migrate%%' AND xact_start IS NOT NULL AND usename = %(role)s ORDER BY random() LIMIT %(most)s
+
+-- name: begin_snapshot
+SELECT count(*) AS rows FROM sluice.migration
+
+-- name: read_at_one_instant
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+
+-- name: read_log_end
+SELECT pg_current_wal_flush_lsn()::text AS place
+
+-- name: has_replayed
+SELECT pg_last_wal_replay_lsn() >= %(place)s::pg_lsn AS there
+
+-- name: read_session
+SELECT id, note FROM app.user_sessions WHERE id = %(id)s
+
+-- name: read_long
+SELECT id, pg_sleep(3600) FROM app.user_sessions LIMIT 1
+
+-- name: touch_session
+UPDATE app.user_sessions SET note = note WHERE id = (SELECT min(id) FROM app.user_sessions)

@@ -23,10 +23,12 @@ SELECT holder FROM (
 ) held WHERE age(held.xmin) >= age(%(last_copy)s::text::xid8::xid)
 
 -- name: list_blockers
-SELECT DISTINCT format('session %%s (%%s, %%s, %%s since %%s)', a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'no name'),
+-- Who began first comes first: under load there are many, and the others come and go.
+SELECT format('session %%s (%%s, %%s, %%s since %%s)', a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'no name'),
                        a.state, a.xact_start::timestamp(0)) AS blocker
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.relation = ANY (%(oids)s::oid[]) AND l.granted AND l.pid <> pg_backend_pid() LIMIT 5
+WHERE l.relation = ANY (%(oids)s::oid[]) AND l.granted AND l.pid <> pg_backend_pid()
+GROUP BY a.pid, a.usename, a.application_name, a.state, a.xact_start ORDER BY a.xact_start LIMIT 5
 
 -- name: find_data_directory
 -- NULL for a role that may not know.
