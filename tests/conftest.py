@@ -21,7 +21,7 @@ from sluice.local.objects import ObjectStore
 from sluice.local.ports import free_port
 from sluice.local.postgres import Cluster
 
-RINGS = ("unit", "dags", "integration", "chaos", "e2e", "zoo")
+RINGS = ("unit", "dags", "integration", "chaos", "e2e", "zoo", "kills")
 _HERE = Path(__file__).parent
 _COUNT = itertools.count(1)
 

@@ -4,7 +4,7 @@
 -- Keyed on OLD, so that a moved key or partition key leaves nothing behind. What the target cannot hold is quarantined:
 -- a user's write never fails for us. Guard and rescue stand only where a changed column's value may not fit.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $sluice$
+SET search_path = pg_catalog, pg_temp {pins} AS $sluice$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN
@@ -16,6 +16,7 @@ BEGIN
         DELETE FROM sluice.quarantine WHERE migration = {name};
         RETURN NULL;
     END IF;
+    {all_at_once}
     {latest}
     {guard}
     IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND ({moves})) THEN
@@ -41,13 +42,33 @@ BEGIN
             ON CONFLICT ({key}) DO {on_conflict};
         ELSE
             INSERT INTO sluice.quarantine (migration, key, reason)
-            VALUES ({name}, jsonb_build_array({new_source_key}), 'outside the partitions: ' || concat_ws(', ', {partition_values}))
+            VALUES ({name}, jsonb_build_array({new_source_key}), 'outside the partitions: ' || jsonb_build_array({partition_values})::text)
             ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
         END IF;
     END IF;
     {rescue}
     RETURN NULL;
 END $sluice$
+
+-- name: pins
+-- What a text depends on, and a backslash in an expression of the YAML: the user's session may have set any of it. Only where the
+-- function makes texts: setting these back and forth costs a third of its time.
+SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET standard_conforming_strings = on
+
+-- name: all_at_once
+-- Told of an INSERT when it has ended, of all its rows: half the time of a row after the other.
+IF TG_OP = 'INSERT' THEN
+        INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {fresh_values} FROM fresh WHERE {fresh_fits}
+        ON CONFLICT ({key}) DO {on_conflict};
+        IF EXISTS (SELECT FROM fresh WHERE ({fresh_fits}) IS NOT TRUE) THEN
+            INSERT INTO sluice.quarantine (migration, key, reason)
+            SELECT {name}, jsonb_build_array({fresh_source_key}), 'outside the partitions: ' || jsonb_build_array({fresh_partition_values})::text
+            FROM fresh WHERE ({fresh_fits}) IS NOT TRUE
+            ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
+        END IF;
+        RETURN NULL;
+    END IF;
 
 -- name: latest_forward
 -- Another trigger of the same statement may have written this row again, and we were told of that first: what the row is by now
@@ -111,7 +132,7 @@ EXCEPTION WHEN data_exception OR integrity_constraint_violation OR undefined_col
 -- name: create_reverse
 -- After the cutover the old table follows the new one. The INSERT is plain: a duplicate raises, as it did before.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' AS $sluice$
+SET search_path = pg_catalog, pg_temp {pins} AS $sluice$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN
@@ -162,8 +183,22 @@ EXCEPTION WHEN data_exception OR not_null_violation OR check_violation OR undefi
 -- name: create_row_trigger
 CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()
 
+-- name: create_change_trigger
+CREATE TRIGGER {trigger} AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()
+
+-- name: create_insert_trigger
+CREATE TRIGGER {trigger} AFTER INSERT ON {table} REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+
 -- name: create_truncate_trigger
 CREATE TRIGGER {trigger} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+
+-- name: sign_function
+-- Whose form it has: another version of ours makes it anew where it would make another one.
+COMMENT ON FUNCTION {function}() IS {signature}
+
+-- name: read_signature
+SELECT obj_description(tgfoid, 'pg_proc') AS signature FROM pg_trigger
+WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname = %(name)s
 
 -- name: enable_always
 -- Also for sessions that replay (session_replication_role = replica).
@@ -176,7 +211,8 @@ DROP TRIGGER IF EXISTS {trigger} ON {table}
 DROP FUNCTION IF EXISTS {function}()
 
 -- name: find_trigger
-SELECT tgname AS name, tgenabled = 'A' AS always FROM pg_trigger
+-- `events` is of pg_trigger's bits: 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
+SELECT tgname AS name, tgenabled = 'A' AS always, tgtype & 60 AS events FROM pg_trigger
 WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname = ANY (%(names)s)
 
 -- name: count_earlier_triggers
@@ -185,8 +221,10 @@ SELECT count(*) AS triggers FROM pg_trigger
 WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname < %(name)s COLLATE "C"
 
 -- name: count_overtakers
--- Who fires per row after a write and may write this table again before its next row's turn: a person's trigger, or a foreign
--- key that reaches into other tables.
-SELECT count(*) AS triggers FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-WHERE t.tgrelid = %(table)s::text::regclass AND t.tgtype & 1 = 1 AND t.tgtype & 66 = 0 AND t.tgname NOT LIKE '!sluice%%'
-  AND (NOT t.tgisinternal OR p.proname LIKE 'RI\_FKey\_cascade%%' OR p.proname LIKE 'RI\_FKey\_set%%')
+-- Who fires per row and may write this table again before we are told of a row: a person's trigger, before the write too (it
+-- finds the statement's earlier rows), or a foreign key that reaches into other tables. And a subscription: what it applies fires
+-- triggers for rows, and none for statements.
+SELECT (SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE t.tgrelid = %(table)s::text::regclass AND t.tgtype & 1 = 1 AND t.tgname NOT LIKE '!sluice%%'
+          AND (NOT t.tgisinternal OR p.proname LIKE 'RI\_FKey\_cascade%%' OR p.proname LIKE 'RI\_FKey\_set%%'))
+     + (SELECT count(*) FROM pg_subscription_rel WHERE srrelid = %(table)s::text::regclass) AS triggers

@@ -36,7 +36,7 @@ true
 -- name: quarantine_rows
 -- Rows that came to lie outside the partitions after these were made. The cutover waits until somebody mends them.
 INSERT INTO sluice.quarantine (migration, key, reason)
-SELECT %(name)s, jsonb_build_array({key}), 'outside the partitions: ' || concat_ws(', ', {reason})
+SELECT %(name)s, jsonb_build_array({key}), 'outside the partitions: ' || jsonb_build_array({reason})::text
 FROM {source} AS s WHERE s.ctid >= %(lo)s::tid AND s.ctid < %(hi)s::tid AND {condition}
 FOR NO KEY UPDATE
 ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason

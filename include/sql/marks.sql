@@ -14,12 +14,44 @@ SELECT pg_advisory_xact_lock(sluice.fence(%(name)s))
 -- One round trip for a worker: the lock first, then (a later statement) the state under it.
 SELECT pg_advisory_xact_lock_shared(sluice.fence(%(name)s))
 
+-- name: take_every_fence
+-- In one order, so that two of us do not wait for each other.
+SELECT pg_advisory_xact_lock(sluice.fence(name)) FROM (SELECT name FROM sluice.migration ORDER BY name OFFSET 0) AS m
+
+-- name: hold_fence
+-- Shared, by the session: for work that cannot be done in one transaction.
+SELECT pg_advisory_lock_shared(sluice.fence(%(name)s))
+
+-- name: let_go_of_fence
+SELECT pg_advisory_unlock_shared(sluice.fence(%(name)s))
+
+-- name: are_there
+SELECT to_regclass('sluice.migration') IS NOT NULL AS there
+
+-- name: list_migrations_of
+-- Those of a table, and of whatever stands above and below it. A planned one is known by its name: it may begin any moment.
+WITH tree AS (
+    SELECT unnest(sluice.parts(coalesce(pg_partition_root(c.oid), c.oid))) AS oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %(schema)s AND c.relname = %(table)s)
+SELECT m.name, m.phase, m.source_name FROM sluice.migration m
+WHERE m.source_oid IN (SELECT oid FROM tree) OR m.target_oid IN (SELECT oid FROM tree)
+   OR m.phase = 'planned' AND m.source_name IN (
+      SELECT concat_ws('.', n.nspname, c.relname) FROM tree JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace)
+ORDER BY m.name
+
+-- name: list_unknown
+-- Releases that a newer version has brought meanwhile: whoever does not know them must not write.
+SELECT version FROM sluice.release WHERE release_set = 'marks' AND version <> ALL (%(known)s)
+
 -- name: read_under_fence
--- What a chunk must find unchanged: epoch, phase, both tables' identity and make.
+-- What a chunk must find unchanged: the rules, epoch, phase, both tables' identity and make, and until the cutover every
+-- partition (afterwards they come and go with the months; the swap moves the phase first, so it is the moment that tells).
 SELECT phase, epoch, source_oid::bigint AS source_oid, target_oid::bigint AS target_oid,
        source_filenode = pg_relation_filenode(source_oid) AS same_file,
        source_fingerprint = sluice.fingerprint(source_oid) AS same_source,
-       target_fingerprint = sluice.fingerprint(target_oid) AS same_target
+       target_fingerprint = sluice.fingerprint(target_oid)
+           AND (cut_over_at IS NOT NULL OR target_parts <@ sluice.parts(target_oid)) AS same_target,
+       ARRAY(SELECT version FROM sluice.release WHERE release_set = 'marks' AND version <> ALL (%(known)s)) AS unknown
 FROM sluice.migration WHERE name = %(name)s
 
 -- name: move_phase
@@ -33,11 +65,13 @@ UPDATE sluice.migration SET source_oid = %(source_oid)s, target_oid = %(target_o
 WHERE name = %(name)s
 
 -- name: take_fingerprints
-UPDATE sluice.migration SET source_fingerprint = sluice.fingerprint(source_oid), target_fingerprint = sluice.fingerprint(target_oid)
+UPDATE sluice.migration SET source_fingerprint = sluice.fingerprint(source_oid), target_fingerprint = sluice.fingerprint(target_oid),
+       target_parts = sluice.parts(target_oid)
 WHERE name = %(name)s
 
 -- name: record_verified
-UPDATE sluice.migration SET verified_at = clock_timestamp()
+-- As old as the oldest look that it trusts, and worth nothing once capture is another than it was then.
+UPDATE sluice.migration SET verified_at = %(since)s, verified_under = %(under)s
 WHERE name = %(name)s AND phase IN ('verified', 'shadowing') AND epoch = %(epoch)s
 
 -- name: record_cut_over
@@ -48,7 +82,8 @@ UPDATE sluice.migration SET cut_over_at = clock_timestamp() WHERE name = %(name)
 UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = %(name)s
 
 -- name: read_proof_age
-SELECT verified_at IS NOT NULL AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
+SELECT verified_at IS NOT NULL AND verified_under IS NOT DISTINCT FROM sluice.capture_state(name)
+           AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
        extract(epoch FROM clock_timestamp() - verified_at)::double precision AS seconds,
        upper_bound IS NULL OR upper_bound::timestamptz > clock_timestamp() + interval '1 month' AS covers
 FROM sluice.migration WHERE name = %(name)s
@@ -65,6 +100,11 @@ SELECT count(*) AS chunks, count(done_at) AS done, coalesce(sum(rows_written), 0
        coalesce(extract(epoch FROM max(done_at) - min(done_at - seconds * interval '1 second')), 0)::double precision AS seconds
 FROM sluice.chunk WHERE migration = %(name)s
 
+-- name: count_pending
+-- Everybody waits for this one, however many chunks there are: the pending ones are few, and have an index.
+SELECT (SELECT count(*) FROM sluice.chunk WHERE migration = %(name)s AND done_at IS NULL) AS pending,
+       EXISTS (SELECT FROM sluice.chunk WHERE migration = %(name)s) AS laid
+
 -- name: plan_page_chunks
 -- Half-open ranges of pages up to where the table ended when capture was on; what came later was captured.
 INSERT INTO sluice.chunk (migration, lo, hi)
@@ -79,8 +119,9 @@ UPDATE sluice.migration SET source_filenode = pg_relation_filenode(source_oid) W
 
 -- name: claim_chunk
 -- Skipping locked *chunks* leaves them to the lane that holds them; rows of the data are never skipped.
+-- Behind the lane's last one: while anybody's snapshot is old, what is done stays in the index, and each claim would read all of it.
 SELECT number, lo, hi FROM sluice.chunk
-WHERE migration = %(name)s AND done_at IS NULL
+WHERE migration = %(name)s AND done_at IS NULL AND number > %(after)s
 ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: check_off_chunk
@@ -116,14 +157,24 @@ ON CONFLICT (migration, lane) DO UPDATE SET at = excluded.at
 -- name: show_status
 SELECT * FROM sluice.status ORDER BY migration
 
+-- name: begin_comparison
+SELECT phase, epoch, clock_timestamp() AS since, sluice.capture_state(name) AS under FROM sluice.migration WHERE name = %(name)s
+
 -- name: remember_compared
-INSERT INTO sluice.compared (migration, epoch, after, until, rows, hash)
-SELECT %(name)s, epoch, %(after)s, %(until)s, %(rows)s, %(hash)s FROM sluice.migration WHERE name = %(name)s
+-- `since` is a moment before the range was read, and what comes back is one before the next.
+INSERT INTO sluice.compared (migration, epoch, after, until, rows, hash, at, under)
+SELECT %(name)s, epoch, %(after)s, %(until)s, %(rows)s, %(hash)s, %(since)s, %(under)s FROM sluice.migration WHERE name = %(name)s
+RETURNING clock_timestamp() AS now
 
 -- name: list_compared
--- Of this epoch and phase, and fresh: a range that was equal is equal still while capture has been on without a break.
-SELECT c.after, c.until, c.rows, c.hash FROM sluice.compared c JOIN sluice.migration m ON m.name = c.migration
-WHERE c.migration = %(name)s AND c.epoch = m.epoch AND c.at > greatest(m.changed_at, clock_timestamp() - %(freshness)s) ORDER BY c.place
+-- Of this epoch and phase, and fresh: a range that was equal is equal still while capture has been on without a break, which
+-- is what `under` tells.
+SELECT c.after, c.until, c.rows, c.hash, c.at FROM sluice.compared c JOIN sluice.migration m ON m.name = c.migration
+WHERE c.migration = %(name)s AND c.epoch = m.epoch AND c.under = %(under)s AND c.at > greatest(m.changed_at, clock_timestamp() - %(freshness)s) ORDER BY c.place
 
 -- name: forget_compared
 DELETE FROM sluice.compared WHERE migration = %(name)s
+
+-- name: vacuum_chunks
+-- Each was checked off by an update: what is left of those would be walked through under the swap's locks.
+VACUUM (ANALYZE) sluice.chunk

@@ -1,7 +1,30 @@
 -- Cut over and cut back: one short transaction.
 
+-- name: begin
+BEGIN
+
 -- name: set_lock_timeout
 SELECT set_config('lock_timeout', %(milliseconds)s::text, true)
+
+-- name: hurry
+-- Until the transaction ends: the disk is waited for when the locks are free (wait_for_disk), and what is asked twice is planned
+-- once.
+SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)
+
+-- name: limit_statement
+-- A lock timeout counts for each lock anew: the tables and all their partitions together must not take longer than one.
+SELECT set_config('statement_timeout', %(milliseconds)s::text, true)
+
+-- name: lift_limit
+SET LOCAL statement_timeout TO DEFAULT
+
+-- name: commit
+COMMIT
+
+-- name: wait_for_disk
+-- A commit of its own, behind the swap's in the log: when this one is on disk, and where standbys vouch for it on theirs, so is
+-- the swap. Whoever commits meanwhile vouches for it in the same way.
+SELECT pg_logical_emit_message(true, 'sluice', 'swapped')
 
 -- name: read_clock
 SELECT clock_timestamp() AS at
@@ -18,6 +41,10 @@ SELECT a.attname AS column, s.oid::bigint AS oid, s.oid::regclass::text AS seque
 FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid AND d.deptype IN ('a', 'i')
+
+-- name: list_types
+SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+WHERE attrelid = %(oid)s::oid AND attnum > 0 AND NOT attisdropped
 
 -- name: push_sequence
 -- Past everything that the other sequence may have handed out: its last value plus what sessions may hold in cache.

@@ -191,7 +191,14 @@ _OBSTACLES: dict[str, Callable[[Stage], Any]] = {
 }
 
 _ON = ["!sluice_capture A", "!sluice_capture_truncate A"]
-_FORWARD = ("r", "p", None, _ON, ["app.user_sessions"], ["capture"])
+_FORWARD = (
+    "r",
+    "p",
+    None,
+    ["!sluice_capture A", "!sluice_capture_insert A", "!sluice_capture_truncate A"],
+    ["app.user_sessions"],
+    ["capture"],
+)
 _AS_IT_SHOULD_BE = {
     "planned": ("r", None, None, None, None, None),
     "expanded": ("r", "p", None, None, None, None),

@@ -71,6 +71,27 @@ def test_what_a_trigger_did_to_the_next_row_is_what_counts(stage, phase, does):
     assert (diff.missing, diff.extra, diff.different) == (quarantined, 0, 0), diff.samples
 
 
+@pytest.mark.parametrize("event", ("INSERT", "UPDATE OF note"))
+@pytest.mark.parametrize("phase", (Phase.BACKFILLED, Phase.CUT_OVER))
+def test_a_trigger_before_the_write_that_writes_an_earlier_row_leaves_the_follower_equal(stage, phase, event):
+    """Whoever comes last is the best of its tenant: ours is told of the earlier row's own, older version afterwards."""
+    stage.ask(
+        "CREATE FUNCTION app.outdo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " UPDATE app.user_sessions SET score = -1 WHERE note = 'both' AND id <> NEW.id; RETURN NEW; END $$"
+    )
+    stage.ask(f"CREATE TRIGGER outdo BEFORE {event} ON app.user_sessions FOR EACH ROW EXECUTE FUNCTION app.outdo()")
+    advance(stage.open, phase)
+    stage.ask(
+        "INSERT INTO app.user_sessions (tenant_id, user_id, started_at, note)"
+        " SELECT 'tenant-001', gen_random_uuid(), now(), 'both' FROM generate_series(1, 3)"
+        if event == "INSERT"
+        else "UPDATE app.user_sessions SET note = 'both' WHERE id BETWEEN 700 AND 702"
+    )
+    assert stage.ask("SELECT count(*) FROM app.user_sessions WHERE score = -1 AND note = 'both'") == [(2,)]
+    diff = stage.open().diff()
+    assert diff.clean, diff.samples
+
+
 @pytest.mark.parametrize("phase", (Phase.BACKFILLED, Phase.CUT_OVER))
 def test_a_row_that_a_trigger_puts_back_is_there(stage, phase):
     stage.ask(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from sluice.ledger.control import Control, NoFacts
-from sluice.stores.postgres import connect
+from sluice.stores.postgres import LockBusy, Refused, StoreDown, connect
 
 
 @pytest.fixture
@@ -37,6 +38,13 @@ def test_reconcile_writes_nothing_where_control_knows_already(control, ledger):
     assert count(ledger) == 2
 
 
+def test_a_step_whose_first_try_died_before_it_was_noted_is_noted_by_the_next_one(control, ledger):
+    control.reconcile("expanded", 1, "expand")
+    control.reconcile("expanded", 1, "expand")
+    told = ledger.execute("SELECT step, from_phase, to_phase FROM control.transition").fetchall()
+    assert told == [{"step": "expand", "from_phase": "planned", "to_phase": "expanded"}]
+
+
 def test_facts_are_of_this_run_unless_any_run_will_do(control, ledger):
     control.record_facts("verified", {"rows_missing": 1}, 1)
     control.record_facts("verified", {"rows_missing": 0}, 1)
@@ -62,3 +70,26 @@ def test_status_shows_the_last_step_and_the_last_verdict_of_each_migration(contr
     assert (orders["phase"], orders["epoch"], orders["last_step"]) == ("capturing", 1, "capture")
     assert (orders["run"], orders["last_gate"], orders["evidence"]) == ("run 1", "capturing RED", "two.json")
     assert (audit["phase"], audit["epoch"], audit["last_gate"]) == ("expanded", 4, None)
+
+
+def test_what_the_database_says_comes_out_as_an_error_of_ours(control, ledger, database):
+    with psycopg.connect(database.dsn("sluice_ledger")) as somebody:
+        somebody.execute("LOCK TABLE control.fact IN ACCESS EXCLUSIVE MODE")
+        ledger.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(LockBusy, match=r"record facts of orders in the ledger: .* tried again by itself"):
+            control.record_facts("verified", {}, 1)
+    ledger.execute("REVOKE ALL ON control.approval FROM CURRENT_USER")
+    with pytest.raises(Refused, match=r"record approval of orders in the ledger: permission denied .*Grant it"):
+        control.record_approval("cut_over", 1, answer="Approve", by_whom="somebody")
+    with connect(database.dsn("admin"), purpose="test") as admin:
+        admin.execute("SELECT pg_terminate_backend(%s)", [ledger.info.backend_pid])
+    with pytest.raises(StoreDown, match=r"find phase of orders in the ledger: .* tried again by itself"):
+        control.reconcile("planned", 1)
+
+
+def test_a_ledger_that_is_being_made_elsewhere_is_waited_for_only_so_long(ledger, database):
+    with psycopg.connect(database.dsn("sluice_ledger")) as somebody:
+        somebody.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice:releases', 0))")
+        ledger.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(LockBusy, match="making the ledger's schemas for orders"):
+            Control(ledger, "orders", "run 1").prepare()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -103,12 +103,13 @@ def test_a_change_of_phase_that_fails_leaves_the_old_one(c, marks):
 
 def test_the_age_of_the_proof_is_the_databases(c, marks):
     assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False
-    marks.execute(c, "record_verified", epoch=1)
+    proof = {"since": datetime.now(UTC), "under": None}
+    marks.execute(c, "record_verified", epoch=1, **proof)
     assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False, "only a verified migration takes a proof"
     c.execute("UPDATE sluice.migration SET phase = 'verified'")
-    marks.execute(c, "record_verified", epoch=2)
+    marks.execute(c, "record_verified", epoch=2, **proof)
     assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False, "not that of another epoch"
-    marks.execute(c, "record_verified", epoch=1)
+    marks.execute(c, "record_verified", epoch=1, **proof)
     c.execute("UPDATE sluice.migration SET verified_at = verified_at - interval '10 minutes'")
     assert marks.proof_age(c, timedelta(minutes=11))["fresh"] is True
     old = marks.proof_age(c, timedelta(minutes=9))

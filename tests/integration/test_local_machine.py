@@ -178,6 +178,16 @@ def test_status_says_who_died_and_up_restarts_only_that(api):
     assert after == before
 
 
+def test_a_scheduler_that_died_leaves_nobody_behind_when_the_next_one_starts(api):
+    [scheduler] = [one for one in _airflow() if one.name == "scheduler"]
+    os.kill(scheduler.pid(), signal.SIGKILL)
+    wait_for("death", lambda: scheduler.pid() is None, seconds=10)
+    orphans = processes.family_of([scheduler])
+    assert orphans, "its workers wait for work that nobody will bring"
+    machine.up(quiet=True)
+    assert [pid for pid in orphans if processes.look(pid)] == []
+
+
 def test_a_database_that_was_killed_comes_back(api):
     settings = machine.load()
     with psycopg.connect(settings.dsn("certify")) as connection:

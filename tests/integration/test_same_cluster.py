@@ -143,15 +143,15 @@ def test_a_verification_that_died_goes_on_behind_the_ranges_it_had_proven(opened
     monkeypatch.setattr(diff_rows, "RANGE_ROWS", 500)
     advance(opened, Phase.BACKFILLED)
     asked = []
-    compare_range = diff_rows._compare_range
+    sum_buckets = diff_rows.sum_buckets
 
     def dies_at_the_fourth(*what):
         asked.append(what[2])
         if len(asked) == 4:
             raise KeyboardInterrupt
-        return compare_range(*what)
+        return sum_buckets(*what)
 
-    monkeypatch.setattr(diff_rows, "_compare_range", dies_at_the_fourth)
+    monkeypatch.setattr(diff_rows, "sum_buckets", dies_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         opened().diff()
     assert advance(opened, Phase.VERIFIED)[Step.VERIFY]["rows_compared"] >= 4_000

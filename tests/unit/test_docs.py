@@ -136,8 +136,9 @@ def dag_ids() -> frozenset[str]:
 
 def wrong_relations(text: str) -> list[str]:
     """List tables, views and functions of Sluice's own schemas that no release makes."""
-    released = "".join(path.read_text() for path in (ROOT / "include/sql/schema").rglob("*.sql"))
-    made = set(re.findall(r"CREATE (?:OR REPLACE )?(?:TABLE|VIEW|FUNCTION) ((?:sluice|control)\.\w+)", released))
+    released = "".join(path.read_text() for path in (ROOT / "include/sql").rglob("*.sql"))
+    creates = r"CREATE (?:OR REPLACE )?(?:TABLE|VIEW|FUNCTION) (?:IF NOT EXISTS )?((?:sluice|control)\.\w+)"
+    made = set(re.findall(creates, released))
     told = set(re.findall(r"(?:FROM|SELECT|from|select) ((?:sluice|control)\.\w+)", text))
     told |= {code for code in inline(text) if re.fullmatch(r"(?:sluice|control)\.[a-z_]+", code)}
     rooms = {f"sluice.{path.stem}" for path in (ROOT / "plugins/sluice").iterdir()}

@@ -124,8 +124,8 @@ class TakeStep(BaseOperator):
             facts = verbs()[self.step](kind)
             failpoint("step.taken")
             after = kind.position()
-            if before.phase != after.phase:
-                control.record_transition(self.step, before.phase, after.phase, after.epoch)
+            # What control knows, not `before`: an earlier try may have died between the marks and this.
+            control.reconcile(after.phase, after.epoch, self.step)
             control.record_facts(self.gate, facts, after.epoch)
             failpoint("step.noted")
             self.log.info("%s: %s → %s\n%s", self.migration, before.phase, after.phase, _listed(facts))

@@ -6,6 +6,7 @@ Truth about phases is in the marks; control follows them (`reconcile`) at the st
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from sluice.errors import Terminal
 from sluice.ledger.releases import bring_up_to_date
-from sluice.stores.postgres import Connection, Row, rows
+from sluice.stores.postgres import Connection, Row, rows, translated
 from sluice.stores.statements import statement
 
 
@@ -42,15 +43,16 @@ class Control:
 
     def prepare(self) -> Control:
         """Make the schema `control` if it is missing or old."""
-        bring_up_to_date(self.connection, "control")
+        with translated(f"making the ledger's schemas for {self.migration}"):
+            bring_up_to_date(self.connection, "control")
         return self
 
-    def reconcile(self, phase: str, epoch: int) -> None:
-        """Follow the marks where they moved without us (a crash after the commit, or a hand)."""
+    def reconcile(self, phase: str, epoch: int, step: str = "reconcile") -> None:
+        """Follow the marks where they moved: by `step`, or without us (a crash after the commit, or a hand)."""
         found = self._find("find_phase")
         known = (found["to_phase"], found["epoch"]) if found else ("planned", 1)
         if known != (phase, epoch):
-            self.record_transition("reconcile", known[0], phase, epoch)
+            self.record_transition(step, known[0], phase, epoch)
 
     def record_transition(self, step: str, from_phase: str, to_phase: str, epoch: int) -> None:
         """Note a step taken."""
@@ -86,10 +88,16 @@ class Control:
         self._do("record_window", lower=lower, upper=upper, rows=count, hash=hash_sum, filled=filled)
 
     def _do(self, verb: str, **values: object) -> None:
-        self.connection.execute(statement(f"control.{verb}"), {"migration": self.migration, "run": self.run, **values})
+        with self._speaking(verb):
+            self.connection.execute(statement(f"control.{verb}"), self._values(values))
 
     def _find(self, verb: str, **values: object) -> Row | None:
-        found = rows(
-            self.connection, statement(f"control.{verb}"), **{"migration": self.migration, "run": self.run, **values}
-        )
+        with self._speaking(verb):
+            found = rows(self.connection, statement(f"control.{verb}"), **self._values(values))
         return found[0] if found else None
+
+    def _values(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {"migration": self.migration, "run": self.run, **values}
+
+    def _speaking(self, verb: str) -> AbstractContextManager[None]:
+        return translated(f"{verb.replace('_', ' ')} of {self.migration} in the ledger")

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
-from sluice.ledger.releases import bring_up_to_date
+from sluice.ledger.releases import bring_up_to_date, check_known, versions
 from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
 
@@ -28,8 +28,8 @@ class Marks:
     name: str
 
     def prepare(self, c: Connection) -> None:
-        """Make the schema `sluice` if it is missing or old."""
-        bring_up_to_date(c, "marks")
+        """Make the schema `sluice` if it is missing or old; an old one while nobody works by it."""
+        bring_up_to_date(c, "marks", quiet=lambda c: c.execute(statement("marks.take_every_fence")))
         failpoint("schema.ready")
 
     def find(self, c: Connection) -> Row | None:
@@ -49,11 +49,18 @@ class Marks:
         """A transaction that holds the migration's fence alone: every change of phase happens in here."""
         failpoint("fence.wanted")
         with c.transaction():
-            self.execute(c, "take_fence")
+            self.take(c)
             failpoint("fence.taken")
             yield
             failpoint("fence.committing")
         failpoint("fence.committed")
+
+    def take(self, c: Connection) -> None:
+        """Take the fence alone, within the caller's transaction. Raises Outdated where a newer version has been meanwhile."""
+        self.execute(c, "take_fence")
+        check_known(
+            "marks", [row["version"] for row in rows(c, statement("marks.list_unknown"), known=versions("marks"))]
+        )
 
     @contextmanager
     def shared(self, c: Connection) -> Iterator[Row]:
@@ -64,8 +71,10 @@ class Marks:
             yield self.under_fence(c)
 
     def under_fence(self, c: Connection) -> Row:
-        """Read what must not have changed; the caller holds the fence."""
-        return one(c, statement("marks.read_under_fence"), name=self.name)
+        """Read what must not have changed; the caller holds the fence. Raises Outdated as `take` does."""
+        row = one(c, statement("marks.read_under_fence"), name=self.name, known=versions("marks"))
+        check_known("marks", row["unknown"])
+        return row
 
     def move(self, c: Connection, *from_phases: str, to: str, epochs: int = 0) -> bool:
         """Change the phase, if it is one of `from_phases`; tells whether it did."""
@@ -99,6 +108,16 @@ class Marks:
         """Count chunks, done chunks, rows, seconds worked, and give the last copying transaction."""
         return one(c, statement("marks.count_chunks"), name=self.name)
 
+    def begin_comparison(self, c: Connection) -> Row:
+        """Read what a comparison stands on that begins now: phase, epoch, the moment and the state of capture."""
+        found = rows(c, statement("marks.begin_comparison"), name=self.name)
+        if not found:
+            raise NotThere(f"{self.name} has no marks here: there is nothing to compare. Expand it first.")
+        return found[0]
+
     def proof_age(self, c: Connection, freshness: timedelta) -> Row:
-        """Tell whether the last clean diff is fresh, by the database's clock, and its age in seconds."""
+        """Tell whether the last clean diff counts still, by the database's clock, and its age in seconds.
+
+        It does not once capture was touched since it began: dropped, switched off and on again, made anew.
+        """
         return one(c, statement("marks.read_proof_age"), name=self.name, freshness=freshness)

@@ -60,8 +60,13 @@ def prepare(settings: Settings) -> None:
 
 
 def start(settings: Settings) -> list[Process]:
-    """Start those that do not run, wait until all are well, and give those that were started."""
+    """Start those that do not run, wait until all are well, and give those that were started.
+
+    What a dead one has left running is ended first: each task of it is tried again.
+    """
     dead = [process for process in processes(settings) if process.pid() is None]
+    # The tasks of a dead scheduler go on, but nobody would hear how they end, and `down` would know none of them any more.
+    end(dead, grace=0)
     began = datetime.now(UTC)
     for process in dead:
         process.start(_command(process.name), settings.environment())

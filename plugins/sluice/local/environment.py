@@ -81,6 +81,8 @@ def _airflow(settings: Settings) -> dict[str, str]:
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         # A task killed from outside is noticed, and retried, in half a minute instead of five.
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        # And so is one whose scheduler was killed: nobody else hears that it died, until its successor asks for orphans.
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "USAGE_DATA_COLLECTION__ENABLED": "False",

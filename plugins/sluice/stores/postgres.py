@@ -31,8 +31,12 @@ PINNED = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    # A backslash in a person's expression means the same here and in a trigger.
+    "standard_conforming_strings": "on",
     # The fence is taken first and read then: an older snapshot would read what was before the lock.
     "default_transaction_isolation": "read committed",
+    # A machine that is lost takes its locks along: the server would keep them until it misses an answer, which is hours.
+    "idle_in_transaction_session_timeout": "60s",
     # A role that a policy would filter must raise, never see fewer rows.
     "row_security": "off",
 }

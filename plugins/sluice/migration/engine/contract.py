@@ -151,7 +151,8 @@ class RowDiff:
 class Diff:
     """Source against target. `hash` is over the source's rows, free of order; `epoch` is the one in which it was begun.
 
-    `empty`: nothing was compared, because a count of its own found no row on either side.
+    `empty`: nothing was compared, because a count of its own found no row on either side. `since` is when the oldest look
+    that it trusts began, by the store's clock; `under`, the state of capture then, in the kind's own words.
     """
 
     compared: int
@@ -165,6 +166,8 @@ class Diff:
     samples: tuple[RowDiff, ...] = ()
     empty: bool = False
     epoch: int = 0
+    since: datetime | None = None
+    under: str | None = None
 
     @property
     def clean(self) -> bool:

@@ -69,11 +69,12 @@ def verify(kind: Kind) -> Facts:
     planted = kind.check_verifier()
     failpoint("verifier.seen_to_fail")
     diff = compare(kind)
+    proven: Facts = {}
     if diff.clean and planted["planted"] == planted["planted_found"] and not planted["equal_rows_flagged"]:
-        kind.verify(diff)
+        proven = kind.verify(diff)
     else:
         kind.forget_proof()
-    return {**planted, **diff.facts(), "verified_seconds_ago": 0, **kind.standing()}
+    return {**planted, **diff.facts(), "verified_seconds_ago": 0, **proven, **kind.standing()}
 
 
 def shadow(kind: Kind) -> Facts:
@@ -98,7 +99,9 @@ def cut_back(kind: Kind) -> Facts:
 
 
 def retire(kind: Kind) -> Facts:
-    """cut_over → retired, after one more comparison."""
+    """cut_over → retired, after one more comparison; where it is retired already, the tables go their own ways by now."""
+    if kind.position().phase is Phase.RETIRED:
+        return kind.retire()
     diff = compare(kind)
     if not diff.clean:
         raise NotYet(

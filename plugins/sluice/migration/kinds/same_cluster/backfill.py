@@ -13,7 +13,7 @@ from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import ChunkBusy, Copied, Drifted, Fence, Fenced, NotYet, Phase, Window
 from sluice.migration.kinds.same_cluster.route import Route, names, overwrites, values_of
-from sluice.stores.postgres import Connection, LockBusy, one, translated
+from sluice.stores.postgres import Connection, LockBusy, Row, one, translated
 from sluice.stores.statements import statement
 
 CHUNK_BYTES = 64e6
@@ -43,14 +43,17 @@ def plan_chunks(c: Connection, marks: Marks, route: Route, chunk_rows: int) -> N
         failpoint("layout.planned")
 
 
-def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fence) -> Copied | None:
-    """Claim a pending range, fill its holes and check it off: one transaction. None when nothing is pending."""
+def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fence, after: int = 0) -> Copied | None:
+    """Claim a pending range, fill its holes and check it off: one transaction. None when nothing is pending.
+
+    Ranges behind number `after` come first: a lane goes on from its last one.
+    """
     number = None
     started = time.monotonic()
     try:
         with translated(f"copying {route.source}, lane {lane}"), marks.shared(c) as row:
             check_fence(row, fence, route)
-            claimed = c.execute(statement("marks.claim_chunk"), {"name": marks.name}).fetchone()
+            claimed = _claim(c, marks, after) or (_claim(c, marks, 0) if after else None)
             if claimed is None:
                 return None
             number = claimed["number"]
@@ -66,6 +69,10 @@ def copy_chunk(c: Connection, marks: Marks, route: Route, lane: int, fence: Fenc
         raise ChunkBusy(str(busy), number) from busy
     failpoint("chunk.committed")
     return Copied(number, filled, seconds)
+
+
+def _claim(c: Connection, marks: Marks, after: int) -> Row | None:
+    return c.execute(statement("marks.claim_chunk"), {"name": marks.name, "after": after}).fetchone()
 
 
 def fill_window(c: Connection, marks: Marks, route: Route, fence: Fence, window: Window, lo: int, hi: int) -> int:
@@ -219,8 +226,8 @@ def check_fence(row: Mapping[str, Any], fence: Fence, route: Route) -> None:
     for side, table in (("same_source", route.source), ("same_target", route.target)):
         if not row[side]:
             raise Drifted(
-                f"{table} was changed since the migration began (column, constraint, policy, grant, owner or trigger)."
-                f" Put it back, or ./sluice abort {route.migration.name} and begin again."
+                f"{table} was changed since the migration began (column, constraint, unique index, policy, grant, owner,"
+                f" trigger, or a partition that is gone). Put it back, or ./sluice abort {route.migration.name} and begin again."
             )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
 from psycopg import sql
 
 from sluice.failpoints import failpoint
+from sluice.ledger.releases import versions
 from sluice.migration.engine.contract import Facts
 from sluice.migration.kinds.same_cluster.columns import Value
 from sluice.migration.kinds.same_cluster.route import (
     CAPTURE_TRIGGER,
+    INSERT_TRIGGER,
     TRUNCATE_TRIGGER,
     Route,
     assignments,
@@ -25,22 +28,32 @@ from sluice.migration.kinds.same_cluster.route import (
 from sluice.stores.postgres import Connection, Row, Table, one, rows
 from sluice.stores.statements import statement
 
+TRIGGERS = (CAPTURE_TRIGGER, INSERT_TRIGGER, TRUNCATE_TRIGGER)
+"""Those that capture may be made of; one for inserts stands where whole statements are told at once."""
+EVERY_WRITE = 4 | 8 | 16 | 32
+"""INSERT, DELETE, UPDATE and TRUNCATE, in pg_trigger's bits."""
+PLAIN = frozenset({"smallint", "integer", "bigint", "uuid", "text", "boolean", "date"})
+"""Types of a key whose JSON is the same whatever a session has set."""
 
-def install_forward(c: Connection, route: Route, lower: str | None, upper: str | None) -> None:
-    """Make every write on the source write the target too, in its own transaction."""
-    c.execute(forward_function(route, lower, upper, overtaken=_may_be_overtaken(c, route.source)))
-    _install(c, route.source, route.function("capture"))
+
+def install_forward(
+    c: Connection, route: Route, lower: str | None, upper: str | None, overtaken: bool | None = None
+) -> None:
+    """Make every write on the source write the target too, in its own transaction. `overtaken` where it is known already."""
+    overtaken = _may_be_overtaken(c, route.source) if overtaken is None else overtaken
+    made = forward_function(route, lower, upper, overtaken=overtaken)
+    verbs = BY_STATEMENT if _tells_all_at_once(route, overtaken) else BY_ROW
+    _install(c, route.source, route.function("capture"), made, verbs)
 
 
-def install_reverse(c: Connection, route: Route) -> None:
+def install_reverse(c: Connection, route: Route, overtaken: bool | None = None) -> None:
     """Make every write on the target write the source too. Called in the swap's own transaction."""
-    c.execute(reverse_function(route, overtaken=_may_be_overtaken(c, route.target)))
-    _install(c, route.target, route.function("reverse"))
+    _install(c, route.target, route.function("reverse"), _reverse(c, route, overtaken), BY_ROW)
 
 
 def remove(c: Connection, table: Table, route: Route, direction: str) -> None:
     """Take capture off a table, and its function with it."""
-    for trigger in (CAPTURE_TRIGGER, TRUNCATE_TRIGGER):
+    for trigger in TRIGGERS:
         c.execute(statement("capture.drop_trigger", trigger=sql.Identifier(trigger), table=table.identifier))
         failpoint("trigger.half_off")
     c.execute(statement("capture.drop_function", function=route.function(direction)))
@@ -49,17 +62,37 @@ def remove(c: Connection, table: Table, route: Route, direction: str) -> None:
 
 def look(c: Connection, oid: int) -> Facts:
     """Tell whether capture is in place, always on and first to fire. Read-only."""
-    found = rows(c, statement("capture.find_trigger"), oid=oid, names=[CAPTURE_TRIGGER, TRUNCATE_TRIGGER])
+    found = rows(c, statement("capture.find_trigger"), oid=oid, names=list(TRIGGERS))
     earlier = one(c, statement("capture.count_earlier_triggers"), oid=oid, name=CAPTURE_TRIGGER)["triggers"]
     return {
-        "capture_enabled": int(len(found) == 2 and all(row["always"] for row in found)),
+        "capture_enabled": int(are_on(found)),
         "capture_first_trigger": int(earlier == 0),
     }
+
+
+def are_on(found: list[Row]) -> bool:
+    """Whether the triggers found are told of every write, and always on."""
+    told = 0
+    for row in found:
+        told |= row["events"]
+    return told == EVERY_WRITE and all(row["always"] for row in found)
 
 
 def is_on(c: Connection, row: Row, side: str) -> bool:
     """Whether capture is in place and always on, on `source_oid` or `target_oid` of the marks."""
     return bool(look(c, row[side])["capture_enabled"])
+
+
+def is_ours(c: Connection, route: Route, row: Row, *, reverse: bool) -> bool:
+    """Whether the function that is there is the one that this version would make. Read-only."""
+    if reverse:
+        made, oid = _reverse(c, route), row["target_oid"]
+    else:
+        overtaken = _may_be_overtaken(c, route.source)
+        made = forward_function(route, row["lower_bound"], row["upper_bound"], overtaken=overtaken)
+        oid = row["source_oid"]
+    found = rows(c, statement("capture.read_signature"), oid=oid, name=CAPTURE_TRIGGER)
+    return bool(found) and found[0]["signature"] == _signature(c, made)
 
 
 def forward_function(route: Route, lower: str | None, upper: str | None, *, overtaken: bool = False) -> sql.Composed:
@@ -75,6 +108,10 @@ def forward_function(route: Route, lower: str | None, upper: str | None, *, over
         "live_is_new": _both([replace(route.value(name), expression=None) for name in route.shape.key], "s", "NEW"),
         "old_source_key": names(route.shape.key, "OLD"),
         "new_source_key": names(route.shape.key, "NEW"),
+        "fresh_source_key": names(route.shape.key, "fresh"),
+        "fresh_values": values_of(route.written, "fresh"),
+        "fresh_fits": route.fits("fresh", lower, upper),
+        "fresh_partition_values": values_of(cut_by, "fresh") if cut_by else sql.SQL("''"),
         "old_fits": route.fits("OLD", lower, upper),
         "new_fits": route.fits("NEW", lower, upper),
         "partition_values": values_of(cut_by, "NEW") if cut_by else sql.SQL("''"),
@@ -86,6 +123,8 @@ def forward_function(route: Route, lower: str | None, upper: str | None, *, over
         # A table of nothing but identities has nothing to overwrite.
         "on_conflict": sql.SQL("UPDATE SET ") + overwrites(route.updated) if route.updated else sql.SQL("NOTHING"),
     }
+    at_once = _tells_all_at_once(route, overtaken)
+    parts["all_at_once"] = statement("capture.all_at_once", **parts) if at_once else sql.SQL("")
     parts["latest"] = statement("capture.latest_forward", **parts) if overtaken else sql.SQL("")
     return _function(route, "capture", "forward", parts)
 
@@ -118,6 +157,29 @@ def reverse_function(route: Route, *, overtaken: bool = False) -> sql.Composed:
     return _function(route, "reverse", "reverse", parts)
 
 
+BY_ROW = ((CAPTURE_TRIGGER, "create_row_trigger"), (TRUNCATE_TRIGGER, "create_truncate_trigger"))
+BY_STATEMENT = (
+    (CAPTURE_TRIGGER, "create_change_trigger"),
+    (INSERT_TRIGGER, "create_insert_trigger"),
+    (TRUNCATE_TRIGGER, "create_truncate_trigger"),
+)
+
+
+def _tells_all_at_once(route: Route, overtaken: bool) -> bool:
+    """Whether an INSERT is told as one: not where a single row may not fit, nor where another trigger may come first."""
+    return not (route.reshapes or overtaken)
+
+
+def _reverse(c: Connection, route: Route, overtaken: bool | None = None) -> sql.Composed:
+    overtaken = _may_be_overtaken(c, route.target) if overtaken is None else overtaken
+    return reverse_function(route, overtaken=overtaken)
+
+
+def _signature(c: Connection, made: sql.Composed) -> str:
+    """The version of the marks, for people, and a hash of the whole text, for us."""
+    return f"Sluice {versions('marks')[-1]}, {hashlib.sha256(made.as_bytes(c)).hexdigest()[:16]}"
+
+
 def _may_be_overtaken(c: Connection, live: Table) -> bool:
     found = one(c, statement("capture.count_overtakers"), table=live.identifier.as_string(c))
     return bool(found["triggers"])
@@ -134,17 +196,28 @@ def _function(route: Route, name: str, direction: str, parts: dict[str, sql.Comp
         statement(f"capture.{what}_{direction}", **parts) if route.reshapes else sql.SQL("")
         for what in ("guard", "rescue")
     )
-    return statement(f"capture.create_{direction}", function=route.function(name), guard=guard, rescue=rescue, **parts)
+    pins = statement("capture.pins") if _makes_texts(route) else sql.SQL("")
+    named = {"function": route.function(name), "guard": guard, "rescue": rescue, "pins": pins}
+    return statement(f"capture.create_{direction}", **named, **parts)
 
 
-def _install(c: Connection, table: Table, function: sql.Identifier) -> None:
+def _makes_texts(route: Route) -> bool:
+    """Whether a setting of the user's session could change what the function writes: in an expression, or in a key's JSON."""
+    return route.reshapes or any(
+        column.type not in PLAIN for column in route.shape.columns if column.name in route.shape.key
+    )
+
+
+def _install(
+    c: Connection, table: Table, function: sql.Identifier, made: sql.Composed, verbs: tuple[tuple[str, str], ...]
+) -> None:
+    c.execute(made)
+    c.execute(statement("capture.sign_function", function=function, signature=sql.Literal(_signature(c, made))))
     failpoint("trigger.function")
-    for trigger, verb in (
-        (CAPTURE_TRIGGER, "create_row_trigger"),
-        (TRUNCATE_TRIGGER, "create_truncate_trigger"),
-    ):
+    for trigger in TRIGGERS:
+        c.execute(statement("capture.drop_trigger", trigger=sql.Identifier(trigger), table=table.identifier))
+    for trigger, verb in verbs:
         named = {"trigger": sql.Identifier(trigger), "table": table.identifier}
-        c.execute(statement("capture.drop_trigger", **named))
         c.execute(statement(f"capture.{verb}", function=function, **named))
         c.execute(statement("capture.enable_always", **named))
         failpoint("trigger.half")

@@ -9,10 +9,11 @@ from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, Facts, NotYet, Phase, Swap
 from sluice.migration.kinds.same_cluster import capture, swap
-from sluice.migration.kinds.same_cluster.route import CAPTURE_TRIGGER, Route, check_make, find_route, old_name
+from sluice.migration.kinds.same_cluster.route import CAPTURE_TRIGGER, Route, find_route, judge_make, old_name
+from sluice.migration.kinds.same_cluster.seen import Look, Seen
 from sluice.migration.kinds.same_cluster.surroundings import carry, foreign_keys, things
 from sluice.stores.catalogue import table_by_oid
-from sluice.stores.postgres import Connection, Row, Table, rows, translated
+from sluice.stores.postgres import Connection, Row, Table, translated
 from sluice.stores.statements import statement
 
 
@@ -30,16 +31,23 @@ class Cutover:
         if row["phase"] == Phase.CUT_OVER:
             return self._settled(Swap(0.0), row["target_oid"], reverse=True)
         carrying = carry.plan(self.c, route.source, row["source_oid"], row["target_oid"], over=True)
+        live, other = (route.source, row["source_oid"]), (route.target, row["target_oid"])
+        look = Look(self.c, self.marks, self.migration.gates.freshness, live, other)
 
-        def apply() -> None:
+        def ready() -> None:
             # The phase first: after somebody else's swap the names mean other tables.
             if not self.marks.move(self.c, *self._may_stand_at, to=Phase.CUT_OVER):
                 raise NotYet(
                     f"{self.migration.name} is not {' or '.join(self._may_stand_at)} (what the application reads must be the"
                     " same, and in time), or somebody moved it meanwhile. Run it again."
                 )
-            self._lock(route, row, carrying)
-            self._check_cutover(route, row)
+            self._same_tables(row)
+            self._check_cutover(route, row, carrying, look())
+
+        def apply() -> None:
+            self._lock(carrying, route.source, route.target)
+            seen = look()
+            self._check_cutover(route, row, carrying, seen)
             failpoint("cutover.locked")
             capture.remove(self.c, route.source, route, "capture")
             carry.take_off(self.c, carrying)
@@ -47,10 +55,11 @@ class Cutover:
             failpoint("cutover.half_renamed")
             swap.rename(self.c, route.target, route.source)
             failpoint("cutover.renamed")
-            swap.carry_sequences(self.c, row["source_oid"], row["target_oid"], route.source)
+            swap.carry_sequences(self.c, *seen.sequences, route.source)
             failpoint("cutover.sequenced")
             carry.put_on(self.c, carrying)
-            capture.install_reverse(self.c, replace(route, source=old_name(route.source), target=route.source))
+            turned = replace(route, source=old_name(route.source), target=route.source)
+            capture.install_reverse(self.c, turned, seen.overtaken)
             failpoint("cutover.turned")
             self.marks.execute(self.c, "record_cut_over")
             carry.remember(self.c, self.marks, carrying)
@@ -61,7 +70,7 @@ class Cutover:
                 if now["phase"] in self._may_stand_at:
                     self.c.execute(statement("swap.analyze_table", table=route.target.identifier))
                     failpoint("cutover.analyzed")
-            done = swap.patiently(self.c, self.marks, route, apply)
+            done = swap.patiently(self.c, self.marks, route, apply, ready)
         return self._settled(done, row["target_oid"], reverse=True)
 
     def back(self) -> Swap:
@@ -72,29 +81,37 @@ class Cutover:
         live, old = route.target, route.source
         back = replace(route, source=live, target=Table.parse(self.migration.target.table))
         carrying = carry.plan(self.c, live, row["target_oid"], row["source_oid"], over=False)
+        sides = (live, row["target_oid"]), (old, row["source_oid"])
+        look = Look(self.c, self.marks, self.migration.gates.freshness, *sides)
 
-        def apply() -> None:
+        def ready() -> None:
             if not self.marks.move(self.c, Phase.CUT_OVER, to=Phase.VERIFIED, epochs=1):
                 raise NotYet(f"{self.migration.name} is not cut over, or no longer: there is nothing to cut back.")
-            self._lock(route, row, carrying)
-            self._check_cut_back(row, live)
+            self._same_tables(row)
+            self._check_cut_back(live, carrying, look())
+
+        def apply() -> None:
+            # The live table first, as its writers do: capture takes them to the other one.
+            self._lock(carrying, live, old)
+            seen = look()
+            self._check_cut_back(live, carrying, seen)
             failpoint("cutback.locked")
             capture.remove(self.c, live, route, "reverse")
             carry.take_off(self.c, carrying)
             swap.rename(self.c, live, back.target)
             failpoint("cutback.half_renamed")
             swap.rename(self.c, old, live)
-            swap.carry_sequences(self.c, row["target_oid"], row["source_oid"], live)
+            swap.carry_sequences(self.c, *seen.sequences, live)
             failpoint("cutback.sequenced")
             carry.put_on(self.c, carrying)
-            capture.install_forward(self.c, back, row["lower_bound"], row["upper_bound"])
+            capture.install_forward(self.c, back, row["lower_bound"], row["upper_bound"], seen.overtaken)
             failpoint("cutback.turned")
             self.marks.execute(self.c, "forget_proof")
             carry.remember(self.c, self.marks, carrying)
             self.marks.execute(self.c, "take_fingerprints")
 
         with translated(f"cutting back {live}"):
-            done = swap.patiently(self.c, self.marks, route, apply)
+            done = swap.patiently(self.c, self.marks, route, apply, ready)
         return self._settled(done, row["source_oid"], reverse=False)
 
     @property
@@ -102,14 +119,17 @@ class Cutover:
         """Where a cutover may begin: `verified` will do only where nobody wants the shadow read."""
         return (Phase.SHADOWING,) if self.migration.gates.shadow else (Phase.SHADOWING, Phase.VERIFIED)
 
-    def _lock(self, route: Route, row: Row, carrying: carry.Carrying) -> None:
-        """Stop everybody, and see that the tables, and what is to be carried, are what was planned."""
+    def _same_tables(self, row: Row) -> None:
+        """Under the fence: the tables are those that were planned for. From here on every name is written in full."""
+        self.c.execute(statement("surroundings.write_names_in_full"))
         now = self.marks.under_fence(self.c)
         if (now["source_oid"], now["target_oid"]) != (row["source_oid"], row["target_oid"]):
             raise NotYet(f"{self.migration.name} was begun anew meanwhile. Nothing was changed; run it again.")
+
+    def _lock(self, carrying: carry.Carrying, live: Table, other: Table) -> None:
+        """Stop everybody."""
         carry.lock_views(self.c, carrying)
-        swap.lock_tables(self.c, *carry.holders(carrying), route.source.identifier, route.target.identifier)
-        carry.check(self.c, carrying)
+        swap.lock_tables(self.c, self.migration, *carry.holders(carrying), live.identifier, other.identifier)
 
     def _settled(self, done: Swap, live: int, *, reverse: bool) -> Swap:
         """What may take its time after the swap, and how things stand then. A rerun does what was left."""
@@ -121,30 +141,31 @@ class Cutover:
             done, facts={**self._swapped(reverse=reverse), "carried": len(carried), "carried_missing": missing}
         )
 
-    def _check_cutover(self, route: Route, row: Row) -> None:
-        """What the cutover relies on, once more and cheaply, under its own locks."""
-        name, freshness = self.migration.name, self.migration.gates.freshness
-        check_make(self.c, self.marks, route)
-        counted, quarantined = self.marks.chunks(self.c), self.marks.quarantined(self.c)
-        which = self.marks.quarantined_samples(self.c)
-        proof = self.marks.proof_age(self.c, freshness)
+    def _check_cutover(self, route: Route, row: Row, carrying: carry.Carrying, seen: Seen) -> None:
+        """What the cutover relies on: before anybody waits, and once more under its own locks."""
+        name, freshness, counted = self.migration.name, self.migration.gates.freshness, seen.chunks
+        carry.check(seen.hung, carrying)
+        judge_make(seen.make, self.marks, route)
         wrong = [
             said
             for holds, said in (
-                (capture.is_on(self.c, row, "source_oid"), f"capture on {route.source} is off"),
+                (seen.capture_on, f"capture on {route.source} is off"),
                 (
-                    counted["done"] == counted["chunks"] > 0,
-                    f"{counted['chunks'] - counted['done']} chunks are pending",
+                    counted["laid"] and not counted["pending"],
+                    f"{counted['pending']} chunks are pending" if counted["laid"] else "no chunk was ever laid out",
                 ),
                 (
-                    not quarantined,
-                    f"{quarantined} rows are in quarantine ({which}; table sluice.quarantine)",
+                    not seen.quarantined,
+                    f"{seen.quarantined} rows are in quarantine ({self._held(seen)}; table sluice.quarantine)",
                 ),
                 (
-                    proof["covers"],
+                    seen.proof["covers"],
                     f"partitions end at {row['upper_bound']}, less than a month ahead: writes would fail then",
                 ),
-                (proof["fresh"], f"the last clean diff is older than {freshness} (or there is none)"),
+                (
+                    seen.proof["fresh"],
+                    f"the last clean diff is older than {freshness}, there is none, or capture was touched since it began",
+                ),
             )
             if not holds
         ]
@@ -153,23 +174,24 @@ class Cutover:
                 f"{name} may not cut over: {'; '.join(wrong)}. Nothing was changed; run it again to verify anew."
             )
 
-    def _check_cut_back(self, row: Row, live: Table) -> None:
-        """What cutting back relies on, under its own locks: the old table has followed, and can hold every column."""
-        if not capture.is_on(self.c, row, "target_oid"):
+    def _held(self, seen: Seen) -> str:
+        """Who is in quarantine: asked for where somebody is."""
+        return self.marks.quarantined_samples(self.c) if seen.quarantined else ""
+
+    def _check_cut_back(self, live: Table, carrying: carry.Carrying, seen: Seen) -> None:
+        """What cutting back relies on, both times: the old table has followed, and can hold every column."""
+        carry.check(seen.hung, carrying)
+        if not seen.capture_on:
             raise NotYet(
                 f"reverse capture on {live} is off: the old table lacks writes. Nothing was changed. Bring over what a diff"
                 f' lists, switch on trigger "{CAPTURE_TRIGGER}" (ENABLE ALWAYS), and cut back then.'
             )
-        now, then = (
-            {(c["name"], c["type"]) for c in rows(self.c, statement("catalogue.list_columns"), oid=row[side])}
-            for side in ("target_oid", "source_oid")
-        )
-        if held := self.marks.quarantined(self.c):
-            which = self.marks.quarantined_samples(self.c)
+        if seen.quarantined:
             raise NotYet(
-                f"the old table cannot hold {held} rows written to {live} since the cutover ({which}; table sluice.quarantine)."
-                " Nothing was changed: mend them, then cut back."
+                f"the old table cannot hold {seen.quarantined} rows written to {live} since the cutover ({self._held(seen)};"
+                " table sluice.quarantine). Nothing was changed: mend them, then cut back."
             )
+        now, then = seen.columns
         changed = self.migration.target.columns
         extra = sorted(column for column in now - then if column[0] not in changed)
         if extra:
@@ -177,7 +199,7 @@ class Cutover:
                 f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in extra)}."
                 " Cutting back would lose them. Nothing was changed: drop them first, or stay."
             )
-        if not self.marks.under_fence(self.c)["same_target"]:
+        if not seen.make["same_target"]:
             raise Drifted(
                 f"{live} was changed since the cutover (column, constraint, policy, grant or owner), and the old table was not."
                 f" Nothing was changed: put it back on {live}, cut back, and make the change again there."

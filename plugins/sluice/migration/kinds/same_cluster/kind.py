@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from functools import cached_property
 
-from psycopg import errors, sql
-
 from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import (
     Copied,
     Diff,
-    Drifted,
     Facts,
     Fence,
     Fenced,
@@ -24,20 +21,17 @@ from sluice.migration.engine.contract import (
     Phase,
     Position,
     Progress,
-    RowDiff,
     Swap,
     Window,
     WindowResult,
 )
-from sluice.migration.kinds.same_cluster import backfill, capture, describe, expand, preflight, shadow, swap
-from sluice.migration.kinds.same_cluster.columns import qualified
+from sluice.migration.kinds.same_cluster import backfill, capture, comparing, describe, expand, preflight, shadow, swap
 from sluice.migration.kinds.same_cluster.cutover import Cutover
+from sluice.migration.kinds.same_cluster.renewal import renew_capture
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route, check_make, find_route
 from sluice.migration.kinds.same_cluster.surroundings import foreign_keys
 from sluice.migration.kinds.same_cluster.verbs import speaking_our_errors
 from sluice.proof.diff.planted import plant_and_find
-from sluice.proof.diff.rows import Bound, Checked, Comparison, Pair, compare
-from sluice.proof.diff.rows import Window as Bounds
 from sluice.proof.gates.window import WindowSubject
 from sluice.stores.catalogue import find_table, table_by_oid
 from sluice.stores.postgres import Connect, Connection, Table, one, rows, translated
@@ -53,6 +47,7 @@ class SameCluster:
         self.marks = Marks(migration.name)
         self._connect = connect
         self._wal: tuple[int, float] | None = None
+        self._last_chunk = 0
 
     @cached_property
     def _c(self) -> Connection:
@@ -123,12 +118,15 @@ class SameCluster:
 
     def plan_chunks(self, chunk_rows: int | None = None) -> Progress:
         """Lay out ranges of pages up to the table's end now that capture is on."""
+        renew_capture(self._c, self.marks, self.migration)
         backfill.plan_chunks(self._c, self.marks, self._route(), chunk_rows or self.migration.backfill.chunk_rows)
         return self.progress()
 
     def copy_chunk(self, lane: int, fence: Fence) -> Copied | None:
         """Fill one pending range of pages and check it off, in one transaction."""
-        return backfill.copy_chunk(self._c, self.marks, self._cached_route, lane, fence)
+        copied = backfill.copy_chunk(self._c, self.marks, self._cached_route, lane, fence, self._last_chunk)
+        self._last_chunk = copied.chunk if copied else 0
+        return copied
 
     def halve_chunk(self, chunk: int) -> None:
         """Split a range of pages that was too large to get its locks."""
@@ -141,6 +139,7 @@ class SameCluster:
         if progress.done < progress.chunks or progress.chunks == 0:
             raise NotYet(f"{route.source}: {progress}. Clear the lanes of this run and let them go on.")
         swap.refresh_statistics(self._c, row["target_oid"], route.target)
+        self.marks.execute(self._c, "vacuum_chunks")
         failpoint("statistics.refreshed")
         with translated(f"giving {route.target} its foreign keys"):
             foreign_keys.complete(self._c, self.marks, route, fence)
@@ -158,7 +157,8 @@ class SameCluster:
         }
 
     def replicate(self, seconds: float) -> Lag:
-        """Nothing to deliver: the trigger writes in the user's own transaction."""
+        """Nothing to deliver: the trigger writes in the user's own transaction; an older version's is renewed."""
+        renew_capture(self._c, self.marks, self.migration)
         return Lag(0)
 
     def drain(self, seconds: float) -> Lag:
@@ -174,8 +174,8 @@ class SameCluster:
             time.sleep(0.5)
 
     def diff(self) -> Diff:
-        """Compare every row, exactly, under load. Read-only."""
-        return self._diff(None)
+        """Compare every row, exactly, under load; what was found equal is remembered, should this die."""
+        return comparing.compare_tables(self._c, self.marks, self._route())
 
     def check_verifier(self) -> Facts:
         """Plant known corruption in scratch tables and find it."""
@@ -198,10 +198,16 @@ class SameCluster:
                     f"{self.migration.name} went back while its tables were compared: that was epoch {diff.epoch}, this is {now}."
                     " The comparison proves nothing now; run it again."
                 )
+            if diff.under != self.marks.begin_comparison(self._c)["under"]:
+                raise NotYet(
+                    f"capture of {self.migration.source.table} was touched while its tables were compared: a write may have gone"
+                    " round it. Run it again."
+                )
             self.marks.move(self._c, Phase.BACKFILLED, to=Phase.VERIFIED)
-            self.marks.execute(self._c, "record_verified", epoch=diff.epoch)
+            self.marks.execute(self._c, "record_verified", epoch=diff.epoch, since=diff.since, under=diff.under)
             failpoint("proof.recorded")
-        return self.standing()
+        aged = self.marks.proof_age(self._c, self.migration.gates.freshness)["seconds"]
+        return {"verified_seconds_ago": round(aged or 0), **self.standing()}
 
     def forget_proof(self) -> None:
         """No cutover before the next clean diff."""
@@ -283,7 +289,7 @@ class SameCluster:
         filled = 0
         for lo in range(0, pages, step):
             filled += backfill.fill_window(self._c, self.marks, route, fence, window, lo, lo + step)
-        return WindowResult(filled, self._diff(window))
+        return WindowResult(filled, comparing.compare_window(self._c, self.marks, route, window))
 
     # ---- within ----
 
@@ -318,69 +324,6 @@ class SameCluster:
             self.marks.execute(self._c, "take_fingerprints")
             failpoint("expansion.recorded")
 
-    def _diff(self, window: Window | None) -> Diff:
-        begun, route = self.position(), self._route()
-        reverse = begun.phase is Phase.CUT_OVER
-        self._reach(route)
-        try:
-            with translated(f"comparing {route.source} with {route.target}"):
-                found = self._compare(route.pair(reverse=reverse), _bounds(route, window) if window else None)
-        except errors.UndefinedColumn as error:
-            raise Drifted(
-                f"{route.source} and {route.target} no longer have the same columns: {error.diag.message_primary}."
-                " Put the column back as it was, or abort and begin again."
-            ) from error
-        samples = tuple(RowDiff(s.key, s.what, s.columns) for s in found.samples)
-        return Diff(
-            found.rows,
-            found.left_rows,
-            found.right_rows,
-            found.missing,
-            found.extra,
-            found.different,
-            found.hash,
-            found.seconds,
-            samples,
-            empty=found.rows == 0 and window is None and self._counted_empty(route),
-            epoch=begun.epoch,
-        )
-
-    def _reach(self, route: Route) -> None:
-        """Let this session know the operators of the key's types: an extension may live in any schema."""
-        schemas = {column.operators for column in route.shape.columns if column.operators}
-        if schemas:
-            path = ", ".join(
-                sql.Identifier(schema).as_string(self._c) for schema in ("pg_catalog", *sorted(schemas), "pg_temp")
-            )
-            self._c.execute(statement("connection.pin"), {"name": "search_path", "value": path})
-
-    def _compare(self, pair: Pair, bounds: Bounds | None) -> Comparison:
-        """Compare, remembering each range that is equal: if this dies, the next comparison goes on behind them."""
-        if bounds is not None:
-            return compare(self._c, pair, bounds)
-
-        def remember(part: Checked) -> None:
-            if part.until is not None:
-                parts = {
-                    "after": _listed(part.after),
-                    "until": _listed(part.until),
-                    "rows": part.rows,
-                    "hash": part.hash,
-                }
-                self.marks.execute(self._c, "remember_compared", **parts)
-
-        known = rows(
-            self._c, statement("marks.list_compared"), name=self.marks.name, freshness=self.migration.gates.freshness
-        )
-        before = [Checked(_bound(r["after"]), _bound(r["until"]), r["rows"], int(r["hash"])) for r in known]
-        found = compare(self._c, pair, before=before, checked=remember)
-        self.marks.execute(self._c, "forget_compared")
-        return found
-
-    def _counted_empty(self, route: Route) -> bool:
-        tables = {"left": route.source.identifier, "right": route.target.identifier}
-        return bool(one(self._c, statement("diff.count_both", **tables))["rows"] == 0)
-
     def standing(self) -> Facts:
         """Facts that every gate wants: drift and quarantine."""
         with self.marks.shared(self._c) as row:
@@ -392,21 +335,3 @@ class SameCluster:
         if before is None or at <= before[1]:
             return None
         return (wal_bytes - before[0]) / 1e6 / (at - before[1])
-
-
-def _listed(bound: Bound) -> list[str] | None:
-    return None if bound is None else list(bound)
-
-
-def _bound(texts: list[str] | None) -> Bound:
-    return None if texts is None else tuple(texts)
-
-
-def _bounds(route: Route, window: Window) -> Bounds:
-    """The window on either side of the comparison."""
-    if route.time_column is None:
-        raise NotYet(
-            f"{route.target} is not cut by time: it has no windows. Run the migration again to compare all of it."
-        )
-    time = route.value(route.time_column)
-    return Bounds(time.compared("t"), qualified(time.name, "t"), window.lower, window.upper)

@@ -12,12 +12,13 @@ from sluice.estate.names import fitted
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, NotYet
 from sluice.migration.kinds.same_cluster.columns import Value, backward, forward, qualified
-from sluice.proof.diff.rows import Pair, Side
+from sluice.proof.diff.pair import Pair, Side
 from sluice.stores.catalogue import Shape, find_table, table_by_oid
-from sluice.stores.postgres import Connection, Table, one
-from sluice.stores.statements import raw, statement
+from sluice.stores.postgres import Connection, Row, Table
+from sluice.stores.statements import raw
 
 CAPTURE_TRIGGER = "!sluice_capture"
+INSERT_TRIGGER = "!sluice_capture_insert"
 TRUNCATE_TRIGGER = "!sluice_capture_truncate"
 """They sort first in byte order: a user's AFTER trigger that fired earlier would leave the target stale."""
 ATTIC = "sluice_attic"
@@ -135,7 +136,11 @@ def find_route(c: Connection, marks: Marks, migration: Migration) -> Route:
 
 def check_make(c: Connection, marks: Marks, route: Route) -> None:
     """Raise Drifted when a table is not what it was when the migration began."""
-    row = one(c, statement("marks.read_under_fence"), name=marks.name)
+    judge_make(marks.under_fence(c), marks, route)
+
+
+def judge_make(row: Row, marks: Marks, route: Route) -> None:
+    """The same, of what was read under the fence."""
     if not (row["same_source"] and row["same_target"]):
         raise Drifted(
             f"{route.source} or {route.target} was changed since expand. ./sluice abort {marks.name}, begin again."

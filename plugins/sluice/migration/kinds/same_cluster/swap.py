@@ -8,43 +8,57 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
+import psycopg
 from psycopg import errors, sql
 
+from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Swap
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route
 from sluice.stores.catalogue import partitions
-from sluice.stores.postgres import Connection, LockBusy, Table, one, rows
+from sluice.stores.postgres import Connection, LockBusy, Row, Table, one, rows
 from sluice.stores.statements import statement
 
+Answer = psycopg.Cursor[Row]
 
-def patiently(c: Connection, marks: Marks, route: Route, apply: Callable[[], None]) -> Swap:
-    """Take the migration's fence, run `apply` and commit, in as many short tries as the YAML allows.
 
-    Raises LockBusy, naming who was in the way, with nothing changed.
+def patiently(
+    c: Connection,
+    marks: Marks,
+    route: Route,
+    apply: Callable[[], None],
+    ready: Callable[[], None] = lambda: None,
+) -> Swap:
+    """Take the migration's fence, run `ready` and `apply` and commit, in as many short tries as the YAML allows.
+
+    `ready` is what needs no lock of a table: the pause, on the server's clock, begins behind it. It ends at the commit, which
+    is on disk when this returns. Raises LockBusy, naming who was in the way, with nothing changed.
     """
     cutover = route.migration.cutover
     milliseconds = round(cutover.lock_timeout.total_seconds() * 1000)
     failed: list[float] = []
     for _ in range(cutover.tries):
         failpoint("attempt.wanted")
-        asked = _now(c)
+        watch = Watch(c)
         try:
-            # The pipeline saves a round trip for each statement that gives nothing back: everybody waits for these.
-            with c.pipeline(), c.transaction():
+            with _at_once(c, watch):
                 c.execute(statement("swap.set_lock_timeout"), {"milliseconds": milliseconds})
-                marks.execute(c, "take_fence")
+                c.execute(statement("swap.hurry"))
+                marks.take(c)
+                ready()
+                watch.start()
                 apply()
                 failpoint("attempt.committing")
             failpoint("attempt.committed")
-            return Swap(_since(c, asked), tuple(failed))
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
+            return Swap(watch.milliseconds, tuple(failed))
+        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled):
             failpoint("attempt.failed")
-            failed.append(_since(c, asked))
+            failed.append(watch.milliseconds)
             time.sleep(random.uniform(0.05, 0.25))
     blockers = ", ".join(_blockers(c, route))
     told = (
@@ -54,13 +68,77 @@ def patiently(c: Connection, marks: Marks, route: Route, apply: Callable[[], Non
         " hour, or raise cutover.lock_timeout."
     )
     raise LockBusy(
-        f"{route.source} and {route.target} could not be locked in {cutover.tries} tries of {milliseconds} ms. {told}"
+        f"{route.source} and {route.target} could not be locked in {cutover.tries} tries of {milliseconds} ms (the longest kept"
+        f" others waiting for {max(failed):.0f} ms). {told}"
     )
 
 
-def lock_tables(c: Connection, *tables: sql.Composable) -> None:
-    """Stop everybody, readers too, until the transaction ends."""
+class Watch:
+    """Reads the server's clock along with other statements: reading it costs nobody a round trip."""
+
+    def __init__(self, c: Connection) -> None:
+        self._c = c
+        self._began: Answer | None = None
+        self._ended: Answer | None = None
+
+    def start(self) -> None:
+        """Before the first lock is asked for."""
+        self._began = self._c.execute(statement("swap.read_clock"))
+
+    def stop(self) -> None:
+        """When the locks are free."""
+        self._ended = self._c.execute(statement("swap.read_clock"))
+
+    @property
+    def milliseconds(self) -> float:
+        """How long somebody may have waited for us; nothing where no lock was asked for.
+
+        Of a failed try it is more than that: the server lets go at the error, and tells the time only when we answered.
+        """
+        if self._began is None or self._ended is None:
+            return 0.0
+        return (_moment(self._ended) - _moment(self._began)).total_seconds() * 1000
+
+
+@contextmanager
+def _at_once(c: Connection, watch: Watch) -> Iterator[None]:
+    """A transaction whose statements, COMMIT and all, go out without waiting for each other's answers.
+
+    Everybody waits for these: each round trip less is that much less for all. After an error in one of them the server skips
+    the others, COMMIT too.
+    """
+    try:
+        with c.pipeline() as sending:
+            try:
+                c.execute(statement("swap.begin"))
+                yield
+                c.execute(statement("swap.commit"))
+                watch.stop()
+                # The first answer that is waited for: whatever failed above raises here.
+                one(c, statement("swap.wait_for_disk"))
+            except BaseException:
+                _hear_out(sending)
+                raise
+    except BaseException:
+        # Of a session that is gone, the server itself takes back what it did.
+        with suppress(psycopg.OperationalError):
+            c.rollback()
+            watch.stop()
+        raise
+
+
+def _hear_out(sending: psycopg.Pipeline) -> None:
+    """Let the server skip what was sent behind an error."""
+    with suppress(psycopg.Error):
+        sending.sync()
+
+
+def lock_tables(c: Connection, migration: Migration, *tables: sql.Composable) -> None:
+    """Stop everybody, readers too, until the transaction ends. All together within one lock timeout."""
+    limit = round(migration.cutover.lock_timeout.total_seconds() * 1000)
+    c.execute(statement("swap.limit_statement"), {"milliseconds": limit})
     c.execute(statement("swap.lock_tables", tables=sql.SQL(", ").join(tables)))
+    c.execute(statement("swap.lift_limit"))
 
 
 def rename(c: Connection, table: Table, to: Table) -> None:
@@ -74,23 +152,19 @@ def put_away(c: Connection, table: Table) -> None:
     c.execute(statement("swap.put_away", table=table.identifier, schema=sql.Identifier(ATTIC)))
 
 
-def carry_sequences(c: Connection, from_oid: int, to_oid: int, to_table: Table) -> None:
-    """Bring the sequences of one table to the other, under the swap's lock.
+def carry_sequences(c: Connection, ours: list[Row], theirs: list[Row], to_table: Table) -> None:
+    """Bring the sequences of the live table, `ours`, to the one that takes its name, under the swap's lock.
 
     An identity's sequence cannot be moved: the other one is set past it plus what sessions may hold in cache. A serial's
     sequence is shared by both defaults and changes its owner.
     """
-    ours = _identity_sequences(c, to_oid)
-    for row in rows(c, statement("swap.list_sequences"), oid=from_oid):
-        if row["internal"] and row["column"] not in ours:
+    to = _identities(theirs)
+    for row in ours:
+        if row["internal"] and row["column"] not in to:
             continue  # the other table has no such column
         if row["internal"]:
-            sequence = _sequence(row["sequence"])
-            one(
-                c,
-                statement("swap.push_sequence", sequence=sequence),
-                **{"from": row["sequence"], "to": ours[row["column"]]},
-            )
+            push = statement("swap.push_sequence", sequence=_sequence(row["sequence"]))
+            c.execute(push, {"from": row["sequence"], "to": to[row["column"]]})
         else:
             column = sql.Identifier(to_table.schema, to_table.name, row["column"])
             c.execute(statement("swap.own_sequence", sequence=_sequence(row["sequence"]), column=column))
@@ -112,9 +186,11 @@ def refresh_statistics(c: Connection, oid: int, parent: Table) -> None:
 
 
 def _identity_sequences(c: Connection, oid: int) -> dict[str, str]:
-    return {
-        row["column"]: row["sequence"] for row in rows(c, statement("swap.list_sequences"), oid=oid) if row["internal"]
-    }
+    return _identities(rows(c, statement("swap.list_sequences"), oid=oid))
+
+
+def _identities(sequences: list[Row]) -> dict[str, str]:
+    return {row["column"]: row["sequence"] for row in sequences if row["internal"]}
 
 
 def _is_behind(c: Connection, sequence: str, other: str) -> bool:
@@ -128,14 +204,10 @@ def _sequence(name: str) -> sql.SQL:
     return sql.SQL(name)
 
 
-def _now(c: Connection) -> datetime:
-    moment: datetime = one(c, statement("swap.read_clock"))["at"]
+def _moment(answer: Answer) -> datetime:
+    row = answer.fetchone()
+    moment: datetime = row["at"] if row else datetime.max
     return moment
-
-
-def _since(c: Connection, asked: datetime) -> float:
-    """Milliseconds on the server's clock."""
-    return (_now(c) - asked).total_seconds() * 1000
 
 
 def _blockers(c: Connection, route: Route) -> list[str]:

@@ -11,7 +11,7 @@ from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import NotYet
 from sluice.migration.kinds.same_cluster.names import new_name, old_name
 from sluice.migration.kinds.same_cluster.surroundings import foreign_keys, names
-from sluice.migration.kinds.same_cluster.surroundings.things import Hanging, look, read, say_again
+from sluice.migration.kinds.same_cluster.surroundings.things import Hanging, look, say_again
 from sluice.stores.postgres import Connection, Table
 from sluice.stores.statements import raw, statement
 
@@ -45,7 +45,6 @@ def plan(c: Connection, live: Table, live_oid: int, other_oid: int, *, over: boo
 
 def lock_views(c: Connection, carrying: Carrying) -> None:
     """Views first: who reads through one holds it, and waits for the table."""
-    c.execute(statement("surroundings.write_names_in_full"))
     for view in carrying.hung.of("view"):
         named = {"view": raw(view.holder), "owner": sql.Identifier(view.owner)}
         c.execute(statement("surroundings.lock_view", **named))
@@ -56,9 +55,8 @@ def holders(carrying: Carrying) -> list[sql.Composable]:
     return [raw(name) for name in dict.fromkeys(thing.holder for thing in carrying.hung.of("policy", "key_in"))]
 
 
-def check(c: Connection, carrying: Carrying) -> None:
-    """Under the locks: what hangs there is what was planned. Raises NotYet."""
-    now = read(c, carrying.live_oid)
+def check(now: Hanging, carrying: Carrying) -> None:
+    """What hangs there now is what was planned. Raises NotYet."""
     if now != carrying.hung:
         changed = {thing.name for thing in set(now.things) ^ set(carrying.hung.things)}
         raise NotYet(

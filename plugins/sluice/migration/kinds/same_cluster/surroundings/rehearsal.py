@@ -18,7 +18,7 @@ from sluice.migration.kinds.same_cluster import expand
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.migration.kinds.same_cluster.said import refuse
 from sluice.migration.kinds.same_cluster.surroundings.things import Hanging, Thing, read, say_again
-from sluice.proof.diff.rows import Side
+from sluice.proof.diff.pair import Side
 from sluice.stores.postgres import Connection, Table, one, rows, translated
 from sluice.stores.statements import as_text, raw, statement
 

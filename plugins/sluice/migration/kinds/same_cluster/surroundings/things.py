@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from sluice.stores.postgres import Connection, rows
+from sluice.stores.postgres import Connection, Row, rows
 from sluice.stores.statements import raw, statement
 
 
@@ -50,7 +50,11 @@ class Hanging:
 
 def read(c: Connection, oid: int) -> Hanging:
     """Read what hangs on a table. The caller's transaction has names in full."""
-    found = rows(c, statement("surroundings.list_things"), oid=oid)
+    return hanging(rows(c, statement("surroundings.list_things"), oid=oid))
+
+
+def hanging(found: Iterable[Row]) -> Hanging:
+    """What the rows of `list_things` say."""
     return Hanging(tuple(Thing(**row) for row in found))
 
 

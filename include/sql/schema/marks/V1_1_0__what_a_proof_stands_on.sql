@@ -1,0 +1,106 @@
+-- What a proof stands on: capture as it was when the comparison began, and every partition that the target was made with.
+
+ALTER TABLE sluice.migration ADD COLUMN verified_under text, ADD COLUMN target_parts oid[];
+ALTER TABLE sluice.compared ADD COLUMN under text;
+COMMENT ON COLUMN sluice.migration.verified_at IS 'When the comparison that counts as proof began: no look that it trusts is older.';
+COMMENT ON COLUMN sluice.migration.verified_under IS 'sluice.capture_state as that comparison began: under another one it proves nothing.';
+COMMENT ON COLUMN sluice.migration.target_parts IS 'The target and its partitions as they were made, or as the last swap found them.';
+
+CREATE FUNCTION sluice.capture_state(migration text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+    SELECT string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin, p.xmin), ', ' ORDER BY t.tgrelid, t.tgname)
+    FROM sluice.migration m JOIN pg_trigger t ON t.tgrelid IN (m.source_oid, m.target_oid) JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE m.name = migration AND NOT t.tgisinternal AND t.tgname LIKE '!sluice%'
+$$;
+COMMENT ON FUNCTION sluice.capture_state IS
+    'Our triggers and who last touched them: another text once one was switched off and on again, or made anew.';
+
+-- By the catalogue alone: pg_partition_tree would lock each of them until the end of the chunk that asks.
+CREATE FUNCTION sluice.parts(relation oid) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+    WITH RECURSIVE tree (part) AS (
+        SELECT relation UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.part WHERE NOT i.inhdetachpending)
+    SELECT array_agg(part ORDER BY part) FROM tree
+$$;
+COMMENT ON FUNCTION sluice.parts IS 'A table and all its partitions, if it has any.';
+
+-- Unique indexes count from now on. What had drifted already stays so.
+CREATE TEMPORARY TABLE unchanged ON COMMIT DROP AS
+SELECT name, source_fingerprint = sluice.fingerprint(source_oid) AS source, target_fingerprint = sluice.fingerprint(target_oid) AS target
+FROM sluice.migration;
+
+CREATE OR REPLACE FUNCTION sluice.fingerprint(relation oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+    SELECT md5(concat_ws(E'\n',
+        (SELECT concat_ws('|', relrowsecurity, relforcerowsecurity, pg_get_userbyid(relowner), relacl::text) FROM pg_class WHERE oid = relation),
+        (SELECT string_agg(concat_ws('|', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+                                     a.attgenerated, pg_get_expr(d.adbin, d.adrelid), a.attacl::text), E'\n' ORDER BY a.attnum)
+         FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped),
+        -- Validating a constraint is no drift.
+        (SELECT string_agg(concat_ws('|', contype, conname, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '')), E'\n' ORDER BY conname)
+         FROM pg_constraint WHERE conrelid = relation),
+        (SELECT string_agg(concat_ws('|', polname, polcmd, polpermissive, polroles::text, pg_get_expr(polqual, polrelid),
+                                     pg_get_expr(polwithcheck, polrelid)), E'\n' ORDER BY polname)
+         FROM pg_policy WHERE polrelid = relation),
+        -- Our own triggers come and go with the phases.
+        (SELECT string_agg(concat_ws('|', tgname, tgenabled, tgfoid), E'\n' ORDER BY tgname)
+         FROM pg_trigger WHERE tgrelid = relation AND NOT tgisinternal AND tgname NOT LIKE '!sluice%'),
+        -- A unique index binds as a constraint does. One that is being built does not yet.
+        (SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text)
+         FROM pg_index WHERE indrelid = relation AND indisunique AND indisvalid)))
+$$;
+COMMENT ON FUNCTION sluice.fingerprint IS
+    'What must not drift unseen: columns, constraints, unique indexes, policies, grants, owner and other people''s triggers.';
+
+UPDATE sluice.migration m SET
+    source_fingerprint = CASE WHEN u.source THEN sluice.fingerprint(source_oid) ELSE source_fingerprint END,
+    target_fingerprint = CASE WHEN u.target THEN sluice.fingerprint(target_oid) ELSE target_fingerprint END
+FROM unchanged u WHERE u.name = m.name;
+
+-- Capture may be of three triggers now.
+CREATE OR REPLACE FUNCTION sluice.abort(migration text, lock_wait interval DEFAULT '2 seconds') RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    m sluice.migration;
+    own oid;
+    emptied oid;
+    ours name;
+BEGIN
+    PERFORM set_config('lock_timeout', (extract(epoch FROM lock_wait) * 1000)::int::text, true);
+    PERFORM pg_advisory_xact_lock(sluice.fence(migration));
+    SELECT * INTO m FROM sluice.migration x WHERE x.name = migration;
+    IF NOT FOUND OR m.phase = 'planned' THEN
+        RETURN format('%s is planned: there is nothing to take back', migration);
+    ELSIF m.phase IN ('cut_over', 'retired') THEN
+        RAISE EXCEPTION '% is %: abort is for before the cutover. Cut back first: ./sluice run migrate__% --conf ''{"to_phase": "verified"}''',
+            migration, m.phase, migration;
+    END IF;
+    FOR ours IN SELECT tgname FROM pg_trigger WHERE tgrelid = m.source_oid AND NOT tgisinternal AND tgname LIKE '!sluice%' LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', ours, m.source_oid::regclass);
+    END LOOP;
+    EXECUTE format('DROP FUNCTION IF EXISTS sluice.%I()', 'capture__' || migration);
+    EXECUTE format('DROP FUNCTION IF EXISTS sluice.%I()', 'reverse__' || migration);
+    -- The target is a copy that nobody reads before the cutover: dropping it loses nothing.
+    SELECT relnamespace INTO own FROM pg_class WHERE oid = m.target_oid;
+    IF FOUND THEN
+        SELECT c.relnamespace INTO emptied FROM pg_partition_tree(m.target_oid) t JOIN pg_class c ON c.oid = t.relid
+        WHERE c.relnamespace <> own LIMIT 1;
+        EXECUTE format('DROP TABLE %s', m.target_oid::regclass);
+        -- The schema of the partitions, unless somebody keeps anything in it, or it is not ours.
+        IF EXISTS (SELECT FROM pg_namespace n WHERE n.oid = emptied AND pg_has_role(n.nspowner, 'USAGE')
+                   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid)) THEN
+            EXECUTE format('DROP SCHEMA %s', emptied::regnamespace);
+        END IF;
+    END IF;
+    DELETE FROM sluice.chunk c WHERE c.migration = m.name;
+    DELETE FROM sluice.quarantine q WHERE q.migration = m.name;
+    DELETE FROM sluice.compared r WHERE r.migration = m.name;
+    UPDATE sluice.migration x SET phase = 'planned', epoch = x.epoch + 1, source_oid = NULL, target_oid = NULL,
+        verified_at = NULL, cut_over_at = NULL, carried = NULL, changed_at = clock_timestamp() WHERE x.name = m.name;
+    RETURN format('%s is planned again: capture is off and its copy is gone; %s was not touched', migration, m.source_name);
+END $$;
+
+-- Workers of 1.0 do not look at releases before they write: the next epoch fences them off.
+UPDATE sluice.migration SET epoch = epoch + 1 WHERE phase NOT IN ('planned', 'retired');
+UPDATE sluice.migration SET target_parts = sluice.parts(target_oid) WHERE target_oid IS NOT NULL;
