@@ -222,9 +222,7 @@ WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname < %(name)s COLLATE 
 
 -- name: count_overtakers
 -- Who fires per row and may write this table again before we are told of a row: a person's trigger, before the write too (it
--- finds the statement's earlier rows), or a foreign key that reaches into other tables. And a subscription: what it applies fires
--- triggers for rows, and none for statements.
-SELECT (SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-        WHERE t.tgrelid = %(table)s::text::regclass AND t.tgtype & 1 = 1 AND t.tgname NOT LIKE '!sluice%%'
-          AND (NOT t.tgisinternal OR p.proname LIKE 'RI\_FKey\_cascade%%' OR p.proname LIKE 'RI\_FKey\_set%%'))
-     + (SELECT count(*) FROM pg_subscription_rel WHERE srrelid = %(table)s::text::regclass) AS triggers
+-- finds the statement's earlier rows), or a foreign key that reaches into other tables.
+SELECT count(*) AS triggers FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE t.tgrelid = %(table)s::text::regclass AND t.tgtype & 1 = 1 AND t.tgname NOT LIKE '!sluice%%'
+  AND (NOT t.tgisinternal OR p.proname LIKE 'RI\_FKey\_cascade%%' OR p.proname LIKE 'RI\_FKey\_set%%')

@@ -52,6 +52,10 @@ SELECT 'publication', p.pubname, '', pg_get_userbyid(p.pubowner),
        CASE WHEN p.pubviaroot THEN 'via root' ELSE '' END, '', '', pg_has_role(p.pubowner, 'USAGE')
 FROM this JOIN pg_publication_rel r ON r.prrelid = this.oid JOIN pg_publication p ON p.oid = r.prpubid
 UNION ALL
+-- What a subscription applies goes to the table by its name, and only where the subscription knows that table: after a swap, nowhere.
+SELECT 'subscription', u.subname, '', pg_get_userbyid(u.subowner), '', '', '', '', pg_has_role(u.subowner, 'USAGE')
+FROM this JOIN pg_subscription_rel r ON r.srrelid = this.oid JOIN pg_subscription u ON u.oid = r.srsubid
+UNION ALL
 -- Whatever else holds the table or its row type. Nobody here knows how to move it, so nobody tries.
 SELECT 'left', CASE WHEN v.relkind = 'm' THEN 'materialized view ' || v.oid::regclass ELSE pg_describe_object(d.classid, d.objid, 0) END, '', '', '', '', '', '', true
 FROM this JOIN pg_depend d ON d.deptype IN ('n', 'a')

@@ -48,10 +48,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
          FROM pg_trigger WHERE tgrelid = relation AND NOT tgisinternal AND tgname NOT LIKE '!sluice%'),
         -- A unique index binds as a constraint does. One that is being built does not yet.
         (SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text)
-         FROM pg_index WHERE indrelid = relation AND indisunique AND indisvalid)))
+         FROM pg_index WHERE indrelid = relation AND indisunique AND indisvalid),
+        -- What a subscription applies fires no triggers for statements.
+        (SELECT string_agg(srsubid::text, E'\n' ORDER BY srsubid) FROM pg_subscription_rel WHERE srrelid = relation)))
 $$;
 COMMENT ON FUNCTION sluice.fingerprint IS
-    'What must not drift unseen: columns, constraints, unique indexes, policies, grants, owner and other people''s triggers.';
+    'What must not drift unseen: columns, constraints, unique indexes, policies, grants, owner, subscriptions and other people''s triggers.';
 
 UPDATE sluice.migration m SET
     source_fingerprint = CASE WHEN u.source THEN sluice.fingerprint(source_oid) ELSE source_fingerprint END,

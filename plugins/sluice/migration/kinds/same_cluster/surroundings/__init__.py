@@ -24,6 +24,7 @@ def findings(c: Connection, route: Route, *, fresh: bool) -> Iterator[Finding]:
         *refusals.about_keys(c, route, hung),
         *refusals.about_triggers(c, route, hung),
         *refusals.about_publications(c, route, hung),
+        *refusals.about_subscriptions(route, hung),
         *(refusals.about_names(c, route) if fresh else ()),
     ]
     yield from seen

@@ -33,7 +33,7 @@ class Carrying:
 def plan(c: Connection, live: Table, live_oid: int, other_oid: int, *, over: bool) -> Carrying:
     """Read what there is to carry. Raises NotYet for what cannot be."""
     hung = look(c, live_oid)
-    if kept := hung.of("left"):
+    if kept := hung.of("left", "subscription"):
         raise NotYet(
             f"{', '.join(thing.name for thing in kept)} holds {live} itself, and cannot be moved with its name."
             " Nothing was changed: drop it, run this again, and make it again then."

@@ -158,6 +158,18 @@ def about_publications(c: Connection, route: Route, hung: Hanging) -> Iterator[F
             )
 
 
+def about_subscriptions(route: Route, hung: Hanging) -> Iterator[Finding]:
+    """What is applied fires no triggers for statements, and would reach neither table after a swap."""
+    for subscription in hung.of("subscription"):
+        yield refuse(
+            "subscription",
+            f"Subscription {subscription.name} writes {route.source}: once another table has that name, PostgreSQL would leave out"
+            " all that it sends, and say nothing.",
+            f"On the publisher, ALTER PUBLICATION … DROP TABLE {route.source}; here, ALTER SUBSCRIPTION {subscription.name}"
+            " REFRESH PUBLICATION; subscribe again after the cutover.",
+        )
+
+
 def about_names(c: Connection, route: Route) -> Iterator[Finding]:
     """Indexes and sequences give way to each other: the names for it must be free."""
     own = rows(c, statement("surroundings.list_named"), oid=route.shape.oid)

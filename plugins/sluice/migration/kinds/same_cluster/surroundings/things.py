@@ -39,13 +39,13 @@ class Hanging:
     things: tuple[Thing, ...]
 
     def of(self, *what: str) -> tuple[Thing, ...]:
-        """Those of a sort: view, function, policy, trigger, key_in, key_out, publication, left."""
+        """Those of a sort: view, function, policy, trigger, key_in, key_out, publication, subscription, left."""
         return tuple(thing for thing in self.things if thing.what in what)
 
     @property
     def marks(self) -> list[list[str]]:
         """All of them as plain values, for the marks and for comparison. What stays behind by nature is not among them."""
-        return sorted(thing.mark for thing in self.things if thing.what != "left")
+        return sorted(thing.mark for thing in self.things if thing.what not in ("left", "subscription"))
 
 
 def read(c: Connection, oid: int) -> Hanging:
