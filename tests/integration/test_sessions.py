@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sluice.migration.engine.contract import Phase
+from sluice.stores.postgres import connect, one
 
 from tests.integration.moved import MONTHS, Moved
 
@@ -82,6 +83,12 @@ def test_what_our_own_role_and_database_set_changes_nothing(moved):
     moved.to(Phase.CUT_OVER)
     moved.to(Phase.VERIFIED)
     assert moved.equal()
+
+
+def test_our_own_session_is_ended_when_its_machine_falls_silent_in_a_transaction(moved):
+    moved.admin(f'ALTER DATABASE "{moved.database.name}" SET idle_in_transaction_session_timeout = 0')
+    with connect(moved.database.dsn(), purpose="test") as c:
+        assert one(c, "SHOW idle_in_transaction_session_timeout")["idle_in_transaction_session_timeout"] == "1min"
 
 
 def test_a_session_that_replays_is_captured_too(moved):

@@ -164,7 +164,8 @@ class Cutover:
                 ),
                 (
                     seen.proof["fresh"],
-                    f"the last clean diff is older than {freshness}, there is none, or capture was touched since it began",
+                    f"the last clean diff is older than {freshness} (gates.freshness: it must outlast a comparison),"
+                    " there is none, or capture was touched since it began",
                 ),
             )
             if not holds

@@ -163,8 +163,8 @@ def about_subscriptions(route: Route, hung: Hanging) -> Iterator[Finding]:
     for subscription in hung.of("subscription"):
         yield refuse(
             "subscription",
-            f"Subscription {subscription.name} writes {route.source}: once another table has that name, PostgreSQL would leave out"
-            " all that it sends, and say nothing.",
+            f"Subscription {subscription.name} writes {route.source}: once another table has that name, PostgreSQL would leave"
+            " out all that it sends, and say nothing.",
             f"On the publisher, ALTER PUBLICATION … DROP TABLE {route.source}; here, ALTER SUBSCRIPTION {subscription.name}"
             " REFRESH PUBLICATION; subscribe again after the cutover.",
         )
