@@ -2,9 +2,13 @@
 
 -- name: create_forward
 -- Keyed on OLD, so that a moved key or partition key leaves nothing behind. What the target cannot hold is quarantined:
--- a user's write never fails for us. Guard and rescue stand only where a changed column's value may not fit.
+-- a user's write never fails for us. Guard and rescue stand only where a changed column's value may not fit. Rows are found by key,
+-- always: a session keeps its plans, and one that it made while the table had a page would read all of it for each row of a load.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp {pins} AS $sluice$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off {pins} AS $sluice$
+#variable_conflict use_column
+DECLARE
+    live {live};
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN
@@ -59,26 +63,31 @@ SET extra_float_digits = 1 SET bytea_output = 'hex' SET standard_conforming_stri
 -- name: all_at_once
 -- Told of an INSERT when it has ended, of all its rows: half the time of a row after the other.
 IF TG_OP = 'INSERT' THEN
-        INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {fresh_values} FROM fresh WHERE {fresh_fits}
+        INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {fresh_values} FROM {fresh} WHERE {fresh_fits}
         ON CONFLICT ({key}) DO {on_conflict};
-        IF EXISTS (SELECT FROM fresh WHERE ({fresh_fits}) IS NOT TRUE) THEN
+        IF EXISTS (SELECT FROM {fresh} WHERE ({fresh_fits}) IS NOT TRUE) THEN
             INSERT INTO sluice.quarantine (migration, key, reason)
             SELECT {name}, jsonb_build_array({fresh_source_key}), 'outside the partitions: ' || jsonb_build_array({fresh_partition_values})::text
-            FROM fresh WHERE ({fresh_fits}) IS NOT TRUE
+            FROM {fresh} WHERE ({fresh_fits}) IS NOT TRUE
             ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
         END IF;
         RETURN NULL;
     END IF;
 
+-- name: fresh
+-- The inserted rows as they are by now; what is gone again is not among them. Each is looked up by its key: the plan is kept for
+-- the session, and a join that was planned for one row or for a million would be wrong for the other.
+told CROSS JOIN LATERAL (SELECT s.* FROM {source} AS s WHERE {live_is_told} OFFSET 0) AS fresh
+
 -- name: latest_forward
--- Another trigger of the same statement may have written this row again, and we were told of that first: what the row is by now
--- counts, and what is gone stays gone.
+-- Somebody may have written this row again, and we were told of that first: any trigger of the same statement, on whatever table,
+-- or a function that the statement calls. What the row is by now counts, and what is gone stays gone.
 IF TG_OP = 'DELETE' THEN
         IF EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
             RETURN NULL;
         END IF;
     ELSE
-        SELECT s.* INTO NEW FROM {source} AS s WHERE {live_is_new};
+        SELECT s.* INTO live FROM {source} AS s WHERE {live_is_new};
         IF NOT FOUND THEN
             IF TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
                 DELETE FROM {target} WHERE {matches_old};
@@ -86,27 +95,24 @@ IF TG_OP = 'DELETE' THEN
             END IF;
             RETURN NULL;
         END IF;
+        NEW := live;
     END IF;
 
 -- name: latest_reverse
--- The same, from the new table's side. A row that moves to another partition is a delete and an insert, and one that is put back
--- by the statement that deletes it is inserted before its delete: the insert makes room, and the delete sees that it is there.
--- Two live rows that share the old key raise, as they did before.
+-- The same, from the new table's side.
 IF TG_OP = 'DELETE' THEN
         IF EXISTS (SELECT FROM {target} AS s WHERE {live_has_old}) THEN
             RETURN NULL;
         END IF;
     ELSE
-        SELECT s.* INTO NEW FROM {target} AS s WHERE {live_is_new};
+        SELECT s.* INTO live FROM {target} AS s WHERE {live_is_new};
         IF NOT FOUND THEN
             IF TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {target} AS s WHERE {live_has_old}) THEN
                 DELETE FROM {source} WHERE {matches_old};
             END IF;
             RETURN NULL;
         END IF;
-        IF TG_OP = 'INSERT' AND (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
-            DELETE FROM {source} WHERE {matches_new};
-        END IF;
+        NEW := live;
     END IF;
 
 -- name: guard_forward
@@ -130,9 +136,12 @@ EXCEPTION WHEN data_exception OR integrity_constraint_violation OR undefined_col
     END;
 
 -- name: create_reverse
--- After the cutover the old table follows the new one. The INSERT is plain: a duplicate raises, as it did before.
+-- After the cutover the old table follows the new one. A duplicate raises, as it did before.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp {pins} AS $sluice$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off {pins} AS $sluice$
+#variable_conflict use_column
+DECLARE
+    live {live};
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN
@@ -151,7 +160,15 @@ BEGIN
             DELETE FROM {source} WHERE {matches_old};
         END IF;
         IF TG_OP <> 'DELETE' THEN
-            INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});
+            INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values}) ON CONFLICT ({old_names}) DO NOTHING;
+            IF NOT FOUND THEN
+                -- A row that moves to another partition is a delete and an insert, and one that is put back by the statement that
+                -- deletes it is told of before its delete: where it is the only one of its old key, it makes room for itself.
+                IF (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
+                    DELETE FROM {source} WHERE {matches_new};
+                END IF;
+                INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});
+            END IF;
         END IF;
     END IF;
     {rescue}
@@ -187,7 +204,7 @@ CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH RO
 CREATE TRIGGER {trigger} AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()
 
 -- name: create_insert_trigger
-CREATE TRIGGER {trigger} AFTER INSERT ON {table} REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+CREATE TRIGGER {trigger} AFTER INSERT ON {table} REFERENCING NEW TABLE AS told FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 
 -- name: create_truncate_trigger
 CREATE TRIGGER {trigger} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()
@@ -219,10 +236,3 @@ WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname = ANY (%(names)s)
 -- AFTER triggers fire in byte order of their names: one that fires earlier could write the row again behind our back.
 SELECT count(*) AS triggers FROM pg_trigger
 WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname < %(name)s COLLATE "C"
-
--- name: count_overtakers
--- Who fires per row and may write this table again before we are told of a row: a person's trigger, before the write too (it
--- finds the statement's earlier rows), or a foreign key that reaches into other tables.
-SELECT count(*) AS triggers FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-WHERE t.tgrelid = %(table)s::text::regclass AND t.tgtype & 1 = 1 AND t.tgname NOT LIKE '!sluice%%'
-  AND (NOT t.tgisinternal OR p.proname LIKE 'RI\_FKey\_cascade%%' OR p.proname LIKE 'RI\_FKey\_set%%')

@@ -75,7 +75,12 @@ UPDATE sluice.migration SET verified_at = %(since)s, verified_under = %(under)s
 WHERE name = %(name)s AND phase IN ('verified', 'shadowing') AND epoch = %(epoch)s
 
 -- name: record_cut_over
-UPDATE sluice.migration SET cut_over_at = clock_timestamp() WHERE name = %(name)s
+-- Both tables are equal now, and follow each other under this capture.
+UPDATE sluice.migration SET cut_over_at = clock_timestamp(), verified_under = sluice.capture_state(name) WHERE name = %(name)s
+
+-- name: record_followed
+-- The old table equals the new one again, under the capture that the comparison began with.
+UPDATE sluice.migration SET verified_under = %(under)s WHERE name = %(name)s AND phase = 'cut_over' AND epoch = %(epoch)s
 
 -- name: forget_proof
 -- Called where there is no cutover to remember: at a red diff, and when it was cut back.
@@ -84,6 +89,7 @@ UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = 
 -- name: read_proof_age
 SELECT verified_at IS NOT NULL AND verified_under IS NOT DISTINCT FROM sluice.capture_state(name)
            AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
+       verified_under IS NOT DISTINCT FROM sluice.capture_state(name) AS untouched,
        extract(epoch FROM clock_timestamp() - verified_at)::double precision AS seconds,
        upper_bound IS NULL OR upper_bound::timestamptz > clock_timestamp() + interval '1 month' AS covers
 FROM sluice.migration WHERE name = %(name)s

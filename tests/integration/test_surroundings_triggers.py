@@ -9,7 +9,9 @@ from sluice.migration.engine.contract import Phase
 from tests.integration.moved import HASHED, MONTHS, PLAIN
 
 THING = (
-    "CREATE TABLE app.thing (id bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), note text, touched int DEFAULT 0)",
+    "CREATE TABLE app.thing (id bigint PRIMARY KEY, lost int, at timestamptz NOT NULL DEFAULT now(), note text,"
+    " touched int DEFAULT 0)",
+    "ALTER TABLE app.thing DROP COLUMN lost",
     "INSERT INTO app.thing (id, note) SELECT n, 'n' FROM generate_series(1, 300) n",
     "CREATE TABLE app.log (what text, id bigint)",
     "CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.touched := NEW.touched + 1; RETURN NEW; END'",
@@ -30,12 +32,22 @@ THING = (
     "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON app.thing DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
     " EXECUTE FUNCTION app.log('late')",
 )
+WIDER = {"touched": {"type": "bigint", "from": "touched::bigint", "back": "touched::int"}}
 TRIGGERS = """SELECT tgname::text, tgenabled::text FROM pg_trigger
               WHERE tgrelid = 'app.thing'::regclass AND NOT tgisinternal AND tgname NOT LIKE '!%' ORDER BY 1"""
 
 
 @pytest.mark.parametrize(
-    ("into", "accept"), [(PLAIN, ()), (HASHED, ()), (MONTHS, ("weaker_key",))], ids=["plain", "hashed", "months"]
+    ("into", "accept"),
+    [
+        (PLAIN, ()),
+        (HASHED, ()),
+        (MONTHS, ("weaker_key",)),
+        # What another trigger may write again is read anew, and each changed column is made of all of that row.
+        ({"columns": WIDER}, ("way_back",)),
+        ({**MONTHS, "columns": WIDER}, ("weaker_key", "way_back")),
+    ],
+    ids=["plain", "hashed", "months", "changed", "changed-months"],
 )
 def test_a_trigger_fires_once_wherever_the_live_table_is(moving, into, accept):
     moved = moving(into, *THING, accept=accept)

@@ -3,7 +3,7 @@
 ALTER TABLE sluice.migration ADD COLUMN verified_under text, ADD COLUMN target_parts oid[];
 ALTER TABLE sluice.compared ADD COLUMN under text;
 COMMENT ON COLUMN sluice.migration.verified_at IS 'When the comparison that counts as proof began: no look that it trusts is older.';
-COMMENT ON COLUMN sluice.migration.verified_under IS 'sluice.capture_state as that comparison began: under another one it proves nothing.';
+COMMENT ON COLUMN sluice.migration.verified_under IS 'sluice.capture_state as that comparison began, or at the cutover: under another one it proves nothing.';
 COMMENT ON COLUMN sluice.migration.target_parts IS 'The target and its partitions as they were made, or as the last swap found them.';
 
 CREATE FUNCTION sluice.capture_state(migration text) RETURNS text
@@ -49,11 +49,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
         -- A unique index binds as a constraint does. One that is being built does not yet.
         (SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text)
          FROM pg_index WHERE indrelid = relation AND indisunique AND indisvalid),
+        -- What is written by way of a parent fires no trigger for statements here, nor does what is written to a child.
+        (SELECT string_agg(concat_ws('<', i.inhparent, i.inhrelid), E'\n' ORDER BY i.inhparent, i.inhrelid)
+         FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+         WHERE i.inhrelid = relation OR (i.inhparent = relation AND p.relkind = 'r')),
         -- What a subscription applies fires no triggers for statements.
         (SELECT string_agg(srsubid::text, E'\n' ORDER BY srsubid) FROM pg_subscription_rel WHERE srrelid = relation)))
 $$;
 COMMENT ON FUNCTION sluice.fingerprint IS
-    'What must not drift unseen: columns, constraints, unique indexes, policies, grants, owner, subscriptions and other people''s triggers.';
+    'What must not drift unseen: columns, constraints, unique indexes, policies, grants, owner, parents, subscriptions and other people''s triggers.';
 
 UPDATE sluice.migration m SET
     source_fingerprint = CASE WHEN u.source THEN sluice.fingerprint(source_oid) ELSE source_fingerprint END,
@@ -105,4 +109,5 @@ END $$;
 
 -- Workers of 1.0 do not look at releases before they write: the next epoch fences them off.
 UPDATE sluice.migration SET epoch = epoch + 1 WHERE phase NOT IN ('planned', 'retired');
+UPDATE sluice.migration SET verified_under = sluice.capture_state(name) WHERE phase = 'cut_over';
 UPDATE sluice.migration SET target_parts = sluice.parts(target_oid) WHERE target_oid IS NOT NULL;

@@ -36,19 +36,15 @@ PLAIN = frozenset({"smallint", "integer", "bigint", "uuid", "text", "boolean", "
 """Types of a key whose JSON is the same whatever a session has set."""
 
 
-def install_forward(
-    c: Connection, route: Route, lower: str | None, upper: str | None, overtaken: bool | None = None
-) -> None:
-    """Make every write on the source write the target too, in its own transaction. `overtaken` where it is known already."""
-    overtaken = _may_be_overtaken(c, route.source) if overtaken is None else overtaken
-    made = forward_function(route, lower, upper, overtaken=overtaken)
-    verbs = BY_STATEMENT if _tells_all_at_once(route, overtaken) else BY_ROW
-    _install(c, route.source, route.function("capture"), made, verbs)
+def install_forward(c: Connection, route: Route, lower: str | None, upper: str | None) -> None:
+    """Make every write on the source write the target too, in its own transaction."""
+    verbs = BY_STATEMENT if _tells_all_at_once(route) else BY_ROW
+    _install(c, route.source, route.function("capture"), forward_function(route, lower, upper), verbs)
 
 
-def install_reverse(c: Connection, route: Route, overtaken: bool | None = None) -> None:
+def install_reverse(c: Connection, route: Route) -> None:
     """Make every write on the target write the source too. Called in the swap's own transaction."""
-    _install(c, route.target, route.function("reverse"), _reverse(c, route, overtaken), BY_ROW)
+    _install(c, route.target, route.function("reverse"), reverse_function(route), BY_ROW)
 
 
 def remove(c: Connection, table: Table, route: Route, direction: str) -> None:
@@ -66,6 +62,7 @@ def look(c: Connection, oid: int) -> Facts:
     earlier = one(c, statement("capture.count_earlier_triggers"), oid=oid, name=CAPTURE_TRIGGER)["triggers"]
     return {
         "capture_enabled": int(are_on(found)),
+        "capture_triggers": len(found),
         "capture_first_trigger": int(earlier == 0),
     }
 
@@ -86,26 +83,27 @@ def is_on(c: Connection, row: Row, side: str) -> bool:
 def is_ours(c: Connection, route: Route, row: Row, *, reverse: bool) -> bool:
     """Whether the function that is there is the one that this version would make. Read-only."""
     if reverse:
-        made, oid = _reverse(c, route), row["target_oid"]
+        made, oid = reverse_function(route), row["target_oid"]
     else:
-        overtaken = _may_be_overtaken(c, route.source)
-        made = forward_function(route, row["lower_bound"], row["upper_bound"], overtaken=overtaken)
-        oid = row["source_oid"]
+        made, oid = forward_function(route, row["lower_bound"], row["upper_bound"]), row["source_oid"]
     found = rows(c, statement("capture.read_signature"), oid=oid, name=CAPTURE_TRIGGER)
     return bool(found) and found[0]["signature"] == _signature(c, made)
 
 
-def forward_function(route: Route, lower: str | None, upper: str | None, *, overtaken: bool = False) -> sql.Composed:
-    """The trigger function source → target. `overtaken`: another trigger may write a row before we are told of this write."""
+def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.Composed:
+    """The trigger function source → target."""
     key = [route.value(name) for name in route.target_key]
     cut_by = [route.value(cut.column) for cut in route.cuts]
+    live_key = [replace(route.value(name), expression=None) for name in route.shape.key]
     parts: dict[str, sql.Composable] = {
         "name": sql.Literal(route.migration.name),
+        "live": route.source.identifier,
         "source": route.source.identifier,
         "target": route.target.identifier,
         "matches_old": equals(key, "OLD"),
         "live_is_old": _both(key, "s", "OLD"),
-        "live_is_new": _both([replace(route.value(name), expression=None) for name in route.shape.key], "s", "NEW"),
+        "live_is_new": _both(live_key, "s", "NEW"),
+        "live_is_told": _both(live_key, "s", "told"),
         "old_source_key": names(route.shape.key, "OLD"),
         "new_source_key": names(route.shape.key, "NEW"),
         "fresh_source_key": names(route.shape.key, "fresh"),
@@ -123,13 +121,13 @@ def forward_function(route: Route, lower: str | None, upper: str | None, *, over
         # A table of nothing but identities has nothing to overwrite.
         "on_conflict": sql.SQL("UPDATE SET ") + overwrites(route.updated) if route.updated else sql.SQL("NOTHING"),
     }
-    at_once = _tells_all_at_once(route, overtaken)
-    parts["all_at_once"] = statement("capture.all_at_once", **parts) if at_once else sql.SQL("")
-    parts["latest"] = statement("capture.latest_forward", **parts) if overtaken else sql.SQL("")
+    parts["fresh"] = statement("capture.fresh", **parts)
+    parts["all_at_once"] = statement("capture.all_at_once", **parts) if _tells_all_at_once(route) else sql.SQL("")
+    parts["latest"] = statement("capture.latest_forward", **parts)
     return _function(route, "capture", "forward", parts)
 
 
-def reverse_function(route: Route, *, overtaken: bool = False) -> sql.Composed:
+def reverse_function(route: Route) -> sql.Composed:
     """The trigger function target → source."""
     written = [value for value in route.back_values if value.written]
     updated = [value for value in written if value.updated]
@@ -138,8 +136,10 @@ def reverse_function(route: Route, *, overtaken: bool = False) -> sql.Composed:
     live_key = [replace(route.value(name), expression=None) for name in route.target_key]
     parts: dict[str, sql.Composable] = {
         "name": sql.Literal(route.migration.name),
+        "live": route.target.identifier,
         "source": route.source.identifier,
         "target": route.target.identifier,
+        "old_names": names(route.shape.key),
         "matches_old": same(key, "OLD"),
         "matches_new": same(key, "NEW"),
         "live_has_old": _both(plain_key, "s", "OLD"),
@@ -153,7 +153,7 @@ def reverse_function(route: Route, *, overtaken: bool = False) -> sql.Composed:
         "assignments": assignments(updated, "NEW"),
     }
     parts["update"] = statement("capture.update_source", **parts) if updated else sql.SQL("NULL;")
-    parts["latest"] = statement("capture.latest_reverse", **parts) if overtaken else sql.SQL("")
+    parts["latest"] = statement("capture.latest_reverse", **parts)
     return _function(route, "reverse", "reverse", parts)
 
 
@@ -165,24 +165,14 @@ BY_STATEMENT = (
 )
 
 
-def _tells_all_at_once(route: Route, overtaken: bool) -> bool:
-    """Whether an INSERT is told as one: not where a single row may not fit, nor where another trigger may come first."""
-    return not (route.reshapes or overtaken)
-
-
-def _reverse(c: Connection, route: Route, overtaken: bool | None = None) -> sql.Composed:
-    overtaken = _may_be_overtaken(c, route.target) if overtaken is None else overtaken
-    return reverse_function(route, overtaken=overtaken)
+def _tells_all_at_once(route: Route) -> bool:
+    """Whether an INSERT is told as one: not where a single row may not fit."""
+    return not route.reshapes
 
 
 def _signature(c: Connection, made: sql.Composed) -> str:
     """The version of the marks, for people, and a hash of the whole text, for us."""
     return f"Sluice {versions('marks')[-1]}, {hashlib.sha256(made.as_bytes(c)).hexdigest()[:16]}"
-
-
-def _may_be_overtaken(c: Connection, live: Table) -> bool:
-    found = one(c, statement("capture.count_overtakers"), table=live.identifier.as_string(c))
-    return bool(found["triggers"])
 
 
 def _both(values: Iterable[Value], left: str, right: str) -> sql.Composed:

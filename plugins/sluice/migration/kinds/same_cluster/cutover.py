@@ -59,7 +59,7 @@ class Cutover:
             failpoint("cutover.sequenced")
             carry.put_on(self.c, carrying)
             turned = replace(route, source=old_name(route.source), target=route.source)
-            capture.install_reverse(self.c, turned, seen.overtaken)
+            capture.install_reverse(self.c, turned)
             failpoint("cutover.turned")
             self.marks.execute(self.c, "record_cut_over")
             carry.remember(self.c, self.marks, carrying)
@@ -104,7 +104,7 @@ class Cutover:
             swap.carry_sequences(self.c, *seen.sequences, live)
             failpoint("cutback.sequenced")
             carry.put_on(self.c, carrying)
-            capture.install_forward(self.c, back, row["lower_bound"], row["upper_bound"], seen.overtaken)
+            capture.install_forward(self.c, back, row["lower_bound"], row["upper_bound"])
             failpoint("cutback.turned")
             self.marks.execute(self.c, "forget_proof")
             carry.remember(self.c, self.marks, carrying)
@@ -187,6 +187,11 @@ class Cutover:
                 f"reverse capture on {live} is off: the old table lacks writes. Nothing was changed. Bring over what a diff"
                 f' lists, switch on trigger "{CAPTURE_TRIGGER}" (ENABLE ALWAYS), and cut back then.'
             )
+        if not seen.proof["untouched"]:
+            raise NotYet(
+                f"reverse capture on {live} was switched off or changed since the cutover: the old table may lack writes."
+                " Nothing was changed; run it again to compare them first."
+            )
         if seen.quarantined:
             raise NotYet(
                 f"the old table cannot hold {seen.quarantined} rows written to {live} since the cutover ({self._held(seen)};"
@@ -215,7 +220,7 @@ class Cutover:
         here, there = ("reverse", "forward") if reverse else ("forward", "reverse")
         return {
             f"{here}_capture_enabled": capture.look(self.c, live)["capture_enabled"],
-            f"{there}_capture_present": capture.look(self.c, other)["capture_enabled"],
+            f"{there}_capture_present": capture.look(self.c, other)["capture_triggers"],
             "names_swapped": int(now is not None and now.table == name),
             "sequence_behind": swap.count_behind(self.c, other, live),
             "live_table": str(route.target if reverse else route.source),

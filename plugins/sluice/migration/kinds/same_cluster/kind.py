@@ -239,6 +239,7 @@ class SameCluster:
 
     def cut_back(self) -> Swap:
         """cut_over → verified, epoch + 1: the mirrored swap; forward capture from the same instant."""
+        self._prove_followed()
         done = Cutover(self._c, self.marks, self.migration).back()
         route = self._route()
         if route.reshapes:
@@ -246,6 +247,20 @@ class SameCluster:
         return done
 
     # ---- the end, either one ----
+
+    def _prove_followed(self) -> None:
+        """Where reverse capture was touched since the cutover, only a comparison knows whether the old table followed."""
+        at = self.position().phase
+        if at is not Phase.CUT_OVER or self.marks.proof_age(self._c, self.migration.gates.freshness)["untouched"]:
+            return
+        diff = self.diff()
+        if not diff.clean:
+            raise NotYet(
+                f"reverse capture on {self.migration.source.table} was switched off or changed since the cutover, and the old"
+                f" table differs: {'; '.join(map(str, diff.samples[:5]))}. Nothing was changed: bring these over, then cut back."
+            )
+        with self.marks.alone(self._c):
+            self.marks.execute(self._c, "record_followed", epoch=diff.epoch, under=diff.under)
 
     def retire(self) -> Facts:
         """cut_over → retired: reverse capture off, the old table put away in the attic, kept."""
@@ -262,7 +277,7 @@ class SameCluster:
             swap.patiently(self._c, self.marks, route, apply)
         old, live = table_by_oid(self._c, row["source_oid"]), table_by_oid(self._c, row["target_oid"])
         return {
-            "capture_left": capture.look(self._c, row["target_oid"])["capture_enabled"],
+            "capture_left": capture.look(self._c, row["target_oid"])["capture_triggers"],
             "live_is_target": int(live is not None and live.table == Table.parse(self.migration.source.table)),
             "old_kept": int(old is not None and old.table.schema == ATTIC),
             "old_table": str(old.table) if old else "",

@@ -29,7 +29,10 @@ def renew_capture(c: Connection, marks: Marks, migration: Migration) -> bool:
             return
         row, route = marks.row(c), find_route(c, marks, migration)
         if reverse:
+            followed = marks.proof_age(c, migration.gates.freshness)["untouched"]
             capture.install_reverse(c, route)
+            if followed:
+                marks.execute(c, "record_followed", epoch=row["epoch"], under=marks.begin_comparison(c)["under"])
         else:
             capture.install_forward(c, route, row["lower_bound"], row["upper_bound"])
         done.append(True)

@@ -34,8 +34,6 @@ class Seen:
     proof: Row
     capture_on: bool
     """Whether the live table is captured."""
-    overtaken: bool
-    """Whether somebody's trigger may write a row before capture is told of the write: they go along with the name."""
     sequences: tuple[list[Row], list[Row]]
     columns: tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]
 
@@ -58,7 +56,6 @@ class Look:
         chunks, quarantined = self._marks("count_pending"), self._marks("count_quarantined")
         proof = self._marks("read_proof_age", freshness=self.freshness)
         triggers = self._ask("capture.find_trigger", oid=oid, names=list(capture.TRIGGERS))
-        overtakers = [self._ask("capture.count_overtakers", table=t.identifier.as_string(self.c)) for t, _ in both]
         sequences = [self._ask("swap.list_sequences", oid=oid) for _, oid in both]
         columns = [self._ask("swap.list_types", oid=oid) for _, oid in both]
         # From here on it is read, in the same order.
@@ -71,7 +68,6 @@ class Look:
             int(_row(quarantined)["rows"]),
             _row(proof),
             capture.are_on(triggers.fetchall()),
-            any([_row(answer)["triggers"] for answer in overtakers]),
             (sequences[0].fetchall(), sequences[1].fetchall()),
             (_types(columns[0]), _types(columns[1])),
         )
