@@ -163,8 +163,9 @@ BEGIN
             INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values}) ON CONFLICT ({old_names}) DO NOTHING;
             IF NOT FOUND THEN
                 -- A row that moves to another partition is a delete and an insert, and one that is put back by the statement that
-                -- deletes it is told of before its delete: where it is the only one of its old key, it makes room for itself.
-                IF (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
+                -- deletes it is told of before its delete: where it is the only one of its old key, it makes room for itself. A key
+                -- that an UPDATE changes does not: whose it was is told of later, and would take the new one along.
+                IF TG_OP = 'INSERT' AND (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
                     DELETE FROM {source} WHERE {matches_new};
                 END IF;
                 INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});

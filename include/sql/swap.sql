@@ -42,6 +42,21 @@ FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s::oid AND d.deptype IN ('a', 'i')
 
+-- name: list_narrow_sequences
+-- Sequences of the live table that end where the old table's column did, though the column is wider now. A limit of a person's own stays.
+SELECT s.oid::regclass::text AS sequence, format_type(a.atttypid, NULL) AS type,
+       CASE WHEN q.seqincrement > 0 THEN 'NO MAXVALUE' ELSE 'NO MINVALUE' END AS limit
+FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_sequence q ON q.seqrelid = s.oid
+JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+JOIN pg_attribute o ON o.attrelid = %(source_oid)s::oid AND o.attname = a.attname AND NOT o.attisdropped
+JOIN (VALUES ('smallint'::regtype, 32767), ('integer', 2147483647)) AS old (type, most) ON old.type = o.atttypid
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(target_oid)s::oid
+  AND d.deptype IN ('a', 'i') AND a.atttypid IN ('integer'::regtype, 'bigint'::regtype) AND a.atttypid <> o.atttypid
+  AND CASE WHEN q.seqincrement > 0 THEN q.seqmax = old.most ELSE q.seqmin = -old.most - 1 END
+
+-- name: widen_sequence
+ALTER SEQUENCE {sequence} AS {type} {limit}
+
 -- name: list_types
 SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
 WHERE attrelid = %(oid)s::oid AND attnum > 0 AND NOT attisdropped

@@ -15,7 +15,7 @@ from sluice.stores.objects import Vault
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-FACTS = {"capture_left": 0, "live_is_target": True, "old_kept": True, "rows_compared": 9}
+FACTS = {"capture_left": 0, "sequences_narrow": 0, "live_is_target": True, "old_kept": True, "rows_compared": 9}
 
 
 @pytest.fixture

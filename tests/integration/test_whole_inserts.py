@@ -102,7 +102,12 @@ def test_a_session_that_began_on_a_tiny_table_loads_as_fast_as_any_other(moving)
     """It keeps the plans that it made then: one that reads the whole table for each row would take half a minute here."""
     moved: Moved = moving(PLAIN, *TABLE)
     moved.to(Phase.BACKFILLED)
-    moved.own("TRUNCATE app.thing", "INSERT INTO app.thing (note) VALUES ('first')", "ANALYZE app.thing", "ANALYZE app.thing_new")
+    moved.own(
+        "TRUNCATE app.thing",
+        "INSERT INTO app.thing (note) VALUES ('first')",
+        "ANALYZE app.thing",
+        "ANALYZE app.thing_new",
+    )
     with moved.session("certify_app") as c:
         for _ in range(10):
             c.execute("INSERT INTO app.thing (note) VALUES ('one')")

@@ -36,7 +36,7 @@ GOOD = {
     },
     "cut_over": {**SWAPPED, "reverse_capture_enabled": True, "forward_capture_present": False, "names_swapped": True},
     "cut_back": {**SWAPPED, "forward_capture_enabled": True, "reverse_capture_present": False, "names_swapped": False},
-    "retired": {"capture_left": 0, "live_is_target": True, "old_kept": True, "rows_compared": 9000},
+    "retired": {"capture_left": 0, "sequences_narrow": 0, "live_is_target": True, "old_kept": True, "rows_compared": 9000},
     "validated": SAME,
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip

@@ -33,6 +33,8 @@ class Diary:
     book: dict[Key, Image | None] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """By a function of the table's own, as it may refuse a rare value at any time."""
     vanished: list[str] = field(default_factory=list)
 
 
@@ -214,7 +216,8 @@ class Writer:
                 except psycopg.errors.ProgramLimitExceeded:
                     continue  # this very row is too large for any table
                 except psycopg.Error as error:
-                    app.diary.errors.append(f"{what}: {error.sqlstate} {str(error).splitlines()[0]}")
+                    mine = app.diary.refused if _is_the_tables_own(error) else app.diary.errors
+                    mine.append(f"{what}: {error.sqlstate} {str(error).splitlines()[0]}")
                     if c.closed:
                         break
                 time.sleep(REST)
@@ -361,3 +364,9 @@ def move(app: Application, key: Key, column: Column, i: int) -> str:
         made = "right(lpad(to_hex({i}), 12, '0'), " + str(column.modifier - 4) + ")"
     value = f"CAST({made.replace('{i}', f'{i}::bigint')} AS {column.type})"
     return f"UPDATE {thing.name} SET {name} = {value} WHERE {where(thing, key)} {returning(thing, app.columns)}"
+
+
+def _is_the_tables_own(error: psycopg.Error) -> bool:
+    """Whether a function of the table's own raised it, with no trigger of ours on the way."""
+    context = error.diag.context or ""
+    return "PL/pgSQL function" in context and "sluice." not in context

@@ -80,6 +80,7 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
     lines = {
         "Table": f"`{m.source.table}` → `{m.target.table}`",
         "What happens": WHAT_HAPPENS[step].format(**{"timeout": m.cutover.lock_timeout.total_seconds() * 1000}),
+        **for_applications(m, step),
         "Diff": f"{compared}: "
         + ", ".join(f"{facts.get(f'rows_{how}')} {how}" for how in ("missing", "extra", "different")),
         "Measured": f"{measured.at:%Y-%m-%d %H:%M} UTC, epoch {measured.epoch}"
@@ -119,7 +120,26 @@ def _cell(text: str) -> str:
 UNTIL = {"cut_over": "; a yes counts until {:%H:%M}", "retire": "; it is compared once more before anything is retired"}
 WHAT_HAPPENS = {
     "cut_over": "The new table takes over the name; writers wait at most {timeout:.0f} ms a try, usually under 20 ms."
-    " Every write then goes to both, so cutting back keeps them all. From then on `ON CONFLICT` must name the new key,"
-    " and a date outside the partitions is an error.",
+    " Every write then goes to both, so cutting back keeps them all.",
     "retire": "The old table stops following and moves to schema `sluice_attic`, kept. After this there is no cutting back.",
 }
+
+
+def for_applications(m: Migration, step: str) -> dict[str, str]:
+    """What applications must know from that second on, as the migration's file has it."""
+    if step != "cut_over":
+        return {}
+    said = []
+    if "weaker_key" in m.accept:
+        columns = dict.fromkeys(cut.column for cut in m.target.cuts)
+        said.append(f"`ON CONFLICT` must name the key with {', '.join(map(_cell, columns))} in it.")
+    if m.target.range_cut:
+        said.append(f"A row whose {_cell(m.target.range_cut.column)} is outside the partitions is an error.")
+    changed, gone = m.target.columns, [name for name, change in m.target.columns.items() if change.drop]
+    if gone:
+        said.append(f"Gone: {', '.join(map(_cell, gone))}.")
+    if made := [f"{name} {change.type}" for name, change in changed.items() if not change.drop]:
+        said.append(f"New or another type: {', '.join(map(_cell, made))}.")
+    if changed:
+        said.append("Deploy the application that knows these columns in the same moment.")
+    return {"For applications": " ".join(said) or "Nothing changes but the table behind the name."}

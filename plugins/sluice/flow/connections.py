@@ -30,7 +30,10 @@ def dsn_of(connection_id: str) -> str:
     try:
         found = PostgresHook.get_connection(connection_id)
     except AirflowException as error:
-        raise NoConnection(f"Airflow has no connection {connection_id!r}: add it (Admin → Connections).") from error
+        raise NoConnection(
+            f"Airflow has no connection {connection_id!r}: add it (Admin → Connections), or set"
+            f" AIRFLOW_CONN_{connection_id.upper()} where Airflow starts."
+        ) from error
     known = {
         "host": found.host,
         "port": found.port,

@@ -228,9 +228,18 @@ def _run(dag_id: str, run_id: str) -> str:
 
 
 def _refusal(method: str, path: str, error: urllib.error.HTTPError) -> Transient | Terminal:
-    said = error.read().decode(errors="replace")[:500]
+    said = _detail(error.read().decode(errors="replace"))
     kind = f"Airflow answered {error.code} to {method} {path}: {said}"
     return Unreachable(kind) if error.code >= 500 else Refused(error.code, kind)
+
+
+def _detail(body: str) -> str:
+    """What Airflow says is wrong: its first paragraph, without the schema that follows."""
+    try:
+        said = json.loads(body)["detail"]
+    except (ValueError, KeyError, TypeError):
+        said = body
+    return str(said).split("\n\n")[0][:500]
 
 
 def _approval(detail: Mapping[str, Any]) -> Approval:

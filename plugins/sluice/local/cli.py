@@ -80,8 +80,10 @@ def run(chosen: argparse.Namespace) -> int:
         return 0
     state = client.wait_run(chosen.dag_id, run_id)
     tasks = client.tasks(chosen.dag_id, run_id)
-    if chosen.conf.get("dry_run"):
-        print(_said(client.task_log(chosen.dag_id, run_id, "preflight.plan_way")))
+    planned = [t for t in tasks if t.task_id == "preflight.plan_way" and t.state == "success"]
+    if chosen.conf.get("dry_run") and planned:
+        # The last try: an earlier one may have met a lock.
+        print(_said(client.task_log(chosen.dag_id, run_id, planned[0].task_id, attempt=planned[0].tries)))
     done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
     print(table(("task", "of map", "state", "tries"), [(t.task_id, _index(t), t.state, t.tries) for t in done]))
     for red in (t for t in done if t.state == "failed"):
@@ -215,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_dag_arguments(run: argparse.ArgumentParser, backfill: argparse.ArgumentParser) -> None:
     for one in (run, backfill):
         one.add_argument("dag_id")
-    run.add_argument("--conf", type=json.loads, default={}, metavar="JSON", help="the run's parameters")
+    run.add_argument("--conf", type=_parameters, default={}, metavar="JSON", help="the run's parameters")
     run.add_argument("--wait", action="store_true", help="until it is over; fail when it fails")
     backfill.add_argument(
         "--from", dest="start", type=_date, required=True, metavar="DATE", help="first window's start"
@@ -258,6 +260,17 @@ def _state(part: Any) -> str:
 
 def _index(task: Any) -> object:
     return "" if task.map_index < 0 else task.map_index
+
+
+def _parameters(text: str) -> dict[str, Any]:
+    """Read a run's parameters."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'is no JSON ({error}): write \'{{"to_phase": "verified"}}\'') from None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError('is no object: write \'{"to_phase": "verified"}\'')
+    return found
 
 
 def _date(text: str) -> datetime:

@@ -54,6 +54,8 @@ def init_migration(
     values = {"migration": path.stem, "from": {"store": store, "table": _written(table)}, "into": _into(table, into)}
     with connected(stores[store].connection) as c:
         shape, found = _look(c, values)
+    if nowhere := [one for one in found if one.code == "no_partition_column"]:
+        raise CannotDraft(f"{nowhere[0].what} {table} has {', '.join(column.name for column in shape.columns)}.")
     path.write_text("\n".join(draft(values, shape, found)) + "\n")
     return path, found
 

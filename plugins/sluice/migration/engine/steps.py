@@ -28,7 +28,7 @@ def check_findings(name: str, findings: list[Finding], accepted: tuple[str, ...]
     """Give the findings that a person accepted or that only inform. Raises PreflightRefused with all the others."""
     refused = [f for f in findings if f.blocks and not (f.acceptable and f.code in accepted)]
     if refused:
-        listed = "\n".join(f"  - {f}" for f in refused)
+        listed = "\n".join(f"  - {f}{' (`accept:` cannot lift this one.)' * (f.code in accepted)}" for f in refused)
         raise PreflightRefused(f"{name} cannot be migrated as it stands:\n{listed}")
     return [f for f in findings if f not in refused]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from functools import cached_property
 
+from psycopg import errors
+
 from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
@@ -270,6 +272,7 @@ class SameCluster:
             if self.marks.move(self._c, Phase.CUT_OVER, to=Phase.RETIRED):
                 capture.remove(self._c, route.target, route, "reverse")
                 foreign_keys.drop_out(self._c, route.source, row["source_oid"])
+                swap.widen_sequences(self._c, row["source_oid"], row["target_oid"])
                 swap.put_away(self._c, route.source)
                 failpoint("attic.moved")
 
@@ -279,6 +282,7 @@ class SameCluster:
         return {
             "capture_left": capture.look(self._c, row["target_oid"])["capture_triggers"],
             "live_is_target": int(live is not None and live.table == Table.parse(self.migration.source.table)),
+            "sequences_narrow": swap.count_narrow(self._c, row["source_oid"], row["target_oid"]),
             "old_kept": int(old is not None and old.table.schema == ATTIC),
             "old_table": str(old.table) if old else "",
         }
@@ -286,8 +290,12 @@ class SameCluster:
     def abort(self) -> str:
         """Anything before cut_over → planned: the same statement that needs no Airflow."""
         failpoint("abort.asked")
-        with translated(f"aborting {self.migration.name}"):
-            said = str(one(self._c, statement("marks.abort"), name=self.migration.name)["said"])
+        try:
+            with translated(f"aborting {self.migration.name}"):
+                said = str(one(self._c, statement("marks.abort"), name=self.migration.name)["said"])
+        except errors.RaiseException as refused:
+            # The statement's own words, which psql shows too.
+            raise NotYet(f"{refused.diag.message_primary}.") from None
         failpoint("abort.done")
         return said
 

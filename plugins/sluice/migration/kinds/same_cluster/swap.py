@@ -170,6 +170,24 @@ def carry_sequences(c: Connection, ours: list[Row], theirs: list[Row], to_table:
             c.execute(statement("swap.own_sequence", sequence=_sequence(row["sequence"]), column=column))
 
 
+def widen_sequences(c: Connection, source_oid: int, target_oid: int) -> None:
+    """Let the live table's sequences count as far as its columns: until it is retired, the old one had to hold every number."""
+    for row in _narrow(c, source_oid, target_oid):
+        c.execute(
+            statement(
+                "swap.widen_sequence",
+                sequence=_sequence(row["sequence"]),
+                type=sql.SQL(row["type"]),
+                limit=sql.SQL(row["limit"]),
+            )
+        )
+
+
+def count_narrow(c: Connection, source_oid: int, target_oid: int) -> int:
+    """Count the live table's sequences that end before its columns do, as the old table's did. Read-only."""
+    return len(_narrow(c, source_oid, target_oid))
+
+
 def count_behind(c: Connection, other_oid: int, live_oid: int) -> int:
     """Count the live table's identity sequences that could hand out a number a second time. Read-only."""
     other, live = _identity_sequences(c, other_oid), _identity_sequences(c, live_oid)
@@ -183,6 +201,10 @@ def refresh_statistics(c: Connection, oid: int, parent: Table) -> None:
         c.execute(statement("swap.vacuum_table", table=table.identifier))
         failpoint("statistics.partition")
     c.execute(statement("swap.analyze_table", table=parent.identifier))
+
+
+def _narrow(c: Connection, source_oid: int, target_oid: int) -> list[Row]:
+    return rows(c, statement("swap.list_narrow_sequences"), source_oid=source_oid, target_oid=target_oid)
 
 
 def _identity_sequences(c: Connection, oid: int) -> dict[str, str]:

@@ -33,7 +33,7 @@ def findings(c: Connection, migration: Migration, *, fresh: bool) -> list[Findin
     route = Route(migration, shape, source, Table.parse(migration.target.table))
     seen = [
         *about_table(shape),
-        *about_key(shape, migration),
+        *about_key(shape, migration, c.info.server_version),
         *about_columns(c, route),
         *about_partitions(c, route),
         *about_role(c, shape),

@@ -9,8 +9,11 @@ from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds.same_cluster.said import accept, refuse
 from sluice.stores.catalogue import Shape
 
+EXCLUDES_ON_PARTITIONS = 170000
+"""From this version on a partitioned table takes an exclusion constraint, where the partition columns are in it with `=`."""
 
-def about_key(shape: Shape, migration: Migration) -> Iterator[Finding]:
+
+def about_key(shape: Shape, migration: Migration, server_version: int) -> Iterator[Finding]:
     """Every row must be told apart, here and in the target."""
     cut_by = tuple(dict.fromkeys(cut.column for cut in migration.target.cuts))
     added = tuple(column for column in cut_by if column not in shape.key)
@@ -37,17 +40,27 @@ def about_key(shape: Shape, migration: Migration) -> Iterator[Finding]:
         if index["unique"] and index["name"] != shape.key_index and lacks:
             yield refuse(
                 "unique_index",
-                f"Unique index {index['name']} lacks {', '.join(lacks)}: partitions cannot hold it.",
-                f"Drop it, or add {', '.join(lacks)} to it.",
+                f"Unique index {index['name']} of {shape.table} lacks {', '.join(lacks)}: partitions cannot hold it.",
+                f"Drop it, or add {', '.join(lacks)} to it, or cut by a column that it has.",
             )
         if index["exclusion"] and cut_by:
-            yield refuse(
-                "exclusion",
-                f"Exclusion constraint {index['name']} does not reach across partitions.",
-                "Drop it.",
-            )
+            yield from _about_exclusion(shape, index["name"], lacks, server_version)
         if not index["valid"]:
             yield refuse("invalid_index", f"Index {index['name']} is invalid.", "REINDEX or drop it first.")
+
+
+def _about_exclusion(shape: Shape, name: str, lacks: list[str], server_version: int) -> Iterator[Finding]:
+    """Whether partitions can hold an exclusion constraint; the rehearsal sees that the columns are in it with `=`."""
+    if server_version < EXCLUDES_ON_PARTITIONS:
+        what = f"Exclusion constraint {name} of {shape.table}: before PostgreSQL 17 partitions cannot hold one."
+        yield refuse("exclusion", what, "Make a plain table of it, or drop the constraint.")
+    elif lacks:
+        columns = ", ".join(lacks)
+        yield refuse(
+            "exclusion",
+            f"Exclusion constraint {name} of {shape.table} lacks {columns} (with =): partitions cannot hold it.",
+            f"Cut by a column that it has with =, or add {columns} to it, or make a plain table of it, or drop it.",
+        )
 
 
 def _key_way_on(shape: Shape) -> str:

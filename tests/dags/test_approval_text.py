@@ -1,0 +1,44 @@
+"""What the question before a cutover tells applications: what is true of this migration, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from sluice.estate import Migration
+from sluice.flow.approve import for_applications
+
+
+def told(into: dict, accept: tuple[str, ...] = (), step: str = "cut_over") -> str:
+    """The row of the question, for a migration into that."""
+    said = {
+        "migration": "thing",
+        "from": {"store": "certify", "table": "app.thing"},
+        "into": {"table": "app.thing_new", **into},
+        "accept": accept,
+    }
+    return for_applications(Migration.model_validate(said), step).get("For applications", "")
+
+
+def test_a_plain_table_changes_nothing():
+    assert told({}) == "Nothing changes but the table behind the name."
+    assert told({"partition": {"hash": "id", "parts": 4}}) == "Nothing changes but the table behind the name."
+
+
+def test_months_are_told_of_the_key_and_of_dates():
+    said = told({"partition": {"range": "at", "every": "month"}}, ("weaker_key",))
+    assert (
+        said == "`ON CONFLICT` must name the key with at in it. A row whose at is outside the partitions is an error."
+    )
+
+
+@pytest.mark.parametrize("word", ("Gone: amount.", r"New or another type: id bigint, day\_of date.", "Deploy"))
+def test_columns_that_change_are_named(word):
+    columns = {
+        "id": {"type": "bigint", "from": "id", "back": "id::integer"},
+        "amount": {"drop": True},
+        "day_of": {"type": "date", "from": "at::date"},
+    }
+    assert word in told({"columns": columns})
+
+
+def test_retiring_asks_nothing_of_them():
+    assert told({}, step="retire") == ""
