@@ -130,7 +130,13 @@ def test_capturing_twice_at_once_captures_once(stage):
     assert (
         first
         == second
-        == {"capture_enabled": 1, "capture_first_trigger": 1, "fingerprint_differs": 0, "quarantined": 0}
+        == {
+            "capture_enabled": 1,
+            "capture_triggers": 3,
+            "capture_first_trigger": 1,
+            "fingerprint_differs": 0,
+            "quarantined": 0,
+        }
     )
 
 

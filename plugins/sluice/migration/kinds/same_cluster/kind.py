@@ -252,9 +252,12 @@ class SameCluster:
 
     def _prove_followed(self) -> None:
         """Where reverse capture was touched since the cutover, only a comparison knows whether the old table followed."""
-        at = self.position().phase
-        if at is not Phase.CUT_OVER or self.marks.proof_age(self._c, self.migration.gates.freshness)["untouched"]:
+        if self.position().phase is not Phase.CUT_OVER:
             return
+        if self.marks.proof_age(self._c, self.migration.gates.freshness)["untouched"]:
+            return
+        if not capture.is_on(self._c, self.marks.row(self._c), "target_oid"):
+            return  # it is off still: the swap refuses, and says so
         diff = self.diff()
         if not diff.clean:
             raise NotYet(
