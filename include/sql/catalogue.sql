@@ -4,7 +4,7 @@
 SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relfilenode::bigint AS filenode,
        c.relpersistence AS persistence, c.relrowsecurity AS rls, c.relforcerowsecurity AS rls_forced,
        pg_get_userbyid(c.relowner) AS owner, c.relispartition AS is_partition, c.relreplident AS replica_identity,
-       c.reloptions AS options, greatest(c.reltuples, 0)::bigint AS rows_estimated,
+       c.reloptions AS options, greatest(c.reltuples, 0)::bigint AS rows_estimated, c.reltuples < 0 AS never_counted,
        pg_relation_size(c.oid) AS heap_bytes, pg_total_relation_size(c.oid) AS total_bytes,
        pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
        EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid OR i.inhrelid = c.oid) AS inherits

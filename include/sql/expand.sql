@@ -124,3 +124,11 @@ SELECT obj_description(%(oid)s::oid, 'pg_class') AS comment
 
 -- name: count_rows
 SELECT count(*) AS rows FROM {target}
+
+-- name: list_statistics_targets
+-- Of columns where somebody set one: NULL is the default since PostgreSQL 17, -1 before.
+SELECT attname AS column, attstattarget AS wanted FROM pg_attribute
+WHERE attrelid = %(oid)s::oid AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0 ORDER BY attnum
+
+-- name: set_statistics
+ALTER TABLE {target} ALTER COLUMN {column} SET STATISTICS {wanted}

@@ -173,6 +173,10 @@ class AirflowApi:
         errors = self._pages("/importErrors", "import_errors")
         return {error["filename"]: error["stack_trace"] for error in errors}
 
+    def connections(self) -> set[str]:
+        """Give the ids of the connections that Airflow itself keeps: those of its environment are not among them."""
+        return {connection["connection_id"] for connection in self._pages("/connections", "connections")}
+
     def set_pool(self, name: str, slots: int, description: str) -> None:
         """Make a pool, or give it these slots."""
         body = {"name": name, "slots": slots, "description": description, "include_deferred": False}

@@ -42,6 +42,11 @@ def up(chosen: argparse.Namespace) -> int:
     print(f"Airflow   {settings.airflow_url}")
     for user in USERS:
         print(f"          {user:9} {settings.password(user)}")
+    for connection, store in machine.lacking_connections(settings).items():
+        print(
+            f"Lacking   connection {connection} of store {store}: its migrations fail. Add it (Admin → Connections), or"
+            f" export AIRFLOW_CONN_{connection.upper()}=… , ./sluice down and ./sluice up"
+        )
     print(f"Stop      ./sluice down        Look  ./sluice status        SQL  ./sluice psql [{'|'.join(_STORES)}]")
     return 0
 

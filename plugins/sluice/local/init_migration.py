@@ -63,7 +63,7 @@ def init_migration(
 def draft(values: dict[str, Any], shape: Shape, found: list[Finding]) -> Iterator[str]:
     """Lay the file out, line by line: what the table is, the least that a migration says, and what preflight says."""
     yield "# yaml-language-server: $schema=../schema/migration.json"
-    yield f"# {shape.table}: about {shape.facts['rows_estimated']:,} rows in {shape.facts['total_bytes'] / 1e6:,.0f} MB."
+    yield f"# {shape.table}: {shape.rows_said} in {shape.facts['total_bytes'] / 1e6:,.0f} MB."
     yield f"# Key: {', '.join(shape.key) or 'none'}. Columns:"
     for column in shape.columns:
         yield f"#   {column.name}  {column.type}{' NOT NULL' if column.not_null else ''}".replace("\n", " ")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluice.errors import Terminal
-from sluice.local import airflow_processes, databases, ports
+from sluice.estate import read_stores
+from sluice.local import airflow_processes, databases, ports, venvs
 from sluice.local.airflow_api import AirflowApi
 from sluice.local.environment import write_environment
 from sluice.local.objects import ObjectStore
@@ -75,6 +77,17 @@ def status() -> list[Part]:
 def api(settings: Settings, user: str = "admin") -> AirflowApi:
     """Give a client for our Airflow, logged in as `user`."""
     return AirflowApi(settings.airflow_url, user, settings.password(user))
+
+
+def lacking_connections(settings: Settings) -> dict[str, str]:
+    """Give the connections that a store of the estate names and Airflow has not, each with its store. Airflow must be up."""
+    kept = api(settings).connections()
+    environment = {**os.environ, **settings.environment()}
+    return {
+        store.connection: name
+        for name, store in read_stores(venvs.ROOT).stores.items()
+        if store.connection not in kept and f"AIRFLOW_CONN_{store.connection.upper()}" not in environment
+    }
 
 
 def object_store(settings: Settings) -> ObjectStore:

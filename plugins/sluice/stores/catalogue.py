@@ -54,6 +54,13 @@ class Shape:
         """Changes when the table is rewritten, and page ranges lose their meaning."""
         return int(self.facts["filenode"])
 
+    @property
+    def rows_said(self) -> str:
+        """How many rows it has, as far as anybody counted them."""
+        if self.facts["never_counted"]:
+            return "an unknown number of rows (ANALYZE counts them)"
+        return f"about {self.facts['rows_estimated']:,} rows"
+
     def column(self, name: str) -> Column | None:
         """Find a column by name."""
         return next((c for c in self.columns if c.name == name), None)

@@ -64,6 +64,21 @@ UPDATE sluice.migration m SET
     target_fingerprint = CASE WHEN u.target THEN sluice.fingerprint(target_oid) ELSE target_fingerprint END
 FROM unchanged u WHERE u.name = m.name;
 
+-- Before its chunks are laid out nobody knows how long a backfill will take.
+CREATE OR REPLACE VIEW sluice.status AS
+SELECT m.name AS migration, m.phase, m.epoch, m.source_name AS source, m.target_name AS target,
+       c.chunks, c.done AS chunks_done, c.rows_written, m.rows_estimated,
+       round(c.rows_written / nullif(extract(epoch FROM c.last_done - c.first_done), 0)) AS rows_per_second,
+       CASE WHEN c.chunks = 0 THEN NULL WHEN c.done = c.chunks THEN interval '0'
+            ELSE (c.last_done - c.first_done) * ((c.chunks - c.done)::double precision / nullif(c.done, 0)) END AS eta,
+       (SELECT count(*) FROM sluice.quarantine q WHERE q.migration = m.name) AS quarantined,
+       m.verified_at, m.cut_over_at, m.changed_at
+FROM sluice.migration m
+LEFT JOIN LATERAL (
+    SELECT count(*) AS chunks, count(done_at) AS done, coalesce(sum(rows_written), 0) AS rows_written,
+           min(done_at - seconds * interval '1 second') AS first_done, max(done_at) AS last_done
+    FROM sluice.chunk c WHERE c.migration = m.name) c ON true;
+
 -- Capture may be of three triggers now.
 CREATE OR REPLACE FUNCTION sluice.abort(migration text, lock_wait interval DEFAULT '2 seconds') RETURNS text
 LANGUAGE plpgsql AS $$

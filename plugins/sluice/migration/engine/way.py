@@ -57,7 +57,8 @@ def _forward(now: Phase, wanted: Phase) -> tuple[Step, ...]:
 def _back(now: Phase, wanted: Phase) -> tuple[Step, ...]:
     if now is Phase.RETIRED:
         raise NotYet(
-            "it is retired: the old table no longer follows, so there is no way back. Start a migration of its own."
+            "it is retired: the old table no longer follows, so there is no way back."
+            " What is to come next is a migration of its own, with another name."
         )
     cut_back = (Step.CUT_BACK,) if now is Phase.CUT_OVER else ()
     if wanted is Phase.PLANNED:

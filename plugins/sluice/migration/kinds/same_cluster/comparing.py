@@ -47,8 +47,8 @@ def _ready(c: Connection, route: Route) -> Iterator[None]:
             yield
     except errors.UndefinedColumn as error:
         raise Drifted(
-            f"{route.source} and {route.target} no longer have the same columns: {error.diag.message_primary}."
-            " Put the column back as it was, or abort and begin again."
+            f"{route.source} and {route.target} no longer have the same columns: {error.diag.message_primary}. Undo what was"
+            f" changed (a new column dropped, a lost one put back), or `./sluice abort {route.migration.name}` and begin again."
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from sluice.migration.kinds.same_cluster.names import new_name
 from sluice.migration.kinds.same_cluster.policies import plan_policies, role, told
 from sluice.migration.kinds.same_cluster.route import Route, names
 from sluice.stores.catalogue import Shape, find_table, partitions
-from sluice.stores.postgres import Connection, Row, Table, one
+from sluice.stores.postgres import Connection, Row, Table, one, rows
 from sluice.stores.statements import raw, statement
 
 
@@ -41,6 +41,7 @@ def plan_expand(c: Connection, route: Route) -> ExpandPlan:
         *([] if layout.parts else _options(route, route.target)),
         *(step for part in layout.parts for step in _partition(route, part)),
         *_security(route),
+        *_statistics(c, route),
         *_comment(c, route),
     ]
     return ExpandPlan(tuple(made), layout.lower, layout.upper)
@@ -233,6 +234,19 @@ def _granting(route: Route, grant: Row) -> sql.Composed:
     else:
         made = statement("expand.grant", **named)
     return made + sql.SQL(" WITH GRANT OPTION") if grant["grantable"] else made
+
+
+def _statistics(c: Connection, route: Route) -> Iterator[sql.Composed]:
+    """What the planner is to know of a column, where somebody said it: LIKE leaves that out."""
+    kept = {value.name for value in route.values}
+    for row in rows(c, statement("expand.list_statistics_targets"), oid=route.shape.oid):
+        if row["column"] in kept:
+            yield statement(
+                "expand.set_statistics",
+                target=route.target.identifier,
+                column=sql.Identifier(row["column"]),
+                wanted=sql.Literal(row["wanted"]),
+            )
 
 
 def _comment(c: Connection, route: Route) -> list[sql.Composed]:

@@ -30,7 +30,11 @@ def about_target(c: Connection, migration: Migration) -> Iterator[Finding]:
     old = old_name(source)
     for taken in (target, old, Table(ATTIC, old.name)):
         if find_table(c, taken) is not None:
-            yield refuse("target_exists", f"{taken} is there already and is not ours.", "Drop it, or rename it.")
+            yield refuse(
+                "target_exists",
+                f"{taken} is there already and is not ours.",
+                "Choose another into.table, or drop it, or rename it.",
+            )
 
 
 def about_size(c: Connection, shape: Shape) -> Iterator[Finding]:
@@ -38,7 +42,7 @@ def about_size(c: Connection, shape: Shape) -> Iterator[Finding]:
     total, heap = shape.facts["total_bytes"], shape.facts["heap_bytes"]
     yield inform(
         "size",
-        f"{shape.table} has about {shape.facts['rows_estimated']:,} rows in {_mb(total)}: the copy takes as much disk again,"
+        f"{shape.table} has {shape.rows_said} in {_mb(total)}: the copy takes as much disk again,"
         f" about {heap / COPY_BYTES_PER_SECOND:.0f} s of undisturbed copying and {_mb(heap * WAL_PER_HEAP)} of WAL.",
     )
     free = _free_bytes(c)

@@ -67,7 +67,9 @@ def about_reads(c: Connection, migration: Migration) -> Iterator[Finding]:
         way_on = "Add it to shared_preload_libraries and CREATE EXTENSION, or leave out gates.shadow.required."
         yield refuse("no_statements", what, way_on)
     else:
-        yield inform("no_statements", what)
+        yield inform(
+            "no_statements", f"{what} shared_preload_libraries and CREATE EXTENSION pg_stat_statements give it some."
+        )
 
 
 def find_reads(c: Connection, route: Route, at_most: int) -> Found:

@@ -1,4 +1,4 @@
-"""Exclusion constraints: held by partitions where PostgreSQL can, refused with the reason where it cannot."""
+"""What the target gets of the table, or why not: exclusion constraints, statistics targets; and an abort that comes too late."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ def test_one_without_their_column_is_refused_and_why(moving):
     moved = moving(HASHED, TABLE[0].format(""), *TABLE[1:])
     assert moved.codes() == {"exclusion"}
     assert "Exclusion constraint alone of app.thing" in moved.said()
+
+
+def test_what_somebody_said_of_a_columns_statistics_goes_along(moving):
+    moved = moving(
+        HASHED, TABLE[0].format("tenant WITH =,"), *TABLE[1:], "ALTER TABLE app.thing ALTER room SET STATISTICS 500"
+    )
+    moved.to(Phase.EXPANDED)
+    query = "SELECT count(*) FROM pg_attribute WHERE attname = 'room' AND attstattarget = 500 AND attrelid IN ({})"
+    assert moved.ask(query.format("SELECT relid FROM pg_partition_tree('app.thing_new')")) == [(5,)]
 
 
 def test_an_abort_that_comes_too_late_says_what_to_do(moving):
