@@ -17,9 +17,10 @@ from sluice.errors import Transient
 from sluice.estate import Migration, Shadow
 from sluice.local.certify import Workload, verify
 from sluice.migration.engine.contract import Fenced, NotYet, Phase
+from sluice.migration.engine.way import Step
 from sluice.stores.postgres import connect
 
-from tests.chaos.edges import PROVOKED, STARTS
+from tests.chaos.edges import COPIED, PROVOKED, STARTS
 from tests.chaos.stage import Stage
 from tests.chaos.traveller import Ended, Order, Traveller, take_leg, travelling
 from tests.harness import advance
@@ -44,6 +45,9 @@ class Drill:
         """Begin a leg and have the fault happen at the edge; fails when nobody came there. What holds always, holds then."""
         where = f"{fault} at {edge}@{hit} of {leg}"
         self.workload.mark(where)
+        if leg == Step.BACKFILL and edge in (*COPIED, "lane.copied"):
+            # The other lane copies too until it dies: there must be something left to copy.
+            self.stage.ask(_SOME_UNDONE)
         action = f"hold:{HELD_SECONDS}" if fault == "twice" else fault
         with ExitStack() as obstacle, travelling(self.order(leg, f"{edge}={action}@{hit}")) as traveller:
             if edge in PROVOKED:
@@ -211,6 +215,9 @@ _AS_IT_SHOULD_BE = {
 }
 """By phase: kind of the live table, of the copy, schema of the old one; capture's triggers, on which table, its functions."""
 
+_SOME_UNDONE = """
+UPDATE sluice.chunk SET done_at = NULL WHERE (SELECT count(*) FROM sluice.chunk WHERE done_at IS NULL) < 6
+"""
 _STANDING = """
 SELECT coalesce((SELECT phase FROM sluice.migration), 'planned'),
        (SELECT relkind::text FROM pg_class WHERE oid = to_regclass('app.user_sessions')),
