@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURIT
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off {pins} AS $sluice$
 #variable_conflict use_column
 DECLARE
-    live {live};
+    live {source};
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN
@@ -141,7 +141,7 @@ CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURIT
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off {pins} AS $sluice$
 #variable_conflict use_column
 DECLARE
-    live {live};
+    live {target};
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN

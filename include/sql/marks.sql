@@ -87,12 +87,11 @@ UPDATE sluice.migration SET verified_under = %(under)s WHERE name = %(name)s AND
 UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = %(name)s
 
 -- name: read_proof_age
-SELECT verified_at IS NOT NULL AND verified_under IS NOT DISTINCT FROM sluice.capture_state(name)
-           AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
-       verified_under IS NOT DISTINCT FROM sluice.capture_state(name) AS untouched,
+SELECT untouched, untouched AND verified_at IS NOT NULL AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,
        extract(epoch FROM clock_timestamp() - verified_at)::double precision AS seconds,
        upper_bound IS NULL OR upper_bound::timestamptz > clock_timestamp() + interval '1 month' AS covers
-FROM sluice.migration WHERE name = %(name)s
+FROM sluice.migration, LATERAL (SELECT verified_under IS NOT DISTINCT FROM sluice.capture_state(name) AS untouched) AS capture
+WHERE name = %(name)s
 
 -- name: count_quarantined
 SELECT count(*) AS rows FROM sluice.quarantine WHERE migration = %(name)s

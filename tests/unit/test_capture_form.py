@@ -7,7 +7,7 @@ from typing import Any
 
 from sluice.estate import Migration
 from sluice.ledger.releases import versions
-from sluice.migration.kinds.same_cluster.capture import forward_function, reverse_function
+from sluice.migration.kinds.same_cluster.capture_form import forward_function, reverse_function
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.stores.catalogue import Column, Shape
 from sluice.stores.postgres import Table

@@ -8,7 +8,7 @@ from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, Facts, NotYet, Phase, Swap
-from sluice.migration.kinds.same_cluster import capture, swap
+from sluice.migration.kinds.same_cluster import capture, comparing, swap
 from sluice.migration.kinds.same_cluster.route import CAPTURE_TRIGGER, Route, find_route, judge_make, old_name
 from sluice.migration.kinds.same_cluster.seen import Look, Seen
 from sluice.migration.kinds.same_cluster.surroundings import carry, foreign_keys, things
@@ -78,6 +78,7 @@ class Cutover:
         row, route = self.marks.row(self.c), find_route(self.c, self.marks, self.migration)
         if row["phase"] == Phase.VERIFIED:
             return self._settled(Swap(0.0), row["source_oid"], reverse=False)
+        self._prove_followed(row, route)
         live, old = route.target, route.source
         back = replace(route, source=live, target=Table.parse(self.migration.target.table))
         carrying = carry.plan(self.c, live, row["target_oid"], row["source_oid"], over=False)
@@ -113,6 +114,23 @@ class Cutover:
         with translated(f"cutting back {live}"):
             done = swap.patiently(self.c, self.marks, route, apply, ready)
         return self._settled(done, row["source_oid"], reverse=False)
+
+    def _prove_followed(self, row: Row, route: Route) -> None:
+        """Where reverse capture was touched since the cutover, only a comparison knows whether the old table followed."""
+        if row["phase"] != Phase.CUT_OVER:
+            return
+        if self.marks.proof_age(self.c, self.migration.gates.freshness)["untouched"]:
+            return
+        if not capture.is_on(self.c, row, "target_oid"):
+            return  # it is off still: the swap refuses, and says so
+        diff = comparing.compare_tables(self.c, self.marks, route)
+        if not diff.clean:
+            raise NotYet(
+                f"reverse capture on {route.target} was switched off or changed since the cutover, and the old table differs:"
+                f" {'; '.join(map(str, diff.samples[:5]))}. Nothing was changed: bring these over, then cut back."
+            )
+        with self.marks.alone(self.c):
+            self.marks.execute(self.c, "record_followed", epoch=diff.epoch, under=diff.under)
 
     @property
     def _may_stand_at(self) -> tuple[Phase, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sluice.migration.engine.contract import Phase, Position, Progress
-from sluice.migration.kinds.same_cluster import capture, expand
+from sluice.migration.kinds.same_cluster import capture_form, expand
 from sluice.migration.kinds.same_cluster.route import Route, old_name
 from sluice.stores.postgres import Connection
 from sluice.stores.statements import as_text
@@ -26,7 +26,7 @@ def plan(c: Connection, route: Route, position: Position, progress: Progress) ->
         lines += [
             "",
             "-- capture",
-            f"{as_text(capture.forward_function(route, planned.lower, planned.upper), c)};",
+            f"{as_text(capture_form.forward_function(route, planned.lower, planned.upper), c)};",
         ]
     return "\n".join(lines)
 

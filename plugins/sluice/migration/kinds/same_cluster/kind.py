@@ -241,7 +241,6 @@ class SameCluster:
 
     def cut_back(self) -> Swap:
         """cut_over → verified, epoch + 1: the mirrored swap; forward capture from the same instant."""
-        self._prove_followed()
         done = Cutover(self._c, self.marks, self.migration).back()
         route = self._route()
         if route.reshapes:
@@ -249,23 +248,6 @@ class SameCluster:
         return done
 
     # ---- the end, either one ----
-
-    def _prove_followed(self) -> None:
-        """Where reverse capture was touched since the cutover, only a comparison knows whether the old table followed."""
-        if self.position().phase is not Phase.CUT_OVER:
-            return
-        if self.marks.proof_age(self._c, self.migration.gates.freshness)["untouched"]:
-            return
-        if not capture.is_on(self._c, self.marks.row(self._c), "target_oid"):
-            return  # it is off still: the swap refuses, and says so
-        diff = self.diff()
-        if not diff.clean:
-            raise NotYet(
-                f"reverse capture on {self.migration.source.table} was switched off or changed since the cutover, and the old"
-                f" table differs: {'; '.join(map(str, diff.samples[:5]))}. Nothing was changed: bring these over, then cut back."
-            )
-        with self.marks.alone(self._c):
-            self.marks.execute(self._c, "record_followed", epoch=diff.epoch, under=diff.under)
 
     def retire(self) -> Facts:
         """cut_over → retired: reverse capture off, the old table put away in the attic, kept."""
