@@ -229,8 +229,12 @@ DROP TRIGGER IF EXISTS {trigger} ON {table}
 DROP FUNCTION IF EXISTS {function}()
 
 -- name: find_trigger
--- `events` is of pg_trigger's bits: 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
-SELECT tgname AS name, tgenabled = 'A' AS always, tgtype & 60 AS events FROM pg_trigger
+-- `events` is of pg_trigger's bits: 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE. Each partition has a trigger of its own, too.
+SELECT tgname AS name, tgtype & 60 AS events,
+       tgenabled = 'A' AND NOT EXISTS (
+           SELECT FROM pg_trigger AS own
+           WHERE own.tgrelid = ANY ((SELECT sluice.parts(%(oid)s::oid))::oid[]) AND own.tgname = t.tgname AND own.tgenabled <> 'A') AS always
+FROM pg_trigger AS t
 WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname = ANY (%(names)s)
 
 -- name: count_earlier_triggers

@@ -6,7 +6,7 @@ import pytest
 from sluice.migration.engine.contract import Drifted, NotYet, Phase
 from sluice.migration.kinds.same_cluster import capture
 
-from tests.integration.moved import MONTHS, PLAIN, Moved
+from tests.integration.moved import HASHED, MONTHS, PLAIN, Moved
 
 TABLE = (
     "CREATE TABLE app.thing (id int PRIMARY KEY, at timestamptz NOT NULL DEFAULT date_trunc('month', now()), note text,"
@@ -155,18 +155,31 @@ def test_a_table_that_becomes_a_partition_meanwhile_is_drift(moving):
     assert moved.ask("SELECT note FROM app.thing WHERE id = 100") == [("through the root",)]
 
 
-def test_cutting_back_compares_first_where_capture_was_touched(moving):
-    moved = unread(moving(PLAIN, *TABLE))
+@pytest.mark.parametrize("into", (PLAIN, HASHED), ids=("the table", "one partition of four"))
+def test_cutting_back_compares_first_where_capture_was_touched(moving, into):
+    moved = unread(moving(into, *TABLE))
     moved.to(Phase.CUT_OVER)
-    moved.own('ALTER TABLE app.thing DISABLE TRIGGER "!sluice_capture"')
-    moved.use("INSERT INTO app.thing (id, note) VALUES (100, 'acknowledged')")
-    moved.own('ALTER TABLE app.thing ENABLE ALWAYS TRIGGER "!sluice_capture"')
-    with pytest.raises(NotYet, match=r"the old table differs: .*100.* bring these over, then cut back"):
+    ((written,),) = moved.ask("SELECT tableoid::regclass::text FROM app.thing WHERE id = 7")
+    moved.own(f'ALTER TABLE {written} DISABLE TRIGGER "!sluice_capture"')
+    moved.use("UPDATE app.thing SET note = 'acknowledged' WHERE id = 7")
+    with pytest.raises(NotYet, match=r"reverse capture on app\.thing is off: the old table lacks writes"):
+        moved.kind().cut_back()
+    moved.own(f'ALTER TABLE {written} ENABLE ALWAYS TRIGGER "!sluice_capture"')
+    with pytest.raises(NotYet, match=r"the old table differs: .*7.* bring these over, then cut back"):
         moved.kind().cut_back()
     assert moved.kind().position().phase is Phase.CUT_OVER
-    moved.own("INSERT INTO app.thing__old SELECT * FROM app.thing WHERE id = 100")
+    moved.own("UPDATE app.thing__old SET note = 'acknowledged' WHERE id = 7")
     moved.kind().cut_back()
-    assert moved.ask("SELECT note FROM app.thing WHERE id = 100") == [("acknowledged",)]
+    assert moved.ask("SELECT note FROM app.thing WHERE id = 7") == [("acknowledged",)]
+
+
+def test_a_partition_made_since_the_cutover_leaves_the_proof_as_it_is(moving):
+    moved = unread(moving(MONTHS, *TABLE, accept=("weaker_key",)))
+    moved.to(Phase.CUT_OVER)
+    moved.own("CREATE TABLE app.ahead PARTITION OF app.thing FOR VALUES FROM ('2090-01-01') TO ('2090-02-01')")
+    assert moved.ask("SELECT verified_under = sluice.capture_state(name) FROM sluice.migration") == [(True,)]
+    moved.own('ALTER TABLE app.ahead DISABLE TRIGGER "!sluice_capture"')
+    assert moved.ask("SELECT verified_under = sluice.capture_state(name) FROM sluice.migration") == [(False,)]
 
 
 def test_what_is_left_of_capture_is_counted_though_it_is_off(moving):

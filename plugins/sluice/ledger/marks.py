@@ -98,12 +98,6 @@ class Marks:
         """Count the rows that the target cannot hold yet."""
         return int(one(c, statement("marks.count_quarantined"), name=self.name)["rows"])
 
-    def quarantined_samples(self, c: Connection) -> str:
-        """Name the first few of these rows, and why."""
-        return "; ".join(
-            f"{row['key']} {row['reason']}" for row in rows(c, statement("marks.list_quarantined"), name=self.name)
-        )
-
     def chunks(self, c: Connection) -> Row:
         """Count chunks, done chunks, rows, seconds worked, and give the last copying transaction."""
         return one(c, statement("marks.count_chunks"), name=self.name)

@@ -21,6 +21,7 @@ from sluice.stores.statements import statement
 
 Row: TypeAlias = dict[str, Any]
 Connection: TypeAlias = psycopg.Connection[Row]
+Answer: TypeAlias = psycopg.Cursor[Row]
 Connect: TypeAlias = Callable[[str], Connection]
 """Opens a connection for a purpose (a word or two, shown in pg_stat_activity)."""
 

@@ -6,15 +6,6 @@ COMMENT ON COLUMN sluice.migration.verified_at IS 'When the comparison that coun
 COMMENT ON COLUMN sluice.migration.verified_under IS 'sluice.capture_state as that comparison began, or at the cutover: under another one it proves nothing.';
 COMMENT ON COLUMN sluice.migration.target_parts IS 'The target and its partitions as they were made, or as the last swap found them.';
 
-CREATE FUNCTION sluice.capture_state(migration text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
-    SELECT string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin, p.xmin), ', ' ORDER BY t.tgrelid, t.tgname)
-    FROM sluice.migration m JOIN pg_trigger t ON t.tgrelid IN (m.source_oid, m.target_oid) JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE m.name = migration AND NOT t.tgisinternal AND t.tgname LIKE '!sluice%'
-$$;
-COMMENT ON FUNCTION sluice.capture_state IS
-    'Our triggers and who last touched them: another text once one was switched off and on again, or made anew.';
-
 -- By the catalogue alone: pg_partition_tree would lock each of them until the end of the chunk that asks.
 CREATE FUNCTION sluice.parts(relation oid) RETURNS oid[]
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
@@ -23,6 +14,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
     SELECT array_agg(part ORDER BY part) FROM tree
 $$;
 COMMENT ON FUNCTION sluice.parts IS 'A table and all its partitions, if it has any.';
+
+-- A partition has triggers of its own, made with ours or with itself. One that somebody touched later tells of itself here.
+CREATE FUNCTION sluice.capture_state(migration text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+    WITH tree (root, part) AS (
+        SELECT root, part FROM sluice.migration m, unnest(ARRAY[m.source_oid, m.target_oid]) AS root, unnest(sluice.parts(root)) AS part
+        WHERE m.name = migration),
+    made (by) AS (
+        SELECT t.xmin FROM pg_trigger t JOIN tree ON t.tgrelid = root AND t.tgrelid = part WHERE t.tgname LIKE '!sluice%'
+        UNION SELECT i.xmin FROM pg_inherits i JOIN tree ON i.inhrelid = part)
+    SELECT string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin, p.xmin), ', ' ORDER BY t.tgrelid, t.tgname)
+    FROM tree JOIN pg_trigger t ON t.tgrelid = part JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE t.tgname LIKE '!sluice%' AND (part = root OR t.tgenabled <> 'A' OR t.xmin NOT IN (SELECT by FROM made))
+$$;
+COMMENT ON FUNCTION sluice.capture_state IS
+    'Our triggers and who last touched them: another text once one was switched off and on again, or made anew.';
 
 -- Unique indexes count from now on. What had drifted already stays so.
 CREATE TEMPORARY TABLE unchanged ON COMMIT DROP AS

@@ -11,7 +11,7 @@ from psycopg import errors, sql
 
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import ChunkBusy, Copied, Drifted, Fence, Fenced, NotYet, Phase, Window
+from sluice.migration.engine.contract import ChunkBusy, Copied, Drifted, Fence, Fenced, Phase, Window
 from sluice.migration.kinds.same_cluster.route import Route, names, overwrites, values_of
 from sluice.stores.postgres import Connection, LockBusy, Row, one, translated
 from sluice.stores.statements import statement
@@ -188,11 +188,7 @@ def _cannot_hold(route: Route, bounds: Mapping[str, Any], error: psycopg.Error) 
 
 
 def _within(route: Route) -> sql.Composed:
-    if route.time_column is None:
-        raise NotYet(
-            f"{route.target} is not cut by time: it has no windows. Run the migration again to compare all of it."
-        )
-    return statement("copy.window", time=route.value(route.time_column).of("s"))
+    return statement("copy.window", time=route.time.of("s"))
 
 
 def halve(c: Connection, marks: Marks, number: int) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from psycopg import errors, sql
 
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import Diff, Drifted, NotYet, Phase, RowDiff, Window
+from sluice.migration.engine.contract import Diff, Drifted, Phase, RowDiff, Window
 from sluice.migration.kinds.same_cluster.columns import qualified
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.proof.diff.pair import Bound, Pair
@@ -78,11 +78,7 @@ def _pair(route: Route, begun: Row) -> Pair:
 
 def _bounds(route: Route, window: Window) -> Bounds:
     """The window on either side of the comparison."""
-    if route.time_column is None:
-        raise NotYet(
-            f"{route.target} is not cut by time: it has no windows. Run the migration again to compare all of it."
-        )
-    time = route.value(route.time_column)
+    time = route.time
     return Bounds(time.compared("t"), qualified(time.name, "t"), window.lower, window.upper)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import Drifted, Facts, NotYet, Phase, Swap
-from sluice.migration.kinds.same_cluster import capture, comparing, swap
-from sluice.migration.kinds.same_cluster.route import CAPTURE_TRIGGER, Route, find_route, judge_make, old_name
-from sluice.migration.kinds.same_cluster.seen import Look, Seen
+from sluice.migration.engine.contract import Facts, NotYet, Phase, Swap
+from sluice.migration.kinds.same_cluster import capture, comparing, conditions, swap
+from sluice.migration.kinds.same_cluster.route import Route, find_route, old_name
+from sluice.migration.kinds.same_cluster.seen import Look
 from sluice.migration.kinds.same_cluster.surroundings import carry, foreign_keys, things
 from sluice.stores.catalogue import table_by_oid
 from sluice.stores.postgres import Connection, Row, Table, translated
@@ -42,12 +42,12 @@ class Cutover:
                     " same, and in time), or somebody moved it meanwhile. Run it again."
                 )
             self._same_tables(row)
-            self._check_cutover(route, row, carrying, look())
+            conditions.check_cutover(self.migration, route, row, carrying, look())
 
         def apply() -> None:
             self._lock(carrying, route.source, route.target)
             seen = look()
-            self._check_cutover(route, row, carrying, seen)
+            conditions.check_cutover(self.migration, route, row, carrying, seen)
             failpoint("cutover.locked")
             capture.remove(self.c, route.source, route, "capture")
             carry.take_off(self.c, carrying)
@@ -89,13 +89,13 @@ class Cutover:
             if not self.marks.move(self.c, Phase.CUT_OVER, to=Phase.VERIFIED, epochs=1):
                 raise NotYet(f"{self.migration.name} is not cut over, or no longer: there is nothing to cut back.")
             self._same_tables(row)
-            self._check_cut_back(live, carrying, look())
+            conditions.check_cut_back(self.migration, live, carrying, look())
 
         def apply() -> None:
             # The live table first, as its writers do: capture takes them to the other one.
             self._lock(carrying, live, old)
             seen = look()
-            self._check_cut_back(live, carrying, seen)
+            conditions.check_cut_back(self.migration, live, carrying, seen)
             failpoint("cutback.locked")
             capture.remove(self.c, live, route, "reverse")
             carry.take_off(self.c, carrying)
@@ -158,76 +158,6 @@ class Cutover:
         return replace(
             done, facts={**self._swapped(reverse=reverse), "carried": len(carried), "carried_missing": missing}
         )
-
-    def _check_cutover(self, route: Route, row: Row, carrying: carry.Carrying, seen: Seen) -> None:
-        """What the cutover relies on: before anybody waits, and once more under its own locks."""
-        name, freshness, counted = self.migration.name, self.migration.gates.freshness, seen.chunks
-        carry.check(seen.hung, carrying)
-        judge_make(seen.make, self.marks, route)
-        wrong = [
-            said
-            for holds, said in (
-                (seen.capture_on, f"capture on {route.source} is off"),
-                (
-                    counted["laid"] and not counted["pending"],
-                    f"{counted['pending']} chunks are pending" if counted["laid"] else "no chunk was ever laid out",
-                ),
-                (
-                    not seen.quarantined,
-                    f"{seen.quarantined} rows are in quarantine ({self._held(seen)}; table sluice.quarantine)",
-                ),
-                (
-                    seen.proof["covers"],
-                    f"partitions end at {row['upper_bound']}, less than a month ahead: writes would fail then",
-                ),
-                (
-                    seen.proof["fresh"],
-                    f"the last clean diff is older than {freshness} (gates.freshness: it must outlast a comparison),"
-                    " there is none, or capture was touched since it began",
-                ),
-            )
-            if not holds
-        ]
-        if wrong:
-            raise NotYet(
-                f"{name} may not cut over: {'; '.join(wrong)}. Nothing was changed; run it again to verify anew."
-            )
-
-    def _held(self, seen: Seen) -> str:
-        """Who is in quarantine: asked for where somebody is."""
-        return self.marks.quarantined_samples(self.c) if seen.quarantined else ""
-
-    def _check_cut_back(self, live: Table, carrying: carry.Carrying, seen: Seen) -> None:
-        """What cutting back relies on, both times: the old table has followed, and can hold every column."""
-        carry.check(seen.hung, carrying)
-        if not seen.capture_on:
-            raise NotYet(
-                f"reverse capture on {live} is off: the old table lacks writes. Nothing was changed. Bring over what a diff"
-                f' lists, switch on trigger "{CAPTURE_TRIGGER}" (ENABLE ALWAYS), and cut back then.'
-            )
-        if not seen.proof["untouched"]:
-            raise NotYet(
-                f"reverse capture on {live} was switched off or changed since the cutover: the old table may lack writes."
-                " Nothing was changed; run it again to compare them first."
-            )
-        if seen.quarantined:
-            raise NotYet(
-                f"the old table cannot hold {seen.quarantined} rows written to {live} since the cutover ({self._held(seen)};"
-                " table sluice.quarantine). Nothing was changed: mend them, then cut back."
-            )
-        now, then = seen.columns
-        changed = self.migration.target.columns
-        extra = sorted(column for column in now - then if column[0] not in changed)
-        if extra:
-            raise Drifted(
-                f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in extra)}."
-                " Cutting back would lose them. Nothing was changed: drop them first, or stay."
-            )
-        if not seen.make["same_target"]:
-            raise Drifted(
-                f"{live} was changed since the cutover (column, constraint, policy, grant or owner), and the old table was not."
-                f" Nothing was changed: put it back on {live}, cut back, and make the change again there."
-            )
 
     def _swapped(self, *, reverse: bool) -> Facts:
         """How things stand after a swap."""

@@ -61,6 +61,15 @@ class Route:
         return cut.column if cut else None
 
     @property
+    def time(self) -> Value:
+        """What the partitions are cut by, for windows of it. Raises NotYet where time does not cut them."""
+        if self.time_column is None:
+            raise NotYet(
+                f"{self.target} is not cut by time: it has no windows. Run the migration again to compare all of it."
+            )
+        return self.value(self.time_column)
+
+    @property
     def partition_schema(self) -> str:
         """Where partitions live: a schema that application roles have no USAGE of, so that only the parent is reached."""
         return self.migration.partition_schema
@@ -136,14 +145,14 @@ def find_route(c: Connection, marks: Marks, migration: Migration) -> Route:
 
 def check_make(c: Connection, marks: Marks, route: Route) -> None:
     """Raise Drifted when a table is not what it was when the migration began."""
-    judge_make(marks.under_fence(c), marks, route)
+    judge_make(marks.under_fence(c), route)
 
 
-def judge_make(row: Row, marks: Marks, route: Route) -> None:
+def judge_make(row: Row, route: Route) -> None:
     """The same, of what was read under the fence."""
     if not (row["same_source"] and row["same_target"]):
         raise Drifted(
-            f"{route.source} or {route.target} was changed since expand. ./sluice abort {marks.name}, begin again."
+            f"{route.source} or {route.target} was changed since expand. ./sluice abort {route.migration.name}, begin again."
         )
 
 

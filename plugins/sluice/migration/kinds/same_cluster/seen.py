@@ -9,16 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-import psycopg
-
 from sluice.ledger.marks import Marks
 from sluice.ledger.releases import check_known, versions
 from sluice.migration.kinds.same_cluster import capture
 from sluice.migration.kinds.same_cluster.surroundings.things import Hanging, hanging
-from sluice.stores.postgres import Connection, Row, Table
+from sluice.stores.postgres import Answer, Connection, Row, Table
 from sluice.stores.statements import statement
-
-Answer = psycopg.Cursor[Row]
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,8 @@ class Seen:
     hung: Hanging
     """What hangs on the live table."""
     chunks: Row
-    quarantined: int
+    quarantined: Row
+    """How many rows the other table cannot hold, and a few of them."""
     proof: Row
     capture_on: bool
     """Whether the live table is captured."""
@@ -65,7 +62,7 @@ class Look:
             found,
             hanging(things.fetchall()),
             _row(chunks),
-            int(_row(quarantined)["rows"]),
+            _row(quarantined),
             _row(proof),
             capture.are_on(triggers.fetchall()),
             (sequences[0].fetchall(), sequences[1].fetchall()),

@@ -21,10 +21,8 @@ from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Swap
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route
 from sluice.stores.catalogue import partitions
-from sluice.stores.postgres import Connection, LockBusy, Row, Table, one, rows
+from sluice.stores.postgres import Answer, Connection, LockBusy, Row, Table, one, rows
 from sluice.stores.statements import statement
-
-Answer = psycopg.Cursor[Row]
 
 
 def patiently(
