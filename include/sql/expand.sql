@@ -45,6 +45,10 @@ SELECT count(*) AS rows
 FROM {source} AS s CROSS JOIN LATERAL (SELECT {back} AS b FROM (SELECT {values}) AS t) AS made
 WHERE record_send(ROW(made.b)) IS DISTINCT FROM record_send(ROW(s.{column}))
 
+-- name: name_types
+-- As the catalogue calls them, without their modifiers; NULL for what is no type.
+SELECT to_regtype(%(now)s)::text AS now, to_regtype(%(then)s)::text AS then
+
 -- name: create_schema
 CREATE SCHEMA IF NOT EXISTS {schema}
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from signal import SIGKILL
 from typing import Any, TypeVar
 
+import psycopg
 from sluice.errors import Transient
 from sluice.estate import Migration, Shadow
 from sluice.local.certify import Workload, verify
@@ -53,13 +54,14 @@ class Drill:
             if edge in PROVOKED:
                 obstacle.enter_context(_OBSTACLES[PROVOKED[edge]](self.stage))
             reached = traveller.reaches()
+            if fault == "crash":
+                traveller.ends()
+                self.stage.database.server.cluster.start()  # before somebody asks it to clear the obstacle away
             obstacle.close()
             assert reached == edge, f"{where}: never came there, {traveller.ends()}"
             if fault == "twice":
                 self._second(leg, traveller)
             ended = traveller.ends()
-        if fault == "crash":
-            self.stage.database.server.cluster.start()
         self._check_end(where, fault, ended)
         self.check(where)
         return ended
@@ -170,7 +172,8 @@ def _held(stage: Stage, *queries: str) -> Iterator[None]:
         for query in queries:
             somebody.execute(query)
         yield
-        somebody.rollback()
+        with suppress(psycopg.OperationalError):  # gone with the server
+            somebody.rollback()
 
 
 @contextmanager

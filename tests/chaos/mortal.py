@@ -38,6 +38,7 @@ class Mortal:
     def database(self) -> Iterator[Database]:
         """A clone of the seeded database."""
         name = f"mortal_{next(self.count)}"
+        self.server.cluster.start()  # after a schedule that failed between a crash and its end
         with psycopg.connect(self.server.cluster.dsn(), autocommit=True) as c:
             names = map(Identifier, (name, _SEEDED, databases.OWNER))
             # Not by WAL, the default: a sequence cloned that way falls back to the template's value when the server crashes

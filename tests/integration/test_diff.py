@@ -36,6 +36,7 @@ class Key(NamedTuple):
 WORDS = "(ARRAY['a', 'B', 'c-', 'Ä', 'é', '_', 'Z', 'ß'])[1 + i % 8] || md5(i::text)"
 LANGUAGES = (("icu", "en"), ("libc", "en_US.utf8"), ("libc", "en_US.UTF-8"))
 BIGINT = Key((("id", "bigint"),), "id bigint", "i")
+INTEGER = Key((("id", "integer"),), "id integer", "i")
 KEYS = {
     "bigint": BIGINT,
     "uuid": Key((("id", "uuid"),), "id uuid", "md5(i::text)::uuid"),
@@ -128,6 +129,21 @@ def test_every_difference_is_found_and_its_columns_are_named(c, key):
         *(RowDifference(k, "extra", ()) for k in spare),
         *(RowDifference(k, "different", columns) for k, columns in changed.items()),
     }
+
+
+@pytest.mark.usefixtures("ranges")
+@pytest.mark.parametrize("kind", ["bigint", "numeric"])
+def test_a_key_that_gets_another_type_is_the_same_key(c, kind):
+    pair = twins(c, INTEGER)
+    c.execute(sql.SQL("ALTER TABLE lab.right ALTER id TYPE {kind} USING id::text::{kind}").format(kind=sql.SQL(kind)))
+    made = tuple(
+        sql.SQL("CAST({} AS {})").format(v, sql.SQL(kind)) if n == "id" else v
+        for n, v in zip(pair.columns, pair.left.values, strict=True)
+    )
+    changed = Pair(Side(LEFT, INTEGER.columns, made), Side(RIGHT, (("id", kind),), pair.right.values), pair.columns)
+    assert compare(c, changed).samples == ()
+    c.execute("UPDATE lab.right SET note = 'x' WHERE i = 7")
+    assert compare(c, changed).samples == (RowDifference("7", "different", ("note",)),)
 
 
 @pytest.mark.usefixtures("ranges")

@@ -60,12 +60,14 @@ class Pair:
     def bucket(self, side: Side, buckets: int) -> sql.Composed:
         """Into which of so many buckets (a power of two) a row falls by its key: the same on both sides for keys that are equal.
 
-        By the key's value; by its bytes, which every type has, where a type may have no hash.
+        By the key's value, of the right side's type; by its bytes, which every type has, where a type may have no hash.
         """
-        kinds = [[kind for _, kind in key] for key in (self.left.key, self.right.key)]
-        by_value = kinds[0] != kinds[1] or all(map(_HASHED.fullmatch, kinds[0]))
-        form = "diff.bucket_of_value" if by_value else "diff.bucket_of_bytes"
-        return statement(form, key=listed(side.keys()), buckets=sql.Literal(buckets))
+        kinds = [kind for _, kind in self.right.key]
+        form = "diff.bucket_of_value" if all(map(_HASHED.fullmatch, kinds)) else "diff.bucket_of_bytes"
+        key = (
+            side.keys() if side.key == self.right.key else [_as(*both) for both in zip(side.keys(), kinds, strict=True)]
+        )
+        return statement(form, key=listed(key), buckets=sql.Literal(buckets))
 
 
 _HASHED = re.compile(
@@ -116,6 +118,10 @@ class Range:
         if time is not None:
             terms.append(statement("diff.window", time=time))
         return sql.SQL(" AND ").join(terms) if terms else statement("diff.everything")
+
+
+def _as(value: sql.Composable, kind: str) -> sql.Composed:
+    return sql.SQL("{}::{}").format(value, raw(kind))
 
 
 def typed(name: str, kind: str) -> sql.Composed:

@@ -40,12 +40,14 @@ def _about_change(c: Connection, route: Route, name: str, change: Change) -> Ite
     column = route.shape.column(name)
     if change.drop and column is None:
         yield refuse("no_column", f"{route.source} has no column {name} to leave out.", "Mend into.columns.")
-    if name in route.shape.key and not _same_order(name, change):
+    if name in route.shape.key and not _same_value(name, change):
         yield refuse(
             "key_changes",
             f"{route.source}.{name} is in the key and becomes another value: rows could not be told apart on both sides.",
             f"A key column may change its type only: `from: {name}` or `from: {name}::TYPE`.",
         )
+    elif name in route.shape.key:
+        yield from _about_order(c, route, name)
     if change.value is not None and not change.drop:
         found = list(_about_value(c, route, name, change))
         yield from found
@@ -118,7 +120,29 @@ def round_trip(route: Route, name: str) -> dict[str, sql.Composable]:
     }
 
 
-def _same_order(name: str, change: Change) -> bool:
+def _about_order(c: Connection, route: Route, name: str) -> Iterator[Finding]:
+    """Both tables are compared by ranges of the key: what is in a range must be the same on both sides."""
+    column = route.shape.column(name)
+    assert column is not None
+    types = one(c, statement("expand.name_types"), now=column.type, then=route.value(name).type)
+    both = set(types.values()) - {None}
+    if len(both) == 2 and not any(both <= alike for alike in _SORTED_ALIKE):
+        yield refuse(
+            "key_order",
+            f"{route.source}.{name} is in the key and goes from {types['now']} to {types['then']}, which sorts otherwise:"
+            " the tables could not be compared range by range.",
+            "Leave its type, or take one that sorts the same: integers and numeric do, texts do, dates and timestamps do.",
+        )
+
+
+_SORTED_ALIKE = (
+    {"smallint", "integer", "bigint", "numeric"},
+    {"text", "character varying"},
+    {"date", "timestamp without time zone", "timestamp with time zone"},
+)
+
+
+def _same_value(name: str, change: Change) -> bool:
     """Whether a key column keeps its value and changes its type only."""
     if change.drop or change.value is None:
         return False
