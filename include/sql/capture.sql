@@ -21,8 +21,8 @@ BEGIN
         RETURN NULL;
     END IF;
     {all_at_once}
-    {latest}
     {guard}
+    {latest}
     IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND ({moves})) THEN
         IF {old_fits} THEN
             -- A snapshot older than the copy cannot see it and would leave it behind: here the conflict raises 40001, which
@@ -30,29 +30,36 @@ BEGIN
             IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
                 INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({old_values}) ON CONFLICT ({key}) DO NOTHING;
             END IF;
-            DELETE FROM {target} WHERE {matches_old};
         ELSE
             -- The same for a row that the copy put into quarantine.
             IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-                INSERT INTO sluice.quarantine (migration, key, reason) VALUES ({name}, jsonb_build_array({old_source_key}), 'on its way out')
+                INSERT INTO sluice.quarantine (migration, key, reason) VALUES ({name}, jsonb_build_array({old_key}), 'on its way out')
                 ON CONFLICT (migration, key) DO NOTHING;
             END IF;
-            DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_source_key});
+            DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key})
+                AND NOT EXISTS (SELECT FROM {source} AS s WHERE {live_has_old} AND ({live_fits}) IS NOT TRUE);
+        END IF;
+        -- Wherever it fits: somebody may have made a partition for it since. A key that was taken anew is told of by itself.
+        IF TG_OP = 'DELETE' OR NOT EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
+            DELETE FROM {target} WHERE {matches_old};
         END IF;
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        IF {new_fits} THEN
-            INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values})
-            ON CONFLICT ({key}) DO {on_conflict};
-        ELSE
-            INSERT INTO sluice.quarantine (migration, key, reason)
-            VALUES ({name}, jsonb_build_array({new_source_key}), 'outside the partitions: ' || jsonb_build_array({partition_values})::text)
-            ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
-        END IF;
+        {put}
     END IF;
     {rescue}
     RETURN NULL;
 END $sluice$
+
+-- name: put
+IF {new_fits} THEN
+            INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values})
+            ON CONFLICT ({key}) DO {on_conflict};
+        ELSE
+            INSERT INTO sluice.quarantine (migration, key, reason)
+            VALUES ({name}, jsonb_build_array({new_key}), 'outside the partitions: ' || jsonb_build_array({partition_values})::text)
+            ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
+        END IF;
 
 -- name: pins
 -- What a text depends on, and a backslash in an expression of the YAML: the user's session may have set any of it. Only where the
@@ -67,7 +74,7 @@ IF TG_OP = 'INSERT' THEN
         ON CONFLICT ({key}) DO {on_conflict};
         IF EXISTS (SELECT FROM {fresh} WHERE ({fresh_fits}) IS NOT TRUE) THEN
             INSERT INTO sluice.quarantine (migration, key, reason)
-            SELECT {name}, jsonb_build_array({fresh_source_key}), 'outside the partitions: ' || jsonb_build_array({fresh_partition_values})::text
+            SELECT {name}, jsonb_build_array({fresh_key}), 'outside the partitions: ' || jsonb_build_array({fresh_partition_values})::text
             FROM {fresh} WHERE ({fresh_fits}) IS NOT TRUE
             ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
         END IF;
@@ -76,8 +83,9 @@ IF TG_OP = 'INSERT' THEN
 
 -- name: fresh
 -- The inserted rows as they are by now; what is gone again is not among them. Each is looked up by its key: the plan is kept for
--- the session, and a join that was planned for one row or for a million would be wrong for the other.
-told CROSS JOIN LATERAL (SELECT s.* FROM {source} AS s WHERE {live_is_told} OFFSET 0) AS fresh
+-- the session, and a join that was planned for one row or for a million would be wrong for the other. One that a trigger of the
+-- users' deleted for the next of the same key is told of as often as it was written.
+(SELECT DISTINCT {told_key} FROM told) AS told CROSS JOIN LATERAL (SELECT s.* FROM {source} AS s WHERE {live_is_told} OFFSET 0) AS fresh
 
 -- name: latest_forward
 -- Somebody may have written this row again, and we were told of that first: any trigger of the same statement, on whatever table,
@@ -91,7 +99,7 @@ IF TG_OP = 'DELETE' THEN
         IF NOT FOUND THEN
             IF TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
                 DELETE FROM {target} WHERE {matches_old};
-                DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_source_key});
+                DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key});
             END IF;
             RETURN NULL;
         END IF;
@@ -115,25 +123,42 @@ IF TG_OP = 'DELETE' THEN
         NEW := live;
     END IF;
 
--- name: guard_forward
--- What did not fit before is looked at anew.
-IF TG_OP <> 'INSERT' THEN
-        DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_source_key});
+-- name: guard
+-- What did not fit before is looked at anew: the row that is written, and the key that one leaves to nobody.
+IF TG_OP <> 'DELETE' THEN
+        DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({new_key});
+    END IF;
+    IF TG_OP <> 'INSERT' AND NOT EXISTS (SELECT FROM {live_table} AS s WHERE {live_has_old}) THEN
+        DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key});
     END IF;
     BEGIN
 
 -- name: rescue_forward
--- The row's new state does not fit: neither may its old one stay. Never its values in the reason.
-EXCEPTION WHEN data_exception OR integrity_constraint_violation OR undefined_column OR undefined_function OR datatype_mismatch THEN
+-- The row's new state does not fit: neither may its old one stay. Never its values in the reason. It may have been the old key that
+-- did not: then it was never there, and the new state is tried by itself.
+EXCEPTION WHEN {misfit} THEN
         IF TG_OP <> 'INSERT' THEN
-            DELETE FROM {target} WHERE {matches_old};
+            BEGIN
+                IF NOT ({rekeyed}) OR NOT EXISTS (SELECT FROM {source} AS s WHERE {live_has_old}) THEN
+                    DELETE FROM {target} WHERE {matches_old};
+                END IF;
+            EXCEPTION WHEN {misfit} THEN
+                NULL;
+            END;
         END IF;
         IF TG_OP <> 'DELETE' THEN
-            INSERT INTO sluice.quarantine (migration, key, reason)
-            VALUES ({name}, jsonb_build_array({new_source_key}), 'a changed column cannot hold it (SQLSTATE ' || SQLSTATE || ')')
-            ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
+            BEGIN
+        {put}
+            EXCEPTION WHEN {misfit} THEN
+                INSERT INTO sluice.quarantine (migration, key, reason)
+                VALUES ({name}, jsonb_build_array({new_key}), 'a changed column cannot hold it (SQLSTATE ' || SQLSTATE || ')')
+                ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;
+            END;
         END IF;
     END;
+
+-- name: misfit
+data_exception OR integrity_constraint_violation OR undefined_column OR undefined_function OR datatype_mismatch
 
 -- name: create_reverse
 -- After the cutover the old table follows the new one. A duplicate raises, as it did before.
@@ -149,27 +174,29 @@ BEGIN
         EXCEPTION WHEN object_in_use THEN
             DELETE FROM {source};
         END;
+        DELETE FROM sluice.quarantine WHERE migration = {name};
         RETURN NULL;
     END IF;
-    {latest}
     {guard}
+    {latest}
     IF TG_OP = 'UPDATE' AND NOT ({moves}) THEN
         {update}
-    ELSE
-        IF TG_OP <> 'INSERT' THEN
-            DELETE FROM {source} WHERE {matches_old};
+        IF FOUND THEN
+            RETURN NULL;
         END IF;
-        IF TG_OP <> 'DELETE' THEN
-            INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values}) ON CONFLICT ({old_names}) DO NOTHING;
-            IF NOT FOUND THEN
-                -- A row that moves to another partition is a delete and an insert, and one that is put back by the statement that
-                -- deletes it is told of before its delete: where it is the only one of its old key, it makes room for itself. A key
-                -- that an UPDATE changes does not: whose it was is told of later, and would take the new one along.
-                IF TG_OP = 'INSERT' AND (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
-                    DELETE FROM {source} WHERE {matches_new};
-                END IF;
-                INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});
+    ELSIF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {target} AS s WHERE {live_has_old})) THEN
+        DELETE FROM {source} WHERE {matches_old};
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values}) ON CONFLICT ({old_names}) DO NOTHING;
+        IF NOT FOUND THEN
+            -- The old table still has what had this key before: a row that moved to another partition, which is a delete and an
+            -- insert, or one that gave its key up. Where there is one row of that key by now, it is this one; where there are two,
+            -- the second is the duplicate that the old table never let in.
+            IF (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
+                DELETE FROM {source} WHERE {matches_new};
             END IF;
+            INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});
         END IF;
     END IF;
     {rescue}
@@ -179,19 +206,17 @@ END $sluice$
 -- name: update_source
 UPDATE {source} SET {assignments} WHERE {matches_old};
 
--- name: guard_reverse
-IF TG_OP <> 'INSERT' THEN
-        DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key});
-    END IF;
-    BEGIN
-
 -- name: rescue_reverse
 -- The old table cannot hold it, and must not keep what was there before: cutting back is refused while such a row is left.
 EXCEPTION WHEN data_exception OR not_null_violation OR check_violation OR undefined_column OR undefined_function OR datatype_mismatch THEN
-        IF TG_OP <> 'INSERT' THEN
+        IF TG_OP <> 'INSERT' AND NOT EXISTS (SELECT FROM {target} AS s WHERE {live_has_old}) THEN
             DELETE FROM {source} WHERE {matches_old};
         END IF;
         IF TG_OP <> 'DELETE' THEN
+            IF (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) > 1 THEN
+                RAISE unique_violation USING MESSAGE = 'duplicate key: the table before the cutover had ' || {old_names_text} || ' once only';
+            END IF;
+            DELETE FROM {source} WHERE {matches_new};
             INSERT INTO sluice.quarantine (migration, key, reason)
             VALUES ({name}, jsonb_build_array({new_key}), 'the old table cannot hold it (SQLSTATE ' || SQLSTATE || ')')
             ON CONFLICT (migration, key) DO UPDATE SET reason = excluded.reason;

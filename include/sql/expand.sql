@@ -45,6 +45,36 @@ SELECT count(*) AS rows
 FROM {source} AS s CROSS JOIN LATERAL (SELECT {back} AS b FROM (SELECT {values}) AS t) AS made
 WHERE record_send(ROW(made.b)) IS DISTINCT FROM record_send(ROW(s.{column}))
 
+-- name: read_span
+-- From when until when every branch has partitions by now without a gap: of the runs that reach into the bounds known so far, the
+-- latest. Where a branch has none, nothing fits.
+WITH parents AS (
+    SELECT partrelid AS parent FROM sluice.migration m, unnest(sluice.parts(m.target_oid)) AS part
+    JOIN pg_partitioned_table ON partrelid = part AND partstrat = 'r' WHERE m.name = %(name)s),
+ranges AS (
+    SELECT parent, CASE found[1] WHEN 'MINVALUE' THEN '-infinity' ELSE trim('''' FROM found[1]) END::timestamptz AS since,
+           CASE found[2] WHEN 'MAXVALUE' THEN 'infinity' ELSE trim('''' FROM found[2]) END::timestamptz AS until
+    FROM parents JOIN pg_inherits i ON i.inhparent = parent JOIN pg_class c ON c.oid = i.inhrelid,
+    regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \((.*)\) TO \((.*)\)') AS found WHERE found IS NOT NULL),
+begun AS (
+    SELECT *, since IS DISTINCT FROM lag(until) OVER (PARTITION BY parent ORDER BY since) AS begins FROM ranges),
+numbered AS (
+    SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY parent ORDER BY since) AS run FROM begun),
+runs AS (
+    SELECT DISTINCT ON (parent) min(n.since) AS since, max(n.until) AS until
+    FROM numbered n, sluice.migration m WHERE m.name = %(name)s
+    GROUP BY parent, run, m.lower_bound, m.upper_bound
+    HAVING min(n.since) < m.upper_bound::timestamptz AND max(n.until) > m.lower_bound::timestamptz
+    ORDER BY parent, max(n.until) DESC),
+span AS (
+    SELECT max(since) AS since, CASE count(*) WHEN (SELECT count(*) FROM parents) THEN min(until) ELSE max(since) END AS until FROM runs),
+known AS (
+    SELECT coalesce(s.since, m.lower_bound::timestamptz) AS since, coalesce(s.until, m.lower_bound::timestamptz) AS until
+    FROM span s, sluice.migration m WHERE m.name = %(name)s)
+SELECT CASE WHEN %(zoned)s THEN since::text ELSE (since AT TIME ZONE 'UTC')::text END AS lower,
+       CASE WHEN %(zoned)s THEN until::text ELSE (until AT TIME ZONE 'UTC')::text END AS upper
+FROM known
+
 -- name: name_types
 -- As the catalogue calls them, without their modifiers; NULL for what is no type.
 SELECT to_regtype(%(now)s)::text AS now, to_regtype(%(then)s)::text AS then

@@ -64,6 +64,16 @@ UPDATE sluice.migration SET source_oid = %(source_oid)s, target_oid = %(target_o
        lower_bound = %(lower)s, upper_bound = %(upper)s, rows_estimated = %(rows)s
 WHERE name = %(name)s
 
+-- name: turn_back
+-- After cutting back: the months that there are partitions for by now, and columns that are made anew from the old ones. Nothing is
+-- copied by pages any more: a file that was rewritten meanwhile will do.
+UPDATE sluice.migration SET lower_bound = %(lower)s, upper_bound = %(upper)s, renewal_due = %(renewal_due)s,
+       source_filenode = pg_relation_filenode(source_oid)
+WHERE name = %(name)s
+
+-- name: record_renewed
+UPDATE sluice.migration SET renewal_due = false WHERE name = %(name)s AND epoch = %(epoch)s
+
 -- name: take_fingerprints
 UPDATE sluice.migration SET source_fingerprint = sluice.fingerprint(source_oid), target_fingerprint = sluice.fingerprint(target_oid),
        target_parts = sluice.parts(target_oid)
@@ -83,8 +93,8 @@ UPDATE sluice.migration SET cut_over_at = clock_timestamp(), verified_under = sl
 UPDATE sluice.migration SET verified_under = %(under)s WHERE name = %(name)s AND phase = 'cut_over' AND epoch = %(epoch)s
 
 -- name: forget_proof
--- Called where there is no cutover to remember: at a red diff, and when it was cut back.
-UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = %(name)s
+-- At a red diff, and when it was cut back. A cutover meanwhile is no proof, and is remembered.
+UPDATE sluice.migration SET verified_at = NULL, cut_over_at = NULL WHERE name = %(name)s AND phase <> 'cut_over'
 
 -- name: read_proof_age
 SELECT untouched, untouched AND verified_at IS NOT NULL AND clock_timestamp() - verified_at <= %(freshness)s AS fresh,

@@ -103,7 +103,7 @@ def test_a_change_of_phase_that_fails_leaves_the_old_one(c, marks):
 
 def test_the_age_of_the_proof_is_the_databases(c, marks):
     assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False
-    proof = {"since": datetime.now(UTC), "under": None}
+    proof = {"since": datetime.now(UTC), "under": marks.begin_comparison(c)["under"]}
     marks.execute(c, "record_verified", epoch=1, **proof)
     assert marks.proof_age(c, timedelta(hours=1))["fresh"] is False, "only a verified migration takes a proof"
     c.execute("UPDATE sluice.migration SET phase = 'verified'")

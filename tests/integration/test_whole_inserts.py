@@ -160,3 +160,17 @@ def test_a_subscription_that_is_made_meanwhile_is_drift(moving, publisher):
     with subscribed(moved, publisher):
         assert moved.kind().standing()["fingerprint_differs"] == 1
     assert moved.kind().standing()["fingerprint_differs"] == 0
+
+
+def test_a_key_that_is_written_twice_by_one_insert(moving):
+    """The upsert of old: a trigger makes room for each row."""
+    moved: Moved = moving(PLAIN, *TABLE)
+    moved.own(
+        "CREATE FUNCTION app.room() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN DELETE FROM app.thing WHERE id = NEW.id; RETURN NEW; END $$",
+        "CREATE TRIGGER room BEFORE INSERT ON app.thing FOR EACH ROW EXECUTE FUNCTION app.room()",
+    )
+    moved.to(Phase.BACKFILLED)
+    moved.use("INSERT INTO app.thing (id, note) VALUES (7, 'a'), (7, 'b'), (900, 'a'), (900, 'b')")
+    assert moved.ask("SELECT note FROM app.thing WHERE id IN (7, 900)") == [("b",), ("b",)]
+    assert moved.equal()

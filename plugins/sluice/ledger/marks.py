@@ -94,9 +94,9 @@ class Marks:
         """Run a statement of the marks for this migration and give the number of rows it touched."""
         return c.execute(statement(f"marks.{verb}"), {"name": self.name, **values}).rowcount
 
-    def quarantined(self, c: Connection) -> int:
-        """Count the rows that the target cannot hold yet."""
-        return int(one(c, statement("marks.count_quarantined"), name=self.name)["rows"])
+    def quarantined(self, c: Connection) -> Row:
+        """Count the rows that the table that follows cannot hold yet, and name a few: `rows`, `samples`."""
+        return one(c, statement("marks.count_quarantined"), name=self.name)
 
     def chunks(self, c: Connection) -> Row:
         """Count chunks, done chunks, rows, seconds worked, and give the last copying transaction."""

@@ -1,9 +1,11 @@
 -- What a proof stands on: capture as it was when the comparison began, and every partition that the target was made with.
 
-ALTER TABLE sluice.migration ADD COLUMN verified_under text, ADD COLUMN target_parts oid[];
+ALTER TABLE sluice.migration ADD COLUMN verified_under text, ADD COLUMN target_parts oid[],
+    ADD COLUMN renewal_due boolean NOT NULL DEFAULT false;
 ALTER TABLE sluice.compared ADD COLUMN under text;
 COMMENT ON COLUMN sluice.migration.verified_at IS 'When the comparison that counts as proof began: no look that it trusts is older.';
 COMMENT ON COLUMN sluice.migration.verified_under IS 'sluice.capture_state as that comparison began, or at the cutover: under another one it proves nothing.';
+COMMENT ON COLUMN sluice.migration.renewal_due IS 'It was cut back, and changed columns have not all been made anew from the old ones.';
 COMMENT ON COLUMN sluice.migration.target_parts IS 'The target and its partitions as they were made, or as the last swap found them.';
 
 -- By the catalogue alone: pg_partition_tree would lock each of them until the end of the chunk that asks.
@@ -15,21 +17,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
 $$;
 COMMENT ON FUNCTION sluice.parts IS 'A table and all its partitions, if it has any.';
 
--- A partition has triggers of its own, made with ours or with itself. One that somebody touched later tells of itself here.
+-- A partition has triggers of its own; one that came, or was away for a moment, may have brought rows that nobody was told of.
 CREATE FUNCTION sluice.capture_state(migration text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
-    WITH tree (root, part) AS (
-        SELECT root, part FROM sluice.migration m, unnest(ARRAY[m.source_oid, m.target_oid]) AS root, unnest(sluice.parts(root)) AS part
-        WHERE m.name = migration),
-    made (by) AS (
-        SELECT t.xmin FROM pg_trigger t JOIN tree ON t.tgrelid = root AND t.tgrelid = part WHERE t.tgname LIKE '!sluice%'
-        UNION SELECT i.xmin FROM pg_inherits i JOIN tree ON i.inhrelid = part)
-    SELECT string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin, p.xmin), ', ' ORDER BY t.tgrelid, t.tgname)
-    FROM tree JOIN pg_trigger t ON t.tgrelid = part JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE t.tgname LIKE '!sluice%' AND (part = root OR t.tgenabled <> 'A' OR t.xmin NOT IN (SELECT by FROM made))
+    WITH tree (part) AS (
+        SELECT unnest(sluice.parts(root)) FROM sluice.migration m, unnest(ARRAY[m.source_oid, m.target_oid]) AS root WHERE m.name = migration)
+    SELECT md5(concat_ws(E'\n',
+        (SELECT string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin, p.xmin), ', ' ORDER BY t.tgrelid, t.tgname)
+         FROM tree JOIN pg_trigger t ON t.tgrelid = part JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgname LIKE '!sluice%'),
+        (SELECT string_agg(concat_ws(' ', i.inhrelid, i.xmin), ', ' ORDER BY i.inhrelid) FROM tree JOIN pg_inherits i ON i.inhrelid = part)))
 $$;
 COMMENT ON FUNCTION sluice.capture_state IS
-    'Our triggers and who last touched them: another text once one was switched off and on again, or made anew.';
+    'Our triggers and the partitions, and who last touched them: another hash once one was switched off and on again, or made anew.';
 
 -- Unique indexes count from now on. What had drifted already stays so.
 CREATE TEMPORARY TABLE unchanged ON COMMIT DROP AS

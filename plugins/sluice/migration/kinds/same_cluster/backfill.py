@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -76,25 +76,18 @@ def _claim(c: Connection, marks: Marks, after: int) -> Row | None:
 
 
 def fill_window(c: Connection, marks: Marks, route: Route, fence: Fence, window: Window, lo: int, hi: int) -> int:
-    """Fill a window's holes from pages lo to hi, in a transaction of its own, or in halves where writers are in the way."""
-    try:
-        with translated(f"filling {route.target}, {window}"), marks.shared(c) as row:
-            check_fence(row, fence, route)
-            filled = _fill_unmoved(c, marks, route, fence, {"lo": f"({lo},0)", "hi": f"({hi},0)"}, window)
-            failpoint("window.filled")
-            if filled:
-                marks.execute(c, "remember_repair")
-            failpoint("window.remembered")
-            return filled
-    except LockBusy:
-        if hi - lo < 2:
-            raise
-    middle = (lo + hi) // 2
-    return sum(fill_window(c, marks, route, fence, window, *half) for half in ((lo, middle), (middle, hi)))
+    """Fill a window's holes from pages lo to hi; gives the rows filled."""
+
+    def fill_pages(pages: Mapping[str, str]) -> int:
+        filled = _fill_unmoved(c, marks, route, fence, pages, window)
+        failpoint("window.filled")
+        return filled
+
+    return _in_halves(c, marks, route, fence, f"filling {route.target}, {window}", fill_pages, lo, hi)
 
 
-def renew(c: Connection, marks: Marks, route: Route, fence: Fence) -> int:
-    """Bring the changed columns of the target back in line with the source, a range of pages at a time; gives rows written.
+def renew(c: Connection, marks: Marks, route: Route, fence: Fence) -> None:
+    """Bring the changed columns of the target back in line with the source, a range of pages at a time.
 
     The application had the new columns for a while, and may have set them to what the old ones do not say.
     """
@@ -102,10 +95,6 @@ def renew(c: Connection, marks: Marks, route: Route, fence: Fence) -> int:
     step = _pages_of(
         route.migration.backfill.chunk_rows, route.shape.facts["rows_estimated"], size["pages"], size["bytes"]
     )
-    return sum(_renew_range(c, marks, route, fence, lo, lo + step) for lo in range(0, size["pages"], step))
-
-
-def _renew_range(c: Connection, marks: Marks, route: Route, fence: Fence, lo: int, hi: int) -> int:
     changed = [value for value in route.updated if value.expression is not None]
     query = statement(
         "copy.renew_chunk",
@@ -118,9 +107,42 @@ def _renew_range(c: Connection, marks: Marks, route: Route, fence: Fence, lo: in
         changed=names((value.name for value in changed), "t"),
         renewed=names((value.name for value in changed), "excluded"),
     )
-    with translated(f"renewing {route.target}, pages {lo} to {hi}"), marks.shared(c) as row:
-        check_fence(row, fence, route)
-        return c.execute(query, {"lo": f"({lo},0)", "hi": f"({hi},0)"}).rowcount
+
+    def renew_pages(pages: Mapping[str, str]) -> int:
+        return _copy(c, route, query, pages)
+
+    doing = f"renewing {route.target}"
+    for lo in range(0, size["pages"], step):
+        _in_halves(c, marks, route, fence, doing, renew_pages, lo, lo + step)
+    with marks.alone(c):
+        marks.execute(c, "record_renewed", epoch=fence.epoch)
+
+
+def _in_halves(
+    c: Connection,
+    marks: Marks,
+    route: Route,
+    fence: Fence,
+    doing: str,
+    copy: Callable[[Mapping[str, str]], int],
+    lo: int,
+    hi: int,
+) -> int:
+    """Copy pages lo to hi in a transaction of its own, or in halves where writers are in the way; gives the rows written."""
+    try:
+        with translated(doing), marks.shared(c) as row:
+            check_fence(row, fence, route)
+            written = copy({"lo": f"({lo},0)", "hi": f"({hi},0)"})
+            if written:
+                marks.execute(c, "remember_repair")
+            failpoint("window.remembered")
+            return written
+    except LockBusy:
+        if hi - lo < 2:
+            raise
+    middle = (lo + hi) // 2
+    halves = ((lo, middle), (middle, hi))
+    return sum(_in_halves(c, marks, route, fence, doing, copy, *half) for half in halves)
 
 
 def _fill_unmoved(
@@ -164,6 +186,11 @@ def fill(c: Connection, route: Route, condition: sql.Composed, bounds: Mapping[s
         key=names(route.target_key),
         condition=condition,
     )
+    return _copy(c, route, query, bounds)
+
+
+def _copy(c: Connection, route: Route, query: sql.Composed, bounds: Mapping[str, Any]) -> int:
+    """Run a statement that copies rows, no longer than a user may wait for it; gives the rows written."""
     c.execute(statement("copy.limit_chunk"))
     try:
         return c.execute(query, bounds).rowcount

@@ -29,17 +29,23 @@ def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.
     key = [route.value(name) for name in route.target_key]
     cut_by = [route.value(cut.column) for cut in route.cuts]
     live_key = [replace(route.value(name), expression=None) for name in route.shape.key]
+    live_cuts = [value for value in cut_by if value.name not in route.shape.key]
     parts: dict[str, sql.Composable] = {
         "name": sql.Literal(route.migration.name),
         "source": route.source.identifier,
         "target": route.target.identifier,
         "matches_old": equals(key, "OLD"),
-        "live_is_old": _both(key, "s", "OLD"),
+        "live_table": route.source.identifier,
+        # By the columns that the source's key has, which has an index; then by what the target is cut by.
+        "live_is_old": _both([*live_key, *live_cuts], "s", "OLD"),
+        "live_has_old": _both(live_key, "s", "OLD"),
         "live_is_new": _both(live_key, "s", "NEW"),
         "live_is_told": _both(live_key, "s", "told"),
-        "old_source_key": names(route.shape.key, "OLD"),
-        "new_source_key": names(route.shape.key, "NEW"),
-        "fresh_source_key": names(route.shape.key, "fresh"),
+        "live_fits": route.fits("s", lower, upper),
+        "old_key": names(route.shape.key, "OLD"),
+        "new_key": names(route.shape.key, "NEW"),
+        "told_key": names(route.shape.key),
+        "fresh_key": names(route.shape.key, "fresh"),
         "fresh_values": values_of(route.written, "fresh"),
         "fresh_fits": route.fits("fresh", lower, upper),
         "fresh_partition_values": values_of(cut_by, "fresh") if cut_by else sql.SQL("''"),
@@ -47,7 +53,8 @@ def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.
         "new_fits": route.fits("NEW", lower, upper),
         "partition_values": values_of(cut_by, "NEW") if cut_by else sql.SQL("''"),
         "key": names(route.target_key),
-        "moves": moves(key),
+        "moves": moves([*live_key, *live_cuts]),
+        "rekeyed": moves(live_key),
         "columns": names(value.name for value in route.written),
         "old_values": values_of(route.written, "OLD"),
         "new_values": values_of(route.written, "NEW"),
@@ -57,6 +64,8 @@ def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.
     parts["fresh"] = statement("capture.fresh", **parts)
     parts["all_at_once"] = statement("capture.all_at_once", **parts) if tells_all_at_once(route) else sql.SQL("")
     parts["latest"] = statement("capture.latest_forward", **parts)
+    parts["misfit"] = statement("capture.misfit")
+    parts["put"] = statement("capture.put", **parts)
     return _function(route, "capture", "forward", parts)
 
 
@@ -71,7 +80,9 @@ def reverse_function(route: Route) -> sql.Composed:
         "name": sql.Literal(route.migration.name),
         "source": route.source.identifier,
         "target": route.target.identifier,
+        "live_table": route.target.identifier,
         "old_names": names(route.shape.key),
+        "old_names_text": sql.Literal(", ".join(route.shape.key)),
         "matches_old": same(key, "OLD"),
         "matches_new": same(key, "NEW"),
         "live_has_old": _both(plain_key, "s", "OLD"),
@@ -102,8 +113,8 @@ def _both(values: Iterable[Value], left: str, right: str) -> sql.Composed:
 def _function(route: Route, name: str, direction: str, parts: dict[str, sql.Composable]) -> sql.Composed:
     """The function, guarded where a value may not fit: that costs a subtransaction a row."""
     guard, rescue = (
-        statement(f"capture.{what}_{direction}", **parts) if route.reshapes else sql.SQL("")
-        for what in ("guard", "rescue")
+        statement(f"capture.{what}", **parts) if route.reshapes else sql.SQL("")
+        for what in ("guard", f"rescue_{direction}")
     )
     pins = statement("capture.pins") if _makes_texts(route) else sql.SQL("")
     named = {"function": route.function(name), "guard": guard, "rescue": rescue, "pins": pins}

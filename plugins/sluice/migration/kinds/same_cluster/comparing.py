@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+import psycopg
 from psycopg import errors, sql
 
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import Diff, Drifted, Phase, RowDiff, Window
+from sluice.migration.engine.contract import Diff, Drifted, NotYet, Phase, RowDiff, Window
 from sluice.migration.kinds.same_cluster.columns import qualified
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.proof.diff.pair import Bound, Pair
@@ -22,7 +23,7 @@ from sluice.stores.statements import statement
 def compare_tables(c: Connection, marks: Marks, route: Route) -> Diff:
     """Compare every row. Each range that is equal is remembered: if this dies, the next comparison goes on behind them."""
     begun = marks.begin_comparison(c)
-    with _ready(c, route):
+    with _ready(c, marks, route):
         found, since = _go_on(c, marks, route, begun)
     return _diff(found, begun, since, empty=found.rows == 0 and _counted_empty(c, route))
 
@@ -30,13 +31,13 @@ def compare_tables(c: Connection, marks: Marks, route: Route) -> Diff:
 def compare_window(c: Connection, marks: Marks, route: Route, window: Window) -> Diff:
     """Compare the rows of a window. Read-only. Raises NotYet where the target is not cut by time."""
     begun = marks.begin_comparison(c)
-    with _ready(c, route):
+    with _ready(c, marks, route):
         found = compare(c, _pair(route, begun), _bounds(route, window))
     return _diff(found, begun, begun["since"], empty=False)
 
 
 @contextmanager
-def _ready(c: Connection, route: Route) -> Iterator[None]:
+def _ready(c: Connection, marks: Marks, route: Route) -> Iterator[None]:
     """Let this session know the operators of the key's types (an extension may live in any schema), and speak our errors."""
     schemas = {column.operators for column in route.shape.columns if column.operators}
     if schemas:
@@ -45,6 +46,12 @@ def _ready(c: Connection, route: Route) -> Iterator[None]:
     try:
         with translated(f"comparing {route.source} with {route.target}"):
             yield
+    except psycopg.DataError as error:
+        held = marks.quarantined(c)
+        raise NotYet(
+            f"{route.source} and {route.target} cannot be compared: SQLSTATE {error.sqlstate}. {held['rows']} rows do not fit"
+            f" the other table and are in quarantine ({held['samples']}; table sluice.quarantine). Mend them, then run it again."
+        ) from error
     except errors.UndefinedColumn as error:
         raise Drifted(
             f"{route.source} and {route.target} no longer have the same columns: {error.diag.message_primary}. Undo what was"

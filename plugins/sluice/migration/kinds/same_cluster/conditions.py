@@ -34,7 +34,7 @@ def check_cutover(migration: Migration, route: Route, row: Row, carrying: carry.
             (
                 seen.proof["fresh"],
                 f"the last clean diff is older than {freshness} (gates.freshness: it must outlast a comparison),"
-                " there is none, or capture was touched since it began",
+                " there is none, or capture or a partition was touched since it began",
             ),
         )
         if not holds
@@ -45,7 +45,7 @@ def check_cutover(migration: Migration, route: Route, row: Row, carrying: carry.
         )
 
 
-def check_cut_back(migration: Migration, live: Table, carrying: carry.Carrying, seen: Seen) -> None:
+def check_cut_back(migration: Migration, live: Table, old: Table, carrying: carry.Carrying, seen: Seen) -> None:
     """What cutting back relies on, both times: the old table has followed, and can hold every column."""
     carry.check(seen.hung, carrying)
     if not seen.capture_on:
@@ -55,7 +55,7 @@ def check_cut_back(migration: Migration, live: Table, carrying: carry.Carrying, 
         )
     if not seen.proof["untouched"]:
         raise NotYet(
-            f"reverse capture on {live} was switched off or changed since the cutover: the old table may lack writes."
+            f"reverse capture or a partition of {live} was changed since the cutover: the old table may lack writes."
             " Nothing was changed; run it again to compare them first."
         )
     held = seen.quarantined
@@ -72,8 +72,9 @@ def check_cut_back(migration: Migration, live: Table, carrying: carry.Carrying, 
             f"{live} has columns that the old table has not: {', '.join(' '.join(c) for c in extra)}."
             " Cutting back would lose them. Nothing was changed: drop them first, or stay."
         )
-    if not seen.make["same_target"]:
-        raise Drifted(
-            f"{live} was changed since the cutover (column, constraint, policy, grant or owner), and the old table was not."
-            f" Nothing was changed: put it back on {live}, cut back, and make the change again there."
-        )
+    for table, same in ((live, seen.make["same_target"]), (old, seen.make["same_source"])):
+        if not same:
+            raise Drifted(
+                f"{table} was changed since the cutover (column, constraint, policy, grant or owner), and the other one was not."
+                f" Nothing was changed: take it back on {table}, cut back, and make the change then."
+            )

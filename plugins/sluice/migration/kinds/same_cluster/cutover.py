@@ -8,7 +8,7 @@ from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Facts, NotYet, Phase, Swap
-from sluice.migration.kinds.same_cluster import capture, comparing, conditions, swap
+from sluice.migration.kinds.same_cluster import capture, comparing, conditions, expand, swap
 from sluice.migration.kinds.same_cluster.route import Route, find_route, old_name
 from sluice.migration.kinds.same_cluster.seen import Look
 from sluice.migration.kinds.same_cluster.surroundings import carry, foreign_keys, things
@@ -84,18 +84,20 @@ class Cutover:
         carrying = carry.plan(self.c, live, row["target_oid"], row["source_oid"], over=False)
         sides = (live, row["target_oid"]), (old, row["source_oid"])
         look = Look(self.c, self.marks, self.migration.gates.freshness, *sides)
+        # Under the locks the proof tells that no partition has come or gone since it was made, before this.
+        lower, upper = expand.read_span(self.c, self.marks, route)
 
         def ready() -> None:
             if not self.marks.move(self.c, Phase.CUT_OVER, to=Phase.VERIFIED, epochs=1):
                 raise NotYet(f"{self.migration.name} is not cut over, or no longer: there is nothing to cut back.")
             self._same_tables(row)
-            conditions.check_cut_back(self.migration, live, carrying, look())
+            conditions.check_cut_back(self.migration, live, old, carrying, look())
 
         def apply() -> None:
             # The live table first, as its writers do: capture takes them to the other one.
             self._lock(carrying, live, old)
             seen = look()
-            conditions.check_cut_back(self.migration, live, carrying, seen)
+            conditions.check_cut_back(self.migration, live, old, carrying, seen)
             failpoint("cutback.locked")
             capture.remove(self.c, live, route, "reverse")
             carry.take_off(self.c, carrying)
@@ -105,9 +107,10 @@ class Cutover:
             swap.carry_sequences(self.c, *seen.sequences, live)
             failpoint("cutback.sequenced")
             carry.put_on(self.c, carrying)
-            capture.install_forward(self.c, back, row["lower_bound"], row["upper_bound"])
+            capture.install_forward(self.c, back, lower, upper)
             failpoint("cutback.turned")
             self.marks.execute(self.c, "forget_proof")
+            self.marks.execute(self.c, "turn_back", lower=lower, upper=upper, renewal_due=route.reshapes)
             carry.remember(self.c, self.marks, carrying)
             self.marks.execute(self.c, "take_fingerprints")
 
@@ -126,7 +129,7 @@ class Cutover:
         diff = comparing.compare_tables(self.c, self.marks, route)
         if not diff.clean:
             raise NotYet(
-                f"reverse capture on {route.target} was switched off or changed since the cutover, and the old table differs:"
+                f"reverse capture or a partition of {route.target} was changed since the cutover, and the old table differs:"
                 f" {'; '.join(map(str, diff.samples[:5]))}. Nothing was changed: bring these over, then cut back."
             )
         with self.marks.alone(self.c):

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from sluice.estate.models import Cut
 from sluice.failpoints import failpoint
+from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Facts
 from sluice.migration.kinds.same_cluster.layout import Layout, Part, plan_layout
 from sluice.migration.kinds.same_cluster.names import new_name
@@ -92,6 +93,15 @@ def count_missing(
         missing = int(not _covers(parts, lower, upper))
     below = [count_missing(c, part["oid"], cuts[1:], lower, upper) for part in parts]
     return missing + sum(m for m, _ in below), gaps + sum(g for _, g in below)
+
+
+def read_span(c: Connection, marks: Marks, route: Route) -> tuple[str | None, str | None]:
+    """From when until when the target has partitions by now, as the marks have it. Read-only."""
+    if route.time_column is None:
+        return None, None
+    zoned = route.time.type == "timestamp with time zone"
+    span = one(c, statement("expand.read_span"), name=marks.name, zoned=zoned)
+    return span["lower"], span["upper"]
 
 
 def count_gaps(parts: Sequence[Row]) -> int:

@@ -159,8 +159,9 @@ class SameCluster:
         }
 
     def replicate(self, seconds: float) -> Lag:
-        """Nothing to deliver: the trigger writes in the user's own transaction; an older version's is renewed."""
+        """Nothing to deliver: the trigger writes in the user's own transaction. What is out of date is renewed."""
         renew_capture(self._c, self.marks, self.migration)
+        self._renew_columns()
         return Lag(0)
 
     def drain(self, seconds: float) -> Lag:
@@ -241,11 +242,13 @@ class SameCluster:
 
     def cut_back(self) -> Swap:
         """cut_over → verified, epoch + 1: the mirrored swap; forward capture from the same instant."""
-        done = Cutover(self._c, self.marks, self.migration).back()
-        route = self._route()
-        if route.reshapes:
-            backfill.renew(self._c, self.marks, route, Fence(self.position().epoch))
-        return done
+        return Cutover(self._c, self.marks, self.migration).back()
+
+    def _renew_columns(self) -> None:
+        """What is left to be made anew since it was cut back; whoever comes next goes on where somebody died."""
+        row = self.marks.row(self._c)
+        if row["renewal_due"] and row["phase"] in (Phase.VERIFIED, Phase.SHADOWING):
+            backfill.renew(self._c, self.marks, self._route(), Fence(row["epoch"]))
 
     # ---- the end, either one ----
 
@@ -336,7 +339,7 @@ class SameCluster:
         """Facts that every gate wants: drift and quarantine."""
         with self.marks.shared(self._c) as row:
             differs = int(not (row["same_source"] and row["same_target"]))
-        return {"fingerprint_differs": differs, "quarantined": self.marks.quarantined(self._c)}
+        return {"fingerprint_differs": differs, "quarantined": self.marks.quarantined(self._c)["rows"]}
 
     def _wal_rate(self, wal_bytes: int, at: float) -> float | None:
         before, self._wal = self._wal, (wal_bytes, at)

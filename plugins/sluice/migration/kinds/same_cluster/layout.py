@@ -150,4 +150,4 @@ def _span(c: Connection, route: Route) -> tuple[str | None, str | None]:
 
 def _zone(route: Route) -> str:
     """Bounds are UTC: said in the text where the column has a zone."""
-    return "+00" if route.time_column and route.value(route.time_column).type == "timestamp with time zone" else ""
+    return "+00" if route.time_column and route.time.type == "timestamp with time zone" else ""

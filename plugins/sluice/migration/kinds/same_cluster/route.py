@@ -27,7 +27,7 @@ ATTIC = "sluice_attic"
 
 @dataclass(frozen=True)
 class Route:
-    """A migration's two tables. `source` is the shape of whichever table has the application's columns now."""
+    """A migration's two tables, whatever they are called now: after the cutover `source` is the old table. `shape` is its shape."""
 
     migration: Migration
     shape: Shape
