@@ -68,7 +68,11 @@ EDGES = (
     Edge("chunk.committed", f"{_KIND}/backfill.py copy_chunk", "committed, and the lane does not know it"),
     Edge("chunk.shortened", f"{_KIND}/backfill.py halve", "a busy chunk lost its second half, which is no chunk yet"),
     Edge("chunk.halved", f"{_KIND}/backfill.py halve", "a busy chunk is two, committed"),
-    Edge("window.filled", f"{_KIND}/backfill.py fill_window", "a window's holes are filled, not noted as a copy"),
+    Edge(
+        "window.filled",
+        f"{_KIND}/backfill.py fill_window.fill_pages",
+        "a window's holes are filled, not noted as a copy",
+    ),
     Edge("window.remembered", f"{_KIND}/backfill.py _in_halves", "filled or renewed and noted, not committed"),
     Edge("lane.copied", f"{_ENGINE}/lanes.py work_lane", "between two chunks"),
     Edge("lane.finished", f"{_ENGINE}/lanes.py work_lane", "nothing is pending; the lane has not said so"),

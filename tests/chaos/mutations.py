@@ -65,7 +65,7 @@ TABLE = (
         "fence, for capture",
         "bounds read before it is taken",
         "test_a_capture_of_another_age_trusts_its_own_bounds",
-        "a deleted row stays in the target",
+        "a row of a month that is there is quarantined, and its old state stays",
     ),
     Taken(
         "proof of its epoch",
@@ -132,7 +132,7 @@ TABLE = (
         "moved keys in reverse",
         "capture.create_reverse updates by the old id",
         "test_a_reverse_capture_that_keeps_the_old_id_loses_the_row",
-        "the old table lacks the new id and keeps the old one",
+        "the old table keeps the old id too",
         "moved keys in reverse",
     ),
     Taken(

@@ -247,8 +247,8 @@ def test_a_capture_of_another_age_trusts_its_own_bounds(stage, monkeypatch, muti
     if mutilated:  # the next step would find that this is not the capture that it would make, and mend it
         monkeypatch.setattr(kind, "renew_capture", lambda *_: False)
     advance(stage.open, Phase.BACKFILLED)
-    stage.ask("DELETE FROM app.user_sessions WHERE started_at > now() + interval '7 months'")
-    assert found(stage.open().diff()) == ((0, 1, 0) if mutilated else (0, 0, 0))
+    stage.ask("UPDATE app.user_sessions SET note = 'again' WHERE started_at > now() + interval '7 months'")
+    assert found(stage.open().diff()) == ((0, 0, 1) if mutilated else (0, 0, 0))
 
 
 def test_a_comparison_of_another_age_proves_nothing(stage, mutilated):
@@ -353,7 +353,7 @@ def test_a_reverse_capture_that_keeps_the_old_id_loses_the_row(stage, mutilate, 
     advance(stage.open, Phase.CUT_OVER)
     stage.ask("UPDATE app.user_sessions SET id = DEFAULT WHERE id = 700")
     stage.ask("UPDATE app.user_sessions SET note = 'after it moved' WHERE id = (SELECT max(id) FROM app.user_sessions)")
-    assert found(stage.open().diff()) == ((1, 1, 0) if mutilated else (0, 0, 0))
+    assert found(stage.open().diff()) == ((1, 0, 0) if mutilated else (0, 0, 0))
 
 
 def test_a_comparison_of_two_snapshots_is_not_exact(stage, monkeypatch, mutilated):

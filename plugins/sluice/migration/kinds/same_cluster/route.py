@@ -27,7 +27,7 @@ ATTIC = "sluice_attic"
 
 @dataclass(frozen=True)
 class Route:
-    """A migration's two tables, whatever they are called now: after the cutover `source` is the old table. `shape` is its shape."""
+    """A migration's two tables: after the cutover `source` is the old one, whatever both are called. `shape` is the source's."""
 
     migration: Migration
     shape: Shape
