@@ -1,9 +1,9 @@
 """Migrate a live table with no downtime and no lost row.
 
-**Start it** with *Trigger*: choose the phase to go to. `verified` copies and proves, and changes nothing that users see;
-`cut_over` goes on from there: the application's own reads run on both tables, and a person approves. From `cut_over`,
-`verified` cuts back, with every write since. A run that has nothing to do skips everything. *Dry run* prints the plan in
-the log of `preflight.plan_way`.
+**Start it** with *Trigger*: choose the phase to go to. `onward` copies and proves up to `verified`, changing nothing that users
+see; `cut_over` goes on from there: the application's own reads run on both tables, and a person approves. From `cut_over`,
+`verified` cuts back, with every write since; `onward` never goes back. A run that has nothing to do skips everything. *Dry run*
+prints the plan in the log of `preflight.plan_way`.
 
 **Red?** Open the red gate → *Details* → *Evidence*: it lists each check and which rows. Mend the cause, then clear the red
 task: the run goes on where it stood. A lane that was killed goes on at its next chunk; nothing is copied twice or lost.

@@ -9,6 +9,7 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off {pins} AS $sluice
 #variable_conflict use_column
 DECLARE
     live {source};
+    gone boolean := false;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN
@@ -21,30 +22,33 @@ BEGIN
         RETURN NULL;
     END IF;
     {all_at_once}
-    {guard}
+    {old_snapshot}
     {latest}
-    IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND ({moves})) THEN
-        IF {old_fits} THEN
-            -- A snapshot older than the copy cannot see it and would leave it behind: here the conflict raises 40001, which
-            -- users of these isolations repeat by agreement.
-            IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-                INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({old_values}) ON CONFLICT ({key}) DO NOTHING;
+    {clear}
+    {guard}
+    IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND (gone OR {moves})) THEN
+        -- A key that was taken anew is told of by itself.
+        IF NOT EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
+            IF {old_fits} THEN
+                -- A snapshot older than the copy cannot see it and would leave it behind: here the conflict raises 40001, which
+                -- users of these isolations repeat by agreement.
+                IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+                    INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({old_values}) ON CONFLICT ({key}) DO NOTHING;
+                END IF;
+            ELSE
+                -- The same for a row that the copy put into quarantine.
+                IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+                    INSERT INTO sluice.quarantine (migration, key, reason) VALUES ({name}, jsonb_build_array({old_key}), 'on its way out')
+                    ON CONFLICT (migration, key) DO NOTHING;
+                END IF;
+                DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key})
+                    AND NOT EXISTS (SELECT FROM {source} AS s WHERE {live_held});
             END IF;
-        ELSE
-            -- The same for a row that the copy put into quarantine.
-            IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-                INSERT INTO sluice.quarantine (migration, key, reason) VALUES ({name}, jsonb_build_array({old_key}), 'on its way out')
-                ON CONFLICT (migration, key) DO NOTHING;
-            END IF;
-            DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key})
-                AND NOT EXISTS (SELECT FROM {source} AS s WHERE {live_has_old} AND ({live_fits}) IS NOT TRUE);
-        END IF;
-        -- Wherever it fits: somebody may have made a partition for it since. A key that was taken anew is told of by itself.
-        IF TG_OP = 'DELETE' OR NOT EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
+            -- Wherever it fits: somebody may have made a partition for it since.
             DELETE FROM {target} WHERE {matches_old};
         END IF;
     END IF;
-    IF TG_OP <> 'DELETE' THEN
+    IF TG_OP <> 'DELETE' AND NOT gone THEN
         {put}
     END IF;
     {rescue}
@@ -52,7 +56,8 @@ BEGIN
 END $sluice$
 
 -- name: put
-IF {new_fits} THEN
+{lossless}
+        IF {new_fits} THEN
             INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values})
             ON CONFLICT ({key}) DO {on_conflict};
         ELSE
@@ -70,6 +75,9 @@ SET extra_float_digits = 1 SET bytea_output = 'hex' SET standard_conforming_stri
 -- name: all_at_once
 -- Told of an INSERT when it has ended, of all its rows: half the time of a row after the other.
 IF TG_OP = 'INSERT' THEN
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+            PERFORM FROM {fresh_locked};
+        END IF;
         INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {fresh_values} FROM {fresh} WHERE {fresh_fits}
         ON CONFLICT ({key}) DO {on_conflict};
         IF EXISTS (SELECT FROM {fresh} WHERE ({fresh_fits}) IS NOT TRUE) THEN
@@ -85,25 +93,17 @@ IF TG_OP = 'INSERT' THEN
 -- The inserted rows as they are by now; what is gone again is not among them. Each is looked up by its key: the plan is kept for
 -- the session, and a join that was planned for one row or for a million would be wrong for the other. One that a trigger of the
 -- users' deleted for the next of the same key is told of as often as it was written.
-(SELECT DISTINCT {told_key} FROM told) AS told CROSS JOIN LATERAL (SELECT s.* FROM {source} AS s WHERE {live_is_told} OFFSET 0) AS fresh
+(SELECT DISTINCT {told_key} FROM told) AS told CROSS JOIN LATERAL (SELECT s.* FROM {source} AS s WHERE {live_is_told} OFFSET 0 {lock}) AS fresh
 
 -- name: latest_forward
 -- Somebody may have written this row again, and we were told of that first: any trigger of the same statement, on whatever table,
 -- or a function that the statement calls. What the row is by now counts, and what is gone stays gone.
-IF TG_OP = 'DELETE' THEN
-        IF EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
-            RETURN NULL;
-        END IF;
-    ELSE
+IF TG_OP <> 'DELETE' THEN
         SELECT s.* INTO live FROM {source} AS s WHERE {live_is_new};
-        IF NOT FOUND THEN
-            IF TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {source} AS s WHERE {live_is_old}) THEN
-                DELETE FROM {target} WHERE {matches_old};
-                DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key});
-            END IF;
-            RETURN NULL;
+        gone := NOT FOUND;
+        IF NOT gone THEN
+            NEW := live;
         END IF;
-        NEW := live;
     END IF;
 
 -- name: latest_reverse
@@ -117,21 +117,58 @@ IF TG_OP = 'DELETE' THEN
         IF NOT FOUND THEN
             IF TG_OP = 'UPDATE' AND NOT EXISTS (SELECT FROM {target} AS s WHERE {live_has_old}) THEN
                 DELETE FROM {source} WHERE {matches_old};
+                DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key});
             END IF;
             RETURN NULL;
         END IF;
         NEW := live;
     END IF;
 
--- name: guard
+-- name: old_snapshot
+-- An old snapshot shows rows that others have deleted, and whose key is free by now: looked up, they would be taken for what is there.
+-- Locking them raises 40001, which users of these isolations repeat by agreement.
+IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        IF TG_OP <> 'INSERT' THEN
+            PERFORM FROM {live_table} AS s WHERE {live_has_old} FOR KEY SHARE;
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            PERFORM FROM {live_table} AS s WHERE {live_has_new} FOR KEY SHARE;
+        END IF;
+    END IF;
+
+-- name: clear
 -- What did not fit before is looked at anew: the row that is written, and the key that one leaves to nobody.
-IF TG_OP <> 'DELETE' THEN
+IF TG_OP <> 'DELETE' AND NOT gone THEN
         DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({new_key});
+        {refuse_second}
     END IF;
     IF TG_OP <> 'INSERT' AND NOT EXISTS (SELECT FROM {live_table} AS s WHERE {live_has_old}) THEN
         DELETE FROM sluice.quarantine WHERE migration = {name} AND key = jsonb_build_array({old_key});
     END IF;
-    BEGIN
+
+-- name: refuse_second
+-- The one before it is in quarantine, so no key of the old table refuses this one.
+IF FOUND AND (SELECT count(*) FROM {live_table} AS s WHERE {live_has_new}) > 1 THEN
+            {duplicate}
+        END IF;
+
+-- name: duplicate
+RAISE unique_violation USING MESSAGE = 'duplicate key: the table before the cutover has each ' || {old_names_text} || ' once';
+
+-- name: lossless
+-- What would come back as another value does not fit.
+IF {loses} THEN
+            RAISE data_exception;
+        END IF;
+
+-- name: check
+IF TG_OP <> 'DELETE' THEN
+        {lossless}
+    END IF;
+
+-- name: loses
+-- There and back: what the changed columns would be, made of what they become on the other side.
+(SELECT {differ} FROM (SELECT {made}) AS made)
 
 -- name: rescue_forward
 -- The row's new state does not fit: neither may its old one stay. Never its values in the reason. It may have been the old key that
@@ -146,7 +183,7 @@ EXCEPTION WHEN {misfit} THEN
                 NULL;
             END;
         END IF;
-        IF TG_OP <> 'DELETE' THEN
+        IF TG_OP <> 'DELETE' AND NOT gone THEN
             BEGIN
         {put}
             EXCEPTION WHEN {misfit} THEN
@@ -167,6 +204,7 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off {pins} AS $sluice
 #variable_conflict use_column
 DECLARE
     live {target};
+    gone boolean := false; -- where it is, nothing is left to do here
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         BEGIN
@@ -177,8 +215,11 @@ BEGIN
         DELETE FROM sluice.quarantine WHERE migration = {name};
         RETURN NULL;
     END IF;
-    {guard}
+    {old_snapshot}
     {latest}
+    {clear}
+    {guard}
+    {check}
     IF TG_OP = 'UPDATE' AND NOT ({moves}) THEN
         {update}
         IF FOUND THEN
@@ -194,7 +235,10 @@ BEGIN
             -- insert, or one that gave its key up. Where there is one row of that key by now, it is this one; where there are two,
             -- the second is the duplicate that the old table never let in.
             IF (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) = 1 THEN
-                DELETE FROM {source} WHERE {matches_new};
+                {update_new}
+                IF FOUND THEN
+                    RETURN NULL;
+                END IF;
             END IF;
             INSERT INTO {source} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({new_values});
         END IF;
@@ -204,7 +248,7 @@ BEGIN
 END $sluice$
 
 -- name: update_source
-UPDATE {source} SET {assignments} WHERE {matches_old};
+UPDATE {source} SET {assignments} WHERE {matches};
 
 -- name: rescue_reverse
 -- The old table cannot hold it, and must not keep what was there before: cutting back is refused while such a row is left.
@@ -214,7 +258,7 @@ EXCEPTION WHEN data_exception OR not_null_violation OR check_violation OR undefi
         END IF;
         IF TG_OP <> 'DELETE' THEN
             IF (SELECT count(*) FROM {target} AS s WHERE {live_has_new}) > 1 THEN
-                RAISE unique_violation USING MESSAGE = 'duplicate key: the table before the cutover had ' || {old_names_text} || ' once only';
+                {duplicate}
             END IF;
             DELETE FROM {source} WHERE {matches_new};
             INSERT INTO sluice.quarantine (migration, key, reason)

@@ -17,7 +17,7 @@ ON CONFLICT ({key}) DO NOTHING
 -- After cutting back: what the source's rows make, in place of what the application made meanwhile of the changed columns.
 -- Under its lock a row of the source is the truth, and the trigger writes the same.
 INSERT INTO {target} AS t ({columns}) OVERRIDING SYSTEM VALUE
-SELECT {expressions} FROM {source} AS s WHERE s.ctid >= %(lo)s::tid AND s.ctid < %(hi)s::tid
+SELECT {expressions} FROM {source} AS s WHERE s.ctid >= %(lo)s::tid AND s.ctid < %(hi)s::tid AND {fits}
 FOR NO KEY UPDATE
 ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE record_send(ROW({changed})) IS DISTINCT FROM record_send(ROW({renewed}))
 

@@ -50,7 +50,8 @@ WHERE record_send(ROW(made.b)) IS DISTINCT FROM record_send(ROW(s.{column}))
 -- latest. Where a branch has none, nothing fits.
 WITH parents AS (
     SELECT partrelid AS parent FROM sluice.migration m, unnest(sluice.parts(m.target_oid)) AS part
-    JOIN pg_partitioned_table ON partrelid = part AND partstrat = 'r' WHERE m.name = %(name)s),
+    JOIN pg_partitioned_table ON partrelid = part AND partstrat = 'r' JOIN pg_attribute a ON a.attrelid = part AND a.attnum = partattrs[0]
+    WHERE m.name = %(name)s AND a.attname = %(column)s),
 ranges AS (
     SELECT parent, CASE found[1] WHEN 'MINVALUE' THEN '-infinity' ELSE trim('''' FROM found[1]) END::timestamptz AS since,
            CASE found[2] WHEN 'MAXVALUE' THEN 'infinity' ELSE trim('''' FROM found[2]) END::timestamptz AS until
@@ -74,6 +75,14 @@ known AS (
 SELECT CASE WHEN %(zoned)s THEN since::text ELSE (since AT TIME ZONE 'UTC')::text END AS lower,
        CASE WHEN %(zoned)s THEN until::text ELSE (until AT TIME ZONE 'UTC')::text END AS upper
 FROM known
+
+-- name: count_open_ends
+-- Tables below the target that lack the default partition of a list, or one of a hash.
+SELECT count(*) AS tables FROM sluice.migration m, unnest(sluice.parts(m.target_oid)) AS part
+JOIN pg_partitioned_table p ON p.partrelid = part
+WHERE m.name = %(name)s AND (p.partstrat = 'l' AND p.partdefid = 0 OR p.partstrat = 'h' AND 1 > (
+    SELECT coalesce(round(sum(1.0 / (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'modulus (\d+)'))[1]::int), 6), 0)
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = part))
 
 -- name: name_types
 -- As the catalogue calls them, without their modifiers; NULL for what is no type.

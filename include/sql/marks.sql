@@ -112,9 +112,17 @@ FROM sluice.quarantine WHERE migration = %(name)s
 
 -- name: count_chunks
 SELECT count(*) AS chunks, count(done_at) AS done, coalesce(sum(rows_written), 0)::bigint AS rows,
-       coalesce(max(copied_by::text::bigint), 0) AS last_copy,
        coalesce(extract(epoch FROM max(done_at) - min(done_at - seconds * interval '1 second')), 0)::double precision AS seconds
 FROM sluice.chunk WHERE migration = %(name)s
+
+-- name: read_last_copy
+-- The last transaction that brought rows to the other table outside of their own writes. Once it is cut over, the copy is long done.
+SELECT greatest((SELECT max(copied_by::text::bigint) FROM sluice.chunk WHERE migration = m.name AND m.cut_over_at IS NULL),
+                (SELECT max(by::text::bigint) FROM sluice.released WHERE migration = m.name), 0) AS last_copy
+FROM sluice.migration m WHERE name = %(name)s
+
+-- name: forget_released
+DELETE FROM sluice.released WHERE migration = %(name)s
 
 -- name: count_pending
 -- Everybody waits for this one, however many chunks there are: the pending ones are few, and have an index.

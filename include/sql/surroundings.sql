@@ -98,7 +98,7 @@ SELECT k.conname AS name, k.conrelid::regclass::text AS holder,
 FROM pg_constraint k WHERE k.confrelid = %(oid)s::oid AND k.contype = 'f' AND k.conparentid = 0
 
 -- name: list_deferrable
-SELECT conname AS name FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype = 'u' AND condeferrable
+SELECT conname AS name FROM pg_constraint WHERE conrelid = %(oid)s::oid AND contype IN ('u', 'x') AND condeferrable
 
 -- name: list_row_triggers
 SELECT t.tgname AS name, p.prosrc AS source, t.tgtype & 2 = 2 AND t.tgtype & 20 > 0 AS before_write

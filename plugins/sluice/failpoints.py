@@ -83,9 +83,7 @@ EDGES = (
     Edge("proof.recorded", f"{_KIND}/kind.py SameCluster.verify", "the proof is written with its phase, not committed"),
     Edge("proof.forgotten", f"{_KIND}/kind.py SameCluster.forget_proof", "the proof is taken back, not committed"),
     Edge("reads.compared", f"{_KIND}/kind.py SameCluster.shadow", "reads were compared, the phase is as before"),
-    Edge(
-        "snapshots.gone", f"{_ENGINE}/steps.py cut_over", "nobody sees the time before the copy; no lock is asked for"
-    ),
+    Edge("snapshots.gone", f"{_ENGINE}/steps.py _drain", "nobody sees the time before the copy; no lock is asked for"),
     Edge("cutover.analyzed", f"{_KIND}/cutover.py Cutover.over", "the target has statistics, under the shared fence"),
     Edge("attempt.wanted", f"{_KIND}/swap.py patiently", "before each try for the locks"),
     Edge("attempt.failed", f"{_KIND}/swap.py patiently", "a try got no lock, and let go of what it had"),

@@ -149,11 +149,21 @@ def test_abort_in_sql_takes_everything_back(opened, c, phase):
     assert standing(c)["epoch"] == 2
 
 
-@pytest.mark.parametrize("phase", [Phase.CUT_OVER, Phase.RETIRED])
-def test_abort_in_sql_is_refused_after_the_cutover(opened, c, phase):
+def test_abort_of_a_name_that_nobody_has_is_no_all_clear(c, opened):
+    advance(opened, Phase.EXPANDED)
+    with pytest.raises(
+        psycopg.errors.RaiseException, match=r"no migration user_session in this .* there are: user_sessions"
+    ):
+        c.execute("SELECT sluice.abort('user_session')")
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"), [(Phase.CUT_OVER, "abort is for before"), (Phase.RETIRED, "there is no way back")]
+)
+def test_abort_in_sql_is_refused_after_the_cutover(opened, c, phase, said):
     advance(opened, phase)
     before = standing(c)
-    with pytest.raises(psycopg.errors.RaiseException, match=f"user_sessions is {phase}: abort is for before"):
+    with pytest.raises(psycopg.errors.RaiseException, match=f"user_sessions is {phase}: .*{said}"):
         abort(c)
     assert standing(c) == before
     assert before["phase"] == phase

@@ -127,7 +127,7 @@ def test_a_row_that_was_deleted_after_a_green_gate_does_not_come_back(moving):
     assert moved.ask("SELECT id FROM app.thing WHERE id >= 100") == []
 
 
-@pytest.mark.parametrize("name", ("found", "tg_op", "tg_argv", "new", "old", "live", "told", "fresh", "s"))
+@pytest.mark.parametrize("name", ("found", "tg_op", "tg_argv", "new", "old", "live", "gone", "told", "fresh", "s"))
 def test_a_key_may_have_the_name_of_a_variable(moving, name):
     moved = moving(
         PLAIN,

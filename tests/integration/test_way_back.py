@@ -218,3 +218,170 @@ def dies(edge: str) -> None:
     """Somebody is killed while columns are made anew."""
     assert edge == "window.remembered"
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "write",
+    (
+        "INSERT INTO app.thing SELECT id, at + interval '1 month', 5, 'dup' FROM app.thing WHERE id = 7",
+        "UPDATE app.thing SET id = 7, at = at + interval '1 month' WHERE id = 8",
+    ),
+)
+def test_a_second_row_of_a_key_that_does_not_fit_is_refused_as_it_was(moving, write):
+    moved = unread(moving(INTO["months"], *TABLE, accept=("weaker_key",)))
+    moved.to(Phase.CUT_OVER)
+    moved.use(UNFIT)
+    with pytest.raises(errors.UniqueViolation):
+        moved.use(write)
+    assert moved.kind().standing()["quarantined"] == 1
+
+
+def test_a_row_that_a_trigger_moved_before_we_were_told_stays_in_quarantine(moving):
+    moved = unread(moving(INTO["months"], *TABLE, accept=("weaker_key",)))
+    moved.own(
+        "CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE app.thing SET"
+        " at = date_trunc('month', now()) WHERE amount > 60000 AND at < date_trunc('month', now()); RETURN NULL; END $$",
+        "CREATE TRIGGER zz AFTER INSERT ON app.thing FOR EACH ROW EXECUTE FUNCTION app.f()",
+    )
+    moved.to(Phase.CUT_OVER)
+    ago = "date_trunc('month', now()) - interval '1 month'"
+    moved.use(f"INSERT INTO app.thing VALUES (100, {ago}, 1, 'a'), (101, {ago}, 70000, 'b')")
+    with pytest.raises(NotYet, match=r"\[101\]"):
+        moved.kind().cut_back()
+
+
+def test_a_row_that_came_back_to_its_key_stays_in_quarantine(moving):
+    moved = unread(moving(MONTHS, *TABLE, accept=("weaker_key",)))
+    moved.own(
+        "CREATE TABLE app.other (id int PRIMARY KEY, thing int)",
+        "GRANT ALL ON app.other TO certify_app",
+        "CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE app.thing SET id = 7, at = '2090-01-01'"
+        " WHERE id = NEW.thing; RETURN NULL; END $$",
+        "CREATE TRIGGER zz AFTER INSERT ON app.other FOR EACH ROW EXECUTE FUNCTION app.f()",
+    )
+    moved.to(Phase.VERIFIED)
+    moved.use(
+        "WITH o AS (INSERT INTO app.other VALUES (1, 107) RETURNING thing)"
+        " UPDATE app.thing SET id = o.thing FROM o WHERE app.thing.id = 7"
+    )
+    assert moved.ask("SELECT id, at FROM app.thing WHERE id IN (7, 107)")[0][0] == 7
+    with pytest.raises(NotYet, match=r"\[7\]"):
+        moved.kind().cut_over()
+
+
+LOSSY = {
+    "columns": {
+        "code": {"type": "text", "from": "code", "back": "code::varchar(5)"},
+        "cents": {"type": "bigint", "from": "(price * 100)::bigint"},
+        "price": {"drop": True, "back": "(cents / 100)::numeric(10, 2)"},
+        "day": {"type": "date", "from": "(at AT TIME ZONE 'UTC')::date"},
+    }
+}
+PRICED = (
+    "CREATE TABLE app.thing (id int PRIMARY KEY, at timestamptz NOT NULL, code varchar(5), price numeric(10, 2))",
+    "INSERT INTO app.thing SELECT i, now(), 'abc', i FROM generate_series(1, 60) i",
+    "GRANT ALL ON app.thing TO certify_app",
+)
+
+
+@pytest.mark.parametrize(
+    ("lost", "kept"),
+    (
+        ("code = 'abcdefghij'", "code = 'abcde'"),
+        ("cents = 123", "cents = 100"),
+        ("code = NULL, cents = 1", "cents = NULL"),
+    ),
+)
+def test_what_would_come_back_as_another_value_is_quarantined(moving, lost, kept):
+    moved = unread(moving(LOSSY, *PRICED))
+    moved.to(Phase.CUT_OVER)
+    moved.use("UPDATE app.thing SET day = '1999-09-09' WHERE id = 8", f"UPDATE app.thing SET {lost} WHERE id = 7")
+    with pytest.raises(NotYet, match=r"the old table cannot hold 1 rows .*\[7\]"):
+        moved.kind().cut_back()
+    moved.use(f"UPDATE app.thing SET {kept} WHERE id = 7")
+    moved.kind().cut_back()
+
+
+def test_what_would_be_lost_on_the_way_there_is_quarantined_too(moving):
+    there = {"columns": {"note": {"type": "varchar(5)", "from": "note::varchar(5)", "back": "note"}}}
+    moved = unread(moving(there, *TABLE))
+    moved.to(Phase.VERIFIED)
+    moved.use("UPDATE app.thing SET note = 'abcdefghij' WHERE id = 7")
+    with pytest.raises(NotYet, match=r"\[7\]"):
+        moved.kind().cut_over()
+
+
+def test_a_key_that_gets_finer_and_is_used_so_keeps_one_from_going_back(moving):
+    finer = {"columns": {"id": {"type": "timestamp", "from": "id", "back": "id::date"}}}
+    moved = unread(
+        moving(
+            finer,
+            "CREATE TABLE app.thing (id date PRIMARY KEY, note text)",
+            "INSERT INTO app.thing SELECT date '2025-01-01' + i, 'n' FROM generate_series(1, 90) i",
+            "GRANT ALL ON app.thing TO certify_app",
+        )
+    )
+    moved.to(Phase.CUT_OVER)
+    moved.use(
+        "INSERT INTO app.thing VALUES ('2025-03-01 12:00', 'noon')",
+        "UPDATE app.thing SET note = 'x' WHERE id = '2025-03-01 12:00'",
+    )
+    with pytest.raises(NotYet, match="the old table cannot hold 1 rows"):
+        moved.kind().cut_back()
+    moved.use("DELETE FROM app.thing WHERE id = '2025-03-01 12:00'")
+    written = moved.ask("SELECT id::date, note FROM app.thing ORDER BY 1")
+    moved.kind().cut_back()
+    assert moved.ask("SELECT id, note FROM app.thing ORDER BY 1") == written
+
+
+def test_what_the_new_table_has_not_stays_where_a_row_only_moves(moving):
+    moved = unread(moving({**MONTHS, "columns": {"note": {"drop": True}}}, *TABLE, accept=("weaker_key", "no_inverse")))
+    moved.to(Phase.CUT_OVER)
+    moved.use(
+        "UPDATE app.thing SET amount = 3 WHERE id = 8",
+        "UPDATE app.thing SET at = at + interval '1 month' WHERE id = 7",
+    )
+    moved.kind().cut_back()
+    assert moved.ask("SELECT note FROM app.thing WHERE id IN (7, 8)") == [("n",), ("n",)]
+
+
+@pytest.mark.parametrize("into", ({"partition": {"list": "note"}}, HASHED), ids=("list", "hash"))
+def test_a_partition_that_takes_any_value_is_missed_before_cutting_back(moving, into):
+    moved = unread(moving(into, *TABLE, accept=("weaker_key", "nullable_partition_column")))
+    moved.to(Phase.CUT_OVER)
+    ((part,),) = moved.ask(
+        "SELECT min(inhrelid::regclass::text) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent ="
+        " 'app.thing'::regclass AND pg_get_expr(relpartbound, oid) SIMILAR TO '(DEFAULT|%remainder 3%)'"
+    )
+    moved.own(f"DELETE FROM app.thing WHERE tableoid = '{part}'::regclass", f"DROP TABLE {part}")
+    with pytest.raises(NotYet, match="Make it again"):
+        moved.kind().cut_back()
+
+
+def test_months_cut_further_by_hand_are_no_hindrance(moving):
+    moved = unread(moving(MONTHS, *TABLE, accept=("weaker_key",)))
+    moved.to(Phase.CUT_OVER)
+    moved.own(
+        f"{FAR} PARTITION BY RANGE (id)",
+        "CREATE TABLE app.far1 PARTITION OF app.far FOR VALUES FROM (1) TO (1000)",
+        "CREATE TABLE app.ever PARTITION OF app.thing FOR VALUES FROM ('2091-01-01') TO (MAXVALUE)",
+    )
+    moved.kind().cut_back()
+
+
+@pytest.mark.parametrize("rewritten", ("TRUNCATE app.thing", "VACUUM FULL app.thing"))
+def test_a_file_that_was_rewritten_is_no_hindrance(moving, rewritten):
+    moved = unread(moving(WIDER, *TABLE))
+    moved.to(Phase.CUT_OVER)
+    moved.kind().cut_back()
+    moved.admin(rewritten)
+    moved.use(ANEW.format(100, 1))
+    moved.to(Phase.CUT_OVER)
+
+
+def test_a_row_in_quarantine_does_not_stop_columns_from_being_made_anew(moving):
+    moved = unread(moving(INTO["months"], *TABLE, accept=("weaker_key",)))
+    moved.to(Phase.CUT_OVER)
+    moved.kind().cut_back()
+    moved.use("INSERT INTO app.thing VALUES (100, '2090-01-05', 1, 'far')")
+    assert steps.verify(moved.kind())["quarantined"] == 1

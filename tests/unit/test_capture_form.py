@@ -13,7 +13,7 @@ from sluice.stores.catalogue import Column, Shape
 from sluice.stores.postgres import Table
 
 FORMS = {
-    "1.1.0": "f20363fe4f7c2e9c",
+    "1.1.0": "96f5a85a64d14782",
 }
 """The text of capture, hashed, for each release of the marks that changed it. Old ones stay: they are in somebody's store."""
 HOW = (

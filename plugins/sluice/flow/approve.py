@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sluice.flow.connections import opened_control, opened_kind
 from sluice.flow.evidence_link import evidence_address
-from sluice.flow.steps import skip_unless_on_the_way
+from sluice.flow.steps import check_time, skip_unless_on_the_way
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,6 +49,8 @@ class Approve(HITLOperator):
         """Write the question and wait, without a worker."""
         skip_unless_on_the_way(self.step, context)
         with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
+            if self.step == "retire":
+                check_time(self.step, m, kind, context)  # nobody is asked for what would be refused
             self.body = describe(m, kind, control, self.step, self.gate)
         return super().execute(context)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -30,6 +31,11 @@ def dsn_of(connection_id: str) -> str:
     try:
         found = PostgresHook.get_connection(connection_id)
     except AirflowException as error:
+        if f"AIRFLOW_CONN_{connection_id.upper()}" in os.environ:
+            raise NoConnection(
+                f"AIRFLOW_CONN_{connection_id.upper()} is set and cannot be read: it wants a URL, and in its password"
+                " / : @ % and the like written as %2F %3A %40 %25."
+            ) from error
         raise NoConnection(
             f"Airflow has no connection {connection_id!r}: add it (Admin → Connections), or set"
             f" AIRFLOW_CONN_{connection_id.upper()} where Airflow starts."

@@ -7,7 +7,7 @@ from airflow.sdk import Param
 from sluice.estate import Migration
 from sluice.estate.durations import format_duration
 
-PHASES = ["planned", "expanded", "capturing", "backfilled", "verified", "shadowing", "cut_over", "retired"]
+PHASES = ["onward", "planned", "expanded", "capturing", "backfilled", "verified", "shadowing", "cut_over", "retired"]
 
 
 FORM_WORDS = ("to_phase", "dry_run", "lanes", "chunk_rows", "throttle", "retire_early")
@@ -18,11 +18,12 @@ def migration_form(m: Migration) -> dict[str, Param]:
     """The form of `migrate__<name>`; what is left empty comes from the YAML."""
     return {
         "to_phase": Param(
-            "verified",
+            "onward",
             enum=PHASES,
             type="string",
             title="Go to phase",
-            description="Forward, or back: from cut_over to verified cuts back, to planned takes everything back.",
+            description="onward goes as far as verified, and never back. A phase is gone to, forward or back: from cut_over,"
+            " verified cuts back and planned takes everything back.",
         ),
         "dry_run": Param(
             False, type="boolean", title="Dry run", description="Print the plan in the log of plan_way; change nothing."

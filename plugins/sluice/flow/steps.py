@@ -78,14 +78,15 @@ class PlanWay(BaseOperator):
         """
         from sluice.migration.engine.contract import Phase
         from sluice.migration.engine.steps import check_findings
-        from sluice.migration.engine.way import way
+        from sluice.migration.engine.way import ONWARD, onward, way
 
         params = context["params"]
         check_words(context)
         with opened_kind(self.migration) as (m, kind), opened_control(self.migration, context["run_id"]) as control:
             now = kind.position()
             control.reconcile(now.phase, now.epoch)
-            steps = way(now.phase, Phase(params["to_phase"]))
+            wanted = params["to_phase"]
+            steps = onward(now.phase) if wanted == ONWARD else way(now.phase, Phase(wanted))
             if now.phase is Phase.PLANNED and steps:
                 for finding in check_findings(self.migration, kind.preflight(), m.accept):
                     self.log.info("%s", f"accepted [{finding.code}] {finding.what}" if finding.blocks else finding)

@@ -11,7 +11,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ FINISHED = frozenset({"success", "failed"})
 # second later, for a failure of the answered one. So an answer waits for the task to park, and two seconds more.
 _STILL_ASKING = frozenset({"scheduled", "queued", "running"})
 _SETTLING_SECONDS = 2
+SAY_EVERY = 5.0
 _PAGE = 100
 
 
@@ -93,16 +94,33 @@ class AirflowApi:
         """Give `queued`, `running`, `success` or `failed`."""
         return str(self._call("GET", _run(dag_id, run_id))["state"])
 
-    def wait_run(self, dag_id: str, run_id: str, *, seconds: float = 3600) -> str:
-        """Wait until a run is over; give its state. Raises Transient when it is not over in time."""
-        deadline = time.monotonic() + seconds
+    def wait_run(
+        self, dag_id: str, run_id: str, *, seconds: float = 3600, say: Callable[[str], None] | None = None
+    ) -> str:
+        """Wait until a run is over; give its state, and `say` whom it waits for. Raises Transient when it is not over in time."""
+        deadline, looked, said = time.monotonic() + seconds, time.monotonic(), ""
         while (state := self.run_state(dag_id, run_id)) not in FINISHED:
+            if say and time.monotonic() > looked + SAY_EVERY:
+                looked = time.monotonic()
+                if (held := self._waits_for(dag_id, run_id, state)) != said:
+                    said = held
+                    say(held or "goes on")
             if time.monotonic() > deadline:
                 raise Transient(
                     f"Run {run_id} of {dag_id} is still {state} after {seconds:.0f} s: wait on, or look at it."
                 )
             time.sleep(0.5)
         return state
+
+    def _waits_for(self, dag_id: str, run_id: str, state: str) -> str:
+        """Whom a run waits for: a person, or another run; nothing while it works."""
+        asked = self.approvals(dag_id, run_id if state != "queued" else "~")
+        question = f"{asked[0].subject} Answer it in Airflow: Required Actions." if asked else ""
+        if state == "queued":
+            return f"queued behind another run of {dag_id}" + (
+                f", which waits for a person: {question}" if asked else ""
+            )
+        return f"waits for a person: {question}" if asked else ""
 
     def fail_unfinished(self, dag_id: str) -> list[str]:
         """End the runs that are queued or running, as failed; give their ids."""

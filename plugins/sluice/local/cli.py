@@ -83,7 +83,7 @@ def run(chosen: argparse.Namespace) -> int:
     print(f"{settings.airflow_url}/dags/{chosen.dag_id}/runs/{run_id}")
     if not chosen.wait:
         return 0
-    state = client.wait_run(chosen.dag_id, run_id)
+    state = client.wait_run(chosen.dag_id, run_id, say=lambda held: print(f"  {held}", flush=True))
     tasks = client.tasks(chosen.dag_id, run_id)
     planned = [t for t in tasks if t.task_id == "preflight.plan_way" and t.state == "success"]
     if chosen.conf.get("dry_run") and planned:

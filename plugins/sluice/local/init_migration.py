@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from sluice.errors import Terminal
 from sluice.estate import read_stores
@@ -92,7 +93,11 @@ def airflow_connection(connection_id: str) -> Connection:
 
 def _look(c: Connection, values: dict[str, Any]) -> tuple[Shape, list[Finding]]:
     """Ask the store's catalogue and the preflight."""
-    migration = Migration.model_validate_json(json.dumps(values), by_alias=True, by_name=False)
+    try:
+        migration = Migration.model_validate_json(json.dumps(values), by_alias=True, by_name=False)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise CannotDraft(f"{values['from']['table']} cannot be drafted: {wrong}. Mend --into.") from error
     shape = find_table(c, Table.parse(migration.source.table))
     if shape is None:
         raise CannotDraft(f"{migration.source.table} is not there in store {migration.source.store}.")

@@ -18,6 +18,9 @@ ALTER TABLE sluice.migration DROP COLUMN verified_under, DROP COLUMN target_part
 ALTER TABLE sluice.compared DROP COLUMN under;
 DROP FUNCTION sluice.capture_state(text);
 DROP FUNCTION sluice.parts(oid);
+DROP TRIGGER released ON sluice.quarantine;
+DROP FUNCTION sluice.release_row();
+DROP TABLE sluice.released;
 DELETE FROM sluice.release WHERE release_set = 'marks' AND version <> '1.0.0';
 {fingerprint}
 UPDATE sluice.migration

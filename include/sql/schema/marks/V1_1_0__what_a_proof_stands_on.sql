@@ -8,6 +8,20 @@ COMMENT ON COLUMN sluice.migration.verified_under IS 'sluice.capture_state as th
 COMMENT ON COLUMN sluice.migration.renewal_due IS 'It was cut back, and changed columns have not all been made anew from the old ones.';
 COMMENT ON COLUMN sluice.migration.target_parts IS 'The target and its partitions as they were made, or as the last swap found them.';
 
+-- Whoever leaves quarantine is in the other table from that transaction on, and not before: older snapshots would miss it there.
+CREATE TABLE sluice.released (
+    migration text NOT NULL REFERENCES sluice.migration ON DELETE CASCADE,
+    by xid8 NOT NULL DEFAULT pg_current_xact_id());
+CREATE INDEX released_of ON sluice.released (migration);
+COMMENT ON TABLE sluice.released IS 'Transactions since the last swap that took a row out of quarantine: a swap waits for snapshots that are older.';
+CREATE FUNCTION sluice.release_row() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$ BEGIN
+    INSERT INTO sluice.released (migration) VALUES (OLD.migration);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER released AFTER DELETE ON sluice.quarantine FOR EACH ROW EXECUTE FUNCTION sluice.release_row();
+ALTER TABLE sluice.quarantine ENABLE ALWAYS TRIGGER released;
+
 -- By the catalogue alone: pg_partition_tree would lock each of them until the end of the chunk that asks.
 CREATE FUNCTION sluice.parts(relation oid) RETURNS oid[]
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
@@ -97,11 +111,16 @@ BEGIN
     PERFORM set_config('lock_timeout', (extract(epoch FROM lock_wait) * 1000)::int::text, true);
     PERFORM pg_advisory_xact_lock(sluice.fence(migration));
     SELECT * INTO m FROM sluice.migration x WHERE x.name = migration;
-    IF NOT FOUND OR m.phase = 'planned' THEN
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no migration % in this database; there are: %', migration,
+            coalesce((SELECT string_agg(x.name, ', ' ORDER BY x.name) FROM sluice.migration x), 'none');
+    ELSIF m.phase = 'planned' THEN
         RETURN format('%s is planned: there is nothing to take back', migration);
-    ELSIF m.phase IN ('cut_over', 'retired') THEN
-        RAISE EXCEPTION '% is %: abort is for before the cutover. Cut back first: ./sluice run migrate__% --conf ''{"to_phase": "verified"}''',
-            migration, m.phase, migration;
+    ELSIF m.phase = 'retired' THEN
+        RAISE EXCEPTION '% is retired: the old table no longer follows, so there is no way back', migration;
+    ELSIF m.phase = 'cut_over' THEN
+        RAISE EXCEPTION '% is cut_over: abort is for before the cutover. Cut back first: ./sluice run migrate__% --conf ''{"to_phase": "verified"}''',
+            migration, migration;
     END IF;
     FOR ours IN SELECT tgname FROM pg_trigger WHERE tgrelid = m.source_oid AND NOT tgisinternal AND tgname LIKE '!sluice%' LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', ours, m.source_oid::regclass);
@@ -122,6 +141,7 @@ BEGIN
     END IF;
     DELETE FROM sluice.chunk c WHERE c.migration = m.name;
     DELETE FROM sluice.quarantine q WHERE q.migration = m.name;
+    DELETE FROM sluice.released r WHERE r.migration = m.name;
     DELETE FROM sluice.compared r WHERE r.migration = m.name;
     UPDATE sluice.migration x SET phase = 'planned', epoch = x.epoch + 1, source_oid = NULL, target_oid = NULL,
         verified_at = NULL, cut_over_at = NULL, carried = NULL, changed_at = clock_timestamp() WHERE x.name = m.name;

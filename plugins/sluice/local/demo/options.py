@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """Rows, writes a second, seconds of quiet, writes after the cutover, and whether everything is left running."""
+    """Rows, writes a second, seconds of quiet, writes after the cutover, what stays running, and whether others' tables go."""
 
     rows: int
     rate: float
     quiet_seconds: float
     after: int
     keep: bool
+    fresh: bool
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet-seconds", type=float, default=60.0, help="control time before anything is moved")
     parser.add_argument("--after", type=int, default=10_000, help="writes between the cutover and cutting back")
     parser.add_argument("--keep", action="store_true", help="leave everything running afterwards")
+    parser.add_argument("--fresh", action="store_true", help="drop other tables of the sample's database, too")
 
 
 def chosen_options(chosen: argparse.Namespace) -> Options:
     """Read what was chosen."""
-    return Options(chosen.rows, chosen.rate, chosen.quiet_seconds, chosen.after, chosen.keep)
+    return Options(chosen.rows, chosen.rate, chosen.quiet_seconds, chosen.after, chosen.keep, chosen.fresh)

@@ -84,17 +84,22 @@ def shadow(kind: Kind) -> Facts:
 
 def cut_over(kind: Kind) -> Facts:
     """shadowing → cut_over. Raises NotDrained with the name of who holds it up."""
-    lag = kind.drain(DRAIN_SECONDS)
-    if lag.pending:
-        raise NotDrained(
-            f"cutover waits for {lag.pending} older snapshot(s): {lag.held_by}. End them, then clear this task."
-        )
-    failpoint("snapshots.gone")
+    _drain(kind, "cutover")
     return _swapped(kind, kind.cut_over())
 
 
+def _drain(kind: Kind, doing: str) -> None:
+    lag = kind.drain(DRAIN_SECONDS)
+    if lag.pending:
+        raise NotDrained(
+            f"{doing} waits for {lag.pending} older snapshot(s): {lag.held_by}. End them, then clear this task."
+        )
+    failpoint("snapshots.gone")
+
+
 def cut_back(kind: Kind) -> Facts:
-    """cut_over → verified, with every write since the cutover."""
+    """cut_over → verified, with every write since the cutover. Raises NotDrained, as cutting over does."""
+    _drain(kind, "cutting back")
     return _swapped(kind, kind.cut_back())
 
 

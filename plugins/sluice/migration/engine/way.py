@@ -40,6 +40,15 @@ AGAIN = {
 FORWARD = (Step.EXPAND, Step.CAPTURE, Step.BACKFILL, Step.VERIFY, Step.SHADOW, Step.CUT_OVER, Step.RETIRE)
 
 
+ONWARD = "onward"
+"""As far as verified, and never back: what a run does that is not told where to go."""
+
+
+def onward(now: Phase) -> tuple[Step, ...]:
+    """List the steps to verified; none for what is beyond it."""
+    return () if now.rank > Phase.VERIFIED.rank else way(now, Phase.VERIFIED)
+
+
 def way(now: Phase, wanted: Phase) -> tuple[Step, ...]:
     """List the steps from `now` to `wanted`; none when it stands there already, or what is wanted still holds there.
 

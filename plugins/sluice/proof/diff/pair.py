@@ -63,14 +63,14 @@ class Pair:
         By the key's value, of the right side's type; by its bytes, which every type has, where a type may have no hash.
         """
         kinds = [kind for _, kind in self.right.key]
-        form = "diff.bucket_of_value" if all(map(_HASHED.fullmatch, kinds)) else "diff.bucket_of_bytes"
+        form = "diff.bucket_of_value" if all(map(HASHED.fullmatch, kinds)) else "diff.bucket_of_bytes"
         key = (
             side.keys() if side.key == self.right.key else [_as(*both) for both in zip(side.keys(), kinds, strict=True)]
         )
         return statement(form, key=listed(key), buckets=sql.Literal(buckets))
 
 
-_HASHED = re.compile(
+HASHED = re.compile(
     r"(smallint|integer|bigint|numeric|boolean|uuid|text|character varying|date|timestamp)(\([\d,]+\))?( with(out)? time zone)?"
 )
 """Types, as format_type names them, that PostgreSQL hashes by value in every version, whoever made the database."""

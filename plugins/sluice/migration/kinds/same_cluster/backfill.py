@@ -91,6 +91,11 @@ def renew(c: Connection, marks: Marks, route: Route, fence: Fence) -> None:
 
     The application had the new columns for a while, and may have set them to what the old ones do not say.
     """
+    with marks.alone(c):
+        row = marks.row(c)
+        if row["epoch"] != fence.epoch:
+            raise Fenced(f"{marks.name} went back meanwhile. Run it again.")
+        marks.execute(c, "remember_filenode")  # no range is half done: a file that was rewritten before this will do
     size = one(c, statement("copy.count_pages"), oid=route.shape.oid)
     step = _pages_of(
         route.migration.backfill.chunk_rows, route.shape.facts["rows_estimated"], size["pages"], size["bytes"]
@@ -103,6 +108,7 @@ def renew(c: Connection, marks: Marks, route: Route, fence: Fence) -> None:
         columns=names(value.name for value in route.written),
         expressions=values_of(route.written, "s"),
         key=names(route.target_key),
+        fits=route.fits("s", row["lower_bound"], row["upper_bound"]),
         assignments=overwrites(route.updated),
         changed=names((value.name for value in changed), "t"),
         renewed=names((value.name for value in changed), "excluded"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from psycopg import sql
 
-from sluice.migration.kinds.same_cluster.columns import Value
+from sluice.migration.kinds.same_cluster.columns import Value, qualified
 from sluice.migration.kinds.same_cluster.route import (
     Route,
     assignments,
@@ -40,8 +40,9 @@ def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.
         "live_is_old": _both([*live_key, *live_cuts], "s", "OLD"),
         "live_has_old": _both(live_key, "s", "OLD"),
         "live_is_new": _both(live_key, "s", "NEW"),
+        "live_has_new": _both(live_key, "s", "NEW"),
+        "refuse_second": sql.SQL(""),
         "live_is_told": _both(live_key, "s", "told"),
-        "live_fits": route.fits("s", lower, upper),
         "old_key": names(route.shape.key, "OLD"),
         "new_key": names(route.shape.key, "NEW"),
         "told_key": names(route.shape.key),
@@ -61,10 +62,17 @@ def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.
         # A table of nothing but identities has nothing to overwrite.
         "on_conflict": sql.SQL("UPDATE SET ") + overwrites(route.updated) if route.updated else sql.SQL("NOTHING"),
     }
-    parts["fresh"] = statement("capture.fresh", **parts)
+    # Of a value that does not fit only its own event can tell; of a row outside the partitions, anybody.
+    fits = route.fits("s", lower, upper)
+    held = sql.SQL("{} AND ({}) IS NOT TRUE").format(parts["live_has_old"], fits)
+    parts["live_held"] = parts["live_has_old"] if route.reshapes else held
+    parts["fresh"] = statement("capture.fresh", lock=sql.SQL(""), **parts)
+    parts["fresh_locked"] = statement("capture.fresh", lock=sql.SQL("FOR KEY SHARE"), **parts)
     parts["all_at_once"] = statement("capture.all_at_once", **parts) if tells_all_at_once(route) else sql.SQL("")
     parts["latest"] = statement("capture.latest_forward", **parts)
     parts["misfit"] = statement("capture.misfit")
+    told = [value for value in route.back_values if value.expression is not None]
+    parts["lossless"] = _lossless(route.values, told)
     parts["put"] = statement("capture.put", **parts)
     return _function(route, "capture", "forward", parts)
 
@@ -95,7 +103,13 @@ def reverse_function(route: Route) -> sql.Composed:
         "new_values": values_of(written, "NEW"),
         "assignments": assignments(updated, "NEW"),
     }
-    parts["update"] = statement("capture.update_source", **parts) if updated else sql.SQL("NULL;")
+    for verb, which in (("update", "matches_old"), ("update_new", "matches_new")):
+        made = statement("capture.update_source", matches=parts[which], **parts)
+        parts[verb] = made if updated else sql.SQL("PERFORM 1;")  # nothing but identities: there it is
+    parts["duplicate"] = statement("capture.duplicate", **parts)
+    parts["refuse_second"] = statement("capture.refuse_second", **parts)
+    parts["lossless"] = _lossless(route.back_values, route.returning)
+    parts["check"] = statement("capture.check", **parts) if route.returning else sql.SQL("")
     parts["latest"] = statement("capture.latest_reverse", **parts)
     return _function(route, "reverse", "reverse", parts)
 
@@ -110,14 +124,27 @@ def _both(values: Iterable[Value], left: str, right: str) -> sql.Composed:
     return sql.SQL(" AND ").join(value.equals(value.of(left), value.of(right)) for value in values)
 
 
+def _lossless(made: Iterable[Value], told: Sequence[Value]) -> sql.Composable:
+    """Nothing, where no changed column comes back; else what refuses a NEW that would come back as another."""
+    if not told:
+        return sql.SQL("")
+    named = [sql.SQL("{} AS {}").format(value.compared("NEW"), sql.Identifier(value.name)) for value in made]
+    differ = [value.differs(value.compared("made"), qualified(value.name, "NEW")) for value in told]
+    loses = statement("capture.loses", made=sql.SQL(", ").join(named), differ=sql.SQL(" OR ").join(differ))
+    return statement("capture.lossless", loses=loses)
+
+
 def _function(route: Route, name: str, direction: str, parts: dict[str, sql.Composable]) -> sql.Composed:
     """The function, guarded where a value may not fit: that costs a subtransaction a row."""
-    guard, rescue = (
-        statement(f"capture.{what}", **parts) if route.reshapes else sql.SQL("")
-        for what in ("guard", f"rescue_{direction}")
+    guard, clear, rescue = (
+        (sql.SQL("BEGIN"), *(statement(f"capture.{what}", **parts) for what in ("clear", f"rescue_{direction}")))
+        if route.reshapes
+        else (sql.SQL(""),) * 3
     )
+    old_snapshot = statement("capture.old_snapshot", **parts)
     pins = statement("capture.pins") if _makes_texts(route) else sql.SQL("")
-    named = {"function": route.function(name), "guard": guard, "rescue": rescue, "pins": pins}
+    own = {"old_snapshot": old_snapshot, "guard": guard, "clear": clear, "rescue": rescue}
+    named = {"function": route.function(name), "pins": pins, **own}
     return statement(f"capture.create_{direction}", **named, **parts)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg import sql
 
 from sluice.estate.models import Change
+from sluice.proof.diff.pair import HASHED
 from sluice.stores.catalogue import Column, Shape
 from sluice.stores.statements import raw
 
@@ -34,6 +36,12 @@ class Value:
         if self.operators is None:
             return sql.SQL("{} = {}").format(left, right)
         return sql.SQL("{} OPERATOR({}.=) {}").format(left, sql.Identifier(self.operators), right)
+
+    def differs(self, left: sql.Composable, right: sql.Composable) -> sql.Composed:
+        """Whether two values of the column's type are not the same: by value where the type is plain, else by their bytes."""
+        if HASHED.fullmatch(self.type):
+            return sql.SQL("({}) IS DISTINCT FROM ({})").format(left, right)
+        return sql.SQL("record_send(ROW({})) IS DISTINCT FROM record_send(ROW({}))").format(left, right)
 
     def of(self, row: str) -> sql.Composable:
         """The value, of NEW or OLD in a trigger, or of a table's alias, the only one in its FROM."""
@@ -76,6 +84,23 @@ def untold(shape: Shape, changes: Mapping[str, Change]) -> tuple[str, ...]:
     """The source's columns that the target cannot give back."""
     told = {value.name for value in backward(shape, changes)}
     return tuple(column.name for column in shape.columns if column.written and column.name not in told)
+
+
+def returning(shape: Shape, changes: Mapping[str, Change]) -> tuple[Value, ...]:
+    """The target's changed columns that some `back` reads, and that are made of nothing which is lost: they must come back."""
+    read = " ".join(change.back for change in changes.values() if change.back)
+    lost = untold(shape, changes)
+    return tuple(
+        value
+        for value in forward(shape, changes)
+        if value.expression is not None and names_it(read, value.name)
+        if not any(names_it(value.expression, name) for name in lost)
+    )
+
+
+def names_it(expression: str, column: str) -> bool:
+    """Whether an expression reads a column, by the look of it."""
+    return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", expression, re.IGNORECASE) is not None
 
 
 def qualified(column: str, row: str | None) -> sql.Composable:

@@ -100,8 +100,13 @@ def read_span(c: Connection, marks: Marks, route: Route) -> tuple[str | None, st
     if route.time_column is None:
         return None, None
     zoned = route.time.type == "timestamp with time zone"
-    span = one(c, statement("expand.read_span"), name=marks.name, zoned=zoned)
+    span = one(c, statement("expand.read_span"), name=marks.name, column=route.time_column, zoned=zoned)
     return span["lower"], span["upper"]
+
+
+def count_open_ends(c: Connection, marks: Marks) -> int:
+    """Count the tables below the target that lack a partition without which some value has none. Read-only."""
+    return int(one(c, statement("expand.count_open_ends"), name=marks.name)["tables"])
 
 
 def count_gaps(parts: Sequence[Row]) -> int:

@@ -168,7 +168,7 @@ class SameCluster:
         """Wait until no snapshot is older than the last copy: after the swap it would see the new table without it."""
         deadline = time.monotonic() + seconds
         while True:
-            last_copy = self.marks.chunks(self._c)["last_copy"]
+            last_copy = one(self._c, statement("marks.read_last_copy"), name=self.marks.name)["last_copy"]
             holders = [
                 row["holder"] for row in rows(self._c, statement("load.list_older_snapshots"), last_copy=str(last_copy))
             ]
@@ -278,6 +278,8 @@ class SameCluster:
     def abort(self) -> str:
         """Anything before cut_over → planned: the same statement that needs no Airflow."""
         failpoint("abort.asked")
+        if self.marks.find(self._c) is None:
+            return f"{self.migration.name} is planned: there is nothing to take back"
         try:
             with translated(f"aborting {self.migration.name}"):
                 said = str(one(self._c, statement("marks.abort"), name=self.migration.name)["said"])

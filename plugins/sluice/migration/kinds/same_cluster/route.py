@@ -11,7 +11,7 @@ from sluice.estate.models import Cut, Migration
 from sluice.estate.names import fitted
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, NotYet
-from sluice.migration.kinds.same_cluster.columns import Value, backward, forward, qualified
+from sluice.migration.kinds.same_cluster.columns import Value, backward, forward, qualified, returning
 from sluice.proof.diff.pair import Pair, Side
 from sluice.stores.catalogue import Shape, find_table, table_by_oid
 from sluice.stores.postgres import Connection, Row, Table
@@ -43,6 +43,11 @@ class Route:
     def back_values(self) -> tuple[Value, ...]:
         """Every column of the source that can be told, and what it holds of the target."""
         return backward(self.shape, self.migration.target.columns)
+
+    @property
+    def returning(self) -> tuple[Value, ...]:
+        """The target's changed columns that must come back as they were."""
+        return returning(self.shape, self.migration.target.columns)
 
     @property
     def reshapes(self) -> bool:

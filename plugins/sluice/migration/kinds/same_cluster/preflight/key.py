@@ -43,7 +43,13 @@ def about_key(shape: Shape, migration: Migration, server_version: int) -> Iterat
                 f"Unique index {index['name']} of {shape.table} lacks {', '.join(lacks)}: partitions cannot hold it.",
                 f"Drop it, or add {', '.join(lacks)} to it, or cut by a column that it has.",
             )
-        if index["exclusion"] and cut_by:
+        if index["exclusion"] and index["name"] == shape.key_index:
+            yield refuse(
+                "temporal_key",
+                f"{shape.table}'s key is WITHOUT OVERLAPS, which a copy cannot follow row by row.",
+                "Give it a plain key besides, or keep the table as it is.",
+            )
+        elif index["exclusion"] and cut_by:
             yield from _about_exclusion(shape, index["name"], lacks, server_version)
         if not index["valid"]:
             yield refuse("invalid_index", f"Index {index['name']} is invalid.", "REINDEX or drop it first.")

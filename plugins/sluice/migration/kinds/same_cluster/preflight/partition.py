@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sluice.estate.models import Cut
 from sluice.migration.engine.contract import Finding, NotYet
+from sluice.migration.kinds.same_cluster.columns import names_it
 from sluice.migration.kinds.same_cluster.layout import TooManyPartitions, plan_layout
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.migration.kinds.same_cluster.said import accept, refuse
@@ -46,6 +47,13 @@ def _about_cut(c: Connection, route: Route, cut: Cut) -> Iterator[Finding]:
     if not value.written:
         yield refuse(
             "generated_partition_column", f"{source}.{cut.column} is generated.", "Partition by a stored column."
+        )
+    virtual = [column.name for column in route.shape.columns if column.generated == "v"]
+    if value.expression is not None and any(names_it(value.expression, name) for name in virtual):
+        yield refuse(
+            "virtual_partition_column",
+            f"{route.target}.{cut.column} is made of a virtual generated column, which a trigger is not told of.",
+            "Name its own expression instead of it in into.columns.",
         )
     lost, infinite = _lost(c, route, cut)
     if lost:
