@@ -49,7 +49,7 @@ SELECT i.indexrelid::regclass::text AS index, c.relname AS name, i.indisunique A
          || CASE WHEN t.relkind = 'p' THEN 'ONLY ' ELSE '' END || quote_ident(tn.nspname) || '.' || quote_ident(t.relname)
          || ' ')) AS tail,
        ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)) AS columns,
-       EXISTS (SELECT FROM pg_constraint x WHERE x.conindid = i.indexrelid AND x.contype = 'x') AS exclusion,
+       i.indisexclusion AS exclusion,
        (SELECT pg_get_constraintdef(x.oid) FROM pg_constraint x
         WHERE x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('u', 'x')) AS constraint
 FROM pg_index i
