@@ -229,6 +229,6 @@ SELECT coalesce((SELECT phase FROM sluice.migration), 'planned'),
         relname = 'user_sessions' AND relnamespace = to_regnamespace('sluice_attic')),
        array_agg(tgname || ' ' || tgenabled::text ORDER BY tgname), array_agg(DISTINCT tgrelid::regclass::text),
        (SELECT array_agg(split_part(proname, '__', 1)) FROM pg_proc
-        WHERE pronamespace = to_regnamespace('sluice') AND prorettype = 'trigger'::regtype)
+        WHERE pronamespace = to_regnamespace('sluice') AND prorettype = 'trigger'::regtype AND proname LIKE '%\\_\\_%')
 FROM pg_trigger WHERE tgname LIKE '!sluice%' AND tgparentid = 0
 """
