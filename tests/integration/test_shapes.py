@@ -299,24 +299,13 @@ def test_changed_columns_follow_every_write_and_lead_back(database, orders):
         assert found == [("0.01",), ("12.34",)]
 
 
-@pytest.mark.parametrize("kind", ["numeric", "numeric(20, 0)"])
-def test_a_key_of_another_type_in_the_same_order_is_the_same_key(database, orders, kind):
-    changed = CHANGED.replace("id: {type: bigint", f'id: {{type: "{kind}"')
+@pytest.mark.parametrize("kind", ["text", "numeric"])
+def test_a_key_that_would_sort_otherwise_or_find_no_index_is_refused(database, orders, kind):
     orders.execute('ALTER TABLE app."Orders" ALTER id DROP IDENTITY')
+    changed = CHANGED.replace("{type: bigint, from: id,", f"{{type: {kind}, from: 'id::{kind}',")
     with opening(database, migration_of(changed)) as opened:
-        check_findings("orders", opened().preflight(), ())
-        advance(opened, Phase.VERIFIED)
-        orders.execute("UPDATE app.orders_v2 SET amount_cents = 1 WHERE id = 7")
-        assert [(s.key, s.columns) for s in opened().diff().samples] == [("7", ("amount_cents",))]
-
-
-def test_a_key_that_would_sort_otherwise_is_refused(database, orders):
-    orders.execute('ALTER TABLE app."Orders" ALTER id DROP IDENTITY')
-    with opening(
-        database, migration_of(CHANGED.replace("{type: bigint, from: id,", "{type: text, from: 'id::text',"))
-    ) as opened:
         refused = {finding.code: finding.what for finding in opened().preflight() if finding.blocks}
-    assert "integer to text" in refused["key_order"]
+    assert f"integer to {kind}" in refused["key_order"]
 
 
 def test_a_value_that_does_not_fit_is_quarantined_and_no_user_notices(database, orders):

@@ -195,3 +195,14 @@ def test_nothing_tells_where_it_was_made() -> None:
     found = [f"{name}: {said[0]}" for name, text in texts() for said in never.finditer(text)]
     assert found == []
     assert "tests/unit/test_house.py" in dict(texts())
+
+
+def test_every_file_of_tests_has_some() -> None:
+    """An emptied one would be missed by nobody: the ring is green without it."""
+    files = [file for file in (ROOT / "tests").rglob("test_*.py") if "zoo" not in file.parts]
+    empty = [
+        str(file.relative_to(ROOT))
+        for file in files
+        if not re.search(r"(?m)^(    )?def test_|TestCase$", file.read_text())
+    ]
+    assert empty == []

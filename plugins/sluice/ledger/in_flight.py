@@ -45,9 +45,8 @@ def held_apart(c: Connection, table: Table, allowed: Collection[str] = AT_REST) 
                 raise InFlight(_said(table, row))
         yield
     finally:
-        for name in (
-            held if not c.closed else ()
-        ):  # a session that is gone holds nothing, and what ended it is told already
+        # A session that is gone holds nothing, and what ended it is told already.
+        for name in () if c.closed else held:
             c.execute(statement("marks.let_go_of_fence"), {"name": name})
 
 

@@ -16,6 +16,13 @@ from sluice.migration.kinds.same_cluster.said import accept, refuse
 from sluice.stores.postgres import Connection, one
 from sluice.stores.statements import raw, statement
 
+SORTED_ALIKE = (
+    {"smallint", "integer", "bigint"},
+    {"text", "character varying"},
+    {"date", "timestamp without time zone", "timestamp with time zone"},
+)
+"""Types among which one type's index finds the other's values, in the same order: PostgreSQL's families of operators."""
+
 
 def about_columns(c: Connection, route: Route) -> Iterator[Finding]:
     """Look at each changed column, then at the way back."""
@@ -121,25 +128,18 @@ def round_trip(route: Route, name: str) -> dict[str, sql.Composable]:
 
 
 def _about_order(c: Connection, route: Route, name: str) -> Iterator[Finding]:
-    """Both tables are compared by ranges of the key: what is in a range must be the same on both sides."""
+    """Both tables are compared by ranges of the key, and each finds the other's rows by its own key's index."""
     column = route.shape.column(name)
     assert column is not None
     types = one(c, statement("expand.name_types"), now=column.type, then=route.value(name).type)
     both = set(types.values()) - {None}
-    if len(both) == 2 and not any(both <= alike for alike in _SORTED_ALIKE):
+    if len(both) == 2 and not any(both <= alike for alike in SORTED_ALIKE):
         yield refuse(
             "key_order",
-            f"{route.source}.{name} is in the key and goes from {types['now']} to {types['then']}, which sorts otherwise:"
-            " the tables could not be compared range by range.",
-            "Leave its type, or take one that sorts the same: integers and numeric do, texts do, dates and timestamps do.",
+            f"{route.source}.{name} is in the key and goes from {types['now']} to {types['then']}, which sorts otherwise"
+            " or cannot use its index: every write would read the whole other table.",
+            "Leave its type, or take one that sorts the same: integers do, texts do, dates and timestamps do.",
         )
-
-
-_SORTED_ALIKE = (
-    {"smallint", "integer", "bigint", "numeric"},
-    {"text", "character varying"},
-    {"date", "timestamp without time zone", "timestamp with time zone"},
-)
 
 
 def _same_value(name: str, change: Change) -> bool:
