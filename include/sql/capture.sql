@@ -99,7 +99,7 @@ IF TG_OP = 'INSERT' THEN
 -- Somebody may have written this row again, and we were told of that first: any trigger of the same statement, on whatever table,
 -- or a function that the statement calls. What the row is by now counts, and what is gone stays gone.
 IF TG_OP <> 'DELETE' THEN
-        SELECT s.* INTO live FROM {source} AS s WHERE {live_is_new};
+        SELECT s.* INTO live FROM {source} AS s WHERE {live_has_new};
         gone := NOT FOUND;
         IF NOT gone THEN
             NEW := live;
@@ -161,7 +161,7 @@ IF {loses} THEN
             RAISE data_exception;
         END IF;
 
--- name: check
+-- name: lossless_new
 IF TG_OP <> 'DELETE' THEN
         {lossless}
     END IF;
@@ -219,7 +219,7 @@ BEGIN
     {latest}
     {clear}
     {guard}
-    {check}
+    {lossless_new}
     IF TG_OP = 'UPDATE' AND NOT ({moves}) THEN
         {update}
         IF FOUND THEN

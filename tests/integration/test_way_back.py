@@ -385,3 +385,14 @@ def test_a_row_in_quarantine_does_not_stop_columns_from_being_made_anew(moving):
     moved.kind().cut_back()
     moved.use("INSERT INTO app.thing VALUES (100, '2090-01-05', 1, 'far')")
     assert steps.verify(moved.kind())["quarantined"] == 1
+
+
+def test_a_row_that_came_before_capture_and_would_come_back_as_another_is_found_when_all_is_copied(moving):
+    there = {"columns": {"note": {"type": "varchar(5)", "from": "note::varchar(5)", "back": "note"}}}
+    moved = unread(moving(there, *TABLE))
+    moved.to(Phase.EXPANDED)
+    moved.use("UPDATE app.thing SET note = 'abcdefghij' WHERE id = 7")
+    with pytest.raises(NotYet, match=r"1 rows of app\.thing have another note"):
+        moved.to(Phase.BACKFILLED)
+    moved.use("UPDATE app.thing SET note = 'abcde' WHERE id = 7")
+    moved.to(Phase.VERIFIED)

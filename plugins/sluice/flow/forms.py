@@ -7,7 +7,8 @@ from airflow.sdk import Param
 from sluice.estate import Migration
 from sluice.estate.durations import format_duration
 
-PHASES = ["onward", "planned", "expanded", "capturing", "backfilled", "verified", "shadowing", "cut_over", "retired"]
+GOALS = ["onward", "planned", "expanded", "capturing", "backfilled", "verified", "shadowing", "cut_over", "retired"]
+"""Where a run may be told to go: the phases, and `onward`."""
 
 
 FORM_WORDS = ("to_phase", "dry_run", "lanes", "chunk_rows", "throttle", "retire_early")
@@ -19,7 +20,7 @@ def migration_form(m: Migration) -> dict[str, Param]:
     return {
         "to_phase": Param(
             "onward",
-            enum=PHASES,
+            enum=GOALS,
             type="string",
             title="Go to phase",
             description="onward goes as far as verified, and never back. A phase is gone to, forward or back: from cut_over,"

@@ -114,13 +114,13 @@ class AirflowApi:
 
     def _waits_for(self, dag_id: str, run_id: str, state: str) -> str:
         """Whom a run waits for: a person, or another run; nothing while it works."""
-        asked = self.approvals(dag_id, run_id if state != "queued" else "~")
-        question = f"{asked[0].subject} Answer it in Airflow: Required Actions." if asked else ""
-        if state == "queued":
-            return f"queued behind another run of {dag_id}" + (
-                f", which waits for a person: {question}" if asked else ""
-            )
-        return f"waits for a person: {question}" if asked else ""
+        ahead = self._pages(f"/dags/{quote(dag_id)}/dagRuns?state=running", "dag_runs") if state == "queued" else []
+        runs = [run_id] if state != "queued" else [str(run["dag_run_id"]) for run in ahead]
+        asked = [question for run in runs for question in self.approvals(dag_id, run)]
+        person = f"waits for a person: {asked[0].subject} Answer it in Airflow: Required Actions." if asked else ""
+        if state != "queued":
+            return person
+        return f"queued behind {', '.join(runs)} {person}".rstrip() if runs else "queued: Airflow has yet to begin it"
 
     def fail_unfinished(self, dag_id: str) -> list[str]:
         """End the runs that are queued or running, as failed; give their ids."""

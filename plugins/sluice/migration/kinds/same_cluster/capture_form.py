@@ -39,7 +39,6 @@ def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.
         # By the columns that the source's key has, which has an index; then by what the target is cut by.
         "live_is_old": _both([*live_key, *live_cuts], "s", "OLD"),
         "live_has_old": _both(live_key, "s", "OLD"),
-        "live_is_new": _both(live_key, "s", "NEW"),
         "live_has_new": _both(live_key, "s", "NEW"),
         "refuse_second": sql.SQL(""),
         "live_is_told": _both(live_key, "s", "told"),
@@ -109,7 +108,7 @@ def reverse_function(route: Route) -> sql.Composed:
     parts["duplicate"] = statement("capture.duplicate", **parts)
     parts["refuse_second"] = statement("capture.refuse_second", **parts)
     parts["lossless"] = _lossless(route.back_values, route.returning)
-    parts["check"] = statement("capture.check", **parts) if route.returning else sql.SQL("")
+    parts["lossless_new"] = statement("capture.lossless_new", **parts) if route.returning else sql.SQL("")
     parts["latest"] = statement("capture.latest_reverse", **parts)
     return _function(route, "reverse", "reverse", parts)
 

@@ -90,7 +90,7 @@ class Cutover:
         if expand.count_open_ends(self.c, self.marks):
             raise NotYet(
                 f"a partition of {live} that takes whatever no other does (the default one of a list, or one of a hash) is gone:"
-                f" once it is cut back, writes that belong there would fail. Nothing was changed. Make it again, then cut back."
+                " once it is cut back, writes that belong there would fail. Nothing was changed. Make it again, then cut back."
             )
 
         def ready() -> None:

@@ -29,6 +29,7 @@ from sluice.migration.engine.contract import (
 )
 from sluice.migration.kinds.same_cluster import backfill, capture, comparing, describe, expand, preflight, shadow, swap
 from sluice.migration.kinds.same_cluster.cutover import Cutover
+from sluice.migration.kinds.same_cluster.preflight.columns import about_way_back
 from sluice.migration.kinds.same_cluster.renewal import renew_capture
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route, check_make, find_route
 from sluice.migration.kinds.same_cluster.surroundings import foreign_keys
@@ -140,6 +141,8 @@ class SameCluster:
         progress = self.progress()
         if progress.done < progress.chunks or progress.chunks == 0:
             raise NotYet(f"{route.source}: {progress}. Clear the lanes of this run and let them go on.")
+        if lost := list(about_way_back(self._c, route)):
+            raise NotYet(f"{'; '.join(finding.what for finding in lost)} Mend these rows, then clear this task.")
         swap.refresh_statistics(self._c, row["target_oid"], route.target)
         self.marks.execute(self._c, "vacuum_chunks")
         failpoint("statistics.refreshed")

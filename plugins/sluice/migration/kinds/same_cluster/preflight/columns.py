@@ -64,6 +64,13 @@ def _about_change(c: Connection, route: Route, name: str, change: Change) -> Ite
         yield from _about_round_trip(c, route, name)
 
 
+def about_way_back(c: Connection, route: Route) -> Iterator[Finding]:
+    """Look at all rows again: some came after the preflight, and before capture was told of any."""
+    for name, change in route.migration.target.columns.items():
+        if change.back is not None and route.shape.column(name) is not None:
+            yield from _about_round_trip(c, route, name)
+
+
 def _about_value(c: Connection, route: Route, name: str, change: Change) -> Iterator[Finding]:
     value = route.value(name)
     parts = {"source": route.source.identifier, "value": value.of("s"), "type": raw(value.type)}
