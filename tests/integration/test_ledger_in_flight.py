@@ -105,3 +105,10 @@ def test_the_fence_is_let_go_of_whatever_happens(moved, c):
     with pytest.raises(InFlight), held_apart(c, SOURCE):
         pass
     assert moved.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
+def test_what_ended_a_session_is_what_one_hears_of(moved):
+    moved.to(Phase.RETIRED)
+    with moved.session("admin") as c, pytest.raises(ZeroDivisionError), held_apart(c, SOURCE):
+        c.close()
+        raise ZeroDivisionError

@@ -145,3 +145,10 @@ def test_a_comparison_during_which_capture_was_touched_is_no_proof(moved):
         kind.verify(diff)
     assert kind.position().phase is Phase.BACKFILLED
     moved.to(Phase.CUT_OVER)
+
+
+def test_a_red_comparison_after_the_cutover_forgets_no_cutover(moved):
+    """How long the old table is kept counts from it."""
+    moved.to(Phase.CUT_OVER)
+    moved.kind().forget_proof()
+    assert moved.kind().position().cut_over_at is not None
