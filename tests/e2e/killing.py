@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,15 @@ def task_policy(task):
 
 @dataclass
 class Killing:
-    """Airflow, armed; `notes` is where each failpoint that fired has left its note; `app` writes until `judge`."""
+    """Airflow, armed; `notes` is where each failpoint that fired has left its note; `app` writes until `judge`.
+
+    `asked` holds the body of each question, by the task that asked it.
+    """
 
     driver: Driver
     notes: Path
     app: WorkloadProcess
+    asked: dict[str, str] = field(default_factory=dict)
 
     def run(self, to_phase: str, then: dict[str, Callable[[Killing], None]] | None = None, **conf: object) -> str:
         """Run to a phase and give the run's id. Whatever it asks is approved.
@@ -69,6 +73,7 @@ class Killing:
             for question in api.approvals(DAG, run):
                 if happens := left.pop(question.task_id, None):
                     happens(self)
+                self.asked[question.task_id] = question.body
                 api.answer(DAG, run, question, "Approve")
             if (now := api.tasks(DAG, run)) != seen:
                 seen, since = now, time.monotonic()

@@ -37,6 +37,7 @@ def test_tasks_and_schedulers_die_at_the_edges_and_nothing_is_lost(tmp_path) -> 
         drill.compare()
         drill.check_ledger()
         retired = drill.run("retired", retire_early=True)
+        assert "this run retires it now (retire_early)" in drill.asked["retire.approve_retire"]
         drill.judge()
         drill.check_ledger()
         _check_evidence(drill, over, ["expanded", "capturing", "backfilled", "verified", "shadowing", "cut_over"])

@@ -13,10 +13,12 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
-from sluice.local import airflow_processes, machine, processes
+from sluice.errors import Terminal
+from sluice.local import airflow_api, airflow_processes, machine, processes
 from sluice.local.airflow_api import AirflowApi, Refused
 from sluice.local.ports import free_port, is_taken
 from sluice.local.waiting import wait_for
@@ -31,6 +33,7 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import CronDataIntervalTimetable, dag, task
+from airflow.sdk.exceptions import AirflowFailException
 
 MONTHLY = CronDataIntervalTimetable("@monthly", timezone="UTC")
 
@@ -43,6 +46,8 @@ def ask_stores():
         from airflow.providers.postgres.hooks.postgres import PostgresHook
 
         print("window of", data_interval_start)
+        if data_interval_start and data_interval_start.month == 1:
+            raise AirflowFailException("no window of January")
         certify = PostgresHook("pg_certify").get_first("SELECT current_user")
         ledger = PostgresHook("sluice_ledger").get_first("SELECT current_user")
         buckets = [bucket["Name"] for bucket in S3Hook("s3_vault").get_conn().list_buckets()["Buckets"]]
@@ -131,6 +136,33 @@ def test_a_backfill_runs_each_window_and_shows_it(api):
     runs = api.runs("ask_stores", datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
     assert [run.state for run in runs] == ["success"] * 3
     assert [(run.start.month, run.end.month) for run in runs] == [(2, 3), (3, 4), (4, 5)]
+
+
+def test_a_backfill_says_why_its_first_red_window_failed(api):
+    said = sluice("backfill", "ask_stores", "--from", "2026-01-01", "--to", "2026-01-01")
+    assert said.returncode == 1
+    assert "no window of January" in said.stdout
+    assert "1 of 1 windows failed" in said.stdout
+
+
+def test_nobody_waits_for_runs_of_a_dag_whose_file_is_gone(api, monkeypatch):
+    monkeypatch.setattr(airflow_api, "SAY_EVERY", 0.0)
+    run_id = api.trigger("ask_person")
+    with psycopg.connect(machine.load().dsn("airflow")) as connection:
+        connection.execute("UPDATE dag SET is_stale = true WHERE dag_id = 'ask_person'")
+    with pytest.raises(Terminal, match="finds ask_person no more"):
+        api.wait_run("ask_person", run_id, seconds=60)
+    with psycopg.connect(machine.load().dsn("airflow")) as connection:
+        connection.execute("UPDATE dag SET is_stale = false WHERE dag_id = 'ask_person'")
+
+
+def test_what_a_shell_has_and_airflow_has_not_is_lacking(api, monkeypatch):
+    settings = machine.load()
+    assert "pg_certify" not in machine.lacking_connections(settings)
+    store = SimpleNamespace(connection="pg_elsewhere")
+    monkeypatch.setattr(machine, "read_stores", lambda root: SimpleNamespace(stores={"elsewhere": store}))
+    monkeypatch.setenv("AIRFLOW_CONN_PG_ELSEWHERE", "postgresql://nobody@127.0.0.1:1/none")
+    assert machine.lacking_connections(settings) == {"pg_elsewhere": "elsewhere"}
 
 
 @pytest.mark.parametrize(("choice", "state"), [("Approve", "success"), ("Reject", "failed")])

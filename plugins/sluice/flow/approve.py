@@ -83,6 +83,7 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
         "Table": f"`{m.source.table}` → `{m.target.table}`",
         "What happens": WHAT_HAPPENS[step].format(**{"timeout": m.cutover.lock_timeout.total_seconds() * 1000}),
         **for_applications(m, step),
+        **_early(m, kind, step),
         "Diff": f"{compared}: "
         + ", ".join(f"{facts.get(f'rows_{how}')} {how}" for how in ("missing", "extra", "different")),
         "Measured": f"{measured.at:%Y-%m-%d %H:%M} UTC, epoch {measured.epoch}"
@@ -93,6 +94,16 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
         "Gate": _evidence(gate, evidence),
     }
     return "\n".join(["| | |", "|---|---|", *(f"| **{name}** | {text} |" for name, text in lines.items())])
+
+
+def _early(m: Migration, kind: Kind, step: str) -> dict[str, str]:
+    """That the old table is given up before its time, where the run was asked to (retire_early)."""
+    from sluice.migration.engine.steps import kept_until
+
+    now, until = kind.position().now, kept_until(m, kind)
+    if step != "retire" or now is None or until is None or now >= until:
+        return {}
+    return {"Early": f"keep_old_for keeps it until {until:%Y-%m-%d %H:%M} UTC; this run retires it now (retire_early)."}
 
 
 def _shadow(control: Control, step: str) -> dict[str, str]:

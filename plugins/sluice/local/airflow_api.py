@@ -97,12 +97,16 @@ class AirflowApi:
     def wait_run(
         self, dag_id: str, run_id: str, *, seconds: float = 3600, say: Callable[[str], None] | None = None
     ) -> str:
-        """Wait until a run is over; give its state, and `say` whom it waits for. Raises Transient when it is not over in time."""
+        """Wait until a run is over; give its state, and `say` whom it waits for.
+
+        Raises Transient when it is not over in time, Terminal when Airflow finds its DAG no more.
+        """
         deadline, looked, said = time.monotonic() + seconds, time.monotonic(), ""
         while (state := self.run_state(dag_id, run_id)) not in FINISHED:
-            if say and time.monotonic() > looked + SAY_EVERY:
+            if time.monotonic() > looked + SAY_EVERY:
                 looked = time.monotonic()
-                if (held := self._waits_for(dag_id, run_id, state)) != said:
+                self._check_found(dag_id)
+                if say and (held := self._waits_for(dag_id, run_id, state)) != said:
                     said = held
                     say(held or "goes on")
             if time.monotonic() > deadline:
@@ -121,6 +125,14 @@ class AirflowApi:
         if state != "queued":
             return person
         return f"queued behind {', '.join(runs)} {person}".rstrip() if runs else "queued: Airflow has yet to begin it"
+
+    def _check_found(self, dag_id: str) -> None:
+        """Raise Terminal when the file of a DAG is gone: nobody would ever end its runs."""
+        if self._call("GET", f"/dags/{quote(dag_id)}")["is_stale"]:
+            raise Terminal(
+                f"Airflow finds {dag_id} no more, so its runs stand still: is its file of include/estate/ gone, renamed or"
+                " unreadable? Put it back and they go on."
+            )
 
     def fail_unfinished(self, dag_id: str) -> list[str]:
         """End the runs that are queued or running, as failed; give their ids."""
@@ -168,10 +180,16 @@ class AirflowApi:
         }
         return int(self._call("POST", "/backfills", body)["id"])
 
-    def wait_backfill(self, backfill_id: int, *, seconds: float = 24 * 3600) -> None:
-        """Wait until every window of a backfill is over. Raises Transient when it is not over in time."""
-        deadline = time.monotonic() + seconds
+    def wait_backfill(self, dag_id: str, backfill_id: int, *, seconds: float = 24 * 3600) -> None:
+        """Wait until every window of a backfill is over.
+
+        Raises Transient when it is not over in time, Terminal when Airflow finds its DAG no more.
+        """
+        deadline, looked = time.monotonic() + seconds, time.monotonic()
         while self._call("GET", f"/backfills/{backfill_id}")["completed_at"] is None:
+            if time.monotonic() > looked + SAY_EVERY:
+                looked = time.monotonic()
+                self._check_found(dag_id)
             if time.monotonic() > deadline:
                 raise Transient(f"Backfill {backfill_id} is not over after {seconds:.0f} s: wait on, or look at it.")
             time.sleep(1)

@@ -47,6 +47,11 @@ def processes(settings: Settings) -> list[Process]:
     return [Process(name, run / f"{name}.pid", logs / f"{name}.log") for name in COMMANDS]
 
 
+def process(settings: Settings, name: str) -> Process:
+    """Give one of them by its name."""
+    return next(one for one in processes(settings) if one.name == name)
+
+
 def prepare(settings: Settings) -> None:
     """Write Airflow's files, and bring its database to its version: once for each version."""
     home = airflow_home(settings)

@@ -91,11 +91,16 @@ def run(chosen: argparse.Namespace) -> int:
         print(_said(client.task_log(chosen.dag_id, run_id, planned[0].task_id, attempt=planned[0].tries)))
     done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
     print(table(("task", "of map", "state", "tries"), [(t.task_id, _index(t), t.state, t.tries) for t in done]))
-    for red in (t for t in done if t.state == "failed"):
-        log = client.task_log(chosen.dag_id, run_id, red.task_id, red.map_index, red.tries)
-        print(f"\n{red.task_id} said at the end:\n{_said(log)[-6000:]}")
-    print(f"\n{chosen.dag_id}: {state} ({len(tasks) - len(done)} tasks were not on the way)")
+    _tell_red(client, chosen.dag_id, run_id)
+    print(f"\n{chosen.dag_id}: {state}")
     return 0 if state == "success" else 1
+
+
+def _tell_red(client: Any, dag_id: str, run_id: str) -> None:
+    """Print what each failed task of a run said at its end."""
+    for red in (task for task in client.tasks(dag_id, run_id) if task.state == "failed"):
+        log = client.task_log(dag_id, run_id, red.task_id, red.map_index, red.tries)
+        print(f"\n{red.task_id} said at the end:\n{_said(log)[-6000:]}")
 
 
 def _said(log: str) -> str:
@@ -108,9 +113,12 @@ def backfill(chosen: argparse.Namespace) -> int:
     client, settings = _client()
     number = client.create_backfill(chosen.dag_id, chosen.start, chosen.end, chosen.reprocess)
     print(f"Backfill {number} of {chosen.dag_id}: {settings.airflow_url}/dags/{chosen.dag_id}/backfills")
-    client.wait_backfill(number)
+    client.wait_backfill(chosen.dag_id, number)
     runs = client.runs(chosen.dag_id, chosen.start, chosen.end)
     print(table(("from", "to", "state", "run"), [(r.start or "", r.end or "", r.state, r.run_id) for r in runs]))
+    if reds := [one for one in runs if one.state == "failed"]:
+        _tell_red(client, chosen.dag_id, reds[0].run_id)
+        print(f"\n{len(reds)} of {len(runs)} windows failed; this is the first of them, {reds[0].run_id}.")
     if chosen.dag_id.startswith("backfill_window__"):
         from sluice.local.migrations import windows_table
 

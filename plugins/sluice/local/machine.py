@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,7 +81,8 @@ def api(settings: Settings, user: str = "admin") -> AirflowApi:
 def lacking_connections(settings: Settings) -> dict[str, str]:
     """Give the connections that a store of the estate names and Airflow has not, each with its store. Airflow must be up."""
     kept = api(settings).connections()
-    environment = {**os.environ, **settings.environment()}
+    # The scheduler's own, which may be older than this shell's.
+    environment = airflow_processes.process(settings, "scheduler").environment()
     return {
         store.connection: name
         for name, store in read_stores(venvs.ROOT).stores.items()

@@ -86,6 +86,15 @@ class Process:
         """Note that it was ended on purpose."""
         self.record.unlink(missing_ok=True)
 
+    def environment(self) -> dict[str, str]:
+        """Give the environment it was started in; empty when it does not live."""
+        pid = self.pid()
+        try:
+            told = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace") if pid else ""
+        except OSError:
+            return {}
+        return {name: value for name, _, value in (one.partition("=") for one in told.split("\0")) if name}
+
     def _kept(self) -> dict[str, int] | None:
         try:
             kept = json.loads(self.record.read_text())

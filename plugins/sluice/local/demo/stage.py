@@ -80,7 +80,8 @@ class Stage:
             return f"{name}: {' '.join(sorted(task.split('.')[0] for task in now)) or 'between tasks'}"
         status = {row["migration"]: row for row in rows(self.mover, statement("marks.show_status"))}[name]
         done = f"{status['chunks_done']}/{status['chunks']} chunks"
-        return f"{name}: {done}, {status['rows_per_second'] or 0:,} rows/s, ETA {str(status['eta']).split('.')[0]}"
+        eta = "unknown" if status["eta"] is None else str(status["eta"]).split(".")[0]
+        return f"{name}: {done}, {status['rows_per_second'] or 0:,} rows/s, ETA {eta}"
 
     def _writing(self) -> str:
         seen = self.app.progress

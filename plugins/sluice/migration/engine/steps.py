@@ -129,13 +129,18 @@ def check_window(m: Migration, now: datetime) -> None:
 
 def check_kept_long_enough(m: Migration, kind: Kind, now: datetime) -> None:
     """Raise NotYet while the old table must still be kept in step."""
-    since = kind.position().cut_over_at
-    if since is not None and now < since + m.keep_old_for:
-        until = f"{since + m.keep_old_for:%Y-%m-%d %H:%M} UTC"
+    until = kept_until(m, kind)
+    if until is not None and now < until:
         raise NotYet(
-            f"{m.source.table} may be retired from {until} on (keep_old_for). Until then you can cut back."
+            f"{m.source.table} may be retired from {until:%Y-%m-%d %H:%M} UTC on (keep_old_for). Until then you can cut back."
             " To retire now, trigger with retire_early."
         )
+
+
+def kept_until(m: Migration, kind: Kind) -> datetime | None:
+    """Until when the old table is to be kept in step; None before the cutover."""
+    since = kind.position().cut_over_at
+    return None if since is None else since + m.keep_old_for
 
 
 def _swapped(kind: Kind, swap: Swap) -> Facts:
