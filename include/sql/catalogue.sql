@@ -77,8 +77,10 @@ WHERE c.oid = %(oid)s::oid AND g.grantee <> c.relowner AND NOT a.attisdropped
 ORDER BY 1, 2, 4
 
 -- name: list_checks
+-- A NOT NULL is among them only where old rows may still break it (PostgreSQL 18 on).
 SELECT con.conname AS name, pg_get_constraintdef(con.oid) AS definition
-FROM pg_constraint con WHERE con.contype = 'c' AND con.conrelid = %(oid)s::oid ORDER BY con.conname
+FROM pg_constraint con
+WHERE con.conrelid = %(oid)s::oid AND (con.contype = 'c' OR con.contype = 'n' AND NOT con.convalidated) ORDER BY con.conname
 
 -- name: list_publications
 SELECT p.pubname AS name, p.puballtables AS all_tables

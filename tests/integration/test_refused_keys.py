@@ -1,4 +1,4 @@
-"""Keys and columns that a trigger cannot follow, of which preflight says so."""
+"""Keys, columns and constraints that cannot be followed, of which preflight says so."""
 
 from __future__ import annotations
 
@@ -39,3 +39,14 @@ def test_a_key_without_overlaps_is_refused(moving):
         PLAIN, "CREATE TABLE app.thing (id int4range, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS))"
     )
     assert "temporal_key" in moved.codes()
+
+
+@pytest.mark.usefixtures("since_18")
+def test_a_not_null_that_old_rows_break_is_refused(moving):
+    moved = moving(
+        PLAIN,
+        "CREATE TABLE app.thing (id int PRIMARY KEY, v text)",
+        "INSERT INTO app.thing VALUES (1, NULL)",
+        "ALTER TABLE app.thing ADD CONSTRAINT v_told NOT NULL v NOT VALID",
+    )
+    assert moved.codes() == {"check_not_valid"}

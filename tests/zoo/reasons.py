@@ -85,7 +85,7 @@ TRUE: dict[str, Callable[[Case], bool]] = {
     ),
     "dependent": lambda x: x.thing.inherits or x.says(_DEPENDENT),
     "check_not_valid": lambda x: x.says(
-        "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %s AND contype = 'c' AND NOT convalidated)"
+        "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %s AND contype IN ('c', 'n') AND NOT convalidated)"
     ),
     "replica_identity": lambda x: x.says("SELECT relreplident <> 'd' FROM pg_class WHERE oid = %s"),
     "publication": lambda x: x.says("SELECT EXISTS (SELECT FROM pg_publication) OR %s IS NULL"),

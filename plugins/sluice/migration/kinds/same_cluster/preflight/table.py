@@ -37,6 +37,6 @@ def about_table(shape: Shape) -> Iterator[Finding]:
         if check["definition"].endswith("NOT VALID"):
             yield refuse(
                 "check_not_valid",
-                f"CHECK {check['name']} of {shape.table} is NOT VALID: rows that break it could not be copied.",
+                f"Constraint {check['name']} of {shape.table} is NOT VALID: rows that break it could not be copied.",
                 f"ALTER TABLE {shape.table} VALIDATE CONSTRAINT {check['name']}, or drop it.",
             )
