@@ -93,7 +93,8 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
         **_shadow(control, step),
         "Gate": _evidence(gate, evidence),
     }
-    return "\n".join(["| | |", "|---|---|", *(f"| **{name}** | {text} |" for name, text in lines.items())])
+    # No table: Airflow shows this in a narrow panel, where a list wraps and a table is cut off.
+    return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
 
 
 def _early(m: Migration, kind: Kind, step: str) -> dict[str, str]:
@@ -111,9 +112,9 @@ def _shadow(control: Control, step: str) -> dict[str, str]:
     if step != "cut_over":
         return {}
     facts = control.facts("shadowing", any_run=True).facts
-    worst = f"; worst: {_cell(facts['shadow_worst'])}" if facts["shadow_worst"] else ""
+    worst = f"; worst: {_plain(facts['shadow_worst'])}" if facts["shadow_worst"] else ""
     return {
-        "Shadow read": f"{_cell(facts['headline'])}{worst}",
+        "Shadow read": f"{_plain(facts['headline'])}{worst}",
         "Its gate": _evidence("shadowing", control.evidence("shadowing")),
     }
 
@@ -125,8 +126,8 @@ def _evidence(gate: str, evidence: Row | None) -> str:
     return f"{gate} {'green' if evidence['passed'] else 'RED'}: {link}"
 
 
-def _cell(text: str) -> str:
-    """Text of somebody else's, within a table of Markdown."""
+def _plain(text: str) -> str:
+    """Text of somebody else's, within Markdown."""
     return re.sub(r"([|`\\*_\[\]<>])", r"\\\1", text)
 
 
@@ -145,14 +146,14 @@ def for_applications(m: Migration, step: str) -> dict[str, str]:
     said = []
     if "weaker_key" in m.accept:
         columns = dict.fromkeys(cut.column for cut in m.target.cuts)
-        said.append(f"`ON CONFLICT` must name the key with {', '.join(map(_cell, columns))} in it.")
+        said.append(f"`ON CONFLICT` must name the key with {', '.join(map(_plain, columns))} in it.")
     if m.target.range_cut:
-        said.append(f"A row whose {_cell(m.target.range_cut.column)} is outside the partitions is an error.")
+        said.append(f"A row whose {_plain(m.target.range_cut.column)} is outside the partitions is an error.")
     changed, gone = m.target.columns, [name for name, change in m.target.columns.items() if change.drop]
     if gone:
-        said.append(f"Gone: {', '.join(map(_cell, gone))}.")
+        said.append(f"Gone: {', '.join(map(_plain, gone))}.")
     if made := [f"{name} {change.type}" for name, change in changed.items() if not change.drop]:
-        said.append(f"New or another type: {', '.join(map(_cell, made))}.")
+        said.append(f"New or another type: {', '.join(map(_plain, made))}.")
     if changed:
         said.append("Deploy the application that knows these columns in the same moment.")
     return {"For applications": " ".join(said) or "Nothing changes but the table behind the name."}
