@@ -122,7 +122,7 @@ def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, scr
     with pytest.raises(Refused) as refusal:
         machine.api(driver.settings, "viewer").answer(DAG, run, question, "Approve")
     assert refusal.value.status == 403
-    shot(screen.open_question(run, APPROVE_CUTOVER), "approval")
+    shot(screen.open_question(run, APPROVE_CUTOVER), "approval", height=1300)
 
     driver.api.answer(DAG, run, question, "Reject")
     assert driver.finish(run) == "failed"
