@@ -15,6 +15,7 @@ from threading import RLock
 from typing import NamedTuple
 
 from sluice.migration.engine.contract import (
+    COPIES_IN,
     ChunkBusy,
     Copied,
     Diff,
@@ -47,8 +48,6 @@ class Row(NamedTuple):
 Rows = dict[int, Row]
 Change = tuple[int, Row | None]
 """A key and what became of it; None for a delete."""
-
-COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from sluice.estate import Migration, read_estate
 from sluice.estate.models import Cutover
 from sluice.migration.engine import steps
-from sluice.migration.engine.contract import Facts, Finding, Lag, NotYet, Phase
+from sluice.migration.engine.contract import COPIES_IN, Facts, Finding, Lag, NotYet, Phase
 from sluice.migration.engine.way import Step
 
 from tests.harness import advance
@@ -210,7 +210,7 @@ def test_after_the_backfill_a_missing_row_is_a_fault() -> None:
 @pytest.mark.parametrize("phase", Phase)
 def test_a_window_is_filled_between_capturing_and_the_cutover_only(phase: Phase) -> None:
     kind, lower = standing(phase), datetime(2026, 1, 1, tzinfo=UTC)
-    if phase in steps.FILLS_IN:
+    if phase in COPIES_IN:
         assert steps.fill_window(kind, lower, lower + timedelta(days=1))[1]["rows_missing"] == 0
     else:
         with pytest.raises(NotYet):

@@ -36,13 +36,14 @@ class FillWindow(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the window's rows and hash. Raises NoWindow, or NotYet outside capturing to verified."""
-        from sluice.migration.engine.steps import FILLS_IN, fill_window
+        from sluice.migration.engine.contract import COPIES_IN
+        from sluice.migration.engine.steps import fill_window
 
         if not self.lower or not self.upper or self.lower == self.upper:
             raise NoWindow("This run has no data interval: start it by Trigger → Backfill, or airflow backfill create.")
         lower, upper = datetime.fromisoformat(self.lower), datetime.fromisoformat(self.upper)
         with opened_kind(self.migration) as (_, kind), opened_control(self.migration, context["run_id"]) as control:
-            if context["dag_run"].run_type == "scheduled" and kind.position().phase not in FILLS_IN:
+            if context["dag_run"].run_type == "scheduled" and kind.position().phase not in COPIES_IN:
                 raise AirflowSkipException(f"{self.migration} is {kind.position().phase}: nothing to keep filled")
             filled, facts = fill_window(kind, lower, upper)
             control.record_window(

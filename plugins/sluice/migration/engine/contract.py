@@ -36,6 +36,10 @@ class Phase(StrEnum):
         return list(Phase).index(self)
 
 
+COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
+"""Where capture is on and the name not yet handed over: rows may be brought to the target."""
+
+
 class Fenced(Terminal):
     """A younger epoch has taken over: this worker must stop."""
 

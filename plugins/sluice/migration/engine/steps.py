@@ -9,7 +9,19 @@ from datetime import datetime
 
 from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
-from sluice.migration.engine.contract import Diff, Facts, Fence, Finding, Kind, NotYet, Phase, Swap, Window, as_facts
+from sluice.migration.engine.contract import (
+    COPIES_IN,
+    Diff,
+    Facts,
+    Fence,
+    Finding,
+    Kind,
+    NotYet,
+    Phase,
+    Swap,
+    Window,
+    as_facts,
+)
 from sluice.migration.engine.way import Step
 
 DRAIN_SECONDS = 120.0
@@ -169,13 +181,12 @@ def require(kind: Kind, *phases: Phase) -> None:
         raise NotYet(f"it is {now}; this wants {' or '.join(phases)}.")
 
 
-IN_FLIGHT = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING, Phase.CUT_OVER)
-FILLS_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
+IN_FLIGHT = (*COPIES_IN, Phase.CUT_OVER)
 
 
 def fill_window(kind: Kind, lower: datetime, upper: datetime) -> tuple[int, Facts]:
-    """Fill a window's holes and compare it; gives the rows filled and the facts. Raises NotYet outside FILLS_IN."""
-    require(kind, *FILLS_IN)
+    """Fill a window's holes and compare it; gives the rows filled and the facts. Raises NotYet outside COPIES_IN."""
+    require(kind, *COPIES_IN)
     result = kind.backfill_window(Window(lower, upper))
     return result.filled, {**result.diff.facts(), **kind.standing()}
 

@@ -11,14 +11,13 @@ from psycopg import errors, sql
 
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import ChunkBusy, Copied, Drifted, Fence, Fenced, Phase, Window
+from sluice.migration.engine.contract import COPIES_IN, ChunkBusy, Copied, Drifted, Fence, Fenced, Window
 from sluice.migration.kinds.same_cluster.route import Route, names, overwrites, values_of
 from sluice.stores.postgres import Connection, LockBusy, Row, one, translated
 from sluice.stores.statements import statement
 
 CHUNK_BYTES = 64e6
 """A chunk's most, out-of-line values included: writers may meet its row locks for as long as it takes."""
-COPIES_IN = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
 
 
 def plan_chunks(c: Connection, marks: Marks, route: Route, chunk_rows: int) -> None:

@@ -9,7 +9,7 @@ from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Facts, NotYet, Phase, Swap
 from sluice.migration.kinds.same_cluster import capture, comparing, conditions, expand, swap
-from sluice.migration.kinds.same_cluster.route import Route, find_route, old_name
+from sluice.migration.kinds.same_cluster.route import Route, find_route, old_table
 from sluice.migration.kinds.same_cluster.seen import Look
 from sluice.migration.kinds.same_cluster.surroundings import carry, foreign_keys, things
 from sluice.stores.catalogue import table_by_oid
@@ -51,14 +51,14 @@ class Cutover:
             failpoint("cutover.locked")
             capture.remove(self.c, route.source, route, "capture")
             carry.take_off(self.c, carrying)
-            swap.rename(self.c, route.source, old_name(route.source))
+            swap.rename(self.c, route.source, old_table(route.source))
             failpoint("cutover.half_renamed")
             swap.rename(self.c, route.target, route.source)
             failpoint("cutover.renamed")
             swap.carry_sequences(self.c, *seen.sequences, route.source)
             failpoint("cutover.sequenced")
             carry.put_on(self.c, carrying)
-            turned = replace(route, source=old_name(route.source), target=route.source)
+            turned = replace(route, source=old_table(route.source), target=route.source)
             capture.install_reverse(self.c, turned)
             failpoint("cutover.turned")
             self.marks.execute(self.c, "record_cut_over")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sluice.migration.engine.contract import Phase, Position, Progress
 from sluice.migration.kinds.same_cluster import capture_form, expand
-from sluice.migration.kinds.same_cluster.route import Route, old_name
+from sluice.migration.kinds.same_cluster.route import Route, old_table
 from sluice.stores.postgres import Connection
 from sluice.stores.statements import as_text
 
@@ -16,7 +16,7 @@ def plan(c: Connection, route: Route, position: Position, progress: Progress) ->
         f"stands at: {position.phase} (epoch {position.epoch})",
         f"backfill: {progress if progress.chunks else 'not laid out yet'}, {route.migration.backfill.lanes} lanes,"
         f" {route.migration.backfill.chunk_rows:,} rows a chunk",
-        f"cutover: {route.source} becomes {old_name(route.source)} and follows; {route.target} takes its name;"
+        f"cutover: {route.source} becomes {old_table(route.source)} and follows; {route.target} takes its name;"
         f" tries of {route.migration.cutover.lock_timeout.total_seconds() * 1000:.0f} ms",
     ]
     if position.phase is Phase.PLANNED:

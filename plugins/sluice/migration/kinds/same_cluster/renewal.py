@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from sluice.estate.models import Migration
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import Phase
+from sluice.migration.engine.contract import COPIES_IN, Phase
 from sluice.migration.kinds.same_cluster import capture, swap
 from sluice.migration.kinds.same_cluster.route import find_route
 from sluice.stores.postgres import Connection, translated
-
-FORWARD = (Phase.CAPTURING, Phase.BACKFILLED, Phase.VERIFIED, Phase.SHADOWING)
 
 
 def renew_capture(c: Connection, marks: Marks, migration: Migration) -> bool:
@@ -45,7 +43,7 @@ def renew_capture(c: Connection, marks: Marks, migration: Migration) -> bool:
 def _is_due(c: Connection, marks: Marks, migration: Migration) -> bool | None:
     """Whether it is the reverse capture that is another version's; None where none is."""
     row = marks.find(c)
-    if row is None or row["phase"] not in (*FORWARD, Phase.CUT_OVER):
+    if row is None or row["phase"] not in (*COPIES_IN, Phase.CUT_OVER):
         return None
     reverse = row["phase"] == Phase.CUT_OVER
     if not capture.is_on(c, row, "target_oid" if reverse else "source_oid"):

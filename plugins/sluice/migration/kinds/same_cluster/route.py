@@ -161,7 +161,7 @@ def judge_make(row: Row, route: Route) -> None:
         )
 
 
-def old_name(source: Table) -> Table:
+def old_table(source: Table) -> Table:
     """What the source is called after the cutover."""
     return Table(source.schema, fitted(source.name, "__old"))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice.estate.models import Migration
 from sluice.migration.engine.contract import Finding
-from sluice.migration.kinds.same_cluster.route import ATTIC, old_name
+from sluice.migration.kinds.same_cluster.route import ATTIC, old_table
 from sluice.migration.kinds.same_cluster.said import inform, refuse
 from sluice.stores.catalogue import Shape, find_table
 from sluice.stores.postgres import Connection, Table, rows
@@ -27,7 +27,7 @@ def about_target(c: Connection, migration: Migration) -> Iterator[Finding]:
         yield refuse(
             "other_schema", f"{target} is not in schema {source.schema}.", "Keep into.table in from.table's schema."
         )
-    old = old_name(source)
+    old = old_table(source)
     for taken in (target, old, Table(ATTIC, old.name)):
         if find_table(c, taken) is not None:
             yield refuse(
