@@ -130,6 +130,8 @@ class World:
 class MemoryKind:
     """Moves `world.source` into `world.target`."""
 
+    name = "memory"
+
     def __init__(self, world: World) -> None:
         self.world = world
 

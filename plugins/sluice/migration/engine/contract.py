@@ -230,6 +230,9 @@ class WindowResult:
 class Kind(Protocol):
     """One way to move a dataset. Owns no loop, no state and no Airflow; every verb may be called twice."""
 
+    name: str
+    """The migration's."""
+
     def preflight(self) -> list[Finding]:
         """Everything that would stop this migration, all at once. Read-only."""
 

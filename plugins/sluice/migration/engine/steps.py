@@ -175,10 +175,12 @@ TAKES = {
 
 
 def require(kind: Kind, *phases: Phase) -> None:
-    """Raise NotYet unless the migration stands in one of `phases`."""
+    """Raise NotYet unless the migration stands in one of `phases`, which follow each other."""
     now = kind.position().phase
-    if now not in phases:
-        raise NotYet(f"it is {now}; this wants {' or '.join(phases)}.")
+    if now in phases:
+        return
+    way_on = f"Run migrate__{kind.name} first." if now.rank < phases[0].rank else "That time is over."
+    raise NotYet(f"{kind.name} is {now}; this is done from {phases[0]} until {phases[-1]}. {way_on}")
 
 
 IN_FLIGHT = (*COPIES_IN, Phase.CUT_OVER)

@@ -47,6 +47,7 @@ class SameCluster:
 
     def __init__(self, migration: Migration, connect: Connect) -> None:
         self.migration = migration
+        self.name = migration.name
         self.marks = Marks(migration.name)
         self._connect = connect
         self._wal: tuple[int, float] | None = None
