@@ -78,6 +78,9 @@ TRUE: dict[str, Callable[[Case], bool]] = {
     "deferrable_unique": lambda x: x.says(
         "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %s AND contype = 'u' AND condeferrable)"
     ),
+    "temporal_key": lambda x: x.says(
+        "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %s AND contype IN ('p', 'u') AND conperiod)"
+    ),
     "trigger_order": lambda x: any(name.encode() < b"!sluice_capture" for name in x.thing.triggers),
     "uncomparable": lambda x: x.says(
         "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
