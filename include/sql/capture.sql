@@ -80,7 +80,8 @@ IF TG_OP = 'INSERT' THEN
         END IF;
         INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {fresh_values} FROM {fresh} WHERE {fresh_fits}
         ON CONFLICT ({key}) DO {on_conflict};
-        IF EXISTS (SELECT FROM {fresh} WHERE ({fresh_fits}) IS NOT TRUE) THEN
+        -- As they were told of: one that was changed since is told of by itself.
+        IF EXISTS (SELECT FROM told WHERE ({told_fits}) IS NOT TRUE) THEN
             INSERT INTO sluice.quarantine (migration, key, reason)
             SELECT {name}, jsonb_build_array({fresh_key}), 'outside the partitions: ' || jsonb_build_array({fresh_partition_values})::text
             FROM {fresh} WHERE ({fresh_fits}) IS NOT TRUE

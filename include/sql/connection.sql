@@ -1,4 +1,4 @@
 -- What every session of Sluice is set to.
 
 -- name: pin
-SELECT set_config(%(name)s, %(value)s, false)
+SELECT set_config(key, value, false) FROM jsonb_each_text(%(settings)s)

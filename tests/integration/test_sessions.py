@@ -91,6 +91,15 @@ def test_our_own_session_is_ended_when_its_machine_falls_silent_in_a_transaction
         assert one(c, "SHOW idle_in_transaction_session_timeout")["idle_in_transaction_session_timeout"] == "1min"
 
 
+def test_a_machine_that_is_lost_is_known_after_a_minute_on_either_side(server):
+    with connect(server.cluster.dsn(), purpose="test") as c:
+        asked = ("idle", "interval", "count")
+        assert [one(c, f"SHOW tcp_keepalives_{name}")[f"tcp_keepalives_{name}"] for name in asked] == ["30", "10", "3"]
+        assert [c.info.get_parameters()[f"keepalives_{name}"] for name in asked] == ["30", "10", "3"]
+    with connect(f"{server.cluster.dsn()} keepalives_idle=7", purpose="test") as c:
+        assert c.info.get_parameters()["keepalives_idle"] == "7"
+
+
 def test_a_session_that_replays_is_captured_too(moved):
     moved.to(Phase.BACKFILLED)
     with moved.session("admin") as c:

@@ -13,7 +13,9 @@ from typing import Any, Self, TypeAlias, cast
 import psycopg
 from psycopg import errors, sql
 from psycopg.abc import Params, Query
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from sluice.errors import Terminal, Transient
 from sluice.estate.names import parse_table
@@ -24,6 +26,9 @@ Connection: TypeAlias = psycopg.Connection[Row]
 Answer: TypeAlias = psycopg.Cursor[Row]
 Connect: TypeAlias = Callable[[str], Connection]
 """Opens a connection for a purpose (a word or two, shown in pg_stat_activity)."""
+
+KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+"""Seconds, seconds and probes until either side of a connection takes the other for lost. By itself that is two hours."""
 
 # Text forms must not depend on whose session it is: hashes and bounds are made from them.
 PINNED = {
@@ -38,6 +43,7 @@ PINNED = {
     "default_transaction_isolation": "read committed",
     # A machine that is lost takes its locks along: the server would keep them until it misses an answer, which is hours.
     "idle_in_transaction_session_timeout": "60s",
+    **{f"tcp_{name}": value for name, value in KEEPALIVES.items()},
     # A role that a policy would filter must raise, never see fewer rows.
     "row_security": "off",
 }
@@ -87,15 +93,14 @@ def connect(dsn: str, *, purpose: str, autocommit: bool = True, lock_timeout: st
     """
     try:
         connection = psycopg.connect(
-            dsn,
+            make_conninfo(**{**KEEPALIVES, **conninfo_to_dict(dsn)}),
             autocommit=True,
             row_factory=dict_row,
             cursor_factory=_Cursor,
             application_name=f"sluice:{purpose}",
             connect_timeout=10,
         )
-        for name, value in {**PINNED, "lock_timeout": lock_timeout}.items():
-            connection.execute(statement("connection.pin"), {"name": name, "value": value})
+        connection.execute(statement("connection.pin"), {"settings": Jsonb({**PINNED, "lock_timeout": lock_timeout})})
     except psycopg.OperationalError as error:
         raise _unreachable(dsn, error) from error
     connection.autocommit = autocommit

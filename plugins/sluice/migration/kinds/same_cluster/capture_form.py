@@ -48,6 +48,7 @@ def forward_function(route: Route, lower: str | None, upper: str | None) -> sql.
         "fresh_key": names(route.shape.key, "fresh"),
         "fresh_values": values_of(route.written, "fresh"),
         "fresh_fits": route.fits("fresh", lower, upper),
+        "told_fits": route.fits("told", lower, upper),
         "fresh_partition_values": values_of(cut_by, "fresh") if cut_by else sql.SQL("''"),
         "old_fits": route.fits("OLD", lower, upper),
         "new_fits": route.fits("NEW", lower, upper),

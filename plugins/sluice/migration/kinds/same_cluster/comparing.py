@@ -8,6 +8,7 @@ from datetime import datetime
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.types.json import Jsonb
 
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Diff, Drifted, NotYet, Phase, RowDiff, Window
@@ -42,7 +43,7 @@ def _ready(c: Connection, marks: Marks, route: Route) -> Iterator[None]:
     schemas = {column.operators for column in route.shape.columns if column.operators}
     if schemas:
         path = ", ".join(sql.Identifier(schema).as_string(c) for schema in ("pg_catalog", *sorted(schemas), "pg_temp"))
-        c.execute(statement("connection.pin"), {"name": "search_path", "value": path})
+        c.execute(statement("connection.pin"), {"settings": Jsonb({"search_path": path})})
     try:
         with translated(f"comparing {route.source} with {route.target}"):
             yield
