@@ -93,8 +93,9 @@ IF TG_OP = 'INSERT' THEN
 -- name: fresh
 -- The inserted rows as they are by now; what is gone again is not among them. Each is looked up by its key: the plan is kept for
 -- the session, and a join that was planned for one row or for a million would be wrong for the other. One that a trigger of the
--- users' deleted for the next of the same key is told of as often as it was written.
-(SELECT DISTINCT {told_key} FROM told) AS told CROSS JOIN LATERAL (SELECT s.* FROM {source} AS s WHERE {live_is_told} OFFSET 0 {lock}) AS fresh
+-- users' deleted for the next of the same key is told of as often as it was written. DISTINCT ON sorts; DISTINCT would hash, and rows
+-- that come in no order are a fifth slower to look up and to insert.
+(SELECT DISTINCT ON ({told_key}) {told_key} FROM told) AS told CROSS JOIN LATERAL (SELECT s.* FROM {source} AS s WHERE {live_is_told} OFFSET 0 {lock}) AS fresh
 
 -- name: latest_forward
 -- Somebody may have written this row again, and we were told of that first: any trigger of the same statement, on whatever table,

@@ -91,9 +91,10 @@ def connect(dsn: str, *, purpose: str, autocommit: bool = True, lock_timeout: st
 
     Raises StoreDown when the server cannot be reached, Refused when it turns the role away.
     """
+    settings: dict[str, Any] = {**KEEPALIVES, **conninfo_to_dict(dsn)}
     try:
         connection = psycopg.connect(
-            make_conninfo(**{**KEEPALIVES, **conninfo_to_dict(dsn)}),
+            make_conninfo(**settings),
             autocommit=True,
             row_factory=dict_row,
             cursor_factory=_Cursor,
