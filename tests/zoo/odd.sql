@@ -197,9 +197,9 @@ INSERT INTO odd.exclusive SELECT i, tstzrange('2026-01-01'::timestamptz + i * in
 CREATE TABLE odd.temporal (id int, during daterange, note text, PRIMARY KEY (id, during WITHOUT OVERLAPS));
 INSERT INTO odd.temporal SELECT i % 30, daterange(date '2026-01-01' + i, date '2026-01-01' + i + 1), 'n' FROM generate_series(1, 300) i;
 
--- # few shops, many months
-CREATE TABLE odd.shop_months (shop int, at timestamptz, no bigint, note varchar(40), PRIMARY KEY (shop, at, no));
-INSERT INTO odd.shop_months SELECT i % 5, timestamptz '2026-07-01 00:00+00' + i * interval '8 hours', i, 'n' FROM generate_series(1, 300) i;
+-- # few shops, many months: its name is one for which list × month comes first
+CREATE TABLE odd.shop_sales (shop int, at timestamptz, no bigint, note varchar(40), PRIMARY KEY (shop, at, no));
+INSERT INTO odd.shop_sales SELECT i % 5, timestamptz '2026-07-01 00:00+00' + i * interval '8 hours', i, 'n' FROM generate_series(1, 300) i;
 
 -- # triggers
 CREATE TABLE odd.triggered (id int PRIMARY KEY, note text, changed timestamptz, at timestamptz NOT NULL DEFAULT now());
