@@ -198,8 +198,8 @@ CREATE TABLE odd.temporal (id int, during daterange, note text, PRIMARY KEY (id,
 INSERT INTO odd.temporal SELECT i % 30, daterange(date '2026-01-01' + i, date '2026-01-01' + i + 1), 'n' FROM generate_series(1, 300) i;
 
 -- # few shops, many months: its name is one for which list × month comes first
-CREATE TABLE odd.shop_sales (shop int, at timestamptz, no bigint, note varchar(40), PRIMARY KEY (shop, at, no));
-INSERT INTO odd.shop_sales SELECT i % 5, timestamptz '2026-07-01 00:00+00' + i * interval '8 hours', i, 'n' FROM generate_series(1, 300) i;
+CREATE TABLE odd.shop_days (shop int, at timestamptz, no bigint, note varchar(40), PRIMARY KEY (shop, at, no));
+INSERT INTO odd.shop_days SELECT i % 5, timestamptz '2026-07-01 00:00+00' + i * interval '8 hours', i, 'n' FROM generate_series(1, 300) i;
 
 -- # triggers
 CREATE TABLE odd.triggered (id int PRIMARY KEY, note text, changed timestamptz, at timestamptz NOT NULL DEFAULT now());
