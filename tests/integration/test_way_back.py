@@ -17,6 +17,7 @@ TABLE = (
     "GRANT ALL ON app.thing TO certify_app",
 )
 WIDER = {"columns": {"amount": {"type": "bigint", "from": "amount", "back": "amount::smallint"}}}
+SHORTER = {"columns": {"note": {"type": "varchar(5)", "from": "note::varchar(5)", "back": "note"}}}
 INTO = {"plain": WIDER, "months": {**MONTHS, **WIDER}}
 UNFIT, MENDED = "UPDATE app.thing SET amount = 70000 WHERE id = 7", "UPDATE app.thing SET amount = 70 WHERE id = 7"
 ANEW = "INSERT INTO app.thing VALUES ({}, date_trunc('month', now()), {}, 'anew')"
@@ -303,8 +304,7 @@ def test_what_would_come_back_as_another_value_is_quarantined(moving, lost, kept
 
 
 def test_what_would_be_lost_on_the_way_there_is_quarantined_too(moving):
-    there = {"columns": {"note": {"type": "varchar(5)", "from": "note::varchar(5)", "back": "note"}}}
-    moved = unread(moving(there, *TABLE))
+    moved = unread(moving(SHORTER, *TABLE))
     moved.to(Phase.VERIFIED)
     moved.use("UPDATE app.thing SET note = 'abcdefghij' WHERE id = 7")
     with pytest.raises(NotYet, match=r"\[7\]"):
@@ -388,8 +388,7 @@ def test_a_row_in_quarantine_does_not_stop_columns_from_being_made_anew(moving):
 
 
 def test_a_row_that_came_before_capture_and_would_come_back_as_another_is_found_when_all_is_copied(moving):
-    there = {"columns": {"note": {"type": "varchar(5)", "from": "note::varchar(5)", "back": "note"}}}
-    moved = unread(moving(there, *TABLE))
+    moved = unread(moving(SHORTER, *TABLE))
     moved.to(Phase.EXPANDED)
     moved.use("UPDATE app.thing SET note = 'abcdefghij' WHERE id = 7")
     with pytest.raises(NotYet, match=r"1 rows of app\.thing have another note"):

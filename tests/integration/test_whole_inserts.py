@@ -120,6 +120,26 @@ def test_a_session_that_began_on_a_tiny_table_loads_as_fast_as_any_other(moving)
 # ---- what a subscription applies ----
 
 
+def test_a_loaded_row_that_a_trigger_moves_over_the_bounds_counts_where_it_ends(moving):
+    """What was told fits and what is there does not, and the other way round."""
+    moved: Moved = moving(MONTHS, *TABLE, accept=("weaker_key",))
+    moved.own(
+        "CREATE FUNCTION app.moves() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN UPDATE app.thing SET at = NEW.note::timestamptz WHERE id = NEW.id; RETURN NULL; END $$",
+        "CREATE TRIGGER moves AFTER INSERT ON app.thing FOR EACH ROW EXECUTE FUNCTION app.moves()",
+    )
+    moved.to(Phase.BACKFILLED)
+    out = [(f"[{i}]",) for i in range(1001, 1004)]
+    moved.use("INSERT INTO app.thing (id, at, note) SELECT i, now(), '2050-05-05' FROM generate_series(1001, 1003) i")
+    assert moved.ask("SELECT key::text FROM sluice.quarantine ORDER BY 1") == out
+    moved.use(
+        "INSERT INTO app.thing (id, at, note) SELECT i, '2050-05-05', now()::text FROM generate_series(2001, 2003) i"
+    )
+    assert moved.ask("SELECT key::text FROM sluice.quarantine ORDER BY 1") == out
+    diff = moved.kind().diff()
+    assert (diff.missing, diff.extra, diff.different) == (3, 0, 0), diff.samples
+
+
 @contextmanager
 def subscribed(moved: Moved, publisher: str) -> Iterator[None]:
     """`app.thing` is written by a subscription to the database of that DSN."""

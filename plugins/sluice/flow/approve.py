@@ -101,8 +101,10 @@ def _early(m: Migration, kind: Kind, step: str) -> dict[str, str]:
     """That the old table is given up before its time, where the run was asked to (retire_early)."""
     from sluice.migration.engine.steps import kept_until
 
+    if step != "retire":
+        return {}
     now, until = kind.position().now, kept_until(m, kind)
-    if step != "retire" or now is None or until is None or now >= until:
+    if now is None or until is None or now >= until:
         return {}
     return {"Early": f"keep_old_for keeps it until {until:%Y-%m-%d %H:%M} UTC; this run retires it now (retire_early)."}
 
