@@ -1,4 +1,4 @@
-"""What every ring shares: a real PostgreSQL, a real S3, and a marker for each folder.
+"""What every ring shares: a real PostgreSQL, S3 and DynamoDB, and a marker for each folder.
 
 `database` is a fresh database for one test; its server lives for the whole session, in a temporary folder, on a free
 port. Nothing here touches the machine of `./sluice up`: tests may run beside it.
@@ -14,12 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sluice.local import databases
 from sluice.local.objects import ObjectStore
 from sluice.local.ports import free_port
 from sluice.local.postgres import Cluster
+
+from tests import documents as dynamodb
 
 RINGS = ("unit", "dags", "integration", "chaos", "e2e", "zoo", "kills")
 _HERE = Path(__file__).parent
@@ -124,6 +127,30 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScratchVault]:
         yield ScratchVault(store, "sluice-vault")
     finally:
         store.stop()
+
+
+@pytest.fixture(scope="session")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dynamodb.Documents]:
+    """A DynamoDB for the whole session: our own, or the one that SLUICE_DYNAMODB_URL or SLUICE_AWS=1 names."""
+    with dynamodb.running(tmp_path_factory.mktemp("dynamodb")) as engine:
+        yield engine
+
+
+@pytest.fixture
+def make_table(documents: dynamodb.Documents) -> Iterator[Callable[..., str]]:
+    """A function: `make_table(partition="id", sort=None, name="users", ttl=…, indexes=…)` makes a table for this test.
+
+    It has a stream unless told `stream=False`. Gives its name; all are dropped after the test.
+    """
+    made: list[str] = []
+
+    def make(*arguments: Any, **rest: Any) -> str:
+        made.append(documents.make(*arguments, **rest))
+        return made[-1]
+
+    yield make
+    for table in made:
+        documents.drop(table)
 
 
 @pytest.fixture

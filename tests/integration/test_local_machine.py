@@ -7,6 +7,7 @@ because a start costs a quarter of a minute.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,8 +20,9 @@ import psycopg
 import pytest
 from sluice.errors import Terminal
 from sluice.local import airflow_api, airflow_processes, machine, processes
-from sluice.local.airflow_api import AirflowApi, Refused
+from sluice.local.airflow_api import AirflowApi, DatabaseAway, Refused
 from sluice.local.ports import free_port, is_taken
+from sluice.local.settings import PORT_SETTINGS
 from sluice.local.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +44,7 @@ MONTHLY = CronDataIntervalTimetable("@monthly", timezone="UTC")
 def ask_stores():
     @task(pool="store_certify")
     def ask(data_interval_start=None):
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
         from airflow.providers.postgres.hooks.postgres import PostgresHook
 
@@ -51,7 +54,11 @@ def ask_stores():
         certify = PostgresHook("pg_certify").get_first("SELECT current_user")
         ledger = PostgresHook("sluice_ledger").get_first("SELECT current_user")
         buckets = [bucket["Name"] for bucket in S3Hook("s3_vault").get_conn().list_buckets()["Buckets"]]
-        print(f"stores: {certify[0]} {ledger[0]} {buckets}")
+        dynamodb, streams = (
+            AwsBaseHook("dynamodb_tyler", client_type=service).get_conn() for service in ("dynamodb", "dynamodbstreams")
+        )
+        found = dynamodb.list_tables()["TableNames"], streams.list_streams()["Streams"]
+        print(f"stores: {certify[0]} {ledger[0]} {buckets} {found}")
 
     ask()
 
@@ -80,7 +87,7 @@ def environment(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLUICE_STATE_DIR", str(place / "state"))
         patch.setenv("SLUICE_DAGS_DIR", str(place / "dags"))
-        for name in ("SLUICE_PORT", "SLUICE_PG_PORT", "SLUICE_S3_PORT"):
+        for name in PORT_SETTINGS.values():
             patch.setenv(name, str(free_port()))
         yield
         machine.down()
@@ -127,7 +134,7 @@ def test_up_brings_everything_and_a_second_up_changes_nothing(api):
 def test_a_task_reaches_every_store_as_the_right_role(api):
     run_id = api.trigger("ask_stores")
     assert api.wait_run("ask_stores", run_id, seconds=90) == "success"
-    assert "stores: sluice_mover sluice_ledger ['sluice-vault']" in api.task_log("ask_stores", run_id, "ask")
+    assert "stores: sluice_mover sluice_ledger ['sluice-vault'] ([], [])" in api.task_log("ask_stores", run_id, "ask")
 
 
 def test_a_backfill_runs_each_window_and_shows_it(api):
@@ -176,6 +183,23 @@ def test_a_person_answers(api, choice, state):
     assert api.approvals("ask_person", run_id) == []
 
 
+def test_a_dag_that_is_not_there_is_answered_with_those_that_are(api):
+    for command in (("run", "ask_nobody"), ("backfill", "ask_nobody", "--from", "2026-02-01", "--to", "2026-02-01")):
+        said = sluice(*command)
+        assert said.returncode == 1
+        assert "Airflow has no DAG ask_nobody. There are: ask_person, ask_stores, take_long." in said.stderr
+        assert "about ten seconds" in said.stderr
+
+
+def test_a_run_that_one_waits_for_is_told_task_by_task(api):
+    said = sluice("run", "ask_stores", "--wait")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert re.search(r"^task +one of several +state +tries$", said.stdout, re.M)
+    assert re.search(r"^ask +success +1$", said.stdout, re.M)
+    assert said.stdout.endswith("ask_stores: success\n")
+    assert api.task_order("ask_stores") == ["ask"]
+
+
 def test_a_viewer_may_look_but_not_run(api):
     viewer = machine.api(machine.load(), "viewer")
     assert "trial.py" in viewer.dag_files()
@@ -186,7 +210,7 @@ def test_a_viewer_may_look_but_not_run(api):
 
 def test_nothing_listens_beyond_loopback(api):
     ours = {pid for pid in pids().values() if pid}
-    family = processes.family_of([machine.object_store(machine.load()).process, *_airflow()])
+    family = processes.family_of([*machine_stores(), *_airflow()])
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
     open_to_all = [
         line
@@ -224,8 +248,11 @@ def test_a_database_that_was_killed_comes_back(api):
     settings = machine.load()
     with psycopg.connect(settings.dsn("certify")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS seven")
+    run_id = api.trigger("ask_person")
     settings.cluster.kill()
     assert "postgres died" in sluice("status").stdout
+    with pytest.raises(DatabaseAway, match="the run goes on when it is back"):
+        api.wait_run("ask_person", run_id, seconds=60)
     machine.up(quiet=True)
     with psycopg.connect(settings.dsn("certify")) as connection:
         assert connection.execute("SELECT seven FROM kept").fetchone() == (7,)
@@ -239,8 +266,13 @@ def test_down_leaves_no_process_not_even_a_running_task(api):
     assert [pid for pid in everyone if processes.look(pid)] == []
     assert sleepers() == []
     assert not any(pids().values())
-    assert not any(is_taken(int(os.environ[name])) for name in ("SLUICE_PORT", "SLUICE_PG_PORT", "SLUICE_S3_PORT"))
+    assert not any(is_taken(int(os.environ[name])) for name in PORT_SETTINGS.values())
     assert sluice("down").returncode == 0
+
+
+def machine_stores() -> list[processes.Process]:
+    settings = machine.load()
+    return [machine.object_store(settings).process, machine.document_store(settings).process]
 
 
 def _airflow() -> list[processes.Process]:

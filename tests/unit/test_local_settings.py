@@ -18,7 +18,7 @@ from sluice.local.settings import Ports, load
 
 @pytest.fixture(autouse=True)
 def state(monkeypatch, tmp_path):
-    for name in ("SLUICE_PORT", "SLUICE_PG_PORT", "SLUICE_S3_PORT", "SLUICE_DAGS_DIR"):
+    for name in ("SLUICE_PORT", "SLUICE_PG_PORT", "SLUICE_S3_PORT", "SLUICE_DYNAMODB_PORT", "SLUICE_DAGS_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLUICE_STATE_DIR", str(tmp_path / "state"))
 

@@ -94,7 +94,8 @@ def _connections(settings: Settings) -> dict[str, str]:
     connections = {
         "PG_CERTIFY": _postgres(settings, "certify", "sluice_mover"),
         "SLUICE_LEDGER": _postgres(settings, "sluice", "sluice_ledger"),
-        "S3_VAULT": _vault(settings),
+        "S3_VAULT": _aws(settings, "vault", {"s3": settings.vault_url}),
+        "DYNAMODB_TYLER": _aws(settings, "documents", _documents(settings)),
     }
     return {f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()}
 
@@ -110,13 +111,17 @@ def _postgres(settings: Settings, database: str, login: str) -> dict[str, object
     }
 
 
-def _vault(settings: Settings) -> dict[str, object]:
+def _aws(settings: Settings, secret: str, endpoints: dict[str, str]) -> dict[str, object]:
     return {
         "conn_type": "aws",
-        "login": settings.secrets["vault_key"],
-        "password": settings.secrets["vault_secret"],
+        "login": settings.secrets[f"{secret}_key"],
+        "password": settings.secrets[f"{secret}_secret"],
         "extra": {
             "region_name": REGION,
-            "service_config": {"s3": {"endpoint_url": settings.vault_url}},
+            "service_config": {service: {"endpoint_url": url} for service, url in endpoints.items()},
         },
     }
+
+
+def _documents(settings: Settings) -> dict[str, str]:
+    return dict.fromkeys(("dynamodb", "dynamodbstreams"), settings.documents_url)

@@ -1,4 +1,4 @@
-"""The whole machine: PostgreSQL, S3 and Airflow, brought up in order, looked at, and taken down without a trace.
+"""The whole machine: PostgreSQL, S3, DynamoDB and Airflow, brought up in order, looked at, and taken down without a trace.
 
 `up` converges: it starts what does not run and leaves alone what does.
 """
@@ -16,12 +16,15 @@ from sluice.errors import Terminal
 from sluice.estate import read_stores
 from sluice.local import airflow_processes, databases, ports, venvs
 from sluice.local.airflow_api import AirflowApi
+from sluice.local.documents import DocumentStore
 from sluice.local.environment import write_environment
 from sluice.local.objects import ObjectStore
 from sluice.local.settings import PORT_SETTINGS, Settings, load, remembered_ports
 from sluice.local.waiting import wait_for
 
 VAULT_BUCKET = "sluice-vault"
+_PARTS = {"postgres": "postgres", "objects": "s3", "documents": "dynamodb", "airflow": "api-server"}
+"""Who listens on which port."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def up(quiet: bool = False) -> Settings:
         start_postgres(settings)
         say("S3 …")
         start_objects(settings)
+        say("DynamoDB …")
+        document_store(settings).start(settings.environment())
         say("Airflow …")
         _start_airflow(settings, say)
     return settings
@@ -58,6 +63,7 @@ def down() -> Settings:
     settings = load()
     with _alone(settings):
         airflow_processes.stop(settings)
+        document_store(settings).stop()
         object_store(settings).stop()
         settings.cluster.stop()
     return settings
@@ -69,7 +75,8 @@ def status() -> list[Part]:
     cluster = settings.cluster
     # PostgreSQL removes its lock when it is stopped; a lock without a server is a server that died.
     postgres = Part("postgres", cluster.pid(), (cluster.data / "postmaster.pid").exists(), cluster.log)
-    others = [object_store(settings).process, *airflow_processes.processes(settings)]
+    stores = [object_store(settings).process, document_store(settings).process]
+    others = [*stores, *airflow_processes.processes(settings)]
     return [postgres, *(Part(one.name, one.pid(), one.was_started(), one.log) for one in others)]
 
 
@@ -97,6 +104,16 @@ def object_store(settings: Settings) -> ObjectStore:
         port=settings.ports.objects,
         key=settings.secrets["vault_key"],
         secret=settings.secrets["vault_secret"],
+    )
+
+
+def document_store(settings: Settings) -> DocumentStore:
+    """Give our DynamoDB."""
+    return DocumentStore(
+        folder=settings.state_dir / "dynamodb",
+        port=settings.ports.documents,
+        key=settings.secrets["documents_key"],
+        secret=settings.secrets["documents_secret"],
     )
 
 
@@ -153,7 +170,7 @@ def _check_ports(settings: Settings) -> None:
     running = {part.name for part in status() if part.pid is not None}
     if running and settings.ports != remembered_ports(settings.state_dir):
         raise Terminal("Sluice runs already, on other ports than these: `./sluice down` first.")
-    for purpose, part in {"postgres": "postgres", "objects": "s3", "airflow": "api-server"}.items():
+    for purpose, part in _PARTS.items():
         if part not in running:
             ports.require_free(getattr(settings.ports, purpose), part, PORT_SETTINGS[purpose])
 

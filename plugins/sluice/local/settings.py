@@ -1,7 +1,8 @@
 """Where this machine lives, which ports it uses, and its secrets. Nothing here starts anything.
 
 Secrets are made on the first `load()` and kept in `.sluice/secrets.json` (0600). Ports are defaults, what the last
-`up` used, or the environment's `SLUICE_PORT`, `SLUICE_PG_PORT`, `SLUICE_S3_PORT`, each stronger than the one before.
+`up` used, or the environment's `SLUICE_PORT`, `SLUICE_PG_PORT`, `SLUICE_S3_PORT`, `SLUICE_DYNAMODB_PORT`, each stronger
+than the one before.
 """
 
 from __future__ import annotations
@@ -26,14 +27,20 @@ _DATABASES = {"certify": databases.MOVER, "sluice": databases.LEDGER, "airflow":
 
 @dataclass(frozen=True)
 class Ports:
-    """The three ports of the machine, all on 127.0.0.1."""
+    """The ports of the machine, all on 127.0.0.1."""
 
     airflow: int = 8088
     postgres: int = 5440
     objects: int = 4580
+    documents: int = 4590
 
 
-PORT_SETTINGS = {"airflow": "SLUICE_PORT", "postgres": "SLUICE_PG_PORT", "objects": "SLUICE_S3_PORT"}
+PORT_SETTINGS = {
+    "airflow": "SLUICE_PORT",
+    "postgres": "SLUICE_PG_PORT",
+    "objects": "SLUICE_S3_PORT",
+    "documents": "SLUICE_DYNAMODB_PORT",
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,11 @@ class Settings:
     def vault_url(self) -> str:
         """The S3 endpoint's address."""
         return f"http://127.0.0.1:{self.ports.objects}"
+
+    @property
+    def documents_url(self) -> str:
+        """The DynamoDB endpoint's address."""
+        return f"http://127.0.0.1:{self.ports.documents}"
 
     @property
     def cluster(self) -> Cluster:
@@ -138,5 +150,7 @@ def _new_secrets() -> dict[str, str]:
         "session": secrets.token_urlsafe(32),
         "vault_key": f"SLUICE{secrets.token_hex(7).upper()}",
         "vault_secret": secrets.token_urlsafe(30),
+        "documents_key": f"SLUICE{secrets.token_hex(7).upper()}",
+        "documents_secret": secrets.token_urlsafe(30),
     }
     return {**people, **roles, **keys}

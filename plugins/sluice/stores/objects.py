@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.errors import SluiceError, Terminal, Transient
+from sluice.stores.aws import code_of, is_outage
 
 # Of the 4xx answers only these pass by themselves; every 5xx does.
 BUSY = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout",
@@ -75,7 +76,7 @@ class Vault:
                     IfNoneMatch="*", ChecksumSHA256=b64encode(digest.digest()).decode(),
                 )  # fmt: skip
             except Exception as error:
-                if _code(error) not in {"PreconditionFailed", "412"}:
+                if code_of(error) not in {"PreconditionFailed", "412"}:
                     raise
                 # Also the answer to our own second try, after a first one whose reply was lost.
                 return self._same(key, digest.hexdigest())
@@ -130,9 +131,8 @@ def vault_client(endpoint: str | None, key: str, secret: str, region: str) -> An
 def _ours(error: Exception, what: str) -> SluiceError:
     from botocore import exceptions
 
-    code = _code(error)
-    lost = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError)
-    if isinstance(error, lost) or _status(error) >= 500 or code in BUSY:
+    code = code_of(error)
+    if is_outage(error) or code in BUSY:
         return VaultDown(f"{what}. It is tried again by itself; if it stays, see that the vault is up.")
     if code in REFUSED:
         return AccessDenied(f"{what}. Mend the vault's connection or its policy.")
@@ -141,11 +141,3 @@ def _ours(error: Exception, what: str) -> SluiceError:
     if isinstance(error, exceptions.FlexibleChecksumError):
         return Damaged(f"{what}. Bring an older version of the object back and keep this one as evidence.")
     return VaultRefused(f"{what}. Check the bucket's name, its settings and the vault's connection.")
-
-
-def _code(error: Exception) -> str:
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
-
-
-def _status(error: Exception) -> int:
-    return int(getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

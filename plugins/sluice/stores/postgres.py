@@ -158,7 +158,7 @@ def _unreachable(dsn: str, error: psycopg.OperationalError) -> Transient | Termi
     if "authentication failed" in what or "does not exist" in what:
         return Refused(f"PostgreSQL at {where} refuses {info.get('user')!r}: {what}. Mend the connection.")
     return StoreDown(
-        f"PostgreSQL at {where} cannot be reached: {what}. Is it up? Of the embedded one, `./sluice status` tells."
+        f"PostgreSQL at {where} cannot be reached: {what}. Is it up? If it is the one of `./sluice up`: `./sluice status`."
     )
 
 

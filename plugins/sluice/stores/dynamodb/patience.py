@@ -1,0 +1,43 @@
+"""Waiting and trying again: exponential, with full jitter, so that many who were refused do not come back together.
+
+From M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sluice.stores.dynamodb.client import Throttled
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often to try again, and how long to wait in between, in seconds."""
+
+    again: int = 8
+    first: float = 0.05
+    longest: float = 5.0
+
+    def waits(self) -> Iterator[float]:
+        """Give the length of each wait, drawn anew."""
+        for turn in range(self.again):
+            yield random.uniform(0, min(self.longest, self.first * 2**turn))
+
+
+PATIENT = Patience()
+
+
+def patiently(act: Callable[[], T], patience: Patience = PATIENT) -> T:
+    """Do `act`, again and again while it is throttled. Raises the last Throttled."""
+    for wait in patience.waits():
+        try:
+            return act()
+        except Throttled:
+            time.sleep(wait)
+    return act()

@@ -1,0 +1,39 @@
+"""All items of one partition whose sort key begins so, page after page, read consistently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from sluice.stores.dynamodb.client import speaking
+from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
+from sluice.stores.dynamodb.values import Item, Key
+
+
+def query_items(
+    client: Any, table: str, partition: Key, sort: str, prefix: str, patience: Patience = PATIENT
+) -> Iterator[Item]:
+    """Give the items of `partition` whose attribute `sort` begins with `prefix`, in order.
+
+    Raises Throttled when patience ends, DynamoDown, NoSuchTable.
+    """
+    ((name, value),) = partition.items()
+    asked: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": "#partition = :partition AND begins_with(#sort, :prefix)",
+        "ExpressionAttributeNames": {"#partition": name, "#sort": sort},
+        "ExpressionAttributeValues": {":partition": value, ":prefix": {"S": prefix}},
+        "ConsistentRead": True,
+    }
+    while True:
+        answer = patiently(partial(_ask, client, asked), patience)
+        yield from answer["Items"]
+        if not (last := answer.get("LastEvaluatedKey")):
+            return
+        asked = {**asked, "ExclusiveStartKey": last}
+
+
+def _ask(client: Any, asked: dict[str, Any]) -> Any:
+    with speaking("query", asked["TableName"]):
+        return client.query(**asked)

@@ -1,0 +1,206 @@
+"""A table's stream of changes: its shards, and their records in order, from any position on.
+
+A record is kept for 24 hours. Records of one key are in order, and a shard is read only when its parents are finished,
+because a key's later records may be in a child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from sluice.errors import Terminal
+from sluice.stores.aws import code_of
+from sluice.stores.dynamodb.client import NoSuchTable, speaking
+from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
+from sluice.stores.dynamodb.values import Item, Key
+
+Kind = Literal["INSERT", "MODIFY", "REMOVE"]
+_DIGITS = 40
+_EXPIRY = "dynamodb.amazonaws.com"
+
+
+class Trimmed(Terminal):
+    """What follows the position is no longer there: changes were lost to the reader, and the gap must be copied again."""
+
+
+class StreamGone(Terminal):
+    """The stream was switched off, or its table is gone."""
+
+
+def padded(sequence: str) -> str:
+    """Give a sequence number as text that sorts like the number. As the service gives it, "9" sorts after "10"."""
+    return sequence.zfill(_DIGITS)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one item. `at` is when it was made, to the second; `expired`: the table's TTL did it, nobody else."""
+
+    key: Key
+    kind: Kind
+    old: Item | None
+    new: Item | None
+    sequence: str
+    at: datetime
+    expired: bool = False
+
+    @property
+    def order(self) -> str:
+        """Its place among the changes of its key, as text that sorts."""
+        return padded(self.sequence)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a stream. `ended`: nothing is added to it any more; what it holds may be unread yet."""
+
+    id: str
+    parent: str | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class StreamPage:
+    """Changes of one shard in order. Read on from `position`; `ended`: the shard holds no more and never will."""
+
+    changes: tuple[Change, ...]
+    position: str | None
+    ended: bool
+
+
+class Stream(Protocol):
+    """What a reader of changes needs, and all that it needs."""
+
+    @property
+    def arn(self) -> str:
+        """The stream's identity: one that was switched off and on again has another."""
+
+    def shards(self) -> tuple[Shard, ...]:
+        """Give every shard that is there now."""
+
+    def read(self, shard_id: str, after: str | None, limit: int = 1000) -> StreamPage:
+        """Read on after a sequence number; None is the oldest record there is. A page may be empty and not the last.
+
+        Raises Trimmed, StreamGone, Throttled, DynamoDown.
+        """
+
+
+def readable(shards: Sequence[Shard], finished: Collection[str]) -> tuple[Shard, ...]:
+    """Give the shards that may be read now: not finished, and their parents finished or trimmed away."""
+    there = {shard.id for shard in shards}
+    waiting = there - set(finished)
+    return tuple(shard for shard in shards if shard.id in waiting and shard.parent not in waiting)
+
+
+def open_stream(client: Any, streams: Any, table: str) -> TableStream:
+    """Give the stream of a table. Raises StreamGone when it has none, NoSuchTable, DynamoDown."""
+    with speaking("describe", table):
+        found = client.describe_table(TableName=table)["Table"]
+    if not (found.get("StreamSpecification") or {}).get("StreamEnabled"):
+        raise StreamGone(f"Table {table} has no stream. Turn on one with new and old images, and capture anew.")
+    return TableStream(streams, table, found["LatestStreamArn"])
+
+
+@dataclass
+class TableStream:
+    """The stream of a DynamoDB table, through a `dynamodbstreams` client. One thread reads a shard at a time."""
+
+    client: Any
+    table: str
+    arn: str
+    patience: Patience = PATIENT
+    # Where the service would read on, by shard: asking for an iterator anew costs a request, and on a long stream more.
+    _next: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+
+    def shards(self) -> tuple[Shard, ...]:
+        """Give every shard that is there now."""
+        found: list[Shard] = []
+        asked: dict[str, Any] = {"StreamArn": self.arn}
+        while True:
+            answer = self._asked("describe_stream", "list the shards of the stream of", **asked)["StreamDescription"]
+            found += [_shard(one) for one in answer["Shards"]]
+            if not (last := answer.get("LastEvaluatedShardId")):
+                return tuple(found)
+            asked["ExclusiveStartShardId"] = last
+
+    def read(self, shard_id: str, after: str | None, limit: int = 1000) -> StreamPage:
+        """Read on after a sequence number; None is the oldest record there is."""
+        position, iterator = self._next.pop(shard_id, (after, None))
+        if iterator is None or position != after:
+            iterator = self._iterator(shard_id, after)
+        try:
+            answer = self._records(iterator, limit)
+        except _Expired:
+            answer = self._records(self._iterator(shard_id, after), limit)
+        changes = tuple(_change(record) for record in answer["Records"])
+        position = changes[-1].sequence if changes else after
+        following = answer.get("NextShardIterator")
+        if following:
+            self._next[shard_id] = position, following
+        return StreamPage(changes, position, ended=not following)
+
+    def _iterator(self, shard_id: str, after: str | None) -> str:
+        asked: dict[str, Any] = {"StreamArn": self.arn, "ShardId": shard_id}
+        if after is None:
+            asked["ShardIteratorType"] = "TRIM_HORIZON"
+        else:
+            asked |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
+        try:
+            answer = self._asked("get_shard_iterator", f"read shard {shard_id} of the stream of", **asked)
+        except StreamGone as error:
+            if shard_id not in {shard.id for shard in self.shards()}:
+                raise Trimmed(f"Shard {shard_id} of the stream of {self.table} is trimmed away. {_MEND}") from error
+            raise
+        return str(answer["ShardIterator"])
+
+    def _records(self, iterator: str, limit: int) -> Any:
+        return self._asked("get_records", "read the stream of", ShardIterator=iterator, Limit=limit)
+
+    def _asked(self, call: str, doing: str, **asked: Any) -> Any:
+        """Call the service, waiting out throttling, and tell what is lost from what is only late."""
+        return patiently(lambda: self._ask(call, doing, asked), self.patience)
+
+    def _ask(self, call: str, doing: str, asked: dict[str, Any]) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            with speaking(doing, self.table):
+                try:
+                    return getattr(self.client, call)(**asked)
+                except ClientError as error:
+                    if code_of(error) == "TrimmedDataAccessException":
+                        raise Trimmed(f"The stream of {self.table} is trimmed past the position. {_MEND}") from error
+                    if code_of(error) == "ExpiredIteratorException":
+                        raise _Expired(f"An iterator of the stream of {self.table} has expired.") from error
+                    raise
+        except NoSuchTable as error:
+            raise StreamGone(f"The stream {self.arn} is gone. Turn it on again, and capture and copy anew.") from error
+
+
+_MEND = "Changes were lost to this reader: copy the gap again, a retry is not enough."
+
+
+class _Expired(Terminal):
+    """An iterator lives a quarter of an hour."""
+
+
+def _shard(told: dict[str, Any]) -> Shard:
+    ended = bool(told.get("SequenceNumberRange", {}).get("EndingSequenceNumber"))
+    return Shard(told["ShardId"], told.get("ParentShardId"), ended)
+
+
+def _change(record: dict[str, Any]) -> Change:
+    told = record["dynamodb"]
+    who = record.get("userIdentity") or {}
+    return Change(
+        key=told["Keys"],
+        kind=record["eventName"],
+        old=told.get("OldImage"),
+        new=told.get("NewImage"),
+        sequence=told["SequenceNumber"],
+        at=told["ApproximateCreationDateTime"],
+        expired=who.get("Type") == "Service" and who.get("PrincipalId") == _EXPIRY,
+    )
