@@ -1,14 +1,31 @@
-"""What the tests of the kind share: a table of one's own that is moved."""
+"""What several tests share: a table of one's own that is moved, and a DynamoDB design with its tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.conftest import Database
+from tests.documents import Documents
+from tests.integration.accessing import Tyler, tyler_on
 from tests.integration.moved import Moved
+
+
+@pytest.fixture(scope="session")
+def tyler_tables(documents: Documents) -> Iterator[Tyler]:
+    """The tables of a single-table design, made once: that takes half a second."""
+    with tyler_on(documents, "access-") as made:
+        yield made
+
+
+@pytest.fixture
+def tyler(tyler_tables: Tyler) -> Iterator[Tyler]:
+    """Those tables, empty, and what an application has of the design."""
+    yield replace(tyler_tables)
+    tyler_tables.empty()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sluice.estate import Migration
+from sluice.estate import SameClusterMigration
 from sluice.migration.engine.contract import Facts, Kind, Phase
 from sluice.migration.engine.steps import check_findings
 from sluice.migration.engine.way import Step
@@ -36,7 +36,7 @@ class Moved:
             "into": {"table": "app.thing_new", **into},
             "accept": accept,
         }
-        self.migration = unhurried(Migration.model_validate(said))
+        self.migration = unhurried(SameClusterMigration.model_validate(said))
 
     def kind(self) -> Kind:
         """The kind, with a connection of its own."""

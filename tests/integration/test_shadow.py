@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sluice.estate import Migration, Shadow, read_estate
+from sluice.estate import SameClusterMigration, Shadow, read_estate
 from sluice.local.certify import Workload, seed
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import NotYet, Phase
@@ -223,7 +223,7 @@ def test_names_that_need_quotes_and_names_without_a_schema_are_found(verified, m
     moved.admin(f"""ALTER ROLE certify_app IN DATABASE "{moved.database.name}" SET search_path = "$user", "My App" """)
     said = moved.migration.model_dump(by_alias=True, exclude_none=True)
     said["from"]["table"], said["into"]["table"] = odd, '"My App".users'
-    moved.migration = Migration.model_validate(said)
+    moved.migration = SameClusterMigration.model_validate(said)
     moved.use(f"SELECT u.id FROM {odd} AS u WHERE u.label = 'a'", 'SELECT count(*) FROM "User ""X""" WHERE n = 3')
     moved.to(Phase.VERIFIED)
     facts, _ = shadowed(moved)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 import yaml
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.local.certify import Workload, seed, verify
 from sluice.migration.engine.contract import Kind, NotYet, Phase
 from sluice.migration.engine.steps import PreflightRefused, check_findings
@@ -31,13 +31,15 @@ SHAPES = {
 }
 
 
-def migration_of(text: str) -> Migration:
+def migration_of(text: str) -> SameClusterMigration:
     """Read a migration as its file would be; a file's checks are not ours here."""
-    return unhurried(Migration.model_validate_json(json.dumps(yaml.safe_load(text)), by_alias=True, by_name=False))
+    return unhurried(
+        SameClusterMigration.model_validate_json(json.dumps(yaml.safe_load(text)), by_alias=True, by_name=False)
+    )
 
 
 @contextmanager
-def opening(database: Database, migration: Migration) -> Iterator[Callable[[], Kind]]:
+def opening(database: Database, migration: SameClusterMigration) -> Iterator[Callable[[], Kind]]:
     """A function that opens the kind, each time with a connection of its own."""
     connections = []
 

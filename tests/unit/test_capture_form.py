@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sluice.estate import Migration
+from sluice.estate import SameClusterMigration
 from sluice.ledger.releases import versions
 from sluice.migration.kinds.same_cluster.capture_form import forward_function, reverse_function
 from sluice.migration.kinds.same_cluster.route import Route
@@ -45,7 +45,7 @@ def route_into(into: dict[str, Any]) -> Route:
     }
     source = Table("app", "thing")
     shape = Shape(source, {"oid": 1}, COLUMNS, ("id", "path"), "thing_pkey", True, False, (), (), (), ())
-    return Route(Migration.model_validate(said), shape, source, Table("app", "thing_new"))
+    return Route(SameClusterMigration.model_validate(said), shape, source, Table("app", "thing_new"))
 
 
 def text_of_capture() -> str:

@@ -118,11 +118,12 @@ def _exists(path: str) -> bool:
 
 
 def wrong_dags(text: str) -> list[str]:
-    """List DAGs, named in commands or in backticks, that no file makes."""
+    """List DAGs, named in commands or in backticks, that no file makes, nor a migration that the page writes out."""
     told = set(re.findall(r"\b(?:migrate|backfill_window)__[a-z]\w*", text))
     runs = (words[1] for words in commands(text) if words[0] in ("run", "backfill") and words[1:])
     told |= {dag for dag in runs if re.fullmatch(r"[a-z]\w*", dag)}
-    return sorted(told - dag_ids())
+    own = {f"migrate__{name}" for name in re.findall(r"^migration: (\w+)$", text, re.M)}
+    return sorted(told - dag_ids() - own)
 
 
 @cache
@@ -182,7 +183,23 @@ def test_the_documents_hold_what_is_checked() -> None:
     assert {"up", "demo", "test", "run", "backfill", "abort", "psql"} <= {told[0] for told in commands(text)}
 
 
+def lost_evidence(text: str) -> list[str]:
+    """List places that name the link to the evidence and not the tab that it is on: nobody finds it elsewhere."""
+    return re.findall(r"(?<!Details\* → )\*+Evidence\*+|Evidence button|button \*?Evidence", text)
+
+
+def test_the_evidence_is_said_to_be_where_it_is() -> None:
+    told = [
+        *PAGES,
+        *(ROOT / "dags").glob("*.py"),
+        *(ROOT / "plugins").rglob("*.py"),
+        *(ROOT / "tests/e2e").glob("*.py"),
+    ]
+    assert {path.name: found for path in told if (found := lost_evidence(path.read_text()))} == {}
+
+
 LIES = {
+    "an Evidence button on the task's page": (lost_evidence, "Press **Evidence** on the task."),
     "a command that is not there": (wrong_commands, "```sh\n./sluice launch\n```"),
     "an option that is not there": (wrong_commands, "Type `./sluice demo --fast`."),
     "a word of JSON that is none": (wrong_commands, "```sh\n./sluice run migrate__orders --conf '{to_phase}'\n```"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from sluice.errors import Terminal
-from sluice.estate import EstateErrors, migration_files, read_estate, read_migration, read_stores
-from sluice.estate.models import Migration
+from sluice.estate import EstateErrors, claimed_twice, migration_files, read_estate, read_migration, read_stores
+from sluice.estate.models import SameClusterMigration
 
 ESTATE = """\
 estate: shop
@@ -42,6 +42,7 @@ SORTED_KEYS = "accept, backfill, cutover, from, gates, into, keep_old_for, kind,
 TABLE = 'schema.name, each part at most 63 bytes and in "…" if it holds other than letters, digits, _ and $'
 CONNECTION = "the id of an Airflow connection, such as pg_certify, never its address"
 NAME = "1 to 40 of a-z, 0-9 and _"
+LONG = "c" * 60
 
 
 @pytest.fixture
@@ -163,10 +164,20 @@ ONE_MISTAKE = {
         "every: month, then: {hash: id, parts: 4}",
         "5: into.partition.then: found a cut below a range, allowed: a cut below list or hash",
     ),
+    "a kind nearly right": (
+        "migration: orders",
+        "migration: orders\nkind: single_tabel",
+        '2: kind: found "single_tabel", allowed: into_postgres, same_cluster, single_table; did you mean single_table?',
+    ),
+    "a column's name too long": (
+        "  months_ahead: 3",
+        f"  columns: {{{'c' * 64}: {{drop: true}}}}",
+        f'6: into.columns."{LONG}…": found "{LONG}…", allowed: a name as the catalogue has it, at most 63 bytes',
+    ),
     "unknown kind": (
         "migration: orders",
         "migration: orders\nkind: teleport",
-        '2: kind: found "teleport", allowed: same_cluster',
+        '2: kind: found "teleport", allowed: into_postgres, same_cluster, single_table',
     ),
     "mapping expected": (
         "gates: {verified: [order_rules]}",
@@ -356,7 +367,7 @@ WRONG_ESTATE = {
     "unknown engine": (
         "engine: postgres",
         "engine: oracle",
-        ['estate.yaml:5: stores.shop.engine: found "oracle", allowed: postgres'],
+        ['estate.yaml:5: stores.shop.engine: found "oracle", allowed: one of postgres, dynamodb'],
     ),
     "no stores": (
         "  shop: {engine: postgres, connection: pg_shop, rto: 5m, rpo: 30s, pool_slots: 4}\n",
@@ -457,9 +468,20 @@ def test_a_copy_that_nobody_has_edited_yet_does_not_stop_the_original(root: Path
     assert [(m.line, m.field, m.allowed.split(";")[0]) for m in caught.value.mistakes] == [
         (1, "migration", "a name of its own"),
         (1, "migration", "invoices, as the file is named"),
-        (2, "from.table", "a table of no other migration"),
-        (4, "into.table", "a table of no other migration"),
     ]
+    assert claimed_twice(original) == [], "a file under a wrong name claims nothing"
+    assert [(m.line, m.field) for m in claimed_twice(copy)] == [(2, "from.table"), (4, "into.table")]
+
+
+def test_a_second_file_for_a_table_leaves_the_first_readable_and_both_are_named(root: Path):
+    second = write_migration(root, "again", changed(ORDERS, "migration: orders", "migration: again"))
+    first, stores = root / "include/estate/migrations/orders.yaml", read_stores(root)
+    assert [read_migration(path, stores).name for path in (first, second)] == ["orders", "again"]
+    for path, other in ((first, second), (second, first)):
+        told = claimed_twice(path)
+        assert [(m.line, m.field) for m in told] == [(2, "from.table"), (4, "into.table")]
+        assert all(path.name in m.file and f"migrations/{other.name}:" in m.allowed for m in told)
+    assert len(mistakes_in(root)) == 4, "whoever reads the whole estate is told"
 
 
 def test_the_names_that_code_uses_are_unknown_in_a_file(root: Path):
@@ -578,4 +600,4 @@ def test_a_migration_is_frozen_and_survives_json(root: Path):
         orders.name = "other"  # type: ignore[misc]
     text = orders.model_dump_json(by_alias=True)
     assert '"keep_old_for":"7d"' in text
-    assert Migration.model_validate_json(text) == orders
+    assert SameClusterMigration.model_validate_json(text) == orders

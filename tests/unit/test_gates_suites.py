@@ -15,6 +15,7 @@ from sluice.proof.gates.suites import NoSuchSuite, load_great_expectations, read
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SAME = {"rows_compared": 9000, "rows_missing": 0, "rows_extra": 0, "rows_different": 0}
+STEADY = {"quarantined": 0, "fingerprint_differs": 0}
 SWAPPED = {**SAME, "pause_ms": 40, "sequence_behind": 0, "carried_missing": 0}
 GOOD = {
     "expanded": {
@@ -38,6 +39,15 @@ GOOD = {
     "cut_back": {**SWAPPED, "forward_capture_enabled": True, "reverse_capture_present": False, "names_swapped": False},
     "retired": {"capture_left": 0, "sequences_narrow": 0, "live_is_target": True, "old_kept": True, "rows_compared": 9000},
     "validated": {**SAME, "fingerprint_differs": 0},
+    "expanded__single_table": {"tables": 1, "tables_unready": 0, **STEADY},
+    "capturing__single_table": {"stream_on": True, "routed": True, **STEADY},
+    "backfilled__single_table": {"chunks": 10, "chunks_done": 10, "rows_compared": 10, **STEADY},
+    "shadowing__single_table": {
+        "shadow_differences": 0, "shadow_slower": 0, "shadow_reads_lacking": 0, "shadow_compared": 900, **STEADY,
+    },
+    "cut_over__single_table": {**SAME, "writes_astray": 0, "pause_beyond_lease_ms": 200},
+    "cut_back__single_table": {**SAME, "pause_beyond_lease_ms": 200},
+    "retired__single_table": {**SAME, "live_is_target": True, "old_kept": True},
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
@@ -46,8 +56,16 @@ BAD = {
     "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
+    "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
 }  # fmt: skip
-WARNS_ONLY = {"pause_ms", "shadow_rows", "shadow_skipped", "shadow_unpruned"}
+WARNS_ONLY = {
+    "pause_ms",
+    "pause_beyond_lease_ms",
+    "shadow_compared",
+    "shadow_rows",
+    "shadow_skipped",
+    "shadow_unpruned",
+}
 
 
 def judged(gate: str, facts: dict, *, root: Path = ROOT, **more) -> Judged:

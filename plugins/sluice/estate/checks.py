@@ -5,18 +5,20 @@ These look at the raw values, so that they speak up even where another field of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from sluice.estate.design_checks import DYNAMODB, POSTGRES, check_single_table, check_store
 from sluice.estate.document import Document, Steps
-from sluice.estate.fields import Part
+from sluice.estate.fields import PATTERNS, Part
 from sluice.estate.mistakes import Mistake, choice
-from sluice.estate.models import default_partition_schema
+from sluice.estate.models import DEFAULT_KIND, KINDS, Migration, default_partition_schema
 from sluice.estate.names import LONGEST_IDENTIFIER, parse_table
-from sluice.estate.shape_checks import check_shape
+from sluice.estate.row_checks import check_into_postgres
+from sluice.estate.shape_checks import check_cuts, check_shape
 from sluice.estate.showing import shown, shown_field
 from sluice.estate.words import allowed, at, resolved, schema_of
 
@@ -25,6 +27,15 @@ NEVER_SHOWN = {"connection"}  # people paste addresses here, and an address may 
 TABLES: tuple[Steps, Steps] = (("from", "table"), ("into", "table"))
 Model = TypeVar("Model", bound=Part)
 Table = tuple[str, str]
+
+
+def class_of(document: Document) -> tuple[type[Migration] | None, list[Mistake]]:
+    """Give the class of a migration's file by its `kind:`, or the mistake. A file that says none is `same_cluster`."""
+    kind = document.get("kind", otherwise=DEFAULT_KIND)
+    if isinstance(kind, str) and kind in KINDS:
+        return KINDS[kind], []
+    # The other fields are not judged: what they may hold depends on the kind that was meant.
+    return None, [*document.mistakes, document.mistake(("kind",), shown(kind), choice(str(kind), KINDS))]
 
 
 def validated(document: Document, model: type[Model]) -> tuple[Model | None, list[Mistake]]:
@@ -42,17 +53,23 @@ def validated(document: Document, model: type[Model]) -> tuple[Model | None, lis
 
 
 def check_migration(
-    document: Document, root: Path, stores: Sequence[str] | None, others: Sequence[Document]
+    document: Document, root: Path, engines: Mapping[str, str | None] | None, others: Sequence[Document]
 ) -> Iterator[Mistake]:
-    """Find what is wrong beyond single fields. `stores` is None where estate.yaml cannot be read."""
+    """Find what is wrong beyond single fields. `engines`, each store's, is None where estate.yaml cannot be read."""
+    kind = document.get("kind", otherwise=DEFAULT_KIND)
     yield from _check_name(document, others)
-    if stores is not None:
-        yield from _check_store(document, stores)
-    yield from _check_tables(document)
-    yield from _check_claims(document, others)
+    if engines is not None:
+        yield from _check_stores(document, str(kind), engines)
     yield from _check_suites(document, root)
     yield from _check_window(document)
-    yield from check_shape(document)
+    if kind == "same_cluster":
+        yield from _check_tables(document)
+        yield from check_shape(document)
+    elif kind == "single_table":
+        yield from check_single_table(document, root)
+    elif kind == "into_postgres":
+        yield from check_into_postgres(document)
+        yield from check_cuts(document)
 
 
 def owns_its_name(document: Document) -> bool:
@@ -67,8 +84,14 @@ def _field_mistake(document: Document, model: type[Part], wrong: dict[str, objec
         options = resolved(at(schema, steps[:-1]), schema)["properties"]
         return document.mistake(steps, "an unknown key", choice(str(steps[-1]), options))
     found = "nothing" if wrong["type"] == "missing" else _shown_unless_secret(steps, wrong["input"])
-    node = schema["properties"]["estate"] if "[key]" in wrong["loc"] else at(schema, steps)  # type: ignore[operator]
-    return document.mistake(steps, found, allowed(node, schema))
+    if "[key]" in wrong["loc"]:  # type: ignore[operator]
+        return document.mistake(steps, found, _allowed_key(resolved(at(schema, steps[:-1]), schema)))
+    return document.mistake(steps, found, allowed(at(schema, steps), schema))
+
+
+def _allowed_key(mapping: Mapping[str, Mapping[str, object]]) -> str:
+    """Say what a name in a mapping may be."""
+    return next((PATTERNS[pattern] for pattern in mapping.get("patternProperties", ())), "another name")
 
 
 def _shown_unless_secret(steps: Steps, value: object) -> str:
@@ -93,10 +116,17 @@ def _check_name(document: Document, others: Sequence[Document]) -> Iterator[Mist
             yield document.mistake(("migration",), shown(name), f"a name of its own; {where} has this one")
 
 
-def _check_store(document: Document, stores: Sequence[str]) -> Iterator[Mistake]:
-    name = document.get("from", "store")
-    if isinstance(name, str) and name not in stores:
-        yield document.mistake(("from", "store"), shown(name), choice(name, stores))
+STORES: Mapping[str, tuple[tuple[Steps, str], ...]] = {
+    "same_cluster": ((("from", "store"), POSTGRES),),
+    "single_table": ((("from", "store"), DYNAMODB), (("into", "store"), DYNAMODB)),
+    "into_postgres": ((("from", "store"), DYNAMODB), (("into", "store"), POSTGRES)),
+}
+"""Where each kind names its stores, and the engine that it needs there."""
+
+
+def _check_stores(document: Document, kind: str, engines: Mapping[str, str | None]) -> Iterator[Mistake]:
+    for steps, engine in STORES.get(kind, ()):
+        yield from check_store(document, steps, engine, engines)
 
 
 def _check_tables(document: Document) -> Iterator[Mistake]:
@@ -110,23 +140,39 @@ def _check_tables(document: Document) -> Iterator[Mistake]:
             yield document.mistake(("into", "partition_schema"), "nothing", allows)
 
 
-def _check_claims(document: Document, others: Sequence[Document]) -> Iterator[Mistake]:
-    # A table belongs to one migration. A file under a wrong name claims nothing: a fresh copy must not stop
-    # the migration that it was copied from.
+def check_claims(document: Document, others: Sequence[Document]) -> Iterator[Mistake]:
+    """Find what this file claims and another claims too: a table belongs to one migration, an entity too.
+
+    No fault of one file alone: a second one must not stop a migration that is under way. A file under a wrong name claims
+    nothing: a fresh copy must not stop the migration that it was copied from.
+    """
     owners = [other for other in others if owns_its_name(other)]
     taken = {claim: (other, steps) for other in owners for claim, steps in _claims(other)}
     for claim, steps in _claims(document):
         if claim in taken:
             other, theirs = taken[claim]
             where = f"{other.file}:{other.line(theirs)}"
-            allows = f"a table of no other migration; {where} has it as {shown_field(theirs)}"
+            what = "an entity" if steps[-1] == "entity" else "a table"
+            allows = f"{what} of no other migration; {where} has it as {shown_field(theirs)}"
             yield document.mistake(steps, shown(document.get(*steps)), allows)
 
 
-def _claims(document: Document) -> Iterator[tuple[tuple[object, Table], Steps]]:
-    for steps in TABLES:
-        if table := _table(document, steps):
-            yield (str(document.get("from", "store")), table), steps
+def _claims(document: Document) -> Iterator[tuple[tuple[object, ...], Steps]]:
+    kind = document.get("kind", otherwise=DEFAULT_KIND)
+    store = str(document.get("from", "store"))
+    if kind == "same_cluster":
+        for steps in TABLES:
+            if table := _table(document, steps):
+                yield (store, table), steps
+    elif kind == "single_table":
+        if isinstance(name := document.get("from", "table"), str):
+            yield (store, name), ("from", "table")
+        entity = document.get("into", "model"), document.get("into", "entity")
+        if all(isinstance(one, str) for one in entity):
+            yield ("entity", *entity), ("into", "entity")
+    elif table := _table(document, ("into", "table")):
+        # What it reads it leaves as it is: a table may move into a design and on to PostgreSQL.
+        yield (str(document.get("into", "store")), table), ("into", "table")
 
 
 def _check_suites(document: Document, root: Path) -> Iterator[Mistake]:

@@ -24,6 +24,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _PLAIN = {"": None, "~": None, "null": None, "true": True, "false": False}
 Steps = tuple[str | int, ...]
+_NOTHING = object()
 
 
 class _Loader(yaml.CSafeLoader):
@@ -52,12 +53,12 @@ class Document:
         """Give the value at a field's path, or `otherwise` where there is none."""
         value = self.values
         for step in steps:
-            if not isinstance(value, dict) or step not in value:
+            value = _inside(value, step)
+            if value is _NOTHING:
                 return otherwise
-            value = value[step]
         return value
 
-    def texts(self, *steps: str) -> Iterator[tuple[Steps, str]]:
+    def texts(self, *steps: str | int) -> Iterator[tuple[Steps, str]]:
         """Give each text of the list at a field's path, with its own path."""
         items = self.get(*steps)
         for number, item in enumerate(items if isinstance(items, tuple) else ()):
@@ -201,6 +202,14 @@ def _plain(text: str) -> str | int | float | bool | None:
     if re.fullmatch(r"[-+]?[0-9]{1,9}\.[0-9]{1,9}", text):
         return float(text)
     return int(text) if re.fullmatch(r"[-+]?[0-9]{1,18}", text) else text
+
+
+def _inside(value: Any, step: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(step, _NOTHING)
+    if isinstance(value, tuple) and isinstance(step, int) and step < len(value):
+        return value[step]
+    return _NOTHING
 
 
 def _child(node: yaml.Node | None, step: str | int) -> tuple[int, yaml.Node] | None:

@@ -18,6 +18,10 @@ from pydantic_core import CoreSchema, core_schema
 
 from sluice.estate import durations, names
 
+PATTERNS: dict[str, str] = {}
+"""What each pattern allows, in words: in a mapping, JSON Schema keeps the pattern of keys and values and not their title."""
+PLAIN = "text, a whole number, true or false"
+
 
 class Part(BaseModel):
     """A mapping in a file. Frozen; an unknown key is refused; the text below a field describes it."""
@@ -41,6 +45,9 @@ class Written:
     allowed: str
     pattern: str
     write: Callable[[Any], str] = str
+
+    def __post_init__(self) -> None:
+        PATTERNS.setdefault(self.pattern, self.allowed)  # Name comes first of those that look like it
 
     def __get_pydantic_core_schema__(self, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate text by `read`, and take a ready value from code as it is."""
@@ -85,6 +92,25 @@ def matching(pattern: str, allowed: str) -> Written:
     return Written(read, allowed, f"^{pattern}$")
 
 
+@dataclass(frozen=True)
+class Plain:
+    """Marks a value as YAML writes it plainly: text, a whole number, or true and false."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Take either of the three as it is."""
+
+        def validate(value: object) -> object:
+            if isinstance(value, (str, int)):
+                return value
+            raise ValueError(f"allowed: {PLAIN}")
+
+        return core_schema.no_info_plain_validator_function(validate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe it; the title holds the words for what is allowed."""
+        return {"type": ["string", "integer", "boolean"], "title": PLAIN}
+
+
 def _read_table(text: str) -> str:
     names.parse_table(text)
     return text
@@ -121,3 +147,29 @@ Expression: TypeAlias = Annotated[
     str,
     matching(r"(?s)(?!.*(?:\$sluice\$|;|--|/\*)).{1,2000}", "one SQL expression, without `;`, comments or `$sluice$`"),
 ]
+Scalar: TypeAlias = Annotated[str | int | bool, Plain()]
+DynamoTable: TypeAlias = Annotated[
+    str, matching("[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name: 3 to 255 of A-Z, a-z, 0-9, _, . and -")
+]
+Attribute: TypeAlias = Annotated[
+    str, matching(r"[^{}|.\u0000-\u001f]{1,200}", "an attribute's name: 1 to 200 characters, without { } | and .")
+]
+AttributePath: TypeAlias = Annotated[
+    str, matching(r"[^{}|\u0000-\u001f]{1,400}", "an attribute, or a path through maps to one, such as address.city")
+]
+IndexName: TypeAlias = Annotated[
+    str, matching("[A-Za-z0-9_.-]{3,100}", "an index's name: 3 to 100 of A-Z, a-z, 0-9, _, . and -")
+]
+RecordName: TypeAlias = Annotated[
+    str, matching("[A-Z0-9_#-]{1,60}", "a record's name: 1 to 60 of A-Z, 0-9, _, # and -")
+]
+Template: TypeAlias = Annotated[
+    str, matching(r"[\s\S]{0,1000}", "text with {attribute} or {attribute|filter} in it, at most 1000 characters")
+]
+Function: TypeAlias = Annotated[
+    str,
+    matching(
+        r"[\w./-]{1,200}\.py:[A-Za-z_]\w{0,60}", "a function of the project: include/estate/transforms/users.py:entity"
+    ),
+]
+Words: TypeAlias = Annotated[str, matching(r"[^\u0000]{1,200}", "text of 1 to 200 characters")]

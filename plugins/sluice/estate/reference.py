@@ -6,10 +6,16 @@ import json
 from collections.abc import Iterator
 
 from sluice.estate.fields import Part
-from sluice.estate.models import EstateFile, Migration
+from sluice.estate.models import (
+    EstateFile,
+    IntoPostgresMigration,
+    SameClusterMigration,
+    SingleTableMigration,
+    TableModel,
+)
 from sluice.estate.words import Schema, allowed, each_value, resolved, schema_of
 
-HEAD = """<!-- Made from plugins/sluice/estate/models.py by `python -m sluice.estate.schema`. -->
+HEAD = """<!-- Made from plugins/sluice/estate by `python -m sluice.estate.schema`. -->
 
 # The estate's files
 
@@ -22,6 +28,7 @@ knows YAML schemas: the first line of each sample says where they are.
 **Tables** are `schema.name`. A part in double quotes is taken as it is, one without is folded to lower
 case, as PostgreSQL does: `'app."User Sessions"'` (the single quotes are YAML's).
 **Columns and schemas** are written as the catalogue has them, without SQL's quotes.
+**Templates** are text with `{attribute}` in it, and `{attribute|filter}`: [all filters](tyler-model.md#templates).
 **Plain words** are text: YAML's old habit of reading `no` as false and `16:00` as 960 is switched off.
 **Mistakes** are told all at once, one a line: file, line, field, what was found and what is allowed.
 
@@ -29,15 +36,23 @@ case, as PostgreSQL does: `'app."User Sessions"'` (the single quotes are YAML's)
 include/estate/migrations/orders.yaml:7: backfill.lanes: found "many", allowed: a whole number from 1 to 16
 ```
 
-A bad migration fails its own DAG and no other.
+A bad migration fails its own DAG and no other. Two files that name one table, or one entity of a design, break neither: a run
+that would begin is refused and names both, one that is under way goes on. `./sluice status` lists all mistakes of all files.
 """
+
+
+PAGES: dict[str, type[Part]] = {
+    "`include/estate/migrations/<name>.yaml`: a migration": SameClusterMigration,
+    "A migration of `kind: single_table`": SingleTableMigration,
+    "A migration of `kind: into_postgres`": IntoPostgresMigration,
+    "`include/estate/<model>.yaml`: a single-table design": TableModel,
+    "`include/estate/estate.yaml`: the estate": EstateFile,
+}
 
 
 def reference_page() -> str:
     """Give the whole page as Markdown."""
-    migration = "`include/estate/migrations/<name>.yaml`: a migration"
-    pages = (_page(migration, Migration), _page("`include/estate/estate.yaml`: the estate", EstateFile))
-    return "\n".join((HEAD, *pages))
+    return "\n".join((HEAD, *(_page(title, model) for title, model in PAGES.items())))
 
 
 def _page(title: str, model: type[Part]) -> str:
@@ -45,16 +60,18 @@ def _page(title: str, model: type[Part]) -> str:
     return f"## {title}\n\n{schema['description']}\n\n" + "\n".join(_sections("", schema, schema))
 
 
-def _sections(prefix: str, node: Schema, schema: Schema) -> Iterator[str]:
-    """Give a table for this mapping, then one for each mapping inside it."""
+def _sections(prefix: str, node: Schema, schema: Schema, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Give a table for this mapping, then one for each mapping inside it. A mapping inside itself is told once."""
     yield _table(node, schema)
     for key, field in node["properties"].items():
         inner, name = resolved(field, schema), f"{prefix}{key}"
         if each_value(inner):
             inner, name = resolved(each_value(inner), schema), f"{name}.<name>"
-        if "properties" in inner:
+        elif "items" in inner:
+            inner, name = resolved(inner["items"], schema), f"{name}[]"
+        if "properties" in inner and inner["title"] not in above:
             yield f"### `{name}`\n\n{inner['description']}\n"
-            yield from _sections(f"{name}.", inner, schema)
+            yield from _sections(f"{name}.", inner, schema, (*above, inner["title"]))
 
 
 def _table(node: Schema, schema: Schema) -> str:

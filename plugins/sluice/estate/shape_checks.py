@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sluice.estate.document import Document, Steps
 from sluice.estate.mistakes import Mistake
-from sluice.estate.models import Migration
+from sluice.estate.same_cluster import SameClusterMigration
 from sluice.estate.showing import shown
 from sluice.estate.words import allowed, at, schema_of
 
@@ -17,14 +17,19 @@ PARTITION: Steps = ("into", "partition")
 
 def check_shape(document: Document) -> Iterator[Mistake]:
     """Find what single fields of `into` cannot see."""
-    for steps in (PARTITION, (*PARTITION, "then")):
-        yield from _check_cut(document, steps)
-    if document.get(*PARTITION, "range") is not None and document.get(*PARTITION, "then") is not None:
-        yield document.mistake((*PARTITION, "then"), "a cut below a range", "a cut below list or hash")
+    yield from check_cuts(document)
     columns = document.get("into", "columns")
     for name, change in columns.items() if isinstance(columns, dict) else ():
         if isinstance(change, dict):
             yield from _check_change(document, ("into", "columns", name), change)
+
+
+def check_cuts(document: Document) -> Iterator[Mistake]:
+    """Find what the fields of `into.partition` cannot see."""
+    for steps in (PARTITION, (*PARTITION, "then")):
+        yield from _check_cut(document, steps)
+    if document.get(*PARTITION, "range") is not None and document.get(*PARTITION, "then") is not None:
+        yield document.mistake((*PARTITION, "then"), "a cut below a range", "a cut below list or hash")
 
 
 def _check_cut(document: Document, steps: Steps) -> Iterator[Mistake]:
@@ -37,7 +42,7 @@ def _check_cut(document: Document, steps: Steps) -> Iterator[Mistake]:
         return
     for way, needed in CUTS.items():
         if needed and way == ways[0] and cut.get(needed) is None:
-            wanted = allowed(at(schema_of(Migration), (*steps, needed)), schema_of(Migration))
+            wanted = allowed(at(schema_of(SameClusterMigration), (*steps, needed)), schema_of(SameClusterMigration))
             yield document.mistake((*steps, needed), "nothing", wanted.removesuffix("; or null"))
         if needed and way != ways[0] and cut.get(needed) is not None:
             yield document.mistake((*steps, needed), shown(cut[needed]), f"nothing beside {ways[0]}")

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from sluice.estate.durations import format_duration
-from sluice.estate.fields import Part
+from sluice.estate.fields import PATTERNS, PLAIN, Part
 
 Schema = dict[str, Any]
 
@@ -65,8 +65,8 @@ def allowed(node: Schema, schema: Schema) -> str:
     if "const" in node or "enum" in node:
         options = node.get("enum") or [node["const"]]
         return options[0] if len(options) == 1 else f"one of {', '.join(options)}"
-    if node.get("type") == "string":
-        return str(node["title"])
+    if node.get("type") == "string" or isinstance(node.get("type"), list):
+        return str(node.get("title") or PATTERNS.get(node.get("pattern", ""), PLAIN))
     return _by_type(node, schema)
 
 

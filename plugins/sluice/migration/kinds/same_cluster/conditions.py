@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.migration.engine.contract import Drifted, NotYet
 from sluice.migration.kinds.same_cluster.route import CAPTURE_TRIGGER, Route, judge_make
 from sluice.migration.kinds.same_cluster.seen import Seen
@@ -10,7 +10,9 @@ from sluice.migration.kinds.same_cluster.surroundings import carry
 from sluice.stores.postgres import Row, Table
 
 
-def check_cutover(migration: Migration, route: Route, row: Row, carrying: carry.Carrying, seen: Seen) -> None:
+def check_cutover(
+    migration: SameClusterMigration, route: Route, row: Row, carrying: carry.Carrying, seen: Seen
+) -> None:
     """What the cutover relies on: before anybody waits, and once more under its own locks."""
     freshness, counted = migration.gates.freshness, seen.chunks
     carry.check(seen.hung, carrying)
@@ -45,7 +47,9 @@ def check_cutover(migration: Migration, route: Route, row: Row, carrying: carry.
         )
 
 
-def check_cut_back(migration: Migration, live: Table, old: Table, carrying: carry.Carrying, seen: Seen) -> None:
+def check_cut_back(
+    migration: SameClusterMigration, live: Table, old: Table, carrying: carry.Carrying, seen: Seen
+) -> None:
     """What cutting back relies on, both times: the old table has followed, and can hold every column."""
     carry.check(seen.hung, carrying)
     if not seen.capture_on:

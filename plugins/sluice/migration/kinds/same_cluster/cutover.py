@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Facts, NotYet, Phase, Swap
@@ -23,7 +23,7 @@ class Cutover:
 
     c: Connection
     marks: Marks
-    migration: Migration
+    migration: SameClusterMigration
 
     def over(self) -> Swap:
         """shadowing → cut_over: swap names, turn capture round, in one transaction."""

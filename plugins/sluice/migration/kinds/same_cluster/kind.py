@@ -7,7 +7,7 @@ from functools import cached_property
 
 from psycopg import errors
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import (
@@ -45,7 +45,7 @@ from sluice.stores.statements import statement
 class SameCluster:
     """A plain table becomes another one in its own database: cut into partitions, its columns changed, or both."""
 
-    def __init__(self, migration: Migration, connect: Connect) -> None:
+    def __init__(self, migration: SameClusterMigration, connect: Connect) -> None:
         self.migration = migration
         self.name = migration.name
         self.marks = Marks(migration.name)

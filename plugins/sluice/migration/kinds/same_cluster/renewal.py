@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import COPIES_IN, Phase
 from sluice.migration.kinds.same_cluster import capture, swap
@@ -10,7 +10,7 @@ from sluice.migration.kinds.same_cluster.route import find_route
 from sluice.stores.postgres import Connection, translated
 
 
-def renew_capture(c: Connection, marks: Marks, migration: Migration) -> bool:
+def renew_capture(c: Connection, marks: Marks, migration: SameClusterMigration) -> bool:
     """Make capture anew where this version would make another one; tells whether it did.
 
     One short transaction under the fence and the table's lock: no write falls between the forms. Capture that somebody
@@ -40,7 +40,7 @@ def renew_capture(c: Connection, marks: Marks, migration: Migration) -> bool:
     return bool(done)
 
 
-def _is_due(c: Connection, marks: Marks, migration: Migration) -> bool | None:
+def _is_due(c: Connection, marks: Marks, migration: SameClusterMigration) -> bool | None:
     """Whether it is the reverse capture that is another version's; None where none is."""
     row = marks.find(c)
     if row is None or row["phase"] not in (*COPIES_IN, Phase.CUT_OVER):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from sluice.estate.models import Cut, Migration
+from sluice.estate.models import Cut, SameClusterMigration
 from sluice.estate.names import fitted
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, NotYet
@@ -29,7 +29,7 @@ ATTIC = "sluice_attic"
 class Route:
     """A migration's two tables: after the cutover `source` is the old one, whatever both are called. `shape` is the source's."""
 
-    migration: Migration
+    migration: SameClusterMigration
     shape: Shape
     source: Table
     target: Table
@@ -132,7 +132,7 @@ class Route:
         return sql.Identifier("sluice", f"{direction}__{self.migration.name}")
 
 
-def find_route(c: Connection, marks: Marks, migration: Migration) -> Route:
+def find_route(c: Connection, marks: Marks, migration: SameClusterMigration) -> Route:
     """Both tables by OID where the marks know them, whatever they are called now. Raises NotYet or Drifted when one is gone."""
     row = marks.find(c)
     source, target = Table.parse(migration.source.table), Table.parse(migration.target.table)

@@ -15,7 +15,7 @@ from datetime import datetime
 import psycopg
 from psycopg import errors, sql
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Swap
@@ -131,7 +131,7 @@ def _hear_out(sending: psycopg.Pipeline) -> None:
         sending.sync()
 
 
-def lock_tables(c: Connection, migration: Migration, *tables: sql.Composable) -> None:
+def lock_tables(c: Connection, migration: SameClusterMigration, *tables: sql.Composable) -> None:
     """Stop everybody, readers too, until the transaction ends. All together within one lock timeout."""
     limit = round(migration.cutover.lock_timeout.total_seconds() * 1000)
     c.execute(statement("swap.limit_statement"), {"milliseconds": limit})

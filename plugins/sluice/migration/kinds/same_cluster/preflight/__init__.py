@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds.same_cluster import surroundings
 from sluice.migration.kinds.same_cluster.preflight.columns import about_columns
@@ -18,7 +18,7 @@ from sluice.stores.catalogue import find_table
 from sluice.stores.postgres import Connection, Table
 
 
-def findings(c: Connection, migration: Migration, *, fresh: bool) -> list[Finding]:
+def findings(c: Connection, migration: SameClusterMigration, *, fresh: bool) -> list[Finding]:
     """List what stands in the way and what a person should know. `fresh` is whether the target is still to be made."""
     source = Table.parse(migration.source.table)
     shape = find_table(c, source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds.same_cluster.said import accept, refuse
 from sluice.stores.catalogue import Shape
@@ -13,7 +13,7 @@ EXCLUDES_ON_PARTITIONS = 170000
 """From this version on a partitioned table takes an exclusion constraint, where the partition columns are in it with `=`."""
 
 
-def about_key(shape: Shape, migration: Migration, server_version: int) -> Iterator[Finding]:
+def about_key(shape: Shape, migration: SameClusterMigration, server_version: int) -> Iterator[Finding]:
     """Every row must be told apart, here and in the target."""
     cut_by = tuple(dict.fromkeys(cut.column for cut in migration.target.cuts))
     added = tuple(column for column in cut_by if column not in shape.key)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds.same_cluster.route import ATTIC, old_table
 from sluice.migration.kinds.same_cluster.said import inform, refuse
@@ -19,7 +19,7 @@ COPY_BYTES_PER_SECOND = 40e6
 WAL_PER_HEAP = 2.0
 
 
-def about_target(c: Connection, migration: Migration) -> Iterator[Finding]:
+def about_target(c: Connection, migration: SameClusterMigration) -> Iterator[Finding]:
     """The target and the old table need names that are free."""
     target = Table.parse(migration.target.table)
     source = Table.parse(migration.source.table)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import errors, sql
 
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.migration.kinds.same_cluster.said import inform, refuse
@@ -57,7 +57,7 @@ class Found:
     nothing: str = ""
 
 
-def about_reads(c: Connection, migration: Migration) -> Iterator[Finding]:
+def about_reads(c: Connection, migration: SameClusterMigration) -> Iterator[Finding]:
     """Whether the shadow read will know what the application reads."""
     wanted = migration.gates.shadow
     if wanted is None or _statements(c) is not None:

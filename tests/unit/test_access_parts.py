@@ -1,0 +1,313 @@
+"""The parts of the access library that need no engine: breaker, loader, cursors, ids, values, layout."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from sluice.access.breaker import Breaker, BreakerOpen
+from sluice.access.cursors import CursorRefused, Seal
+from sluice.access.ids import CROCKFORD, Ulids, uuid7
+from sluice.access.layout import Layout, NotAnswered, _periods, partitions_of
+from sluice.access.loader import Loader
+from sluice.access.values import NotStorable, attributes_of, from_wire, item_from, to_wire
+from sluice.access.walking import Index, Place
+from sluice.estate.design import TableModel
+from sluice.estate.templates import placeholders
+from sluice.stores.dynamodb.client import DynamoDown
+from sluice.stores.dynamodb.writes import Cancelled
+
+
+class Clock:
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+# ---- breaker ----
+
+
+def down() -> None:
+    raise DynamoDown("down")
+
+
+def failing(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(DynamoDown):
+            breaker.call(down)
+
+
+def test_five_failures_in_a_row_open_the_breaker_and_nobody_is_asked_for_a_minute() -> None:
+    clock, asked = Clock(), []
+    breaker = Breaker(clock=clock)
+    failing(breaker, 4)
+    breaker.call(lambda: asked.append("in between"))
+    failing(breaker, 5)
+    clock.seconds += 59
+    with pytest.raises(BreakerOpen, match=r"5 times in a row.* 1 s more"):
+        breaker.call(lambda: asked.append("open"))
+    clock.seconds += 1
+    breaker.call(lambda: asked.append("trying"))
+    breaker.call(lambda: asked.append("closed"))
+    assert asked == ["in between", "trying", "closed"]
+
+
+def test_one_try_is_let_in_and_its_failure_opens_for_another_minute() -> None:
+    clock, inside, asked = Clock(), threading.Event(), []
+    breaker = Breaker(clock=clock)
+    failing(breaker, 5)
+    clock.seconds += 60
+
+    def try_it() -> None:
+        with pytest.raises(BreakerOpen):  # a second one, while the first is at it
+            breaker.call(lambda: asked.append("second"))
+        inside.set()
+        raise DynamoDown("still")
+
+    with pytest.raises(DynamoDown):
+        breaker.call(try_it)
+    assert inside.is_set()
+    clock.seconds += 59
+    with pytest.raises(BreakerOpen):
+        breaker.call(lambda: asked.append("too early"))
+    assert asked == []
+    assert breaker.is_open
+
+
+def test_a_refusal_is_an_answer_and_an_interruption_is_none() -> None:
+    clock = Clock()
+    breaker = Breaker(clock=clock)
+    failing(breaker, 4)
+    with pytest.raises(Cancelled):
+        breaker.call(raising(Cancelled("a condition", ())))
+    failing(breaker, 4)
+    with pytest.raises(KeyboardInterrupt):
+        breaker.call(raising(KeyboardInterrupt()))
+    failing(breaker, 1)
+    assert breaker.is_open
+    clock.seconds += 60
+    with pytest.raises(KeyboardInterrupt):
+        breaker.call(raising(KeyboardInterrupt()))
+    breaker.call(lambda: None)  # whoever was interrupted does not keep the others out
+    assert not breaker.is_open
+
+
+def test_calls_run_side_by_side() -> None:
+    """A lock that is held while a call runs would let one at a time in: then the barrier breaks."""
+    breaker, barrier = Breaker(), threading.Barrier(3, timeout=5)
+    threads = [threading.Thread(target=breaker.call, args=(barrier.wait,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not barrier.broken
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def call() -> None:
+        raise error
+
+    return call
+
+
+# ---- loader ----
+
+
+def test_what_was_asked_for_is_loaded_together_once_and_in_order() -> None:
+    batches: list[list[str]] = []
+
+    def load_all(keys: Sequence[str]) -> Mapping[str, str]:
+        batches.append(list(keys))
+        return {key: key.upper() for key in keys if key != "none"}
+
+    loader = Loader(load_all)
+    later = [loader.ask(key) for key in ("b", "a", "b", "none")]
+    assert loader.load_many(["c", "a", "c"]) == ["C", "A", "C"]
+    assert [one.value() for one in later] == ["B", "A", "B", None]
+    assert loader.load("a") == "A"
+    assert batches == [["b", "a", "none", "c"]]
+    loader.forget("a")
+    loader.prime("a", "primed")
+    loader.prime("b", "not this")
+    assert loader.load_many(["a", "b"]) == ["primed", "B"]
+    loader.forget("a")
+    assert loader.load("a") == "A"
+    assert batches[1:] == [["a"]]
+
+
+def test_a_load_that_failed_is_done_again() -> None:
+    tries: list[Sequence[int]] = []
+
+    def load_all(keys: Sequence[int]) -> Mapping[int, int]:
+        tries.append(keys)
+        if len(tries) == 1:
+            raise DynamoDown("once")
+        return {key: -key for key in keys}
+
+    loader = Loader(load_all)
+    later = loader.ask(1)
+    with pytest.raises(DynamoDown):
+        loader.load(2)
+    assert (later.value(), loader.load(2)) == (-1, -2)
+
+
+# ---- cursors ----
+
+SEAL = Seal((b"k" * 16,))
+STATE = [0, {"S": "2024"}, {"3": [{"S": "USER#1"}, {"S": "METADATA"}]}]
+
+
+def test_a_cursor_gives_its_state_back_to_its_query_alone() -> None:
+    cursor = SEAL.sign("q", STATE)
+    assert SEAL.read("q", cursor) == STATE
+    for query, seal in (("r", SEAL), ("q", Seal((b"x" * 16,)))):
+        with pytest.raises(CursorRefused):
+            seal.read(query, cursor)
+
+
+@given(some.data())
+def test_a_cursor_of_which_anything_was_changed_is_refused(data: Any) -> None:
+    cursor = SEAL.sign("q", STATE)
+    place = data.draw(some.integers(0, len(cursor)))
+    alphabet = some.sampled_from("AZaz09-_=+/ \n.é")
+    cut = data.draw(some.integers(0, 2))
+    changed = cursor[:place] + data.draw(some.text(alphabet, max_size=2)) + cursor[place + cut :]
+    if changed != cursor:
+        with pytest.raises(CursorRefused, match="first page"):
+            SEAL.read("q", changed)
+
+
+@given(some.text())
+def test_what_is_no_cursor_is_refused(text: str) -> None:
+    with pytest.raises(CursorRefused):
+        SEAL.read("q", text)
+
+
+def test_a_key_can_be_changed_while_old_cursors_are_out() -> None:
+    old, both = SEAL.sign("q", STATE), Seal((b"n" * 16, *SEAL.keys))
+    assert both.read("q", old) == STATE
+    with pytest.raises(CursorRefused):
+        SEAL.read("q", both.sign("q", STATE))
+    for keys in ((), (b"short",)):
+        with pytest.raises(ValueError, match="16 bytes"):
+            Seal(keys)
+
+
+def test_a_place_survives_its_cursor() -> None:
+    index = Index("t", "P", "S", table_key=("PK", "SK"))
+    place = Place(2).past(1, {"PK": {"S": "a"}, "SK": {"B": b"\x00\xff"}, "S": {"N": "1.0"}}, index)
+    place = place.past(3, {"PK": {"S": "b"}, "SK": {"B": b"x"}, "S": {"N": "1"}}, index)
+    assert set(place.keys) == {1, 3}  # 1.0 and 1 are one number
+    assert Place.read(SEAL.read("q", SEAL.sign("q", place.told()))) == place
+    assert set(place.past(0, {"PK": {"S": "c"}, "SK": {"B": b"y"}, "S": {"N": "2"}}, index).keys) == {0}
+
+
+# ---- ids ----
+
+
+def test_a_uuid_is_a_version_7_of_now() -> None:
+    one = UUID(uuid7())
+    assert (one.version, one.variant) == (7, "specified in RFC 4122")
+    at = datetime.fromtimestamp((one.int >> 80) / 1000, UTC)
+    assert abs(at - datetime.now(UTC)) < timedelta(seconds=5)
+    assert len({uuid7() for _ in range(1000)}) == 1000
+
+
+def test_ulids_rise_within_a_millisecond_and_when_the_clock_steps_back() -> None:
+    ulids = Ulids()
+    given_out = [ulids.next(millis) for millis in (1000, 1000, 1000, 900, 1001)]
+    assert given_out == sorted(set(given_out))
+    assert all(len(one) == 26 and set(one) <= set(CROCKFORD) for one in given_out)
+    assert Ulids().next(1_700_000_000_000)[:10] == "01HF7YAT00"
+
+
+# ---- values ----
+
+LEAVES = some.one_of(
+    some.none(), some.booleans(), some.text(), some.binary(), some.integers(-(10**37), 10**37).map(Decimal),
+    some.sets(some.text(min_size=1), min_size=1), some.sets(some.integers().map(Decimal), min_size=1).filter(
+        lambda found: max(map(abs, found)) < 10**37
+    ),
+)  # fmt: skip
+VALUES = some.recursive(LEAVES, lambda inner: some.lists(inner) | some.dictionaries(some.text(), inner), max_leaves=8)
+
+
+@given(VALUES)
+@settings(deadline=None)  # the first one imports boto3
+def test_a_value_comes_back_from_the_wire(value: Any) -> None:
+    assert from_wire(to_wire(value)) == value
+
+
+def test_our_own_attributes_are_neither_shown_nor_taken() -> None:
+    assert attributes_of({"a": {"N": "1.50"}, "_token": {"S": "x"}}) == {"a": Decimal("1.50")}
+    assert str(attributes_of({"a": {"N": "1.50"}})["a"]) == "1.50"
+    with pytest.raises(NotStorable, match="Rename"):
+        item_from({"_a": 1})
+    for value in (1.5, object(), Decimal("1" * 39)):
+        with pytest.raises(NotStorable, match="Decimal"):
+            to_wire(value)
+
+
+# ---- layout ----
+
+SPREAD = {"user": 3, "one": 1}
+
+
+def test_partitions_are_all_buckets_unless_it_is_known_which() -> None:
+    known = {"id": {"S": "a"}, "status": {"S": "{x}"}}
+    assert partitions_of("U#{id|spread:user}", SPREAD, {}) == ("U#P000", "U#P001", "U#P002")
+    (only,) = partitions_of("U#{id|spread:user}", SPREAD, known)
+    assert only in {"U#P000", "U#P001", "U#P002"}
+    assert partitions_of("{{S}}#{status|upper}#{n|spread:one}", SPREAD, known) == ("{S}#{X}#P000",)
+
+
+@pytest.mark.parametrize(
+    ("period", "since", "until", "begins"),
+    [
+        ("month", "2023-11-30T23:00", "2024-02-01T00:00", ["2023-11-01", "2023-12-01", "2024-01-01"]),
+        ("month", "2024-01-31T00:00", "2024-03-01T00:01", ["2024-01-01", "2024-02-01", "2024-03-01"]),
+        ("day", "2024-02-28T12:00", "2024-03-01T00:00", ["2024-02-28", "2024-02-29"]),
+        ("year", "2023-06-01T00:00", "2025-01-01T00:00", ["2023-01-01", "2024-01-01"]),
+        ("month", "2024-01-01T00:00", "2024-01-01T00:00", []),
+    ],
+)
+def test_each_period_that_is_touched_is_read(period: str, since: str, until: str, begins: list[str]) -> None:
+    (timed,) = placeholders("{at|" + period + "}")
+    moments = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (since, until)]
+    assert [f"{moment:%Y-%m-%d}" for moment in _periods(*moments, timed)] == begins
+
+
+def test_periods_are_utc_and_not_too_many() -> None:
+    (month,), (day,) = placeholders("{at|month}"), placeholders("{at|day}")
+    east = timezone(timedelta(hours=2))
+    begin = datetime(2024, 1, 1, tzinfo=east)
+    assert [f"{one:%Y-%m}" for one in _periods(begin, begin + timedelta(days=1), month)] == ["2023-12", "2024-01"]
+    with pytest.raises(NotAnswered, match="ask for less"):
+        _periods(begin, begin + timedelta(days=5000), day)
+
+
+MODEL = """{"model": "m", "store": "s", "tables": {"entity": {"name": "entity", "key": {"partition": "PK", "sort": "SK"},
+"indexes": {"GSI1": {"partition": "GSI1PK", "sort": "GSI1SK"}, "GSI3": {"partition": "GSI3PK", "sort": "GSI3SK"}}}},
+"entities": {"log": {"records": [{"record": "LOG", "whole": true, "key": {"PK": "LOG#{id}", "SK": "LOG",
+"GSI1PK": "LOG", "GSI1SK": "{at}#{id}", "GSI3PK": "LOG_OF#{of}", "GSI3SK": "LOG#{at}"}}]},
+"part": {"records": [{"record": "PART", "key": {"PK": "LOG#{id}", "SK": "PART"}}]}}}"""
+
+
+def test_a_bound_in_time_is_before_that_very_moment_in_whatever_form_it_was_written() -> None:
+    layout = Layout(TableModel.model_validate_json(MODEL), "test-")
+    moment = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    found = layout.find("log", "GSI1", {}, since=moment, until=moment + timedelta(days=1))
+    assert (found.index.table, found.stages) == ("test-entity", (("LOG",),))
+    assert (found.low, found.high) == ({"S": "2024-01-01T00:00:00"}, {"S": "2024-01-02T00:00:00"})
+    with pytest.raises(NotAnswered, match="not in an order of time"):
+        layout.find("log", "GSI3", {"of": {"S": "x"}}, since=moment)
+    with pytest.raises(NotAnswered, match="whole: true"):
+        layout.key("part", {"id": {"S": "1"}})
