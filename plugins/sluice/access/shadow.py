@@ -1,0 +1,270 @@
+"""Reading both sides while the data moves: the application is answered, and both answers are compared.
+
+The old side is the truth until the cutover. So whatever differs is answered from the old one; what the new side lacks or
+cannot answer falls back to it. A difference is looked at again on both sides after a moment, behind the application's
+back: changes arrive on the new side a little later, and only a difference that stays, with the old side unchanged, is
+*real*.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from typing import Generic, TypeVar
+
+from sluice.access.layout import Layout
+from sluice.access.routing import Routing
+from sluice.access.store import SIDE_BY_SIDE, Store
+from sluice.errors import SluiceError, Transient
+from sluice.records.shape import Shape, entity_of, item_of, skipped
+from sluice.stores.dynamodb.values import Item, Key, key_text, same
+
+K = TypeVar("K", bound=Hashable)
+Read = Callable[[K], Item | None]
+KEPT_SAMPLES = 10_000
+KEPT_EXAMPLES = 20
+MOST_WAITING = 1000
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Latency:
+        """Give the percentiles, by nearest rank; zeros of nothing."""
+        ranked = sorted(seconds) or [0.0]
+        return cls(*(round(1000 * ranked[ceil(len(ranked) * part) - 1], 3) for part in (0.5, 0.95, 0.99)))
+
+    def __str__(self) -> str:
+        return f"{self.p50} / {self.p95} / {self.p99} ms"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key whose two sides differ for good, and in which attributes. Values are not kept."""
+
+    key: str
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ShadowReport:
+    """What the comparison has seen so far."""
+
+    compared: int
+    equal: int
+    race: int
+    """Differed once, equal or changed when looked at again."""
+    real: int
+    fell_back: int
+    """Answered by the old side, because the new one had nothing or could not answer."""
+    not_compared: int
+    """One of the sides could not answer at all."""
+    old: Latency
+    new: Latency
+    examples: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"compared {self.compared}: {self.equal} equal, {self.race} race, {self.real} real",
+            f"fell back to the old side {self.fell_back} times; {self.not_compared} could not be compared",
+            f"old {self.old}, new {self.new} (P50 / P95 / P99)",
+            *(f"differs: {one.key} in {', '.join(one.attributes) or 'being there'}" for one in self.examples),
+        ]
+        return "\n".join(lines)
+
+
+@dataclass
+class _Times:
+    """A fair sample of all durations seen (Vitter's algorithm R)."""
+
+    kept: list[float] = field(default_factory=list)
+    seen: int = 0
+
+    def add(self, seconds: float) -> None:
+        self.seen += 1
+        if len(self.kept) < KEPT_SAMPLES:
+            self.kept.append(seconds)
+        elif (place := random.randrange(self.seen)) < KEPT_SAMPLES:
+            self.kept[place] = seconds
+
+
+def old_side(
+    store: Store, shape: Shape, table: str, key: Callable[[K], Key], clock: Callable[[], float] = time.time
+) -> Read[K]:
+    """Give what reads a legacy item as the entity that its migration makes of it. What is not migrated is not there."""
+
+    def read(asked: K) -> Item | None:
+        place = key(asked)
+        item = store.get(table, [place], "strong").get(key_text(place))
+        now = datetime.fromtimestamp(clock(), UTC).replace(tzinfo=None)
+        if item is None or "_gone" in item or skipped(shape, item, now):
+            return None
+        return _without_ours(entity_of(shape, item))
+
+    return read
+
+
+def new_side(
+    store: Store, layout: Layout, kind: str, key: Callable[[K], Item], clock: Callable[[], float] = time.time
+) -> Read[K]:
+    """Give what reads the entity from the design; `key` gives the attributes that its key is made of."""
+
+    def read(asked: K) -> Item | None:
+        place = layout.key(kind, key(asked))
+        item = store.get(layout.whole(kind).table, [place], "strong").get(key_text(place))
+        if item is None or "_gone" in item or layout.is_expired(kind, item, clock()):
+            return None
+        return _without_ours(item_of(layout.shape(kind), item))
+
+    return read
+
+
+def _without_ours(item: Item) -> Item:
+    return {name: value for name, value in item.items() if not name.startswith("_")}
+
+
+class ShadowReader(Generic[K]):
+    """Reads one entity by its key from where the route says. `old` and `new` give the entity in the *new* form."""
+
+    def __init__(
+        self,
+        routing: Routing,
+        old: Read[K],
+        new: Read[K],
+        *,
+        sample: float = 1.0,
+        settle_seconds: float = 0.5,
+    ) -> None:
+        """`sample` is the part of shadowed reads that is compared; a difference is looked at again after `settle_seconds`."""
+        self._routing, self._old, self._new = routing, old, new
+        self._sample, self._settle = sample, settle_seconds
+        self._lock = threading.Lock()
+        self._counted: Counter[str] = Counter()
+        self._times = {"old": _Times(), "new": _Times()}
+        self._examples: dict[str, Difference] = {}
+        self._waiting = 0
+        # Pools of its own: what is read may use the store's, and must not wait for itself.
+        self._beside = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sluice-shadow")
+        self._behind = ThreadPoolExecutor(1, thread_name_prefix="sluice-shadow")
+
+    def read(self, key: K) -> Item | None:
+        """Give the entity."""
+        route = self._routing.read_from()
+        if route == "old":
+            return self._old(key)
+        if route == "new":
+            return self._new(key)
+        return self._compared(key) if random.random() < self._sample else self._fallen_back(key)
+
+    def report(self) -> ShadowReport:
+        """Say what was seen, once every difference has been looked at again."""
+        self._behind.submit(lambda: None).result()
+        with self._lock:
+            counted = Counter(self._counted)
+            old, new = (Latency.of(self._times[side].kept) for side in ("old", "new"))
+            examples = tuple(self._examples.values())
+        compared = counted["equal"] + counted["race"] + counted["real"]
+        return ShadowReport(
+            compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"], counted["not_compared"],
+            old, new, examples,
+        )  # fmt: skip
+
+    def _fallen_back(self, key: K) -> Item | None:
+        try:
+            found = self._new(key)
+        except Transient:
+            found = None
+        if found is not None:
+            return found
+        self._count("fell_back")
+        return self._old(key)
+
+    def _compared(self, key: K) -> Item | None:
+        old, new = self._both(key)
+        if isinstance(old, Exception):
+            self._count("not_compared")
+            # Down: the new side may answer. Anything else, such as an item that cannot be mapped, is the answer.
+            return self._answer(new if isinstance(old, Transient) else old)
+        if isinstance(new, Exception):
+            self._count("fell_back", "not_compared")
+            return old
+        if same(old, new):
+            self._count("equal")
+            return old
+        if new is None:
+            self._count("fell_back")
+        self._look_later(key, old)
+        return old
+
+    def _look_later(self, key: K, before: Item | None) -> None:
+        with self._lock:
+            full = self._waiting >= MOST_WAITING
+            self._waiting += not full
+        if full:
+            self._count("not_compared")
+        else:
+            self._behind.submit(self._look_again, key, before, time.monotonic() + self._settle)
+
+    def _look_again(self, key: K, before: Item | None, due: float) -> None:
+        """Tell a race from a real difference."""
+        time.sleep(max(0.0, due - time.monotonic()))
+        old, new = self._both(key)
+        if isinstance(old, Exception) or isinstance(new, Exception):
+            self._count("not_compared")
+        # Changed on the old side meanwhile: the new one cannot be expected to have it.
+        elif same(old, new) or not same(old, before):
+            self._count("race")
+        else:
+            self._count("real")
+            self._remember(key, old or {}, new or {})
+        with self._lock:
+            self._waiting -= 1
+
+    def _both(self, key: K) -> tuple[Item | SluiceError | None, Item | SluiceError | None]:
+        beside = self._beside.submit(self._timed, "old", self._old, key)
+        new = self._timed("new", self._new, key)
+        return beside.result(), new
+
+    def _timed(self, side: str, read: Read[K], key: K) -> Item | SluiceError | None:
+        began = time.perf_counter()
+        try:
+            found: Item | SluiceError | None = read(key)
+        except SluiceError as error:
+            found = error
+        taken = time.perf_counter() - began
+        with self._lock:
+            self._times[side].add(taken)
+        return found
+
+    def _answer(self, found: Item | SluiceError | None) -> Item | None:
+        if isinstance(found, SluiceError):
+            raise found
+        return found
+
+    def _count(self, *words: str) -> None:
+        with self._lock:
+            self._counted.update(words)
+
+    def _remember(self, key: K, old: Item, new: Item) -> None:
+        names = sorted(name for name in old.keys() | new.keys() if not same(_only(old, name), _only(new, name)))
+        told = Difference(str(key), tuple(names if old and new else ()))
+        with self._lock:
+            if len(self._examples) < KEPT_EXAMPLES:
+                self._examples[told.key] = told
+
+
+def _only(item: Item, name: str) -> Item:
+    return {name: item[name]} if name in item else {}

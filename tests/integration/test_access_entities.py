@@ -1,0 +1,351 @@
+"""An application's entities: every look-up answers, every write is whole, nobody's change is lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from sluice.access.entities import ABSENT, Changed, Entities, NoSuchEntity
+from sluice.access.layout import NotAnswered
+from sluice.access.store import Endpoint, Store
+from sluice.access.values import NotStorable
+from sluice.records.record import Unmappable
+from sluice.records.shape import records_of
+from sluice.stores.dynamodb.client import DynamoDown, dynamodb_client
+
+from tests.integration.accessing import Tyler
+
+ANN: dict[str, Any] = {
+    "id": "1",
+    "email": "Ann@Example.com",
+    "name": "Ann",
+    "status": "ACTIVE",
+    "roles": ["admin", "editor"],
+    "createdAt": "2024-01-01T10:00:00Z",
+}
+ANN_IN_SHORT = {name: ANN[name] for name in ("id", "name", "email", "status", "createdAt")}
+
+
+def audit(number: int, at: str, user: str = "1") -> dict[str, Any]:
+    return {"id": f"a{number}", "userId": user, "timestamp": at, "action": "LOGIN"}
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def keys(tyler: Tyler) -> set[str]:
+    return {item["SK"]["S"] for item in tyler.items()}
+
+
+def test_every_look_up_finds_an_entity_that_was_put(tyler: Tyler) -> None:
+    put = tyler.entities.create("user", ANN)
+    assert put.attributes == ANN
+    assert tyler.entities.get("user", {"id": "1"}) == put
+    assert tyler.entities.get("user", {"id": "1"}, "eventual") == put
+    assert tyler.entities.get("user", {"id": "2"}) is None
+    assert tyler.entities.list("user").nodes == (put,)
+    for by in ({"email": "ANN@example.COM"}, {"status": "ACTIVE"}, {"role": "admin"}, {"role": "editor"}):
+        assert tyler.entities.search("user", by).nodes == (put,), by
+    assert tyler.entities.search("user", {"status": "GONE"}).nodes == ()
+
+
+def test_a_look_up_record_alone_has_what_it_carries_and_no_version(tyler: Tyler) -> None:
+    tyler.entities.create("user", ANN)
+    (part,) = tyler.entities.search("user", {"status": "ACTIVE"}, whole=False).nodes
+    assert (part.attributes, part.version) == (ANN_IN_SHORT, None)
+
+
+def test_records_that_the_new_version_has_not_are_removed_with_it(tyler: Tyler) -> None:
+    tyler.entities.create("user", ANN)
+    assert keys(tyler) == {"METADATA", "LOOKUP#STATUS", "LOOKUP#ROLE#admin", "LOOKUP#ROLE#editor"}
+    changed = tyler.entities.update("user", {"id": "1"}, {"roles": ["admin"], "status": None, "email": "ann@new.org"})
+    assert changed.attributes == {key: value for key, value in ANN.items() if key != "status"} | {
+        "roles": ["admin"],
+        "email": "ann@new.org",
+    }
+    assert keys(tyler) == {"METADATA", "LOOKUP#ROLE#admin"}
+    assert tyler.entities.search("user", {"email": ANN["email"]}).nodes == ()
+    assert tyler.entities.search("user", {"email": "ann@new.org"}).nodes == (changed,)
+
+
+def test_a_deleted_entity_leaves_nothing(tyler: Tyler) -> None:
+    tyler.entities.create("user", ANN)
+    assert tyler.entities.delete("user", {"id": "1"})
+    assert tyler.items() == []
+    assert not tyler.entities.delete("user", {"id": "1"})
+    with pytest.raises(NoSuchEntity, match="create it"):
+        tyler.entities.update("user", {"id": "1"}, {"name": "x"})
+
+
+def test_who_changes_what_was_changed_meanwhile_is_told_and_nothing_is_written(tyler: Tyler) -> None:
+    first = tyler.entities.create("user", ANN)
+    second = tyler.entities.put("user", {**ANN, "name": "Anna"}, first.version)
+    before = tyler.items()
+    for write in (
+        lambda: tyler.entities.put("user", {**ANN, "roles": []}, first.version),
+        lambda: tyler.entities.create("user", ANN),
+        lambda: tyler.entities.delete("user", {"id": "1"}, first.version),
+        lambda: tyler.entities.put("user", {**ANN, "id": "2"}, "of nothing"),
+    ):
+        with pytest.raises(Changed, match="read it again"):
+            write()
+    assert sorted(map(str, tyler.items())) == sorted(map(str, before))
+    assert tyler.entities.delete("user", {"id": "1"}, second.version)
+
+
+def test_what_was_written_between_reading_and_writing_is_not_written_over(tyler: Tyler) -> None:
+    """The version is looked at once more by the transaction itself: between our read and it, others write."""
+    tyler.entities.create("user", ANN)
+    other = Entities(Store(Endpoint(tyler.documents.client())), tyler.layout, tyler.seal)
+    turns = []
+
+    def overtaken(seen: dict[str, Any]) -> dict[str, Any]:
+        if not turns:
+            other.update("user", {"id": "1"}, {"name": "theirs"})
+        turns.append(seen["name"])
+        return {**seen, "status": "OURS"}
+
+    found = tyler.entities.update("user", {"id": "1"}, overtaken)
+    assert turns == ["Ann", "theirs"]
+    assert (found["name"], found["status"]) == ("theirs", "OURS")
+
+
+def test_no_update_of_many_at_once_is_lost(tyler: Tyler) -> None:
+    tyler.entities.create("config", {"key": "n", "count": 0})
+
+    def count(_: int) -> None:
+        for _ in range(5):
+            tyler.entities.update("config", {"key": "n"}, lambda seen: {**seen, "count": seen["count"] + 1})
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(count, range(3)))
+    found = tyler.entities.get("config", {"key": "n"})
+    assert found is not None
+    assert found["count"] == 15
+
+
+def test_values_come_back_as_they_were_stored(tyler: Tyler) -> None:
+    told = {
+        "key": "n",
+        "price": Decimal("12345678901234567890.123456789012345678"),
+        "tags": {"a", "b"},
+        "numbers": {Decimal(1), Decimal("2.5")},
+        "blob": b"\x00\xff",
+        "nothing": None,
+        "nested": {"list": [Decimal(1), "x", False, {"deep": None}]},
+    }
+    tyler.entities.create("config", told)
+    found = tyler.entities.get("config", {"key": "n"})
+    assert found is not None
+    assert found.attributes == told
+
+
+@pytest.mark.parametrize("wrong", [{"price": 1.5}, {"_token": "x"}, {"when": datetime(2024, 1, 1)}])
+def test_what_cannot_be_stored_is_refused_with_the_reason(tyler: Tyler, wrong: dict[str, Any]) -> None:
+    with pytest.raises(NotStorable, match=r"Decimal|Rename"):
+        tyler.entities.create("config", {"key": "n", **wrong})
+    with pytest.raises(Unmappable, match="createdAt"):
+        tyler.entities.create("user", {"id": "1"})
+    assert tyler.items() == []
+
+
+def test_what_a_migration_keeps_on_records_stays_on_them_and_is_not_shown(tyler: Tyler) -> None:
+    """A write by an application leaves the token as it was: so is told whose it is, and later ones have an order."""
+    tyler.entities.create("user", ANN)
+    token = {"S": f"0000000001#{7:040}"}
+    marked = [
+        {**{n: v for n, v in item.items() if n != "_write"}, "_token": token, "_from": {"S": "users/1"}}
+        for item in tyler.items()
+    ]
+    tyler.fill(marked)
+    seen = tyler.entities.get("user", {"id": "1"})
+    assert seen is not None
+    assert seen.attributes == ANN
+    tyler.entities.put("user", {**ANN, "roles": ["admin", "new"]}, seen.version)
+    found = {item["SK"]["S"]: item for item in tyler.items()}
+    assert set(found) == {"METADATA", "LOOKUP#STATUS", "LOOKUP#ROLE#admin", "LOOKUP#ROLE#new"}
+    assert all(found[sk].get("_token") == token for sk in found if sk != "LOOKUP#ROLE#new")
+    assert "_token" not in found["LOOKUP#ROLE#new"]
+
+
+def test_a_tombstone_is_no_entity_and_its_token_outlives_the_next_write(tyler: Tyler) -> None:
+    token = {"S": f"0000000001#{9:040}"}
+    gone = {"_gone": {"BOOL": True}, "_token": token, "_from": {"S": "users/1"}}
+    tyler.fill([{"PK": {"S": "USER#1"}, "SK": {"S": sk}, **gone} for sk in ("METADATA", "LOOKUP#STATUS")])
+    assert tyler.entities.get("user", {"id": "1"}) is None
+    assert not tyler.entities.delete("user", {"id": "1"})
+    tyler.entities.create("user", ANN)
+    found = {item["SK"]["S"]: item for item in tyler.items()}
+    assert found["METADATA"]["_token"] == found["LOOKUP#STATUS"]["_token"] == token
+    assert not any("_gone" in item for item in found.values())
+    assert tyler.entities.get("user", {"id": "1"}) is not None
+
+
+def test_relations_are_followed_in_order_page_by_page(tyler: Tyler) -> None:
+    for number in range(5):
+        tyler.entities.create("audit", audit(number, f"2024-01-0{5 - number}T00:00:00Z"))
+    tyler.entities.create("audit", audit(9, "2024-01-01T00:00:00Z", user="2"))
+    first = tyler.entities.relations("audit", {"userId": "1"}, first=3)
+    rest = tyler.entities.relations("audit", {"userId": "1"}, first=3, after=first.end_cursor)
+    assert [one["id"] for one in (*first.nodes, *rest.nodes)] == ["a4", "a3", "a2", "a1", "a0"]
+    assert (first.page_info["hasNextPage"], rest.page_info["hasNextPage"]) == (True, False)
+    newest = tyler.entities.relations("audit", {"userId": "1"}, newest_first=True)
+    assert [one["id"] for one in newest.nodes] == ["a0", "a1", "a2", "a3", "a4"]
+
+
+def test_a_time_is_read_over_months_and_buckets_in_order(tyler: Tyler) -> None:
+    times = ["2023-12-31T23:59:59Z", "2024-01-01T00:00:00Z", "2024-01-31T12:00:00Z", "2024-02-15T00:00:00Z"]
+    times += ["2024-03-01T00:00:00Z", "2024-03-01T00:00:01Z"]
+    for number, at in enumerate(times):
+        tyler.entities.create("audit", audit(number, at))
+    since, until = moment("2024-01-01"), moment("2024-03-01")
+    assert [one["timestamp"] for one in tyler.entities.between("audit", since, until).nodes] == times[1:4]
+    backwards, after = [], None
+    for _ in range(4):
+        page = tyler.entities.between("audit", since, until, 1, after, newest_first=True)
+        backwards += [one["timestamp"] for one in page.nodes]
+        after = page.end_cursor
+    assert backwards == times[3:0:-1]
+
+
+def test_what_the_design_does_not_answer_is_refused_with_what_it_does(tyler: Tyler) -> None:
+    with pytest.raises(NotAnswered, match=r"\{email\|trim\|lower\}"):
+        tyler.entities.search("user", {"phone": "1"})
+    with pytest.raises(NotAnswered, match="has no entity 'cat'"):
+        tyler.entities.list("cat")
+    with pytest.raises(NotAnswered, match="id: it is missing"):
+        tyler.entities.get("user", {"email": "a@b.c"})
+    with pytest.raises(NotAnswered, match="add a record"):
+        tyler.entities.between("user", moment("2024-01-01"), moment("2024-02-01"))
+
+
+def test_many_keys_are_few_requests_in_order_and_each_once(tyler: Tyler) -> None:
+    asked: list[int] = []
+    client = tyler.documents.client()
+    client.meta.events.register(
+        "provide-client-params.dynamodb.BatchGetItem",
+        lambda params, **_: asked.append(sum(len(one["Keys"]) for one in params["RequestItems"].values())),
+    )
+    users = [{"id": {"S": f"n{number}"}, "createdAt": {"S": "2024-01-01"}} for number in range(130)]
+    tyler.fill([record.item for one in users for record in records_of(tyler.layout.shape("user"), one)])
+    loader = Entities(Store(Endpoint(client)), tyler.layout, tyler.seal).loader("user")
+    later = [loader.ask(f"n{number}") for number in (5, 129, 5, 999)]
+    wanted = [f"n{number}" for number in reversed(range(130))]
+    assert [one and one["id"] for one in loader.load_many(wanted)] == wanted
+    assert [(one := each.value()) and one["id"] for each in later] == ["n5", "n129", "n5", None]
+    assert asked == [100, 31]
+
+
+def test_eventual_reads_go_to_the_faster_endpoint_and_past_it_when_it_is_down(tyler: Tyler) -> None:
+    asked: list[str] = []
+    fast = tyler.documents.client()
+    fast.meta.events.register("before-call.dynamodb.*", lambda model, **_: asked.append(model.name))
+    entities = Entities(Store(Endpoint(tyler.client), Endpoint(fast)), tyler.layout, tyler.seal)
+    entities.create("config", {"key": "n"})
+    assert entities.get("config", {"key": "n"}, "strong") is not None
+    assert asked == []
+    assert entities.get("config", {"key": "n"}, "eventual") is not None
+    assert len(entities.list("config").nodes) == 1
+    assert set(asked) == {"BatchGetItem", "Query"}
+    nobody = dynamodb_client("http://127.0.0.1:9", "key", "secret", "us-east-1")
+    alone = Entities(Store(Endpoint(tyler.client), Endpoint(nobody)), tyler.layout, tyler.seal)
+    assert alone.get("config", {"key": "n"}, "eventual") is not None
+
+
+def test_a_version_tells_what_is_there(tyler: Tyler) -> None:
+    first = tyler.entities.put("config", {"key": "n"}, ABSENT)
+    again = tyler.entities.put("config", {"key": "n"})
+    assert ABSENT != first.version != again.version
+
+
+def test_what_has_expired_is_not_there_and_can_be_written_anew(tyler: Tyler) -> None:
+    """DynamoDB takes it away up to days later."""
+    now = [1000.0]
+    entities = Entities(tyler.store, tyler.layout, tyler.seal, clock=lambda: now[0])
+    told = {"id": "s", "userId": "1", "expiresAt": 1001}
+    entities.create("refresh_token", told)
+    assert entities.get("refresh_token", {"id": "s", "userId": "1"}) is not None
+    now[0] = 1001
+    assert entities.get("refresh_token", {"id": "s", "userId": "1"}) is None
+    assert entities.relations("refresh_token", {"userId": "1"}).nodes == ()
+    assert entities.create("refresh_token", {**told, "expiresAt": 2000})["expiresAt"] == 2000
+    now[0] = 2000
+    assert not entities.delete("refresh_token", {"id": "s", "userId": "1"})
+    assert tyler.items() == []
+
+
+def test_every_look_up_of_the_legacy_tables_is_answered(tyler: Tyler) -> None:
+    """users by e-mail; contractors by token and by expiry; refresh tokens by user; audit by time and user; config by key."""
+    ours = tyler.entities
+    user = ours.create("user", ANN)
+    contractors = [
+        ours.create(
+            "contractor", {"id": f"c{n}", "token": f"t{n}", "expiresAt": f"2024-0{n}-01", "createdAt": "2023-01-01"}
+        )
+        for n in (3, 1, 2)
+    ]
+    tokens = [
+        ours.create("refresh_token", {"id": f"r{n}", "userId": "1", "expiresAt": f"209{n}-01-01"}) for n in (2, 1)
+    ]
+    audits = [ours.create("audit", audit(n, f"2024-01-0{n}T00:00:00Z", user="12"[n % 2])) for n in (1, 2, 3)]
+    config = ours.create("config", {"key": "theme", "value": "dark"})
+
+    assert ours.search("user", {"email": " ann@example.com "}).nodes == (user,)
+    assert ours.search("contractor", {"token": "t2"}).nodes == (contractors[2],)
+    assert [one["id"] for one in ours.list("contractor", order="LOOKUP#EXPIRY").nodes] == ["c1", "c2", "c3"]
+    soon = ours.list("contractor", order="LOOKUP#EXPIRY", since=moment("2024-02-01"), until=moment("2024-03-01"))
+    assert soon.nodes == (contractors[2],)
+    assert ours.relations("refresh_token", {"userId": "1"}).nodes == (tokens[1], tokens[0])
+    assert ours.search("refresh_token", {"id": "r1"}).nodes == (tokens[1],)
+    assert ours.relations("audit", {"userId": "2"}).nodes == (audits[0], audits[2])
+    assert ours.relations("audit", {"userId": "2"}, since=moment("2024-01-02")).nodes == (audits[2],)
+    assert ours.between("audit", moment("2024-01-01"), moment("2024-02-01")).nodes == tuple(audits)
+    assert ours.search("audit", {"id": "a3"}).nodes == (audits[2],)
+    assert ours.get("config", {"key": "theme"}) == config
+    assert ours.list("config").nodes == (config,)
+
+
+def test_what_an_entity_was_is_kept_in_the_same_transaction_when_asked(tyler: Tyler) -> None:
+    told = {"id": "1", "createdAt": "2024-01-01", "updatedAt": "2024-01-01T10:00:00Z", "name": "first"}
+    tyler.entities.create("user", told)
+    for day, name in ((2, "second"), (3, "third")):
+        change = {"name": name, "updatedAt": f"2024-01-0{day}T10:00:00Z"}
+        tyler.entities.update("user", {"id": "1"}, change, keep=True)
+    tyler.entities.update("user", {"id": "1"}, {"name": "unkept"})
+    tyler.entities.delete("user", {"id": "1"}, keep=True)
+    assert [one["name"] for one in tyler.entities.versions("user", {"id": "1"}).nodes] == ["unkept", "second", "first"]
+    oldest = tyler.entities.versions("user", {"id": "1"}, 1, newest_first=False)
+    assert (oldest.nodes[0].attributes, oldest.has_next_page) == ({**told, "entity": "USER"}, True)
+    assert tyler.entities.get("user", {"id": "1"}) is None
+    tyler.entities.create("contractor", {"id": "1", "createdAt": "2024-01-01"})
+    tyler.entities.update("contractor", {"id": "1"}, {"name": "x"}, keep=True)  # never changed: kept as of now
+    (kept,) = tyler.entities.versions("contractor", {"id": "1"}).nodes
+    assert moment(kept["updatedAt"][:19]).year >= 2024
+
+
+@pytest.mark.parametrize("when", ["before-call", "after-call"])
+def test_a_write_whose_answer_was_lost_is_known_by_its_name(tyler: Tyler, when: str) -> None:
+    """The connection breaks before the request arrives, or before the answer does."""
+    client = tyler.documents.client()
+    entities = Entities(Store(Endpoint(client)), tyler.layout, tyler.seal)
+    first = entities.create("user", ANN)
+
+    def broken(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="http://dynamodb")
+
+    client.meta.events.register(f"{when}.dynamodb.TransactWriteItems", broken)
+    if when == "after-call":
+        put = entities.put("user", {**ANN, "name": "Anna"}, first.version)
+        assert entities.get("user", {"id": "1"}) == put
+        assert entities.delete("user", {"id": "1"}, put.version)
+        assert tyler.items() == []
+    else:
+        for write in (lambda: entities.put("user", {**ANN, "name": "x"}), lambda: entities.delete("user", {"id": "1"})):
+            with pytest.raises(DynamoDown):
+                write()
+        assert entities.get("user", {"id": "1"}) == first

@@ -1,0 +1,171 @@
+"""Events: soon there, in order, across midnight, none lost to a slow publisher or a wrong clock, none given twice."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sluice.access.cursors import CursorRefused
+from sluice.access.events import Event, EventRefused, Events
+from sluice.access.store import Endpoint, Store
+
+from tests.integration.accessing import Tyler
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self, start: datetime) -> None:
+        self.seconds = start.timestamp()
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def events(tyler: Tyler, clock: Callable[[], float] = time.time) -> Events:
+    return Events(tyler.store, tyler.layout, tyler.seal, clock=clock)
+
+
+def names(found: list[Event]) -> list[Any]:
+    return [event.data["n"] for event in found]
+
+
+def test_a_reader_sees_an_event_within_a_tenth_of_a_second(tyler: Tyler) -> None:
+    """Measured from before publishing to after reading, by readers that look every 25 ms."""
+    ours, stop, seen = events(tyler), threading.Event(), {}
+    reader = ours.reader("SEEN")
+
+    def read() -> None:
+        for event in reader.follow(stop, every=0.025):
+            seen[event.data["n"]] = time.perf_counter()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    began = {}
+    for number in range(40):
+        time.sleep(random.uniform(0, 0.05))
+        began[number] = time.perf_counter()
+        ours.publish("SEEN", f"e{number % 7}", {"n": number})
+    until = time.monotonic() + 10
+    while len(seen) < len(began) and time.monotonic() < until:
+        time.sleep(0.05)
+    stop.set()
+    thread.join()
+    taken = sorted(seen[number] - began[number] for number in began)
+    print(
+        f"published to read: P50 {taken[20] * 1000:.0f} ms, P95 {taken[37] * 1000:.0f} ms, most {taken[-1] * 1000:.0f} ms"
+    )
+    assert statistics.median(taken) < 0.1
+
+
+def test_events_are_read_in_order_across_midnight_by_who_keeps_only_a_cursor(tyler: Tyler) -> None:
+    clock = Clock(NOON.replace(hour=23, minute=59, second=50))
+    ours = events(tyler, clock)
+    cursor = ours.reader("NIGHT").cursor
+    for number in range(20):
+        ours.publish("NIGHT", f"e{number % 5}", {"n": number})
+        clock.seconds += 1
+    days = {item["PK"]["S"].split("#")[1] for item in tyler.items("event")}
+    assert days == {"2024-05-01", "2024-05-02"}
+    found: list[Event] = []
+    for _ in range(5):
+        some, cursor = ours.read_since("NIGHT", cursor, limit=7)
+        found += some
+    assert names(found) == list(range(20))
+
+
+def test_a_moment_in_the_past_is_read_from_over_days(tyler: Tyler) -> None:
+    clock = Clock(NOON)
+    ours = events(tyler, clock)
+    for number in range(4):
+        ours.publish("DAYS", "e", {"n": number})
+        clock.seconds += timedelta(days=1).total_seconds()
+    assert names(ours.reader("DAYS", since=NOON + timedelta(days=1)).poll()) == [1, 2, 3]
+    assert names(ours.reader("DAYS").poll()) == []
+
+
+def test_only_the_entities_asked_for_are_given_and_only_their_buckets_read(tyler: Tyler) -> None:
+    asked: list[str] = []
+    client = tyler.documents.client()
+    client.meta.events.register(
+        "provide-client-params.dynamodb.Query",
+        lambda params, **_: asked.append(params["ExpressionAttributeValues"][":p"]["S"]),
+    )
+    clock = Clock(NOON)
+    ours = Events(Store(Endpoint(client)), tyler.layout, tyler.seal, clock=clock)
+    reader, everything = ours.reader("SOME", entities=["e1"]), ours.reader("SOME")
+    for number in range(6):
+        ours.publish("SOME", f"e{number % 3}", {"n": number})
+        clock.seconds += 1
+    assert names(reader.poll()) == [1, 4]
+    assert len(set(asked)) == 1
+    assert names(everything.poll()) == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(CursorRefused):
+        ours.reader("SOME", since=reader.cursor)
+
+
+def test_two_events_of_one_entity_in_one_millisecond_are_both_there(tyler: Tyler) -> None:
+    ours = events(tyler, Clock(NOON))
+    reader = ours.reader("SAME")
+    for number in range(3):
+        ours.publish("SAME", "e", {"n": number})
+    assert names(reader.poll()) == [0, 1, 2]
+    assert reader.poll() == []
+
+
+def test_an_event_stored_behind_what_was_read_is_still_given(tyler: Tyler) -> None:
+    """Its publisher's clock is three seconds slow: for a cursor that only goes forward it would be lost."""
+    fast, slow = Clock(NOON), Clock(NOON - timedelta(seconds=3))
+    reader = events(tyler, fast).reader("LATE", since=NOON - timedelta(minutes=1))
+    events(tyler, fast).publish("LATE", "e", {"n": "first"})
+    assert names(reader.poll(look_back=True)) == ["first"]
+    cursor = reader.cursor
+    events(tyler, slow).publish("LATE", "e", {"n": "late"})
+    assert names(reader.poll(look_back=True)) == ["late"]
+    assert reader.poll(look_back=True) == []
+    assert names(events(tyler, fast).read_since("LATE", cursor)[0]) == ["late"]
+
+
+def test_a_publisher_whose_clock_is_far_ahead_hides_nobody_elses_events(tyler: Tyler) -> None:
+    now = Clock(NOON)
+    reader = events(tyler, now).reader("AHEAD")
+    events(tyler, Clock(NOON + timedelta(hours=1))).publish("AHEAD", "e", {"n": "ahead"})
+    assert names(reader.poll(look_back=True)) == ["ahead"]
+    for number in range(3):
+        now.seconds += 20
+        events(tyler, now).publish("AHEAD", "e", {"n": number})
+        assert names(reader.poll(look_back=True)) == [number]
+
+
+def test_an_event_that_took_too_long_to_store_is_stored_under_a_later_time_and_given_once(tyler: Tyler) -> None:
+    clock = Clock(NOON)
+    client = tyler.documents.client()
+    slow = [True]
+
+    def takes_a_minute(**_: Any) -> None:
+        clock.seconds += 60 if slow.pop() else 0
+        slow.append(False)
+
+    client.meta.events.register("before-call.dynamodb.PutItem", takes_a_minute)
+    ours = Events(Store(Endpoint(client)), tyler.layout, tyler.seal, clock=clock)
+    early, late = (ours.reader("SLOW", since=since) for since in (NOON, NOON + timedelta(seconds=30)))
+    told = ours.publish("SLOW", "e", {"n": 1})
+    assert (told.at, len(tyler.items("event"))) == (NOON + timedelta(seconds=60), 2)
+    events(tyler, Clock(NOON + timedelta(seconds=55))).publish("SLOW", "e", {"n": 2})
+    assert names(early.poll(limit=2)) == [1, 2]
+    assert early.poll(look_back=True) == []
+    assert names(late.poll()) == [2, 1]
+
+
+@pytest.mark.parametrize(("kind", "entity"), [("A#B", "e"), ("", "e"), ("A", "")])
+def test_what_would_mix_up_keys_is_refused(tyler: Tyler, kind: str, entity: str) -> None:
+    with pytest.raises(EventRefused):
+        events(tyler).publish(kind, entity, {})

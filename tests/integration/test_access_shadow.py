@@ -1,0 +1,199 @@
+"""Shadow reads: the application is answered from the truth, differences are told apart and counted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sluice.access.entities import Entities
+from sluice.access.routing import ItemRoute, NoRoute, RouteFrozen, Routing
+from sluice.access.shadow import Latency, ShadowReader, new_side, old_side
+from sluice.access.store import Endpoint, Store
+from sluice.estate.single_table import SingleTableMigration
+from sluice.ledger.item_marks import ItemMarks
+from sluice.records.record import Unmappable
+from sluice.records.shape import compile_shape
+from sluice.stores.dynamodb.client import DynamoDown, dynamodb_client
+from sluice.stores.dynamodb.values import Item
+from sluice.stores.dynamodb.writes import write_together
+
+from tests.integration.accessing import Tyler
+
+
+@pytest.fixture
+def marks(tyler: Tyler) -> ItemMarks:
+    """The marks of a migration, in a table that may as well be that of events."""
+    return ItemMarks(tyler.client, "users", tyler.table("event"))
+
+
+def tell(marks: ItemMarks, read_from: str, write_to: str, epoch: int = 1) -> None:
+    write_together(marks.client, [marks.tell(read_from, write_to, epoch, 5.0)])
+
+
+SHAPE = compile_shape(
+    SingleTableMigration.model_validate_json(
+        json.dumps(
+            {
+                "migration": "users",
+                "kind": "single_table",
+                "from": {"store": "tyler", "table": "legacy"},
+                "into": {
+                    "tables": {"entity": {"name": "entity", "key": {"partition": "PK", "sort": "SK"}}},
+                    "records": [{"record": "METADATA", "key": {"PK": "USER#{id}", "SK": "METADATA"}, "whole": True}],
+                },
+                "attributes": {
+                    "id": {"from": "{userId}"},
+                    "createdAt": {"from": "{created}", "otherwise": "2024-01-01"},
+                    "PK": {"drop": True},
+                    "SK": {"drop": True},
+                },
+                "skip": {"expired": "expires"},
+            }
+        )
+    )
+)
+
+
+class Sides:
+    """A legacy table of users, whose ids and dates have other names, and the design."""
+
+    def __init__(self, tyler: Tyler, marks: ItemMarks, **how: Any) -> None:
+        self.tyler, self.legacy = tyler, tyler.table("event")
+        source = ItemRoute(tyler.store, "users", marks.table)
+        self.routing = Routing(source, poll_seconds=0.0)
+        self.reader = ShadowReader[str](self.routing, self.old, self.new, settle_seconds=0.6, **how)
+        self.down: set[str] = set()
+
+    def old(self, key: str) -> Item | None:
+        if "old" in self.down:
+            raise DynamoDown("the old side")
+        place = lambda asked: {"PK": {"S": asked}, "SK": {"S": "LEGACY"}}  # noqa: E731
+        return old_side(self.tyler.store, SHAPE, self.legacy, place)(key)
+
+    def new(self, key: str) -> Item | None:
+        if "new" in self.down:
+            raise DynamoDown("the new side")
+        return new_side(self.tyler.store, self.tyler.layout, "user", lambda asked: {"id": {"S": asked}})(key)
+
+    def write_old(self, key: str, text: str, **rest: Any) -> None:
+        item = {"PK": {"S": key}, "SK": {"S": "LEGACY"}, "userId": {"S": key}, "text": {"S": text}, **rest}
+        self.tyler.client.put_item(TableName=self.legacy, Item=item)
+
+    def write_new(self, key: str, text: str) -> None:
+        self.tyler.entities.put("user", {"id": key, "createdAt": "2024-01-01", "text": text})
+
+
+def text(found: Item | None) -> str | None:
+    return found and found["text"]["S"]
+
+
+def test_the_route_is_read_from_the_marks(tyler: Tyler, marks: ItemMarks) -> None:
+    routing = Routing(ItemRoute(tyler.store, "users", marks.table), poll_seconds=0.0)
+    with pytest.raises(NoRoute, match="check the name"):
+        routing.read_from()
+    tell(marks, "shadow", "old", 3)
+    assert routing.read_from() == "shadow"
+    with routing.writing() as route:
+        assert (route.write_to, route.epoch, route.lease_seconds) == ("old", 3, 5.0)
+    tell(marks, "new", "none", 4)
+    with pytest.raises(RouteFrozen), routing.writing():
+        raise AssertionError("nobody may write")
+    tell(marks, "elsewhere", "new")
+    with pytest.raises(NoRoute, match="update it"):
+        routing.read_from()
+
+
+def test_reads_follow_the_route(tyler: Tyler, marks: ItemMarks) -> None:
+    sides = Sides(tyler, marks)
+    sides.write_old("a", "old")
+    sides.write_new("a", "new")
+    for read_from, wanted in (("old", "old"), ("new", "new"), ("shadow", "old")):
+        tell(marks, read_from, "old")
+        assert text(sides.reader.read("a")) == wanted
+    assert sides.reader.report().compared == 1  # only what was shadowed
+
+
+def test_a_difference_that_passes_is_a_race_and_one_that_stays_is_real(tyler: Tyler, marks: ItemMarks) -> None:
+    tell(marks, "shadow", "old")
+    sides = Sides(tyler, marks)
+    for key in ("equal", "behind", "wrong", "missing", "moving"):
+        sides.write_old(key, "x")
+    sides.write_new("equal", "x")
+    sides.write_new("wrong", "y")
+    sides.write_new("orphan", "x")
+    answers = {key: text(sides.reader.read(key)) for key in ("equal", "behind", "wrong", "missing", "orphan", "moving")}
+    sides.write_new("behind", "x")  # it arrives a little later
+    sides.write_old("moving", "z")  # changed meanwhile: the new side cannot have it yet
+    report = sides.reader.report()
+    assert answers == {"equal": "x", "behind": "x", "wrong": "x", "missing": "x", "orphan": None, "moving": "x"}
+    assert (report.compared, report.equal, report.race, report.real) == (6, 1, 2, 3)
+    assert report.fell_back == 3
+    told = {one.key: one.attributes for one in report.examples}
+    assert told == {"wrong": ("text",), "missing": (), "orphan": ()}
+    assert report.old.p50 > 0 < report.new.p99
+    assert "6: 1 equal, 2 race, 3 real" in str(report)
+    assert "wrong in text" in str(report)
+
+
+def test_what_has_expired_is_on_neither_side_and_what_cannot_be_mapped_is_said(tyler: Tyler, marks: ItemMarks) -> None:
+    tell(marks, "shadow", "old")
+    sides = Sides(tyler, marks)
+    sides.write_old("expired", "x", expires={"N": "1700000000"})
+    assert sides.reader.read("expired") is None
+    sides.write_old("odd", "x", id={"S": "in the way"})
+    with pytest.raises(Unmappable, match="id"):
+        sides.reader.read("odd")
+    sides.write_new("n", "x")
+    (record,) = tyler.items()
+    tyler.fill([{**record, "ttl": {"N": "1700000000"}}])
+    assert sides.new("n") is None
+    report = sides.reader.report()
+    assert (report.equal, report.not_compared) == (1, 1)
+
+
+def test_what_one_side_cannot_answer_the_other_does(tyler: Tyler, marks: ItemMarks) -> None:
+    tell(marks, "shadow", "old")
+    sides = Sides(tyler, marks)
+    sides.write_old("a", "x")
+    sides.write_new("a", "x")
+    sides.down = {"new"}
+    assert text(sides.reader.read("a")) == "x"
+    sides.down = {"old"}
+    assert text(sides.reader.read("a")) == "x"
+    sides.down = {"old", "new"}
+    with pytest.raises(DynamoDown):
+        sides.reader.read("a")
+    report = sides.reader.report()
+    assert (report.compared, report.not_compared, report.fell_back) == (0, 3, 1)
+
+
+def test_what_is_not_sampled_is_read_new_and_falls_back(tyler: Tyler, marks: ItemMarks) -> None:
+    tell(marks, "shadow", "old")
+    sides = Sides(tyler, marks, sample=0.0)
+    sides.write_old("a", "old")
+    assert text(sides.reader.read("a")) == "old"
+    sides.write_new("a", "new")
+    assert text(sides.reader.read("a")) == "new"
+    sides.down = {"new"}
+    assert text(sides.reader.read("a")) == "old"
+    assert (sides.reader.report().fell_back, sides.reader.report().compared) == (2, 0)
+
+
+def test_percentiles_are_by_nearest_rank() -> None:
+    assert Latency.of([n / 1000 for n in range(1, 101)]) == Latency(50.0, 95.0, 99.0)
+    assert Latency.of([0.004]) == Latency(4.0, 4.0, 4.0)
+    assert Latency.of([]) == Latency(0.0, 0.0, 0.0)
+
+
+def test_a_call_is_tried_three_times_and_then_the_breaker_counts_one(tyler: Tyler) -> None:
+    """Against a door that is shut: each knock is seen by the hook that sends."""
+    knocks = []
+    nobody = dynamodb_client("http://127.0.0.1:9", "key", "secret", "us-east-1")
+    nobody.meta.events.register("before-send.dynamodb.*", lambda **_: knocks.append(1))
+    end = Endpoint(nobody)
+    entities = Entities(Store(end), tyler.layout, tyler.seal)
+    with pytest.raises(DynamoDown):
+        entities.get("user", {"id": "a"})
+    assert len(knocks) == 3
+    assert not end.breaker.is_open
