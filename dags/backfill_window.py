@@ -40,7 +40,10 @@ def backfill_window(m: Migration) -> DAG:
 stores = read_stores(ROOT)
 for path in migration_files(ROOT):
     try:
-        dag = backfill_window(read_migration(path, stores))
+        m = read_migration(path, stores)
+        if not m.has_windows:
+            continue
+        dag = backfill_window(m)
     except EstateErrors as error:
         dag = broken_dag("backfill_window", path, error)
     globals()[dag.dag_id] = dag

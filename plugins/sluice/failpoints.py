@@ -37,6 +37,8 @@ class Edge(NamedTuple):
 
 
 _KIND = "migration/kinds/same_cluster"
+_ITEMS = "migration/kinds/single_table"
+_ROWS = "migration/kinds/into_postgres"
 _ENGINE = "migration/engine"
 
 EDGES = (
@@ -104,6 +106,84 @@ EDGES = (
     Edge("attic.moved", f"{_KIND}/kind.py SameCluster.retire.apply", "the old table is put away, not committed"),
     Edge("abort.asked", f"{_KIND}/kind.py SameCluster.abort", "before the one statement that takes everything back"),
     Edge("abort.done", f"{_KIND}/kind.py SameCluster.abort", "taken back and committed; nobody was told"),
+    Edge(
+        "item_marks.ready",
+        "ledger/item_marks.py ItemMarks.prepare",
+        "the table of marks is there, and nothing else yet",
+    ),
+    Edge(
+        "state.moving",
+        "ledger/item_marks.py ItemMarks.move",
+        "before the state, its fences and what goes with them are written",
+    ),
+    Edge("state.moved", "ledger/item_marks.py ItemMarks.move", "they are written, all of them; nobody was told"),
+    Edge("segment.read", f"{_ITEMS}/backfill.py Copying._copy_page", "a page is read, nothing of it is written"),
+    Edge("segment.written", f"{_ITEMS}/backfill.py Copying._copy_page", "a page is written, its place is not"),
+    Edge(
+        "segment.place_written",
+        f"{_ITEMS}/backfill.py Copying._copy_page",
+        "a page and its place are written; the lane does not know it",
+    ),
+    Edge(
+        "leading.compared", f"{_ITEMS}/comparing.py compare", "what leads was compared, what follows was not looked at"
+    ),
+    Edge("following.compared", f"{_ITEMS}/comparing.py compare", "all was looked at once, nothing is settled"),
+    Edge("stream.read", f"{_ITEMS}/following.py Follower._read", "changes are read, nothing of them is written"),
+    Edge("stream.applied", f"{_ITEMS}/following.py Follower._apply", "changes are written, the shard's place is not"),
+    Edge(
+        "stream.place_written",
+        f"{_ITEMS}/following.py Follower._apply",
+        "changes and place are written; nobody was told",
+    ),
+    Edge(
+        "gap.noted", f"{_ITEMS}/gap.py GapMender.begin", "a new epoch has begun; nobody was told that changes were lost"
+    ),
+    Edge(
+        "design.built",
+        f"{_ITEMS}/kind.py SingleTable.expand",
+        "the tables of the design are there; the marks do not know it",
+    ),
+    Edge(
+        "stream.on",
+        f"{_ITEMS}/kind.py SingleTable.start_capture",
+        "the source has a stream that nobody reads; the phase is as before",
+    ),
+    Edge(
+        "items.proven", f"{_ITEMS}/kind.py SingleTable.verify", "the proof is written with its phase; nobody was told"
+    ),
+    Edge("route.frozen", f"{_ITEMS}/routing.py Route.frozen", "nobody may write, and nothing is switched"),
+    Edge(
+        "switch.drained",
+        f"{_ITEMS}/switching.py Switching._switch",
+        "all has arrived, nobody may write, nothing is switched",
+    ),
+    Edge("switch.made", f"{_ITEMS}/switching.py Switching._switch", "the other side leads; nobody was told"),
+    Edge("records.written", f"{_ITEMS}/writing.py Writer._write_pack", "after each transaction of records"),
+    Edge("changes.followed", f"{_ENGINE}/following.py follow", "changes were delivered; nobody looked how late"),
+    Edge("rows.told", f"{_ROWS}/following.py Follower._read", "changes are read, nothing of them is written"),
+    Edge("rows.applied", f"{_ROWS}/following.py Follower._apply", "rows are written, the shard's place is not moved"),
+    Edge("rows.place_moved", f"{_ROWS}/following.py Follower._apply", "rows and place are written, not committed"),
+    Edge("rows.committed", f"{_ROWS}/following.py Follower._apply", "rows and place are committed; nobody was told"),
+    Edge(
+        "rows.scanned",
+        f"{_ROWS}/copying.py Copying.copy",
+        "a lane holds a segment and a page of it; nothing is written",
+    ),
+    Edge("rows.copied", f"{_ROWS}/copying.py Copying.copy", "a page is written, its segment is not moved on"),
+    Edge("rows.segment_moved", f"{_ROWS}/copying.py Copying.copy", "a page and its segment's place, not committed"),
+    Edge(
+        "rows.window_filled", f"{_ROWS}/copying.py Copying.copy_window", "holes of a window are filled, not committed"
+    ),
+    Edge("rows.target_built", f"{_ROWS}/expanding.py expand", "table and partitions stand; the marks do not know them"),
+    Edge("rows.stream_on", f"{_ROWS}/kind.py IntoPostgres.start_capture", "the stream is on; the phase is as before"),
+    Edge("rows.proof_recorded", f"{_ROWS}/kind.py IntoPostgres.verify", "the proof is written, not committed"),
+    Edge("rows.items_compared", f"{_ROWS}/comparing.py compare", "every item was looked at, rows without one were not"),
+    Edge("rows.orphans_found", f"{_ROWS}/comparing.py _orphans", "all was looked at once, nothing is settled"),
+    Edge("rows.gap_noted", f"{_ROWS}/gap.py begin_gap", "a new epoch has begun, not committed"),
+    Edge("rows.frozen", f"{_ROWS}/routing.py Route.frozen", "nobody may write; their leases run still"),
+    Edge("rows.drained", f"{_ROWS}/switching.py Switching._switch", "the last change has come; nothing is switched"),
+    Edge("rows.turned", f"{_ROWS}/switching.py Switching._switch", "the switch is made in the marks, not committed"),
+    Edge("rows.switched", f"{_ROWS}/switching.py Switching._switch", "committed; applications were told nothing yet"),
     Edge("step.taken", "flow/steps.py TakeStep.execute", "the marks have moved, control has not followed"),
     Edge("step.noted", "flow/steps.py TakeStep.execute", "control has the transition and the facts; no answer yet"),
     Edge("gate.judged", "flow/gate.py Gate.execute", "a verdict, of which nothing is kept"),

@@ -19,6 +19,14 @@ from tests.chaos.edges import IN_AIRFLOW, LEGS, WINDOW, edges_of
 from tests.chaos.mortal import Mortal, mortal_server
 from tests.chaos.stage import Stage
 
+ON_DYNAMODB = (
+    "ledger/item_marks.py",
+    "migration/engine/following.py",
+    "migration/kinds/single_table/",
+    "migration/kinds/into_postgres/",
+)
+"""Where the edges of the other kinds stand: they have journeys of their own."""
+
 THERE_AND_BACK = (
     (Step.EXPAND, Phase.EXPANDED),
     (Step.CAPTURE, Phase.CAPTURING),
@@ -65,7 +73,8 @@ TWICE = (
 
 
 def test_every_edge_lies_on_a_leg():
-    assert {edge for edges in LEGS.values() for edge in edges} | IN_AIRFLOW == {edge.name for edge in EDGES}
+    elsewhere = {edge.name for edge in EDGES if edge.where.startswith(ON_DYNAMODB)}
+    assert {edge for edges in LEGS.values() for edge in edges} | IN_AIRFLOW == {edge.name for edge in EDGES} - elsewhere
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.samples import only_ours
+
 ROOT = Path(__file__).resolve().parents[2]
 READ_BAG = """
 import json, sys, time, warnings
@@ -65,4 +67,5 @@ def tree(tmp_path: Path) -> Tree:
     """A fresh copy, compiled files too."""
     for part in ("dags", "plugins", "include", "expectations"):
         shutil.copytree(ROOT / part, tmp_path / part)
+    only_ours(tmp_path)
     return Tree(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sluice.estate import Migration
+from sluice.estate import SameClusterMigration
 from sluice.flow.approve import for_applications
 
 
@@ -15,7 +15,7 @@ def told(into: dict, accept: tuple[str, ...] = (), step: str = "cut_over") -> st
         "into": {"table": "app.thing_new", **into},
         "accept": accept,
     }
-    return for_applications(Migration.model_validate(said), step).get("For applications", "")
+    return for_applications(SameClusterMigration.model_validate(said), step).get("For applications", "")
 
 
 def test_a_plain_table_changes_nothing():

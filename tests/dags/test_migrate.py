@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from sluice.estate import migration_files
 from sluice.flow.steps import not_reached
 
-from tests.dags.conftest import ROOT
+from tests.samples import MIGRATIONS
 
 PHASES = ["preflight", "expand", "capture", "backfill", "verify", "shadow", "cutover", "retire"]
 GATED = {
@@ -23,7 +22,7 @@ GATED = {
 }
 
 
-@pytest.fixture(params=[path.stem for path in migration_files(ROOT)])
+@pytest.fixture(params=MIGRATIONS)
 def dag(bag, request):
     return bag.dags[f"migrate__{request.param}"]
 

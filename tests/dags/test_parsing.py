@@ -48,6 +48,15 @@ def test_a_mistaken_file_breaks_its_own_dags_and_says_where(tree: Tree) -> None:
         assert "include/estate/migrations/wrong.yaml:3: into.months_ahed" in dag["doc"]
 
 
+def test_a_second_file_for_a_table_breaks_no_dag(tree: Tree) -> None:
+    sound = tree.bag()["dags"]
+    first = tree.root / "include/estate/migrations/user_sessions.yaml"
+    first.with_name("again.yaml").write_text(first.read_text().replace("migration: user_sessions", "migration: again"))
+    read = tree.bag()["dags"]
+    assert {name: dag for name, dag in read.items() if not name.endswith("__again")} == sound
+    assert [name for name, dag in read.items() if "broken" in dag["tags"]] == []
+
+
 def test_a_broken_dag_fails_with_the_mistakes_and_is_not_tried_again() -> None:
     from airflow.sdk.exceptions import AirflowFailException
     from sluice.flow.broken import broken_dag

@@ -6,6 +6,7 @@ A rejection fails loudly. There is no default answer and no answer by silence.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,25 +77,40 @@ class Approve(HITLOperator):
 def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -> str:
     """Write the body of the question, in Markdown."""
     measured, evidence = control.facts(gate, any_run=True), control.evidence(gate)
-    facts, lag = measured.facts, kind.drain(0)
+    facts = measured.facts
     open_now, why = m.cutover.open_at(measured.now)
     compared = f"{facts.get('rows_compared', 0):,} rows compared in {facts.get('diff_seconds', 0)} s"
     lines = {
-        "Table": f"`{m.source.table}` → `{m.target.table}`",
-        "What happens": WHAT_HAPPENS[step].format(**{"timeout": m.cutover.lock_timeout.total_seconds() * 1000}),
+        "Table": f"`{m.source.table}` → `{m.becomes}`",
+        "What happens": _what_happens(m, step),
         **for_applications(m, step),
         **_early(m, kind, step),
         "Diff": f"{compared}: "
         + ", ".join(f"{facts.get(f'rows_{how}')} {how}" for how in ("missing", "extra", "different")),
         "Measured": f"{measured.at:%Y-%m-%d %H:%M} UTC, epoch {measured.epoch}"
         + UNTIL[step].format(measured.at + m.gates.freshness),
-        "Lag": f"none (capture is atomic); older snapshots in the way: {lag.held_by or 'none'}",
+        "Lag": _lag(m, kind),
         "Window": "open" if open_now else why,
         **_shadow(control, step),
         "Gate": _evidence(gate, evidence),
     }
     # No table: Airflow shows this in a narrow panel, where a list wraps and a table is cut off.
     return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
+
+
+def _what_happens(m: Migration, step: str) -> str:
+    told = ROUTED if m.follows_later else WHAT_HAPPENS
+    return told[step].format(timeout=m.cutover.longest_wait.total_seconds() * 1000)
+
+
+def _lag(m: Migration, kind: Kind) -> str:
+    """How far what follows is behind, measured now."""
+    if not m.follows_later:
+        return f"none (capture is atomic); older snapshots in the way: {kind.drain(0).held_by or 'none'}"
+    begun = time.monotonic()
+    if late := kind.drain(LONGEST_LAG).pending:
+        return f"{late} canaries or shards had not arrived after {LONGEST_LAG:.0f} s: do not approve before they do"
+    return f"a change takes {time.monotonic() - begun:.1f} s from end to end (canaries, just now)"
 
 
 def _early(m: Migration, kind: Kind, step: str) -> dict[str, str]:
@@ -114,7 +130,7 @@ def _shadow(control: Control, step: str) -> dict[str, str]:
     if step != "cut_over":
         return {}
     facts = control.facts("shadowing", any_run=True).facts
-    worst = f"; worst: {_plain(facts['shadow_worst'])}" if facts["shadow_worst"] else ""
+    worst = f"; worst: {_plain(facts['shadow_worst'])}" if facts.get("shadow_worst") else ""
     return {
         "Shadow read": f"{_plain(facts['headline'])}{worst}",
         "Its gate": _evidence("shadowing", control.evidence("shadowing")),
@@ -141,9 +157,20 @@ WHAT_HAPPENS = {
 }
 
 
+ROUTED = {
+    "cut_over": "Applications that follow the route write nowhere for about {timeout:.0f} ms, then to the new side, and read"
+    " there. Every write then goes back to the old table too, so cutting back keeps them all.",
+    "retire": "The old table stops following and is kept as it is. After this there is no cutting back.",
+}
+LONGEST_LAG = 20.0
+"""Seconds that the question waits for canaries."""
+
+
 def for_applications(m: Migration, step: str) -> dict[str, str]:
     """What applications must know from that second on, as the migration's file has it."""
-    if step != "cut_over":
+    from sluice.estate import SameClusterMigration
+
+    if step != "cut_over" or not isinstance(m, SameClusterMigration):
         return {}
     said = []
     if "weaker_key" in m.accept:

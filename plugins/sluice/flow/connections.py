@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sluice.errors import Terminal
 from sluice.estate import Migration, read_stores
@@ -53,23 +53,37 @@ def dsn_of(connection_id: str) -> str:
 
 @contextmanager
 def opened_kind(name: str) -> Iterator[tuple[Migration, Kind]]:
-    """Open a migration's kind on its store; its connections are closed afterwards."""
+    """Open a migration's kind on its stores; its connections are closed afterwards."""
     from sluice.migration.kinds import open_kind
     from sluice.stores.postgres import connect
 
     migration = migration_named(name)
-    dsn = dsn_of(read_stores(ROOT).stores[migration.source.store].connection)
+    stores = read_stores(ROOT).stores
     opened: list[Connection] = []
 
     def opening(purpose: str) -> Connection:
-        opened.append(connect(dsn, purpose=purpose))
+        opened.append(connect(dsn_of(stores[migration.rows_in].connection), purpose=purpose))
         return opened[-1]
 
     try:
-        yield migration, open_kind(migration, opening)
+        yield migration, open_kind(migration, opening, lambda: documents_of(stores[migration.source.store].connection))
     finally:
         for connection in opened:
             connection.close()
+
+
+def documents_of(connection_id: str) -> tuple[Any, Any]:
+    """Give the clients of DynamoDB's tables and streams behind an Airflow connection. Raises NoConnection."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from sluice.stores.dynamodb.client import client_config
+
+    _require_aws(connection_id)
+
+    def client(service: str) -> Any:
+        return AwsBaseHook(aws_conn_id=connection_id, client_type=service).get_client_type(config=client_config(30))
+
+    return client("dynamodb"), client("dynamodbstreams")
 
 
 @contextmanager
@@ -86,19 +100,22 @@ def opened_control(name: str, run: str) -> Iterator[Control]:
 
 
 def open_vault() -> Vault:
-    """Open the estate's vault. Raises NoConnection.
-
-    The hook alone would not: for a missing connection it falls back to whatever credentials the machine has.
-    """
+    """Open the estate's vault. Raises NoConnection."""
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowException
 
     from sluice.stores.objects import Vault
 
     place = read_stores(ROOT).vault
-    try:
-        BaseHook.get_connection(place.connection)
-    except AirflowException as error:
-        raise NoConnection(f"Airflow has no connection {place.connection!r}: add it (Admin → Connections).") from error
+    _require_aws(place.connection)
     return Vault(S3Hook(aws_conn_id=place.connection).get_conn(), place.bucket)
+
+
+def _require_aws(connection_id: str) -> None:
+    """Raise NoConnection unless Airflow has it: the hook alone falls back to whatever credentials the machine has."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        BaseHook.get_connection(connection_id)
+    except AirflowException as error:
+        raise NoConnection(f"Airflow has no connection {connection_id!r}: add it (Admin → Connections).") from error

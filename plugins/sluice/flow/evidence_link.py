@@ -1,4 +1,4 @@
-"""The Evidence button of a gate's task: from Airflow's UI to the record in the console."""
+"""The link *Details* → *Evidence* of a gate's task: from Airflow's UI to the record in the console."""
 
 from __future__ import annotations
 

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sluice.estate import Migration, read_migration, read_stores
+from sluice.estate import Migration, claimed_twice, read_migration, read_stores
 from sluice.estate.read import MIGRATIONS
+
+if TYPE_CHECKING:
+    from sluice.migration.engine.contract import Finding
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def migration_named(name: str) -> Migration:
     """Read one migration afresh, as the task runs. Raises EstateErrors."""
-    return read_migration(ROOT / MIGRATIONS / f"{name}.yaml", read_stores(ROOT))
+    return read_migration(file_of(name), read_stores(ROOT))
+
+
+def file_of(name: str) -> Path:
+    """Give a migration's file, whether it is there or not."""
+    return ROOT / MIGRATIONS / f"{name}.yaml"
+
+
+def claimed(path: Path) -> list[Finding]:
+    """What another migration's file claims too. Asked of who would begin: who has begun is not stopped by a new file."""
+    from sluice.migration.engine.contract import Finding
+
+    way_on = "Leave it to one of them; a migration that is under way goes on meanwhile."
+    return [Finding("claimed_twice", True, f"{mistake}.", way_on) for mistake in claimed_twice(path)]

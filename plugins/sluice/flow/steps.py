@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import (
 from sluice.failpoints import failpoint
 from sluice.flow.connections import opened_control, opened_kind
 from sluice.flow.forms import FORM_WORDS
+from sluice.flow.project import claimed, file_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -88,7 +89,8 @@ class PlanWay(BaseOperator):
             wanted = params["to_phase"]
             steps = onward(now.phase) if wanted == ONWARD else way(now.phase, Phase(wanted))
             if now.phase is Phase.PLANNED and steps:
-                for finding in check_findings(self.migration, kind.preflight(), m.accept):
+                found = [*claimed(file_of(self.migration)), *kind.preflight()]
+                for finding in check_findings(self.migration, found, m.accept):
                     self.log.info("%s", f"accepted [{finding.code}] {finding.what}" if finding.blocks else finding)
             if now.phase is not Phase.PLANNED and (quarantined := kind.standing()["quarantined"]):
                 self.log.warning("%s rows are in quarantine (table sluice.quarantine): no cutover before", quarantined)
@@ -172,7 +174,7 @@ class CopyLane(BaseOperator):
         from sluice.migration.engine.throttle import Throttle
 
         with opened_kind(self.migration) as (m, kind):
-            throttle = Throttle(m.backfill.slow_down_when, rest=float(context["params"]["throttle"]))
+            throttle = Throttle(m.backfill.limits, rest=float(context["params"]["throttle"]))
             result = work_lane(kind, self.lane["number"], Fence(self.lane["epoch"]), throttle)
             self.log.info("lane %d: %s; %s", self.lane["number"], result, kind.progress())
         if not result.finished:

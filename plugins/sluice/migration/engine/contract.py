@@ -137,6 +137,8 @@ class Lag:
 
     pending: int
     held_by: str = ""
+    behind: float = 0.0
+    """How many seconds ago the oldest of it was written."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ class Diff:
     epoch: int = 0
     since: datetime | None = None
     under: str | None = None
+    races: int = 0
+    """Differences that were gone at a second look: two stores share no snapshot."""
 
     @property
     def clean(self) -> bool:
@@ -188,6 +192,7 @@ class Diff:
             "rows_missing": self.missing,
             "rows_extra": self.extra,
             "rows_different": self.different,
+            "rows_raced": self.races,
             "diff_hash": self.hash,
             "diff_seconds": round(self.seconds, 3),
             "diff_samples": "; ".join(str(s) for s in self.samples[:20]),

@@ -58,6 +58,12 @@ class Outcome:
     results: tuple[Any, ...] = ()
 
 
+def suite_for(root: Path, gate: str, kind: str) -> str:
+    """Name the suite of a gate: `<gate>__<kind>` where a kind of migration has facts of its own, else `<gate>`."""
+    own = f"{gate}__{kind}"
+    return own if (root / "expectations" / f"{own}.json").exists() else gate
+
+
 def read_suite(root: Path, name: str) -> Suite:
     """Read `expectations/<name>.json` below `root`. Raises NoSuchSuite."""
     path = root / "expectations" / f"{name}.json"

@@ -1,0 +1,303 @@
+"""The marks of a migration whose target is DynamoDB: items of the table `sluice-marks`, beside the data they vouch for.
+
+One partition a migration: STATE (phase, epoch, proofs), ROUTE (who reads and writes where), FENCE#00 to FENCE#31, a
+POSITION of each segment and shard, a QUARANTINE item of each source key that could not be brought over.
+DynamoDB has no lock that a session holds, so the fence is a condition: a worker's transaction checks a FENCE item, and a
+change of phase rewrites all of them together with STATE. Either the worker's data commits before the change or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sluice.errors import Terminal
+from sluice.failpoints import failpoint
+from sluice.stores.dynamodb.applying import apply_tables
+from sluice.stores.dynamodb.clock import store_clock
+from sluice.stores.dynamodb.queries import query_items
+from sluice.stores.dynamodb.reads import get_item
+from sluice.stores.dynamodb.tables import TableDefinition, describe
+from sluice.stores.dynamodb.values import Item, Key
+from sluice.stores.dynamodb.writes import Action, Cancelled, Check, Condition, Put, write_together
+
+TABLE = "sluice-marks"
+SLOTS = 32
+"""Fence items: one for each worker at once, so that their checks do not get in each other's way."""
+
+
+class NoMarks(Terminal):
+    """The migration has no marks where the step wants some."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a migration stands. `facts` is what a step wants to find again: texts by name."""
+
+    phase: str
+    epoch: int
+    now: datetime
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def time(self, name: str) -> datetime | None:
+        """A moment that was noted, or None."""
+        return datetime.fromisoformat(self.facts[name]) if self.facts.get(name) else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far one segment or shard has been read. `turn` grows with each step, so that of two workers one is refused."""
+
+    name: str
+    turn: int = 0
+    at: str | None = None
+    done: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
+    holder: str = ""
+    held_until: float = 0.0
+    """Seconds since 1970 by the holder's clock: a courtesy to the other lanes, which nothing is proven by."""
+
+    def moved(
+        self,
+        at: str | None,
+        counted: Mapping[str, int] | None = None,
+        *,
+        done: bool = False,
+        holder: str = "",
+        held_until: float = 0.0,
+    ) -> Place:
+        """The next place: what was counted is added."""
+        more = counted or {}
+        counts = {name: self.counts.get(name, 0) + more.get(name, 0) for name in {*self.counts, *more}}
+        return Place(self.name, self.turn + 1, at, done, counts, holder, held_until)
+
+
+@dataclass(frozen=True)
+class Poison:
+    """A source key that could not be brought over: why, since when, and which records of it may be stale."""
+
+    key: str
+    reason: str
+    token: str
+    healed: bool = False
+    stale: tuple[tuple[str, str], ...] = ()
+    """Where records of its last good image stand still: table and key."""
+
+
+class ItemMarks:
+    """The marks of the migration `name`, through a DynamoDB client of the target's account."""
+
+    def __init__(self, client: Any, name: str, table: str = TABLE) -> None:
+        """Keep the client; nothing is read yet."""
+        self.client, self.name, self.table = client, name, table
+
+    def prepare(self) -> None:
+        """Make the table of marks if it is missing."""
+        apply_tables(self.client, (TableDefinition(self.table, partition="PK", sort="SK"),))
+        failpoint("item_marks.ready")
+
+    def there(self) -> bool:
+        """Whether the table of marks is there. Read-only."""
+        return describe(self.client, self.table) is not None
+
+    # ---- state and fence ----
+
+    def find(self) -> State | None:
+        """Read the migration's state, or None. Read-only."""
+        item = self._get("STATE")
+        if item is None:
+            return None
+        facts = {name: value["S"] for name, value in item["facts"]["M"].items()}
+        return State(item["phase"]["S"], int(item["epoch"]["N"]), store_clock(self.client, self.table), facts)
+
+    def state(self) -> State:
+        """Read the migration's state. Raises NoMarks."""
+        found = self.find()
+        if found is None:
+            raise NoMarks(f"{self.name} has no marks in {self.table}: expand it first.")
+        return found
+
+    def create(self, phase: str, facts: Mapping[str, str]) -> None:
+        """Write the first state, with its fence; nothing if there is one."""
+        new = Condition("attribute_not_exists(PK)")
+        try:
+            write_together(self.client, [self._put("STATE", _state(phase, 1, facts), new), *self._fences(phase, 1)])
+        except Cancelled as cancelled:
+            if not cancelled.only_conditions:
+                raise
+
+    def move(
+        self,
+        seen: State,
+        to: str,
+        *,
+        epochs: int = 0,
+        also: Sequence[Action] = (),
+        facts: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Change what `seen` saw to phase `to`, fences and `also` with it, in one transaction; tells whether it did."""
+        epoch = seen.epoch + epochs
+        unchanged = Condition(
+            "#phase = :phase AND #epoch = :epoch",
+            {"#phase": "phase", "#epoch": "epoch"},
+            {":phase": {"S": seen.phase}, ":epoch": {"N": str(seen.epoch)}},
+        )
+        failpoint("state.moving")
+        written = _state(to, epoch, {**seen.facts, **(facts or {})})
+        try:
+            write_together(self.client, [self._put("STATE", written, unchanged), *self._fences(to, epoch), *also])
+        except Cancelled as cancelled:
+            if not cancelled.only_conditions:
+                raise
+            return False
+        failpoint("state.moved")
+        return True
+
+    def note(self, seen: State, **facts: str) -> bool:
+        """Keep facts beside the state that was seen; tells whether it was still so."""
+        return self.move(seen, seen.phase, facts=facts)
+
+    def fence(self, slot: int, epoch: int, *phases: str) -> Check:
+        """A check that refuses a transaction once the epoch or phase is another."""
+        names = {f":p{number}": {"S": phase} for number, phase in enumerate(phases)}
+        return Check(
+            self.table,
+            self._key(f"FENCE#{slot % SLOTS:02}"),
+            Condition(
+                f"#epoch = :epoch AND #phase IN ({', '.join(names)})",
+                {"#epoch": "epoch", "#phase": "phase"},
+                {":epoch": {"N": str(epoch)}, **names},
+            ),
+        )
+
+    # ---- places ----
+
+    def places(self, kind: str) -> dict[str, Place]:
+        """Every place of a kind (`segment`, `forward`, `reverse`), by name. Read-only."""
+        prefix = f"POSITION#{kind}#"
+        return {
+            item["SK"]["S"].removeprefix(prefix): _place(item["SK"]["S"].removeprefix("POSITION#"), item)
+            for item in self._list(prefix)
+        }
+
+    def step(self, before: Place, after: Place) -> Put:
+        """The write that moves a place on; it is done with the data, or after it. Refused if somebody else moved it."""
+        item: Item = {
+            "turn": {"N": str(after.turn)},
+            "at": {"NULL": True} if after.at is None else {"S": after.at},
+            "done": {"BOOL": after.done},
+            "holder": {"S": after.holder},
+            "held_until": {"N": f"{after.held_until:.3f}"},
+            "counts": {"M": {name: {"N": str(count)} for name, count in after.counts.items()}},
+        }
+        return self._put(f"POSITION#{before.name}", item, _not_moved(before))
+
+    def unmoved(self, place: Place) -> Check:
+        """A check that refuses a transaction once somebody else has moved the place."""
+        return Check(self.table, self._key(f"POSITION#{place.name}"), _not_moved(place))
+
+    def forget_places(self, kind: str) -> None:
+        """Delete every place of a kind: a new epoch reads from the beginning."""
+        for item in self._list(f"POSITION#{kind}#"):
+            self.client.delete_item(TableName=self.table, Key={"PK": item["PK"], "SK": item["SK"]})
+
+    # ---- quarantine ----
+
+    def quarantine(self, poison: Poison) -> Put:
+        """The write that notes a poisoned (or healed) key; an older note never replaces a newer one."""
+        return self._put(
+            f"QUARANTINE#{poison.key}",
+            {
+                "token": {"S": poison.token},
+                "reason": {"S": poison.reason[:1000]},
+                "healed": {"BOOL": poison.healed},
+                "stale": {"L": [{"L": [{"S": table}, {"S": key}]} for table, key in poison.stale]},
+            },
+            Condition(
+                "attribute_not_exists(PK) OR #token < :token", {"#token": "token"}, {":token": {"S": poison.token}}
+            ),
+        )
+
+    def poison(self, key: str) -> Poison | None:
+        """Read what is noted of a source key, or None. Read-only."""
+        item = self._get(f"QUARANTINE#{key}")
+        return None if item is None else _poison(item)
+
+    def quarantined(self) -> list[Poison]:
+        """Every key that waits in quarantine, in order. Read-only."""
+        return [poison for poison in map(_poison, self._list("QUARANTINE#")) if not poison.healed]
+
+    def shadow_reports(self, epoch: int) -> list[Item]:
+        """What readers have told of the reads that they compared in an epoch. Read-only."""
+        return [item for item in self._list("SHADOW#") if item["epoch"] == {"N": str(epoch)}]
+
+    # ---- the route ----
+
+    def route(self) -> Item | None:
+        """What applications are told, or None before there is a route. Read-only."""
+        return self._get("ROUTE")
+
+    def tell(self, read_from: str, write_to: str, epoch: int, lease_seconds: float) -> Put:
+        """The write that tells applications where to read and write."""
+        return self._put(
+            "ROUTE",
+            {
+                "read_from": {"S": read_from},
+                "write_to": {"S": write_to},
+                "epoch": {"N": str(epoch)},
+                "lease_seconds": {"N": f"{lease_seconds:g}"},
+            },
+        )
+
+    # ---- within ----
+
+    def _key(self, sort: str) -> Key:
+        return {"PK": {"S": self.name}, "SK": {"S": sort}}
+
+    def _get(self, sort: str) -> Item | None:
+        return get_item(self.client, self.table, self._key(sort))
+
+    def _put(self, sort: str, item: Item, condition: Condition | None = None) -> Put:
+        return Put(self.table, {**self._key(sort), **item}, condition)
+
+    def _fences(self, phase: str, epoch: int) -> list[Put]:
+        stamp: Item = {"phase": {"S": phase}, "epoch": {"N": str(epoch)}}
+        return [self._put(f"FENCE#{slot:02}", stamp) for slot in range(SLOTS)]
+
+    def _list(self, prefix: str) -> Iterator[Item]:
+        return query_items(self.client, self.table, {"PK": {"S": self.name}}, "SK", prefix)
+
+
+def _not_moved(place: Place) -> Condition:
+    if not place.turn:
+        return Condition("attribute_not_exists(PK)")
+    return Condition("#turn = :turn", {"#turn": "turn"}, {":turn": {"N": str(place.turn)}})
+
+
+def _state(phase: str, epoch: int, facts: Mapping[str, str]) -> Item:
+    return {
+        "phase": {"S": phase},
+        "epoch": {"N": str(epoch)},
+        "facts": {"M": {name: {"S": value} for name, value in facts.items()}},
+    }
+
+
+def _place(name: str, item: Item) -> Place:
+    counts = {name: int(value["N"]) for name, value in item["counts"]["M"].items()}
+    held_until = float(item["held_until"]["N"])
+    return Place(
+        name, int(item["turn"]["N"]), item["at"].get("S"), item["done"]["BOOL"], counts, item["holder"]["S"], held_until
+    )
+
+
+def _poison(item: Item) -> Poison:
+    stale = tuple((place["L"][0]["S"], place["L"][1]["S"]) for place in item["stale"]["L"])
+    return Poison(
+        item["SK"]["S"].removeprefix("QUARANTINE#"),
+        item["reason"]["S"],
+        item["token"]["S"],
+        item["healed"]["BOOL"],
+        stale,
+    )

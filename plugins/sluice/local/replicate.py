@@ -1,0 +1,31 @@
+"""Delivers one migration's changes for as long as it is left running: for a lag below a second, beside Airflow's own runs."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from sluice.errors import Transient
+from sluice.local.settings import load
+
+TURN_SECONDS = 300.0
+"""After so long it opens its stores anew: credentials age."""
+
+
+def replicate(name: str, seconds: float) -> str:
+    """Deliver for `seconds`, and say what it came to. Raises Terminal where a person must act, EstateErrors."""
+    os.environ.update(load().environment())  # where Airflow's connections are
+    from sluice.flow.connections import opened_kind
+    from sluice.migration.engine.following import follow
+
+    ends = time.monotonic() + seconds
+    told = "nothing was delivered"
+    while (left := ends - time.monotonic()) > 0:
+        try:
+            with opened_kind(name) as (m, kind):
+                told = str(follow(kind, m, min(left, TURN_SECONDS)))
+                print(f"{name}: {told}", flush=True)
+        except Transient as why:
+            print(f"{name}: {why}", flush=True)
+            time.sleep(min(1.0, max(0.0, left)))
+    return told

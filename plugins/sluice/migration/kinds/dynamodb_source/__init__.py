@@ -1,0 +1,1 @@
+"""What every way out of a DynamoDB table has in common, whatever the items become."""

@@ -1,0 +1,138 @@
+"""Follow a table's stream and bring what it tells to the other side, in either direction.
+
+One loop for both ways and for both who run it: the tasks of Airflow, for a few minutes each, and `./sluice replicate`.
+A shard's place is written after its page, under the condition that nobody else moved it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sluice.failpoints import failpoint
+from sluice.ledger.item_marks import ItemMarks, Place
+from sluice.migration.engine.contract import Lag
+from sluice.migration.kinds.dynamodb_source.canary import is_canary
+from sluice.migration.kinds.single_table.ours import is_ours
+from sluice.migration.kinds.single_table.quarantine import heal, note
+from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
+from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
+from sluice.stores.dynamodb.streams import Change, Stream, Trimmed, readable
+from sluice.stores.dynamodb.writes import Check
+
+PAGE = 1000
+"""Records that one request gives at most."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One direction: whose changes, what they become, and who may still write."""
+
+    name: str
+    """`forward` or `reverse`: the kind of its places."""
+    stream: Stream
+    translation: Translation
+    epoch: int
+    fence: Callable[[int], Check]
+    """The check of a fence's slot that refuses this direction once it is over."""
+    expects_ours: bool = False
+    """Nobody else should write here now: what is not ours went past the route."""
+    threads: int = 4
+    leaves_tombstones: bool = True
+    """Whether what is deleted stays as a tombstone. Where applications may read, it does not."""
+
+
+@dataclass
+class Follower:
+    """Reads every shard of one way, as far as it goes."""
+
+    client: Any
+    marks: ItemMarks
+    way: Way
+    watch: Callable[[Sequence[Change]], None] = lambda changes: None
+    """Sees every change that was delivered: canaries come home here."""
+
+    def deliver(self, seconds: float) -> Lag:
+        """Read until no shard gives a full page, so long at most; says how many still did. Under writes there is no end."""
+        deadline = time.monotonic() + seconds
+        while True:
+            busy, oldest = self._round(deadline)
+            if not busy or time.monotonic() >= deadline:
+                return _lag(busy, oldest)
+
+    def _round(self, deadline: float) -> tuple[int, datetime | None]:
+        """Read each readable shard once; give how many had something, and how old the last of it was."""
+        places = self.marks.places(self.way.name)
+        finished = {name for name, place in places.items() if place.done}
+        there = self.way.stream.shards()
+        _check_all_there(places, {shard.id for shard in there}, self.marks.name)
+        shards = readable(there, finished)
+        busy, oldest = 0, None
+        for shard in shards:
+            place = places.get(shard.id, Place(f"{self.way.name}#{shard.id}"))
+            last, more = self._read(shard.id, place)
+            busy += more
+            oldest = min(filter(None, (oldest, last)), default=None)
+            if time.monotonic() >= deadline:
+                break
+        return busy, oldest
+
+    def _read(self, shard: str, place: Place) -> tuple[datetime | None, bool]:
+        """Deliver one page of a shard; tell when its last change was made, and whether more may follow at once."""
+        page = self.way.stream.read(shard, place.at, PAGE)
+        failpoint("stream.read")
+        if page.changes or (page.ended and not place.done):
+            try:
+                self._apply(page.changes, place, page.position, ended=page.ended)
+            except Overtaken:
+                return None, True  # another consumer is at it: look again where it stands
+        self.watch(page.changes)
+        more = page.ended or len(page.changes) >= PAGE
+        return (page.changes[-1].at if page.changes else None), more
+
+    def _apply(self, changes: Sequence[Change], place: Place, position: str | None, *, ended: bool) -> None:
+        asked = wishes_of_changes(changes, self.way.translation, self.marks.name, self.way.epoch)
+        heal(self.marks, asked)
+        done = self._writer(place).write(asked.wished.values())
+        failpoint("stream.applied")
+        if not self.way.leaves_tombstones:
+            clear_tombstones(self.client, asked.wished.values())
+        note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps])
+        counted = {"seen": asked.seen, "ours": asked.ours, "written": done.written, "older": done.older}
+        if self.way.expects_ours:
+            others = sum(not (is_ours(change) or is_canary(change.new) or is_canary(change.old)) for change in changes)
+            counted[astray(self.way.epoch)] = others
+        after = place.moved(position, counted, done=ended)
+        finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after)])
+        failpoint("stream.place_written")
+
+    def _writer(self, place: Place) -> Writer:
+        slots = iter(range(1, 1_000_000))
+
+        def guard() -> list[Check]:
+            checks = [self.way.fence(next(slots))]
+            # Without tombstones nothing but the place tells a late worker that somebody else has gone on.
+            return checks if self.way.leaves_tombstones or not place.turn else [*checks, self.marks.unmoved(place)]
+
+        return Writer(self.client, Wish.live, guard, self.way.threads if self.way.leaves_tombstones else 1)
+
+
+def _lag(busy: int, oldest: datetime | None) -> Lag:
+    if not busy or oldest is None:
+        return Lag(busy)
+    behind = (datetime.now(UTC) - oldest).total_seconds()
+    return Lag(busy, f"changes of {oldest:%Y-%m-%d %H:%M:%S} UTC", max(0.0, behind))
+
+
+def astray(epoch: int) -> str:
+    """Name the count of writes that went past the route in an epoch."""
+    return f"astray_{epoch}"
+
+
+def _check_all_there(places: Mapping[str, Place], there: Collection[str], migration: str) -> None:
+    """Raise Trimmed when a shard that was not read to its end is no longer there: a child of it would hide the loss."""
+    if lost := [name for name, place in places.items() if not place.done and name not in there]:
+        raise Trimmed(f"{migration}: shard {lost[0]} was trimmed away before it was read to its end.")

@@ -1,0 +1,77 @@
+"""A stream that was trimmed before it was read: changes were lost, and only a new copy mends that, in a new epoch.
+
+All of the new epoch is younger than all of the old one, so the copy goes over what is stale, and what nothing leads to after it
+was deleted in the gap. While the source leads, the migration stands in capturing again and a person lets it run anew. While the
+records lead, applications need not wait: the way back is copied beside them, and cutting back waits for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluice.errors import Terminal
+from sluice.failpoints import failpoint
+from sluice.ledger.item_marks import State
+from sluice.migration.engine.contract import Fence, NotYet, Phase
+from sluice.migration.kinds.single_table.sweeping import left_over
+from sluice.migration.kinds.single_table.ways import Ways, source_leads
+from sluice.migration.kinds.single_table.wishes import Wish
+from sluice.migration.kinds.single_table.writing import Writer, clear_tombstones
+from sluice.stores.dynamodb.streams import Trimmed
+
+DUE = "copy_back_due"
+PAGE_ITEMS = 1000
+
+
+class Gap(Terminal):
+    """Changes of the leading table were lost before they were read."""
+
+
+@dataclass(frozen=True)
+class GapMender:
+    """Notes a gap, and copies over it."""
+
+    ways: Ways
+
+    def begin(self, state: State, trimmed: Trimmed) -> Gap:
+        """Begin the epoch in which the copy is made anew; give the error that tells a person of it."""
+        marks, forward = self.ways.marks, source_leads(state)
+        marks.forget_places("forward" if forward else "reverse")
+        marks.forget_places("segment" if forward else "back")
+        facts = {"gap_at": state.now.isoformat(), "segments": "", "verified_at": ""}
+        if not forward:
+            facts = {"gap_at": state.now.isoformat(), DUE: "1", "verified_at": ""}
+        marks.move(state, Phase.CAPTURING if forward else state.phase, epochs=1, facts=facts)
+        failpoint("gap.noted")
+        again = (
+            f"It is capturing again, in a new epoch: run migrate__{marks.name} onward, which copies and compares anew."
+            if forward
+            else "Applications go on. The way back is copied anew by replicate_changes, and cutting back waits for that."
+        )
+        return Gap(f"{trimmed} {again}")
+
+    def check(self, state: State) -> None:
+        """Raise NotYet while the way back is not whole."""
+        if state.facts.get(DUE):
+            raise NotYet(
+                f"{self.ways.marks.name} has a gap on its way back: replicate_changes is copying over it. Wait for it."
+            )
+
+    def copy_back(self, state: State, seconds: float) -> None:
+        """Copy on over a gap on the way back, if there is one, for about so long."""
+        if state.phase != Phase.CUT_OVER or not state.facts.get(DUE):
+            return
+        copying = self.ways.copying(state)
+        if copying.copy(0, Fence(state.epoch), PAGE_ITEMS) is not None:
+            return
+        self.sweep(state)
+        self.ways.marks.note(self.ways.marks.state(), **{DUE: ""})
+
+    def sweep(self, state: State) -> int:
+        """Delete what nothing leads to after a copy; say how many."""
+        wishes = list(left_over(self.ways.sides(state), state.epoch, self.ways.marks.name))
+        guard = lambda: [self.ways.marks.fence(0, state.epoch, state.phase)]  # noqa: E731
+        swept = Writer(self.ways.client, Wish.live, guard).write(wishes).written
+        if not source_leads(state):
+            clear_tombstones(self.ways.client, wishes)
+        return swept

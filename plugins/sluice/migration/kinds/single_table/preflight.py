@@ -1,0 +1,109 @@
+"""Everything that would stop a migration of a DynamoDB table, found at once and before anything is made. Read-only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from sluice.migration.engine.contract import Finding
+from sluice.migration.kinds.single_table.tables import NoSource, Tables
+from sluice.records import OURS, Unmappable, whole_of
+from sluice.stores.dynamodb.client import speaking
+from sluice.stores.dynamodb.scan import scan_page
+from sluice.stores.dynamodb.tables import IMAGES, describe, plan_tables
+from sluice.stores.dynamodb.values import Item, key_of, key_text
+
+SAMPLE = 1000
+"""Items that are mapped to see what would become of them."""
+
+
+def findings(client: Any, tables: Tables) -> list[Finding]:
+    """List what blocks and what a person should know."""
+    try:
+        source = tables.source
+    except NoSource as missing:
+        return [Finding("no_source", True, str(missing), "")]
+    return [
+        *_about_tables(client, tables),
+        *_about_stream(client, source.name),
+        *_about_way_back(tables),
+        *_about_items(tables, sample(client, source.name)),
+    ]
+
+
+def sample(client: Any, table: str) -> tuple[Item, ...]:
+    """Give the first items of a scan."""
+    return scan_page(client, table, limit=SAMPLE).items
+
+
+def _about_tables(client: Any, tables: Tables) -> Iterator[Finding]:
+    for wanted in tables.targets:
+        if wanted.name == tables.source.name:
+            yield Finding(
+                "same_table", True, f"{wanted.name} is source and target.", "Give the records a table of their own."
+            )
+            continue
+        (plan,) = plan_tables([wanted], {wanted.name: describe(client, wanted.name)})
+        if plan.what == "refused":
+            way_on = "Give the design another table, or make this one fit by hand."
+            yield Finding("table_differs", True, f"{plan}.", way_on)
+
+
+def _about_stream(client: Any, table: str) -> Iterator[Finding]:
+    with speaking("describe", table):
+        told = client.describe_table(TableName=table)["Table"].get("StreamSpecification") or {}
+    if told.get("StreamEnabled") and told.get("StreamViewType") != IMAGES:
+        yield Finding(
+            "stream_without_images",
+            True,
+            f"The stream of {table} holds {told.get('StreamViewType')}, and the old image is needed as well as the new.",
+            f"Whoever reads it must agree to {IMAGES}: switch it off and on again with that.",
+        )
+
+
+def _about_way_back(tables: Tables) -> Iterator[Finding]:
+    if tables.whole_table is None or tables.shape.ways.item_of is None:
+        yield Finding(
+            "no_way_back",
+            True,
+            "No record holds everything (`whole: true`), or the mapping has no inverse.",
+            "Writes after the cutover could not be brought back: mark one record whole, and give `back:` where it is asked.",
+            acceptable=True,
+        )
+
+
+def _about_items(tables: Tables, items: tuple[Item, ...]) -> Iterator[Finding]:
+    if taken := sorted({name for item in items for name in item if name in OURS}):
+        yield Finding(
+            "attribute_ours",
+            True,
+            f"Items of {tables.source.name} have attributes that Sluice writes itself: {', '.join(taken)}.",
+            "Give them another name in the table first.",
+        )
+    reasons: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    changed = 0
+    for item in items:
+        try:
+            records = tables.forth.wanted(item)
+            back = tables.back.possible(whole.item) if (whole := whole_of(tuple(records))) else ()
+            changed += bool(back) and back[0].item != item
+        except Unmappable as why:
+            reasons[why.reason] += 1
+            examples.setdefault(why.reason, f"{key_text(key_of(item, *tables.key_names(tables.source)))}: {why}")
+    for reason, count in reasons.items():
+        yield Finding(
+            "unmappable",
+            False,
+            f"{count} of the first {len(items)} items have no records ({reason}), such as {examples[reason]}.",
+            "They would be quarantined, and a cutover waits for that to be mended: in the items, or in the mapping.",
+        )
+    if changed:
+        yield Finding(
+            "way_back_differs",
+            True,
+            f"{changed} of the first {len(items)} items would come back otherwise than they went.",
+            "Say with `back:` what they were, or accept it.",
+            acceptable=True,
+        )

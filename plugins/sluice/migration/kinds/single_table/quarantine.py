@@ -1,0 +1,45 @@
+"""Source items that have no place on the other side: kept by key, with the reason, until a later image of theirs has one.
+
+A poisoned item never stops the others of its shard. What its last good image wrote stays, stale, and the note remembers
+which records these are: the first good image, or the item's deletion, takes them away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sluice.ledger.item_marks import ItemMarks, Poison
+from sluice.migration.kinds.single_table.wishes import Mishap, Wish, Wishes
+from sluice.stores.dynamodb.values import key_from_text
+from sluice.stores.dynamodb.writes import Cancelled, write_one
+
+
+def heal(marks: ItemMarks, asked: Wishes) -> None:
+    """Where a good image follows bad ones, let it also remove what the last good one had written."""
+    for mishap in asked.mishaps.values():
+        if mishap.reason is not None:
+            continue
+        poison = marks.poison(mishap.key)
+        for table, key in poison.stale if poison else ():
+            if (table, key) not in asked.wished:
+                asked.add(Wish(table, key_from_text(key), None, f"{marks.name}/{mishap.key}", mishap.token))
+
+
+def note(client: Any, marks: ItemMarks, mishaps: Iterable[Mishap]) -> None:
+    """Keep what became of each key. An older note never replaces a newer one."""
+    for mishap in mishaps:
+        before = marks.poison(mishap.key)
+        if mishap.reason is None and before is None:
+            continue
+        try:
+            write_one(client, marks.quarantine(_poison(mishap, before)))
+        except Cancelled:
+            continue  # a younger image has had its say
+
+
+def _poison(mishap: Mishap, before: Poison | None) -> Poison:
+    if mishap.reason is None:
+        return Poison(mishap.key, "", mishap.token, healed=True)
+    stale = before.stale if before and not before.healed else ()
+    return Poison(mishap.key, mishap.reason, mishap.token, stale=tuple(dict.fromkeys((*stale, *mishap.stale))))

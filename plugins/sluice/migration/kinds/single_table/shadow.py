@@ -1,0 +1,44 @@
+"""What applications compared while they read both sides, added up for the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sluice.estate.single_table import DualRead
+from sluice.migration.engine.contract import Facts
+from sluice.stores.dynamodb.values import Item
+
+
+def judged(reports: Sequence[Item], limits: DualRead | None) -> Facts:
+    """Count what was compared, what differed for good, and whether the new side is too slow. Latencies in milliseconds.
+
+    `limits` None leaves the comparison out: nothing is asked for then.
+    """
+
+    def added(name: str) -> int:
+        return sum(int(report[name]["N"]) for report in reports)
+
+    def slowest(name: str) -> float:
+        return max((float(report[name]["N"]) for report in reports), default=0.0)
+
+    limits, asked = limits or DualRead(), limits is not None
+    allowed = slowest("old_p95") * limits.slower_than + limits.allowance.total_seconds() * 1000
+    lacking = limits.required and added("compared") < limits.at_least
+    seen = f"{added('compared'):,} reads of {len(reports)} readers compared"
+    headline = f"{seen}: {added('real')} differ for good, {added('race')} raced"
+    return {
+        "headline": headline,
+        "shadow_compared": added("compared"),
+        "shadow_races": added("race"),
+        "shadow_differences": added("real") if asked else 0,
+        "shadow_slower": int(asked and slowest("new_p95") > allowed),
+        "shadow_reads_lacking": int(lacking),
+        "shadow_old_p95_ms": slowest("old_p95"),
+        "shadow_new_p95_ms": slowest("new_p95"),
+        "shadow_differing": "\n".join(report["examples"]["S"] for report in reports if report["examples"]["S"]),
+    }
+
+
+def is_good(facts: Facts) -> bool:
+    """Whether nothing stands in the way of a cutover."""
+    return not (facts["shadow_differences"] or facts["shadow_slower"] or facts["shadow_reads_lacking"])

@@ -1,0 +1,142 @@
+"""The tables of one migration, and how an item of one side becomes items of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+from sluice.errors import Terminal
+from sluice.estate.design import TableDesign
+from sluice.estate.single_table import SingleTableMigration
+from sluice.migration.engine.contract import Facts
+from sluice.migration.kinds.dynamodb_source.canary import is_canary
+from sluice.migration.kinds.single_table.ours import FROM, without_marks
+from sluice.migration.kinds.single_table.wishes import Translation
+from sluice.records import Record, Shape, compile_shape, item_of, records_of, skipped
+from sluice.stores.dynamodb.tables import Index, TableDefinition, describe, plan_tables
+from sluice.stores.dynamodb.values import Item, Key, key_from_text, key_of
+
+
+class NoSource(Terminal):
+    """The table to move is not there."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Source and targets of a migration, its shape, and the translations between them."""
+
+    client: Any
+    migration: SingleTableMigration
+    prefix: str = ""
+    """What stands before every table's name: tests share one store."""
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The migration's records, compiled."""
+        return compile_shape(self.migration, prefix=self.prefix)
+
+    @cached_property
+    def source(self) -> TableDefinition:
+        """The table to move, as it is. Raises NoSource."""
+        name = self.prefix + self.migration.source.table
+        found = describe(self.client, name)
+        if found is None:
+            raise NoSource(f"There is no table {name} in store {self.migration.source.store}: mend `from.table`.")
+        return found
+
+    @cached_property
+    def targets(self) -> tuple[TableDefinition, ...]:
+        """The tables that the records lie in, as they shall be. Their TTL stays off until the migration is over."""
+        designs = {self.prefix + design.name: design for design in self.migration.target.tables.values()}
+        return tuple(_definition(name, designs[name]) for name in self.shape.tables)
+
+    @cached_property
+    def whole_table(self) -> TableDefinition | None:
+        """The table of the records that hold everything; None when none does, and then there is no way back."""
+        rule = self.shape.whole
+        return next((table for table in self.targets if rule and table.name == rule.table), None)
+
+    def fingerprint(self) -> str:
+        """What must stay as it is while the migration is under way: the mapping, and the keys of all tables."""
+        m = self.migration
+        keys = [(table.name, *self.key_names(table)) for table in (self.source, *self.targets)]
+        parts = (m.source, m.target, m.skip, *m.attributes.items(), m.transform, m.transform_back)
+        return blake2b(repr((keys, parts)).encode(), digest_size=16).hexdigest()
+
+    def verify_targets(self) -> Facts:
+        """Count tables that are missing and indexes that are not there. Read-only."""
+        found = {table.name: describe(self.client, table.name) for table in self.targets}
+        plans = plan_tables(self.targets, found)
+        return {
+            "tables": sum(one is not None for one in found.values()),
+            "tables_unready": sum(plan.what != "unchanged" for plan in plans),
+        }
+
+    def key_names(self, table: TableDefinition) -> tuple[str, ...]:
+        """The names of a table's key attributes."""
+        return (table.partition, table.sort) if table.sort else (table.partition,)
+
+    # ---- forth ----
+
+    @property
+    def forth(self) -> Translation:
+        """Items of the source as records."""
+        return Translation(
+            lambda item: self._records(item, "when", "expired"), lambda item: self._records(item, "when")
+        )
+
+    def _records(self, item: Item, *unless: str) -> Sequence[Record]:
+        if is_canary(item) or self._skipped(item) in unless:
+            return ()
+        return records_of(self.shape, item)
+
+    def _skipped(self, item: Item) -> str | None:
+        return skipped(self.shape, item, datetime.now(UTC).replace(tzinfo=None))
+
+    def source_of(self, table: str, record: Item) -> tuple[str, Key] | None:
+        """Which source item a record of ours came from; None when it is another migration's or an application's."""
+        name, _, key = record.get(FROM, {}).get("S", "").partition("/")
+        return (self.source.name, key_from_text(key)) if name == self.migration.name else None
+
+    # ---- back ----
+
+    @property
+    def back(self) -> Translation:
+        """Records that hold everything as items of the source; the other records are made of these and stand for nothing."""
+        return Translation(lambda record: self._items(record, "expired"), self._items)
+
+    def _items(self, record: Item, *unless: str) -> Sequence[Record]:
+        whole = self.whole_table
+        if whole is None or is_canary(record) or not self.is_whole(whole.name, record):
+            return ()
+        item = item_of(self.shape, record)
+        if self._skipped(item) in unless:
+            return ()
+        return (Record(self.source.name, key_of(item, *self.key_names(self.source)), item, True, "item"),)
+
+    def is_whole(self, table: str, record: Item) -> bool:
+        """Whether a record holds all of an entity of this migration, by its key."""
+        rule = self.shape.whole
+        return rule is not None and table == rule.table and rule.is_mine(record)
+
+    def whole_of(self, table: str, item: Item) -> tuple[str, Key] | None:
+        """Which record holds all of a source item. Raises Unmappable."""
+        if is_canary(item):
+            return None
+        whole = next(record for record in records_of(self.shape, without_marks(item)) if record.whole)
+        return whole.table, whole.key
+
+
+def _definition(name: str, design: TableDesign) -> TableDefinition:
+    indexes = tuple(Index(index, key.partition, key.sort) for index, key in design.indexes.items())
+    return TableDefinition(name, design.key.partition, design.key.sort, {}, indexes, None, True, _capacity(design))
+
+
+def _capacity(design: TableDesign) -> tuple[int, int] | None:
+    if design.capacity == "on_demand":
+        return None
+    return (design.units.least, design.units.most) if design.units else (5, 4000)

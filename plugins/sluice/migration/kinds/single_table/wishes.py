@@ -1,0 +1,160 @@
+"""From changes to writes: what one page of a stream, or of a scan, asks of the other side. Pure.
+
+A change writes all that its new image maps to and removes what only its old image mapped to, under one token. Within a
+page the last wish for a key counts: a page read again gives the same wishes, and older ones are refused by their token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sluice.migration.kinds.single_table.ours import (
+    GONE,
+    absent,
+    is_ours,
+    marked,
+    newer,
+    token,
+    tombstone,
+    without_marks,
+)
+from sluice.records import Record, Unmappable
+from sluice.stores.dynamodb.streams import Change
+from sluice.stores.dynamodb.values import Item, Key, key_text
+from sluice.stores.dynamodb.writes import Put
+
+Translate: TypeAlias = Callable[[Item], Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """An item of one side as the items of the other. Both raise Unmappable."""
+
+    wanted: Translate
+    """What shall stand there now: nothing for an item that has expired."""
+    possible: Translate
+    """What may stand there: expired or not, TTL removes it when it likes."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One item that shall stand, or be gone, on the other side."""
+
+    table: str
+    key: Key
+    item: Item | None
+    came_from: str
+    token: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Table and key, as something that can be looked up."""
+        return self.table, key_text(self.key)
+
+    def live(self) -> Put:
+        """The write of a change."""
+        return Put(self.table, self._written(), newer(self.key, self.came_from, self.token))
+
+    def copy(self) -> Put:
+        """The write of a copy."""
+        return Put(self.table, self._written(), absent(self.key, self.came_from, self.token))
+
+    def _written(self) -> Item:
+        if self.item is None:
+            return tombstone(self.key, self.came_from, self.token)
+        return marked(self.item, self.came_from, self.token)
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """A source item that has no place on the other side, or (`reason` None) one that has one again."""
+
+    key: str
+    token: str
+    reason: str | None
+    stale: tuple[tuple[str, str], ...] = ()
+    """Where records of its last good image stand: table and key."""
+
+
+@dataclass
+class Wishes:
+    """What a page asks for, and what it could not ask for."""
+
+    wished: dict[tuple[str, str], Wish] = field(default_factory=dict)
+    mishaps: dict[str, Mishap] = field(default_factory=dict)
+    ours: int = 0
+    skipped: int = 0
+    seen: int = 0
+
+    def add(self, wish: Wish) -> None:
+        """Let a wish take the place of an earlier one for the same item."""
+        self.wished[wish.place] = wish
+
+
+def origin(migration: str, key: Key) -> str:
+    """Name where a record came from: the migration and the source's key."""
+    return f"{migration}/{key_text(key)}"
+
+
+def wishes_of_changes(changes: Iterable[Change], translation: Translation, migration: str, epoch: int) -> Wishes:
+    """Give what changes of one shard, in order, ask of the other side. Our own changes ask for nothing."""
+    asked = Wishes()
+    for change in changes:
+        asked.seen += 1
+        if is_ours(change):
+            asked.ours += 1
+            continue
+        _add_change(asked, change, translation, origin(migration, change.key), token(epoch, change.order))
+    return asked
+
+
+def _add_change(asked: Wishes, change: Change, translation: Translation, came_from: str, at: str) -> None:
+    was = key_text(change.key)
+    before = _translated_or_nothing(change.old, translation.possible)
+    try:
+        after = {_place(record): record for record in _translated(change.new, translation.wanted)}
+    except Unmappable as why:
+        # What its last good image wrote stays until a good one follows or it is deleted: stale, and said to be so.
+        asked.mishaps[was] = Mishap(was, at, str(why), tuple(map(_place, before or ())))
+        return
+    if before is None or was in asked.mishaps:
+        asked.mishaps[was] = Mishap(was, at, None)
+    for place, record in {**{_place(r): r for r in before or ()}, **after}.items():
+        asked.add(Wish(record.table, record.key, record.item if place in after else None, came_from, at))
+
+
+def wishes_of_items(
+    items: Iterable[Item], key_names: Sequence[str], translation: Translation, migration: str, epoch: int
+) -> Wishes:
+    """Give what a copy of items asks of the other side. An item that maps to nothing is skipped, and counted."""
+    asked, at = Wishes(), token(epoch)
+    for item in items:
+        asked.seen += 1
+        key = {name: item[name] for name in key_names}
+        try:
+            records = _translated(item, translation.wanted)
+        except Unmappable as why:
+            asked.mishaps[key_text(key)] = Mishap(key_text(key), at, str(why))
+            continue
+        asked.skipped += not records
+        for record in records:
+            asked.add(Wish(record.table, record.key, record.item, origin(migration, key), at))
+    return asked
+
+
+def _translated(image: Item | None, translate: Translate) -> Sequence[Record]:
+    return () if image is None or GONE in image else translate(without_marks(image))
+
+
+def _translated_or_nothing(image: Item | None, translate: Translate) -> Sequence[Record] | None:
+    """What an image mapped to; None when it could not be mapped."""
+    try:
+        return _translated(image, translate)
+    except Unmappable:
+        return None
+
+
+def _place(record: Record) -> tuple[str, str]:
+    return record.table, key_text(record.key)
