@@ -46,6 +46,8 @@ class Copying:
     """The kind of its places."""
     put: Callable[[Wish], Put] = Wish.copy
     threads: int = THREADS
+    leaves_tombstones: bool = True
+    """Whether what is deleted meanwhile stays as a tombstone, so that a late worker does not bring it back."""
 
     def copy(self, lane: int, fence: Fence, page_items: int) -> Copied | None:
         """Copy on at one segment until it ends or the turn is over; None when no segment is left. Raises Fenced."""
@@ -68,8 +70,11 @@ class Copying:
         asked = wishes_of_items(page.items, self.key_names, self.translation, self.marks.name, fence.epoch)
         slots = iter(range(lane * THREADS, 1_000_000))
 
-        def guard() -> list[Check]:
+        def fenced() -> list[Check]:
             return [self.marks.fence(next(slots), fence.epoch, self.phase)]
+
+        def guard() -> list[Check]:
+            return fenced() if self.leaves_tombstones else [*fenced(), self.marks.unmoved(place)]
 
         done = Writer(self.client, self.put, guard, self.threads).write(asked.wished.values())
         failpoint("segment.written")
@@ -81,7 +86,7 @@ class Copying:
             holder=str(lane),
             held_until=time.time() + HOLD_SECONDS,
         )
-        finish(self.client, guard, [self.marks.step(place, after)])
+        finish(self.client, fenced, [self.marks.step(place, after)])
         failpoint("segment.place_written")
         return after, asked.seen
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -257,6 +257,17 @@ def _look_again(sides: Sides, suspect: Suspect) -> list[RowDiff]:
     before = get_item(sides.client, suspect.table, suspect.key)
     rows = list(_rows(sides, suspect, None if is_gone(before) else before))
     return rows if same(before, get_item(sides.client, suspect.table, suspect.key)) else []
+
+
+def is_followed(sides: Sides, key: Key, stale: Iterable[tuple[str, Key]]) -> bool:
+    """Whether what follows a leading item is as it shall be, and nothing that it does not want stands where `stale` says."""
+    table = next((table for table, names in sides.leading.items() if {*names} == {*key}), None)
+    if table is None:
+        return False  # it led while the other side did
+    suspect = Suspect(table, key, {(where, key_text(own)): own for where, own in stale})
+    before = get_item(sides.client, table, key)
+    rows = list(_rows(replace(sides, excused=lambda _: False), suspect, None if is_gone(before) else before))
+    return not rows and same(before, get_item(sides.client, table, key))
 
 
 def _rows(sides: Sides, suspect: Suspect, item: Item | None) -> Iterator[RowDiff]:

@@ -20,11 +20,14 @@ from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.migration.kinds.single_table.quarantine import heal, note
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
 from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
+from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.dynamodb.streams import Change, Stream, Trimmed, readable
 from sluice.stores.dynamodb.writes import Check
 
 PAGE = 1000
-"""Records that one request gives at most."""
+"""Records that one request gives at most; 1 MB ends a page too."""
+FEW = 100
+"""Records of a page behind which there is hardly more: its reader keeps up."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,18 @@ class Follower:
     """Sees every change that was delivered: canaries come home here."""
 
     def deliver(self, seconds: float) -> Lag:
-        """Read until no shard gives a full page, so long at most; says how many still did. Under writes there is no end."""
-        deadline = time.monotonic() + seconds
+        """Read up to what was written before this call, so long at most; says how many shards are not there yet.
+
+        Under writes there is no end, and a short page need not be the last: the changes' own times, in seconds, and their
+        number tell. Only canaries prove it.
+        """
+        deadline, begun = time.monotonic() + seconds, store_clock(self.client, self.marks.table)
         while True:
-            busy, oldest = self._round(deadline)
+            busy, oldest = self._round(deadline, begun)
             if not busy or time.monotonic() >= deadline:
                 return _lag(busy, oldest)
 
-    def _round(self, deadline: float) -> tuple[int, datetime | None]:
+    def _round(self, deadline: float, begun: datetime) -> tuple[int, datetime | None]:
         """Read each readable shard once; give how many had something, and how old the last of it was."""
         places = self.marks.places(self.way.name)
         finished = {name for name, place in places.items() if place.done}
@@ -73,14 +80,14 @@ class Follower:
         busy, oldest = 0, None
         for shard in shards:
             place = places.get(shard.id, Place(f"{self.way.name}#{shard.id}"))
-            last, more = self._read(shard.id, place)
+            last, more = self._read(shard.id, place, begun)
             busy += more
             oldest = min(filter(None, (oldest, last)), default=None)
             if time.monotonic() >= deadline:
                 break
         return busy, oldest
 
-    def _read(self, shard: str, place: Place) -> tuple[datetime | None, bool]:
+    def _read(self, shard: str, place: Place, begun: datetime) -> tuple[datetime | None, bool]:
         """Deliver one page of a shard; tell when its last change was made, and whether more may follow at once."""
         page = self.way.stream.read(shard, place.at, PAGE)
         failpoint("stream.read")
@@ -90,8 +97,8 @@ class Follower:
             except Overtaken:
                 return None, True  # another consumer is at it: look again where it stands
         self.watch(page.changes)
-        more = page.ended or len(page.changes) >= PAGE
-        return (page.changes[-1].at if page.changes else None), more
+        last = page.changes[-1].at if page.changes else None
+        return last, page.ended or len(page.changes) > FEW or (last is not None and last < begun)
 
     def _apply(self, changes: Sequence[Change], place: Place, position: str | None, *, ended: bool) -> None:
         asked = wishes_of_changes(changes, self.way.translation, self.marks.name, self.way.epoch)
@@ -115,7 +122,7 @@ class Follower:
         def guard() -> list[Check]:
             checks = [self.way.fence(next(slots))]
             # Without tombstones nothing but the place tells a late worker that somebody else has gone on.
-            return checks if self.way.leaves_tombstones or not place.turn else [*checks, self.marks.unmoved(place)]
+            return checks if self.way.leaves_tombstones else [*checks, self.marks.unmoved(place)]
 
         return Writer(self.client, Wish.live, guard, self.way.threads if self.way.leaves_tombstones else 1)
 

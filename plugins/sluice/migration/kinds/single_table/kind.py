@@ -9,7 +9,7 @@ from typing import Any
 
 from sluice.estate.single_table import SingleTableMigration
 from sluice.failpoints import failpoint
-from sluice.ledger.item_marks import ItemMarks, State
+from sluice.ledger.item_marks import ItemMarks, Poison, State
 from sluice.migration.engine.contract import (
     COPIES_IN,
     Copied,
@@ -36,6 +36,7 @@ from sluice.migration.kinds.single_table.comparing import compare
 from sluice.migration.kinds.single_table.following import astray
 from sluice.migration.kinds.single_table.gap import GapMender
 from sluice.migration.kinds.single_table.planted import plant_and_find
+from sluice.migration.kinds.single_table.quarantine import release
 from sluice.migration.kinds.single_table.routing import Route
 from sluice.migration.kinds.single_table.switching import Switching
 from sluice.migration.kinds.single_table.tables import Tables
@@ -218,6 +219,7 @@ class SingleTable:
         """Compare every item with what follows it, settled."""
         state = self.marks.state()
         self._check_mapping(state)
+        self._waiting(state)
         return compare(self._ways.sides(state), lambda: self.replicate(5.0), state.epoch, state.now)
 
     def check_verifier(self) -> Facts:
@@ -326,7 +328,21 @@ class SingleTable:
         return self._ways.copying(state)
 
     def _switching(self, state: State) -> Switching:
-        return Switching(self.marks, self.route, self.drain, lambda: self._ways.other(state).deliver(60.0))
+        other = self._ways.other(state)
+        return Switching(
+            self.marks, self.route, self.drain, lambda: other.deliver(60.0), lambda: self._check_none_waits(state)
+        )
+
+    def _waiting(self, state: State) -> list[Poison]:
+        """What is in quarantine and has no place still."""
+        release(self._client, self.marks, self._ways.sides(state))
+        return self.marks.quarantined()
+
+    def _check_none_waits(self, state: State) -> None:
+        if waiting := self._waiting(state):
+            raise NotYet(
+                f"{self.name} has {len(waiting)} items in quarantine, such as {waiting[0].key}: {waiting[0].reason}"
+            )
 
     def _check_ready(self, state: State) -> None:
         """Raise NotYet unless everything that a cutover stands on holds."""
@@ -336,10 +352,6 @@ class SingleTable:
         freshness = self.migration.gates.freshness
         if proven is None or state.now - proven > freshness:
             raise NotYet(f"{self.name} has no clean diff of the last {freshness}: run verify again.")
-        if waiting := self.marks.quarantined():
-            raise NotYet(
-                f"{self.name} has {len(waiting)} items in quarantine, such as {waiting[0].key}: {waiting[0].reason}"
-            )
 
     def _check_mapping(self, state: State) -> None:
         """Raise Drifted when the YAML or a table is not what it was: another mapping makes other records."""

@@ -15,6 +15,8 @@ MARKS = (TOKEN, FROM, GONE, "_write")
 """What is ours and no part of an item; `_write` is the access library's, by which it knows its own lost answers."""
 FLOOR = "0" * 40
 """The sequence of what was copied: older than every change of its epoch, younger than any epoch before."""
+SWEPT = "1".zfill(40)
+"""The sequence of what nobody led to after a copy: younger than the copy, older than every change."""
 
 
 def token(epoch: int, order: str = FLOOR) -> str:

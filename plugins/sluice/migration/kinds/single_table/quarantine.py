@@ -7,12 +7,14 @@ which records these are: the first good image, or the item's deletion, takes the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sluice.ledger.item_marks import ItemMarks, Poison
+from sluice.migration.kinds.single_table.comparing import Sides, is_followed
 from sluice.migration.kinds.single_table.wishes import Mishap, Wish, Wishes
 from sluice.stores.dynamodb.values import key_from_text
-from sluice.stores.dynamodb.writes import Cancelled, write_one
+from sluice.stores.dynamodb.writes import Cancelled, Condition, write_one
 
 
 def heal(marks: ItemMarks, asked: Wishes) -> None:
@@ -36,6 +38,22 @@ def note(client: Any, marks: ItemMarks, mishaps: Iterable[Mishap]) -> None:
             write_one(client, marks.quarantine(_poison(mishap, before)))
         except Cancelled:
             continue  # a younger image has had its say
+
+
+def release(client: Any, marks: ItemMarks, sides: Sides) -> None:
+    """Let go of every key that has its place by now: it is looked at, since no change may tell of that.
+
+    A place may have been free only later, an item been mended while nobody followed, or before a slow copy had noted it.
+    """
+    for poison in marks.quarantined():
+        stale = [(table, key_from_text(key)) for table, key in poison.stale]
+        if is_followed(sides, key_from_text(poison.key), stale):
+            unchanged = Condition("#token = :token", {"#token": "token"}, {":token": {"S": poison.token}})
+            healed = marks.quarantine(Poison(poison.key, "", poison.token, healed=True))
+            try:
+                write_one(client, replace(healed, condition=unchanged))
+            except Cancelled:
+                continue  # it is poisoned anew
 
 
 def _poison(mishap: Mishap, before: Poison | None) -> Poison:

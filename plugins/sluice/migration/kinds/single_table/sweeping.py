@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sluice.migration.kinds.single_table.comparing import Sides, nobody_leads_to
-from sluice.migration.kinds.single_table.ours import FROM, GONE, TOKEN, token
+from sluice.migration.kinds.single_table.ours import FROM, GONE, SWEPT, TOKEN, token
 from sluice.migration.kinds.single_table.wishes import Wish, origin
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.tables import TableDefinition
@@ -14,11 +14,14 @@ from sluice.stores.dynamodb.values import Item, Key, key_of
 
 
 def left_over(sides: Sides, epoch: int, migration: str) -> Iterator[Wish]:
-    """Wish away every item of an epoch gone by that nothing leads to: its leader was deleted while nobody followed."""
-    floor = token(epoch)
+    """Wish away every item, of an epoch gone by or of the copy, that nothing leads to.
+
+    Its leader was deleted while nobody followed; or beside the copy, which had read it, and no tombstone was in the copy's way.
+    """
+    floor, swept = token(epoch), token(epoch, SWEPT)
     for table, key, item, leader in nobody_leads_to(sides):
-        if item.get(TOKEN, {}).get("S", "") < floor:
-            yield Wish(table, key, None, origin(migration, leader), floor)
+        if item.get(TOKEN, {}).get("S", "") <= floor:
+            yield Wish(table, key, None, origin(migration, leader), swept)
 
 
 def tombstones(client: Any, tables: Iterable[TableDefinition], migration: str) -> Iterator[Wish]:

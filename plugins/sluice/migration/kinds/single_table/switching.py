@@ -25,12 +25,16 @@ class NotArrived(NotYet):
 
 @dataclass(frozen=True)
 class Switching:
-    """One switch. `drain` delivers until canaries of the leader are home; `read_up` reads the other stream to its head."""
+    """One switch. `drain` delivers until canaries of the leader are home; `read_up` reads the other stream to its head.
+
+    `check` raises NotYet while something has no place on the other side: it would be lost by going there.
+    """
 
     marks: ItemMarks
     route: Route
     drain: Callable[[float], Lag]
     read_up: Callable[[], object]
+    check: Callable[[], None]
 
     def over(self, state: State) -> Swap:
         """shadowing → cut_over: the records lead."""
@@ -42,6 +46,7 @@ class Switching:
         return self._switch(state, Phase.VERIFIED, "new", "old", 1, {"cut_over_at": "", "verified_at": ""})
 
     def _switch(self, state: State, to: Phase, before: str, after: str, epochs: int, facts: dict[str, str]) -> Swap:
+        self.check()
         self.read_up()
         asked = time.monotonic()
         with self.route.frozen(state, before):
@@ -51,6 +56,7 @@ class Switching:
                     f"{self.marks.name}: {lag.pending} canaries or shards had not arrived after {DRAIN_SECONDS:.0f} s"
                     f" ({lag.held_by}). Applications write where they did; see that replicate_changes runs, then clear this task."
                 )
+            self.check()
             failpoint("switch.drained")
             tell = self.route.tell(replace(state, epoch=state.epoch + epochs), after, after)
             if not self.marks.move(state, to, epochs=epochs, also=[tell], facts=facts):

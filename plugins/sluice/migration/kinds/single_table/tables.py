@@ -16,7 +16,7 @@ from sluice.migration.engine.contract import Facts
 from sluice.migration.kinds.dynamodb_source.canary import is_canary
 from sluice.migration.kinds.single_table.ours import FROM, without_marks
 from sluice.migration.kinds.single_table.wishes import Translation
-from sluice.records import Record, Shape, compile_shape, item_of, records_of, skipped
+from sluice.records import Record, Shape, Unmappable, compile_shape, item_of, records_of, skipped
 from sluice.stores.dynamodb.tables import Index, TableDefinition, describe, plan_tables
 from sluice.stores.dynamodb.values import Item, Key, key_from_text, key_of
 
@@ -116,7 +116,13 @@ class Tables:
         item = item_of(self.shape, record)
         if self._skipped(item) in unless:
             return ()
-        return (Record(self.source.name, key_of(item, *self.key_names(self.source)), item, True, "item"),)
+        return (Record(self.source.name, self._source_key(item), item, True, "item"),)
+
+    def _source_key(self, item: Item) -> Key:
+        names = self.key_names(self.source)
+        if lacking := [name for name in names if name not in item]:
+            raise Unmappable("no_key", lacking[0], f"it is missing, and is the key of {self.source.name}")
+        return key_of(item, *names)
 
     def is_whole(self, table: str, record: Item) -> bool:
         """Whether a record holds all of an entity of this migration, by its key."""
@@ -124,8 +130,8 @@ class Tables:
         return rule is not None and table == rule.table and rule.is_mine(record)
 
     def whole_of(self, table: str, item: Item) -> tuple[str, Key] | None:
-        """Which record holds all of a source item. Raises Unmappable."""
-        if is_canary(item):
+        """Which record holds all of a source item; None where it was never to be moved. Raises Unmappable."""
+        if is_canary(item) or (FROM not in item and self._skipped(item)):
             return None
         whole = next(record for record in records_of(self.shape, without_marks(item)) if record.whole)
         return whole.table, whole.key

@@ -74,8 +74,19 @@ class Ways:
             # In a later epoch there are records without a token: applications wrote them while they led.
             put = Wish.copy if state.epoch == 1 else Wish.live
             return Copying(self.client, self.marks, table.name, names, self.tables.forth, segments, put=put)
+        back, phase = self.tables.back, Phase.CUT_OVER
         return Copying(
-            self.client, self.marks, table.name, names, self.tables.back, segments, Phase.CUT_OVER, "back", Wish.live, 1
+            self.client,
+            self.marks,
+            table.name,
+            names,
+            back,
+            segments,
+            phase,
+            "back",
+            Wish.live,
+            1,
+            leaves_tombstones=False,
         )
 
     def sides(self, state: State) -> Sides:

@@ -37,7 +37,7 @@ MOST_BYTES = 3_500_000
 """Of one transaction, which may have 4 MB with names and conditions."""
 
 Guard = Callable[[], Sequence[Check]]
-"""Gives the checks that refuse a worker whose time is over."""
+"""Gives the checks that refuse a worker whose time is over: the fence first, then its place, if that matters."""
 
 
 class Overtaken(Transient):
@@ -69,7 +69,7 @@ class Writer:
     threads: int = 1
 
     def write(self, wishes: Iterable[Wish]) -> Written:
-        """Write all of them. Raises Fenced, Throttled, DynamoDown: some may be written then."""
+        """Write all of them. Raises Fenced, Overtaken, Throttled, DynamoDown: some may be written then."""
         done, packs = Written(), list(packed(wishes, MOST_ACTIONS - len(self.guard())))
         if self.threads == 1 or len(packs) < 2:
             for pack in packs:
@@ -100,8 +100,10 @@ class Writer:
 
     def _without_refused(self, cancelled: Cancelled, checks: int, left: list[Wish], done: Written) -> list[Wish]:
         refused = {one.index - checks: one for one in cancelled.refused}
-        if min(refused) < 0:
+        if -checks in refused:
             raise Fenced("the migration has gone on without this worker: it is over.") from cancelled
+        if min(refused) < 0:
+            raise Overtaken("another worker has done this page meanwhile.") from cancelled
         if any(one.code != "condition" for one in refused.values()):
             raise cancelled
         for index, one in refused.items():
