@@ -1,4 +1,4 @@
-"""What Sluice adds to Airflow's UI: the console, and the Evidence button of gates. The only plugin file.
+"""What Sluice adds to Airflow's UI: the console, and the link to a gate's evidence. The only plugin file.
 
 Airflow runs every file below plugins/ that it is not told to leave alone: `plugins/.airflowignore` keeps it
 out of the library. Every component loads this, tasks too, so the console is imported with its first page.

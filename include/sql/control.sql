@@ -14,6 +14,11 @@ INSERT INTO control.fact (migration, gate, epoch, run, facts) VALUES (%(migratio
 SELECT facts, at, epoch, now() AS now FROM control.fact
 WHERE migration = %(migration)s AND gate = %(gate)s AND (%(run)s::text IS NULL OR run = %(run)s) ORDER BY id DESC LIMIT 1
 
+-- name: find_compared
+-- The last that a run compared.
+SELECT facts FROM control.fact
+WHERE migration = %(migration)s AND run = %(run)s AND facts ? 'rows_compared' ORDER BY id DESC LIMIT 1
+
 -- name: record_evidence
 INSERT INTO control.evidence (migration, gate, epoch, run, passed, compared, key, sha256)
 VALUES (%(migration)s, %(gate)s, %(epoch)s, %(run)s, %(passed)s, %(compared)s, %(key)s, %(sha256)s)

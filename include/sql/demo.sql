@@ -15,6 +15,10 @@ WHERE name <> ALL (%(ours)s) AND phase <> 'planned' ORDER BY 1
 -- Only the sample's own schemas; the marks of its migrations go with them.
 DROP SCHEMA IF EXISTS app, app_partitions, sluice_attic, sluice CASCADE
 
+-- name: find_sample
+SELECT coalesce(array_agg(c.oid), '{{}}') AS oids FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname IN ('app', 'app_partitions', 'sluice_attic', 'sluice')
+
 -- name: list_facts
 SELECT migration, gate, run, facts FROM control.fact WHERE run = ANY (%(runs)s) ORDER BY id
 

@@ -37,7 +37,7 @@ class Screen:
         return self.page
 
     def follow_evidence(self) -> Page:
-        """Click the Evidence button of the task that is open; give the console's page."""
+        """Click the link Evidence in the details of the task that is open; give the console's page."""
         self.page.get_by_role("link", name="Evidence").click()
         self.page.wait_for_url("**/sluice/evidence/**")
         return self.page

@@ -63,6 +63,16 @@ def test_what_preflight_refuses_stands_in_the_file(draft):
     assert "#   [not_dated] app.Big Orders.state is text." in path.read_text()
 
 
+def test_a_table_that_another_file_has_is_told(draft, root):
+    path, _ = draft('certify.app."Big Orders"', "plain")
+    path.rename(path.with_name("mine.yaml"))
+    mine = path.with_name("mine.yaml")
+    mine.write_text(mine.read_text().replace("migration: big_orders", "migration: mine"))
+    _, found = draft('certify.app."Big Orders"', "plain")
+    assert [one.code for one in found if one.blocks and not one.acceptable] == ["claimed_twice"] * 2
+    assert "migrations/mine.yaml" in str(found[-1])
+
+
 def test_a_file_that_is_there_is_never_overwritten(draft):
     path, _ = draft('certify.app."Big Orders"', "plain")
     path.write_text("mine")

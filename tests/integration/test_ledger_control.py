@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import psycopg
 import pytest
 from sluice.ledger.control import Control, NoFacts
+from sluice.local.migrations import where_it_led
 from sluice.stores.postgres import LockBusy, Refused, StoreDown, connect
 
 
@@ -57,6 +60,16 @@ def test_facts_are_of_this_run_unless_any_run_will_do(control, ledger):
     assert measured.at <= measured.now
     with pytest.raises(NoFacts):
         Control(ledger, "another", "run 1").facts("verified", any_run=True)
+
+
+def test_a_run_led_where_the_ledger_says_and_compared_what_it_compared_last(control, database):
+    settings = SimpleNamespace(dsn=lambda name, role: database.dsn(role))
+    assert where_it_led(settings, "orders", "run 1") == ("planned", {})
+    control.record_transition("verify", "backfilled", "verified", 1)
+    control.record_facts("verified", {"rows_compared": 5, "rows_missing": 0}, 1)
+    control.record_facts("retired", {"said": "nothing compared"}, 1)
+    assert where_it_led(settings, "orders", "run 1") == ("verified", {"rows_compared": 5, "rows_missing": 0})
+    assert where_it_led(settings, "orders", "run 2") == ("verified", {})
 
 
 def test_status_shows_the_last_step_and_the_last_verdict_of_each_migration(control, ledger):

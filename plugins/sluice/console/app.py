@@ -58,5 +58,5 @@ def show_problem(request: Request, error: SluiceError) -> Response:
 def _key(prefix: str, dag_id: str, rest: str) -> str:
     """Name the key. A step up would leave the DAG that the reader was let in for."""
     if any(step in ("", ".", "..") for step in (dag_id, *rest.split("/"))):
-        raise NoSuchKey(f"{prefix}/{dag_id}/{rest} is no key of evidence. Open it from its task's Evidence button.")
+        raise NoSuchKey(f"{prefix}/{dag_id}/{rest} is no key of evidence. Open it from its task: Details → Evidence.")
     return f"{prefix}/{dag_id}/{rest}"

@@ -11,9 +11,10 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from graphlib import TopologicalSorter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -32,6 +33,10 @@ class Unreachable(Transient):
     """Airflow does not answer."""
 
 
+class DatabaseAway(Unreachable):
+    """Airflow answers, and has no database to ask."""
+
+
 class Refused(Terminal):
     """Airflow answered that it will not do this."""
 
@@ -42,12 +47,16 @@ class Refused(Terminal):
 
 @dataclass(frozen=True)
 class TaskState:
-    """Where one task of a run stands. `map_index` is -1 when the task is not mapped; `state` None before it is scheduled."""
+    """Where one task of a run stands. `map_index` is -1 when the task is not mapped; `state` None before it is scheduled.
+
+    `label` tells one of a mapped task's from the others: `lane 2`, a migration's name.
+    """
 
     task_id: str
     map_index: int
     state: str | None
     tries: int
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,15 @@ class AirflowApi:
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """Give the state of every task of a run."""
         found = self._pages(f"{_run(dag_id, run_id)}/taskInstances", "task_instances")
-        return [TaskState(task["task_id"], task["map_index"], task["state"], task["try_number"]) for task in found]
+        return [
+            TaskState(task["task_id"], task["map_index"], task["state"], task["try_number"], _label(task))
+            for task in found
+        ]
+
+    def task_order(self, dag_id: str) -> list[str]:
+        """Give the ids of a DAG's tasks, each behind those that it waits for."""
+        tasks = self._call("GET", f"/dags/{quote(dag_id)}/tasks")["tasks"]
+        return in_order({task["task_id"]: task["downstream_task_ids"] or () for task in tasks})
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, attempt: int = 1) -> str:
         """Give what a task said in one of its tries, a line for each message."""
@@ -200,6 +217,10 @@ class AirflowApi:
         query = urlencode({**bounds, "order_by": "logical_date"})
         return [_window(run) for run in self._pages(f"/dags/{quote(dag_id)}/dagRuns?{query}", "dag_runs")]
 
+    def dag_ids(self) -> list[str]:
+        """Give the DAGs that there are, by name."""
+        return sorted(str(dag["dag_id"]) for dag in self._pages("/dags?exclude_stale=true", "dags"))
+
     def dag_files(self) -> set[str]:
         """Give the files in which Airflow has found DAGs, by their path below the DAG folder."""
         return {dag["relative_fileloc"] for dag in self._pages("/dags?exclude_stale=true", "dags")}
@@ -240,6 +261,21 @@ class AirflowApi:
             if refusal.status != 401:
                 raise
             return self._send(method, f"/api/v2{path}", body, self._login())
+        except Unreachable:
+            self._check_database()
+            raise
+
+    def _check_database(self) -> None:
+        """Raise DatabaseAway where Airflow says so of itself: its answers then are no more than "500"."""
+        try:
+            lost = self.health()["metadatabase"]["status"] != "healthy"
+        except Unreachable:
+            return
+        if lost:
+            raise DatabaseAway(
+                "Airflow's database is away; the run goes on when it is back: ./sluice status says what died, ./sluice up"
+                " starts it."
+            )
 
     def _login(self) -> str:
         answer = self._send("POST", "/auth/token", {"username": self.user, "password": self.password})
@@ -261,6 +297,19 @@ class AirflowApi:
 
 # A proxy that the environment names cannot reach 127.0.0.1.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def in_order(downstream: Mapping[str, Iterable[str]]) -> list[str]:
+    """Give the tasks of a graph, each behind those that it waits for."""
+    before: dict[str, set[str]] = {task: set() for task in downstream}
+    for task, following in downstream.items():
+        for one in following:
+            before[one].add(task)
+    return list(TopologicalSorter(before).static_order())
+
+
+def _label(task: Mapping[str, Any]) -> str:
+    return "" if task["map_index"] < 0 else str(task.get("rendered_map_index") or task["map_index"])
 
 
 def _run(dag_id: str, run_id: str) -> str:

@@ -17,6 +17,10 @@ from sluice.local import venvs
 from sluice.local.demo.options import add_options, chosen_options
 from sluice.local.tables import table
 
+SETTINGS = (
+    "Settings, as variables of the environment: SLUICE_PORT, SLUICE_PG_PORT, SLUICE_S3_PORT, SLUICE_DYNAMODB_PORT (ports),"
+    " SLUICE_STATE_DIR (where the data is), SLUICE_DAGS_DIR, SLUICE_PG_BIN. docs/howto/run-it-here.md explains each."
+)
 _STORES = {"certify": "certify", "ledger": "sluice", "airflow": "airflow"}
 
 
@@ -29,12 +33,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"sluice: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nsluice: {chosen.name} was interrupted. {chosen.interrupted}", file=sys.stderr)
+        print(f"\nsluice: {chosen.name} was interrupted. {chosen.interrupted}".rstrip(), file=sys.stderr)
         return 130
 
 
 def up(chosen: argparse.Namespace) -> int:
-    """Start PostgreSQL, S3 and Airflow, and say where."""
+    """Start PostgreSQL, S3, DynamoDB and Airflow, and say where."""
     from sluice.local import machine
     from sluice.local.settings import USERS
 
@@ -42,11 +46,14 @@ def up(chosen: argparse.Namespace) -> int:
     print(f"Airflow   {settings.airflow_url}")
     for user in USERS:
         print(f"          {user:9} {settings.password(user)}")
+    print(f"S3        {settings.vault_url}        connection s3_vault")
+    print(f"DynamoDB  {settings.documents_url}        connection dynamodb_tyler")
     for connection, store in machine.lacking_connections(settings).items():
         print(
             f"Lacking   connection {connection} of store {store}: its migrations fail. Add it (Admin → Connections), or"
             f" export AIRFLOW_CONN_{connection.upper()}=… , ./sluice down and ./sluice up"
         )
+    _tell_mistakes()
     print(f"Stop      ./sluice down        Look  ./sluice status        SQL  ./sluice psql [{'|'.join(_STORES)}]")
     return 0
 
@@ -73,51 +80,36 @@ def status(chosen: argparse.Namespace) -> int:
         print(f"\n{part.name} died. The end of {part.log}:\n{tail(part.log)}")
     if dead:
         print("\n`./sluice up` starts what is dead and leaves the rest alone.")
+    _tell_mistakes()
     return 0 if all(part.pid for part in parts) else 1
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Start one run of a DAG, and wait for it when asked to."""
+    from sluice.local import runs
+
     client, settings = _client()
-    run_id = client.trigger(chosen.dag_id, chosen.conf)
+    with runs.naming_others(client, chosen.dag_id):
+        run_id = client.trigger(chosen.dag_id, chosen.conf)
     print(f"{settings.airflow_url}/dags/{chosen.dag_id}/runs/{run_id}")
     if not chosen.wait:
         return 0
-    state = client.wait_run(chosen.dag_id, run_id, say=lambda held: print(f"  {held}", flush=True))
-    tasks = client.tasks(chosen.dag_id, run_id)
-    planned = [t for t in tasks if t.task_id == "preflight.plan_way" and t.state == "success"]
-    if chosen.conf.get("dry_run") and planned:
-        # The last try: an earlier one may have met a lock.
-        print(_said(client.task_log(chosen.dag_id, run_id, planned[0].task_id, attempt=planned[0].tries)))
-    done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
-    print(table(("task", "of map", "state", "tries"), [(t.task_id, _index(t), t.state, t.tries) for t in done]))
-    _tell_red(client, chosen.dag_id, run_id)
-    print(f"\n{chosen.dag_id}: {state}")
-    return 0 if state == "success" else 1
-
-
-def _tell_red(client: Any, dag_id: str, run_id: str) -> None:
-    """Print what each failed task of a run said at its end."""
-    for red in (task for task in client.tasks(dag_id, run_id) if task.state == "failed"):
-        log = client.task_log(dag_id, run_id, red.task_id, red.map_index, red.tries)
-        print(f"\n{red.task_id} said at the end:\n{_said(log)[-6000:]}")
-
-
-def _said(log: str) -> str:
-    """Give a log without Airflow's own groups and warnings."""
-    return "\n".join(line for line in log.splitlines() if "::group::" not in line and "::endgroup::" not in line)
+    return 0 if runs.wait(client, settings, chosen.dag_id, run_id, dry_run=bool(chosen.conf.get("dry_run"))) else 1
 
 
 def backfill(chosen: argparse.Namespace) -> int:
     """Run a DAG over past windows, wait, and show each."""
+    from sluice.local import runs as told
+
     client, settings = _client()
-    number = client.create_backfill(chosen.dag_id, chosen.start, chosen.end, chosen.reprocess)
+    with told.naming_others(client, chosen.dag_id):
+        number = client.create_backfill(chosen.dag_id, chosen.start, chosen.end, chosen.reprocess)
     print(f"Backfill {number} of {chosen.dag_id}: {settings.airflow_url}/dags/{chosen.dag_id}/backfills")
     client.wait_backfill(chosen.dag_id, number)
     runs = client.runs(chosen.dag_id, chosen.start, chosen.end)
     print(table(("from", "to", "state", "run"), [(r.start or "", r.end or "", r.state, r.run_id) for r in runs]))
     if reds := [one for one in runs if one.state == "failed"]:
-        _tell_red(client, chosen.dag_id, reds[0].run_id)
+        told.tell_red(client, chosen.dag_id, reds[0].run_id)
         print(f"\n{len(reds)} of {len(runs)} windows failed; this is the first of them, {reds[0].run_id}.")
     if chosen.dag_id.startswith("backfill_window__"):
         from sluice.local.migrations import windows_table
@@ -141,11 +133,11 @@ def test(chosen: argparse.Namespace) -> int:
 
 
 def lint(chosen: argparse.Namespace) -> int:
-    """Check style, layout and types; say everything that is wrong, not only the first."""
+    """Check style, layout, types and the estate's files; say everything that is wrong, not only the first."""
     venvs.ensure_project(development=True)
     tools = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
     codes = [subprocess.run([sys.executable, "-m", *tool], cwd=venvs.ROOT).returncode for tool in tools]
-    return max(codes)
+    return max(*codes, int(_tell_mistakes()))
 
 
 def bench(chosen: argparse.Namespace) -> int:
@@ -172,9 +164,17 @@ def psql(chosen: argparse.Namespace) -> int:
 
 def abort(chosen: argparse.Namespace) -> int:
     """Take a migration back from anywhere before its cutover; needs no scheduler."""
-    from sluice.local.migrations import abort_migration
+    from sluice.local.abort import abort_migration
 
     print(abort_migration(chosen.migration))
+    return 0
+
+
+def replicate(chosen: argparse.Namespace) -> int:
+    """Deliver the changes of a migration on DynamoDB until it is stopped, with a lag below a second."""
+    from sluice.local import replicate as replicating
+
+    replicating.replicate(chosen.migration, chosen.seconds)
     return 0
 
 
@@ -185,9 +185,9 @@ def init_migration(chosen: argparse.Namespace) -> int:
     path, found = drafts.init_migration(venvs.ROOT, chosen.table, chosen.into, drafts.airflow_connection)
     for finding in found:
         print(f"  - {finding}")
-    print(f"\n{path.relative_to(venvs.ROOT)} is written. Read it, then see what it would do, changing nothing:")
-    print(f"""  ./sluice run migrate__{path.stem} --conf '{{"dry_run": true}}' --wait""")
-    return 0
+    said, code = drafts.closing(str(path.relative_to(venvs.ROOT)), path.stem, found)
+    print(f"\n{said}")
+    return code
 
 
 def demo(chosen: argparse.Namespace) -> int:
@@ -208,11 +208,14 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     add_options(add(demo, "Run it again: it begins afresh. `./sluice status` says what still runs."))
-    add(up, "What has started keeps running: `./sluice up` goes on, `./sluice down` ends it.")
+    add(up, "What has started keeps running: `./sluice up` goes on, `./sluice down` ends it.").epilog = SETTINGS
     add(down, "Some of it may still run: `./sluice down` again.")
     add(status)
     _add_dag_arguments(add(run, "The run goes on in Airflow."), add(backfill, "The backfill goes on in Airflow."))
     add(abort).add_argument("migration", help="a file of include/estate/migrations, without .yaml")
+    followed = add(replicate, "Every place it reached is kept: replicate_changes goes on there.")
+    followed.add_argument("migration", help="a file of include/estate/migrations, without .yaml")
+    followed.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     drafted = add(init_migration)
     drafted.add_argument("table", metavar="STORE.SCHEMA.TABLE", help="a table of a store of include/estate/estate.yaml")
     drafted.add_argument("--into", required=True, metavar="SHAPE", help="monthly:COLUMN, hash:COLUMN:PARTS, plain …")
@@ -267,12 +270,23 @@ def _client() -> tuple[Any, Any]:
     return machine.api(settings), settings
 
 
+def _tell_mistakes() -> bool:
+    """Print what is wrong in the estate's files; tell whether anything is."""
+    from sluice.estate import EstateErrors, read_estate
+
+    try:
+        read_estate(venvs.ROOT)
+    except EstateErrors as wrong:
+        print(
+            "\nMistakes in the estate's files (a broken one stands still until it is mended; of two for one table none begins):"
+        )
+        print("\n".join(f"  {mistake}" for mistake in wrong.mistakes))
+        return True
+    return False
+
+
 def _state(part: Any) -> str:
     return "runs" if part.pid else "died" if part.died else "is down"
-
-
-def _index(task: Any) -> object:
-    return "" if task.map_index < 0 else task.map_index
 
 
 def _parameters(text: str) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from sluice.errors import Terminal
 from sluice.estate import read_stores
-from sluice.estate.models import Migration
+from sluice.estate.models import SameClusterMigration
 from sluice.estate.names import fitted, parse_table
 from sluice.estate.read import MIGRATIONS
+from sluice.flow.project import claimed
 from sluice.local.settings import load
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds import open_kind
@@ -34,7 +35,7 @@ class CannotDraft(Terminal):
 def init_migration(
     root: Path, source: str, into: str, connected: Callable[[str], Connection]
 ) -> tuple[Path, list[Finding]]:
-    """Write `include/estate/migrations/<table>.yaml` and give its path and what preflight says of it.
+    """Write `include/estate/migrations/<table>.yaml` and give its path and what preflight and the other files say of it.
 
     `source` is STORE.SCHEMA.TABLE; `connected` opens a connection of Airflow's by its id.
     Raises CannotDraft for a table that is not there or a file that is; StoreDown.
@@ -44,6 +45,11 @@ def init_migration(
     if store not in stores:
         raise CannotDraft(
             f"There is no store {store!r} in include/estate/estate.yaml: choose from {', '.join(stores)}."
+        )
+    if stores[store].engine != "postgres":
+        raise CannotDraft(
+            f"{store} runs on {stores[store].engine}, and only tables of PostgreSQL are drafted: start from a migration of kind"
+            " single_table."
         )
     try:
         table = Table(*parse_table(name))
@@ -58,7 +64,26 @@ def init_migration(
     if nowhere := [one for one in found if one.code == "no_partition_column"]:
         raise CannotDraft(f"{nowhere[0].what} {table} has {', '.join(column.name for column in shape.columns)}.")
     path.write_text("\n".join(draft(values, shape, found)) + "\n")
-    return path, found
+    return path, [*found, *claimed(path)]
+
+
+def closing(written: str, name: str, found: list[Finding]) -> tuple[str, int]:
+    """Say what is to be done with the file that was written, and give the exit code: 1 where the table is refused."""
+    refused = sorted({one.code for one in found if one.blocks and not one.acceptable})
+    acceptable = sorted({one.code for one in found if one.blocks and one.acceptable})
+    if refused:
+        then = (
+            f"The table is refused as it stands ({', '.join(refused)}). Mend that, then look again, changing nothing:"
+        )
+    elif acceptable:
+        then = (
+            f"It is refused until you accept {', '.join(acceptable)}: read the file, take the # away from `accept:`, then see"
+            " what it would do, changing nothing:"
+        )
+    else:
+        then = "Read it, then see what it would do, changing nothing:"
+    look = f"""./sluice run migrate__{name} --conf '{{"dry_run": true}}' --wait"""
+    return f"{written} is written. {then}\n  {look}", 1 if refused else 0
 
 
 def draft(values: dict[str, Any], shape: Shape, found: list[Finding]) -> Iterator[str]:
@@ -94,7 +119,7 @@ def airflow_connection(connection_id: str) -> Connection:
 def _look(c: Connection, values: dict[str, Any]) -> tuple[Shape, list[Finding]]:
     """Ask the store's catalogue and the preflight."""
     try:
-        migration = Migration.model_validate_json(json.dumps(values), by_alias=True, by_name=False)
+        migration = SameClusterMigration.model_validate_json(json.dumps(values), by_alias=True, by_name=False)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
         raise CannotDraft(f"{values['from']['table']} cannot be drafted: {wrong}. Mend --into.") from error

@@ -1,23 +1,22 @@
-"""Migrations from the command line, without a scheduler: take one back, and show the windows that were filled."""
+"""Migrations from the command line, out of the ledger: where they stand, and the windows that were filled."""
 
 from __future__ import annotations
 
-import os
+from typing import Any
 
 from sluice.local import databases
-from sluice.local.settings import Settings, load
+from sluice.local.settings import Settings
 from sluice.local.tables import table
 from sluice.stores.postgres import connect, rows
 from sluice.stores.statements import statement
 
 
-def abort_migration(name: str) -> str:
-    """Take a migration back to planned and say what was done. Raises Terminal after its cutover, StoreDown, LockBusy."""
-    os.environ.update(load().environment())  # where Airflow's connections are
-    from sluice.flow.connections import opened_kind
-
-    with opened_kind(name) as (_, kind):
-        return kind.abort()
+def where_it_led(settings: Settings, name: str, run_id: str) -> tuple[str, dict[str, Any]]:
+    """Give the phase that a migration is in by the ledger, and the last facts of this run that came of a comparison."""
+    with connect(settings.dsn("sluice", databases.LEDGER), purpose="run") as ledger:
+        phase = rows(ledger, statement("control.find_phase"), migration=name)
+        compared = rows(ledger, statement("control.find_compared"), migration=name, run=run_id)
+    return (phase[0]["to_phase"] if phase else "planned"), (compared[0]["facts"] if compared else {})
 
 
 def windows_table(settings: Settings, name: str) -> str:

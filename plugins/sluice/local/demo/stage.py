@@ -9,6 +9,7 @@ from types import TracebackType
 from sluice.local import databases, machine
 from sluice.local.airflow_api import FINISHED, AirflowApi, Approval
 from sluice.local.certify import WorkloadProcess, seed
+from sluice.local.demo.holders import clear_sample
 from sluice.local.demo.options import Options
 from sluice.local.demo.strangers import check_strangers
 from sluice.local.settings import Settings
@@ -94,13 +95,13 @@ class Stage:
         return "\n".join(f"{name}: {t.task_id} failed:\n{log}" for t, log in zip(red, told, strict=True))
 
     def _begin_afresh(self) -> None:
-        """Stop runs that an interrupted demo left, drop the sample and make it anew. Raises Strangers."""
+        """Stop runs that an interrupted demo left, drop the sample and make it anew. Raises Strangers, SampleHeld."""
         if not self.options.fresh:
             check_strangers(self.mover, MIGRATIONS)
         for name in MIGRATIONS:
             for run in self.api.fail_unfinished(f"migrate__{name}"):
                 self.say(f"stopped {run} of migrate__{name}, left unfinished earlier")
-        self.mover.execute(statement("demo.clear_sample"))
+        clear_sample(self.mover)
         seed(self.mover, rows=self.options.rows, report=self.say)
 
 

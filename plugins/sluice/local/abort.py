@@ -1,0 +1,105 @@
+"""Takes a migration back, also when its file is broken, moved or gone: its marks in the store know what there is to undo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import errors
+
+from sluice.errors import SluiceError, Terminal
+from sluice.estate import EstateErrors, read_stores
+from sluice.local.settings import load
+from sluice.stores.postgres import Connection, one, rows, translated
+from sluice.stores.statements import statement
+
+
+class NotFound(Terminal):
+    """No store that can be asked has marks of that migration, or more than one has."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A migration that a store has marks of."""
+
+    name: str
+    phase: str
+    store: str
+    connection: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.phase}, in store {self.store})"
+
+
+def abort_migration(name: str) -> str:
+    """Take a migration back to planned and say what was done. Raises Terminal after its cutover, StoreDown, LockBusy."""
+    os.environ.update(load().environment())  # where Airflow's connections are
+    from sluice.flow.connections import opened_kind
+
+    try:
+        with opened_kind(name) as (_, kind):
+            return kind.abort()
+    except EstateErrors as wrong:
+        return _abort_by_marks(name, wrong)
+
+
+def _abort_by_marks(name: str, wrong: EstateErrors) -> str:
+    """Find the one store that has marks of it, and abort there as psql would. Raises NotFound."""
+    silent: list[str] = []
+    known = list(_marked(name, wrong, silent))
+    ours = [one for one in known if one.name == name]
+    ours = [one for one in ours if one.phase != "planned"] or ours[:1]
+    if len(ours) != 1:
+        raise NotFound(_not_found(name, wrong, ours or known, silent))
+    with _opened(ours[0].connection) as c:
+        return f"{_abort(c, name)} (by its marks in store {ours[0].store}; its file cannot be read: {wrong})"
+
+
+def _marked(name: str, wrong: EstateErrors, silent: list[str]) -> Iterator[Marked]:
+    """Give the migrations that PostgreSQL stores have marks of; who does not answer is added to `silent`."""
+    from sluice.flow.project import ROOT
+
+    try:
+        stores = read_stores(ROOT).stores
+    except EstateErrors as broken:
+        raise NotFound(_not_found(name, broken, [], [])) from wrong
+    for store, its in stores.items():
+        if its.engine != "postgres":
+            silent.append(f"{store}: {its.engine}; for a migration there, mend its file and abort again")
+            continue
+        try:
+            with _opened(its.connection) as c, translated(f"reading the marks of {store}"):
+                there = one(c, statement("marks.are_there"))["there"]
+                found = rows(c, statement("marks.show_status")) if there else []
+            yield from (Marked(row["migration"], row["phase"], store, its.connection) for row in found)
+        except SluiceError as why:
+            silent.append(f"{store}: {why}")
+
+
+def _abort(c: Connection, name: str) -> str:
+    try:
+        with translated(f"aborting {name}"):
+            return str(one(c, statement("marks.abort"), name=name)["said"])
+    except errors.RaiseException as refused:
+        raise Terminal(f"{refused.diag.message_primary}.") from None
+
+
+def _opened(connection_id: str) -> Connection:
+    from sluice.flow.connections import dsn_of
+    from sluice.stores.postgres import connect
+
+    return connect(dsn_of(connection_id), purpose="abort")
+
+
+def _not_found(name: str, wrong: EstateErrors, found: list[Marked], silent: list[str]) -> str:
+    several = len({one.store for one in found if one.name == name}) > 1
+    return "\n".join(
+        (
+            f"{name} was not aborted: {'more than one store has' if several else 'no store has'} marks of it.",
+            f"  its file: {wrong}",
+            f"  there are: {'; '.join(map(str, found)) or 'none'}",
+            *(f"  not asked: {line}" for line in silent),
+            f"In psql, on the database of its table: SELECT sluice.abort('{name}'); what it knows is in the view sluice.status.",
+        )
+    )

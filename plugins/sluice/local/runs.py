@@ -1,0 +1,92 @@
+"""A run as a person waits for it: whom it waits for, what each task did, where it led, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sluice.errors import Terminal
+from sluice.local.airflow_api import AirflowApi, Refused, TaskState
+from sluice.local.settings import Settings
+from sluice.local.tables import table
+
+FAMILY = "migrate__"
+NEXT = {
+    "verified": {"Cut over, with your yes": "cut_over"},
+    "shadowing": {"Cut over, with your yes": "cut_over"},
+    "cut_over": {"Go back, with every write since": "verified", "Be done with the old table": "retired"},
+    "retired": {},
+}
+"""What a person may want next, by phase, and where to go for it."""
+ONWARD = {"Copy and compare": "verified"}
+DIFFERENCES = ("rows_missing", "rows_extra", "rows_different")
+
+
+@contextmanager
+def naming_others(client: AirflowApi, dag_id: str) -> Iterator[None]:
+    """Turn "not found" into the DAGs that there are. Raises Terminal."""
+    try:
+        yield
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+        known = client.dag_ids()
+        family = dag_id.partition("__")[0] + "__"
+        raise Terminal(
+            f"Airflow has no DAG {dag_id}. There are: {', '.join([d for d in known if d.startswith(family)] or known)}."
+            " A new file of include/estate/migrations becomes one within about ten seconds; what is wrong in it, ./sluice status"
+            " says."
+        ) from None
+
+
+def wait(client: AirflowApi, settings: Settings, dag_id: str, run_id: str, *, dry_run: bool) -> bool:
+    """Wait until a run is over, and print what it did; tell whether all went well."""
+    state = client.wait_run(dag_id, run_id, say=lambda held: print(f"  {held}", flush=True))
+    tasks = _sorted(client, dag_id, client.tasks(dag_id, run_id))
+    planned = [t for t in tasks if t.task_id == "preflight.plan_way" and t.state == "success"]
+    if dry_run and planned:
+        # The last try: an earlier one may have met a lock.
+        print(_said(client.task_log(dag_id, run_id, planned[0].task_id, attempt=planned[0].tries)))
+    done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
+    print(table(("task", "one of several", "state", "tries"), [(t.task_id, t.label, t.state, t.tries) for t in done]))
+    tell_red(client, dag_id, run_id)
+    print(f"\n{dag_id}: {state}")
+    if state == "success" and dag_id.startswith(FAMILY):
+        from sluice.local.migrations import where_it_led
+
+        name = dag_id.removeprefix(FAMILY)
+        print(standing(name, *where_it_led(settings, name, run_id), dry_run=dry_run))
+    return state == "success"
+
+
+def standing(name: str, phase: str, facts: Mapping[str, Any], *, dry_run: bool) -> str:
+    """Say where a migration stands after a run, what was compared on the way, and what may be typed next."""
+    lines = [f"{name} is {phase}."]
+    if "rows_compared" in facts:
+        differ = sum(facts.get(how, 0) for how in DIFFERENCES)
+        lines[0] += f" Last comparison: {facts['rows_compared']:,} rows compared, {differ:,} differ."
+    if dry_run:
+        lines.append("A dry run: nothing was changed.")
+    for what, to_phase in NEXT.get(phase, ONWARD).items():
+        waited = " --wait" if to_phase == "verified" else ""  # the others ask a person on the way
+        lines.append(f"""{what}: ./sluice run {FAMILY}{name} --conf '{{"to_phase": "{to_phase}"}}'{waited}""")
+    return "\n".join(lines)
+
+
+def tell_red(client: AirflowApi, dag_id: str, run_id: str) -> None:
+    """Print what each failed task of a run said at its end."""
+    for red in (task for task in client.tasks(dag_id, run_id) if task.state == "failed"):
+        log = client.task_log(dag_id, run_id, red.task_id, red.map_index, red.tries)
+        print(f"\n{red.task_id} said at the end:\n{_said(log)[-6000:]}")
+
+
+def _sorted(client: AirflowApi, dag_id: str, tasks: list[TaskState]) -> list[TaskState]:
+    """In the graph's order; what an older form of the DAG had comes last."""
+    places = {task_id: place for place, task_id in enumerate(client.task_order(dag_id))}
+    return sorted(tasks, key=lambda task: (places.get(task.task_id, len(places)), task.map_index))
+
+
+def _said(log: str) -> str:
+    """Give a log without Airflow's own groups and warnings."""
+    return "\n".join(line for line in log.splitlines() if "::group::" not in line and "::endgroup::" not in line)
