@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from sluice.errors import Transient
-from sluice.estate import EstateErrors, migration_files
 from sluice.flow.connections import opened_kind
-from sluice.flow.project import ROOT, migration_named
+from sluice.flow.under_way import under_way
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,23 +29,11 @@ class ListFollowed(BaseOperator):
     def execute(self, context: Context) -> list[str]:
         """Give their names; waits a while for one, so that an idle estate does not turn in circles."""
         deadline = time.monotonic() + self.seconds
-        while not (found := [path.stem for path in migration_files(ROOT) if self._is_followed(path.stem)]):
+        while not (found := under_way(lambda m: m.follows_later)):
             if time.monotonic() >= deadline:
                 raise AirflowSkipException("No migration has changes to deliver.")
             time.sleep(LOOK_AGAIN)
         return found
-
-    def _is_followed(self, name: str) -> bool:
-        from sluice.migration.engine.steps import IN_FLIGHT
-
-        try:
-            if not migration_named(name).follows_later:
-                return False
-            with opened_kind(name) as (_, kind):
-                return kind.position().phase in IN_FLIGHT
-        except (EstateErrors, Transient) as error:
-            self.log.warning("%s is passed over: %s", name, error)
-            return False
 
 
 class Replicate(BaseOperator):

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from sluice.errors import Terminal, Transient
-from sluice.estate import EstateErrors, migration_files
+from sluice.errors import Terminal
 from sluice.flow.connections import opened_control, opened_kind
-from sluice.flow.project import ROOT
+from sluice.flow.under_way import under_way
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,21 +57,11 @@ class ListInFlight(BaseOperator):
     """List the migrations between capturing and retired."""
 
     def execute(self, context: Context) -> list[str]:
-        """Give their names; a file with mistakes is passed over here, its own DAG says so."""
-        found = [path.stem for path in migration_files(ROOT) if self._is_in_flight(path.stem)]
+        """Give their names; what cannot be asked is passed over here, its own DAG says so."""
+        found = under_way()
         if not found:
             raise AirflowSkipException("No migration is between capturing and retired.")
         return found
-
-    def _is_in_flight(self, name: str) -> bool:
-        from sluice.migration.engine.steps import IN_FLIGHT
-
-        try:
-            with opened_kind(name) as (_, kind):
-                return kind.position().phase in IN_FLIGHT
-        except (EstateErrors, Transient) as error:
-            self.log.warning("%s is passed over: %s", name, error)
-            return False
 
 
 class Validate(BaseOperator):
