@@ -34,4 +34,6 @@ with DAG(
     tags=["migration"],
 ):
     followed = ListFollowed(task_id="list_followed")
-    Replicate.partial(task_id="replicate_stream", map_index_template="{{ task.migration }}").expand(migration=followed.output)
+    Replicate.partial(task_id="replicate_stream", map_index_template="{{ task.migration }}").expand(
+        migration=followed.output
+    )

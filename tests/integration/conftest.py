@@ -12,6 +12,7 @@ from tests.conftest import Database
 from tests.documents import Documents
 from tests.integration.accessing import Tyler, tyler_on
 from tests.integration.moved import Moved
+from tests.integration.rowed import Stage, staged
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,13 @@ def moving(make_database: Callable[[], Database]) -> Iterator[Callable[..., Move
     yield move
     for moved in made:
         moved.close()
+
+
+@pytest.fixture
+def stage(
+    documents: Documents, make_table: Callable[..., str], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    """A legacy audit trail that becomes rows of a PostgreSQL table. What differs is looked at again after moments only."""
+    monkeypatch.setattr("sluice.migration.kinds.into_postgres.comparing.WAITS", (0.1, 0.2))
+    with staged(documents, make_table, database) as made:
+        yield made

@@ -36,6 +36,13 @@ def concerns(migration: SingleTableMigration) -> Iterator[Concern]:
             yield Concern("loses_attribute", what, f"Say with `attributes.{name}.back` what it was.")
 
 
+def lost_attributes(migration: SingleTableMigration) -> frozenset[str]:
+    """Name the source's attributes that have no way back."""
+    return frozenset(
+        name for name, change in migration.attributes.items() if change.back is None and _loses(name, change)
+    )
+
+
 def _loses(name: str, change: AttributeChange) -> str:
     if change.drop:
         return f"{name} is dropped and does not come back."

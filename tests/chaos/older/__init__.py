@@ -21,6 +21,11 @@ DROP FUNCTION sluice.parts(oid);
 DROP TRIGGER released ON sluice.quarantine;
 DROP FUNCTION sluice.release_row();
 DROP TABLE sluice.released;
+DROP TABLE sluice.place;
+DROP TABLE sluice.taken;
+DROP FUNCTION sluice.take_row();
+ALTER TABLE sluice.quarantine DROP COLUMN image, DROP COLUMN token;
+ALTER TABLE sluice.chunk DROP COLUMN rows_skipped;
 DELETE FROM sluice.release WHERE release_set = 'marks' AND version <> '1.0.0';
 {fingerprint}
 UPDATE sluice.migration

@@ -22,6 +22,49 @@ END $$;
 CREATE TRIGGER released AFTER DELETE ON sluice.quarantine FOR EACH ROW EXECUTE FUNCTION sluice.release_row();
 ALTER TABLE sluice.quarantine ENABLE ALWAYS TRIGGER released;
 
+-- What cannot be read again from the other table is kept as it came: a stream's image, as text, and its place among those of its key.
+ALTER TABLE sluice.quarantine ADD COLUMN image text, ADD COLUMN token text COLLATE "C";
+COMMENT ON COLUMN sluice.quarantine.image IS 'The item as it was refused, in its own service''s form.';
+COMMENT ON COLUMN sluice.quarantine.token IS 'epoch#sequence of the image: a younger one that fits takes the note away, an older one never replaces it.';
+
+ALTER TABLE sluice.chunk ADD COLUMN rows_skipped bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN sluice.chunk.rows_skipped IS 'Of the rows that were read, those that the YAML says are not migrated.';
+
+-- How far a stream has been read. Its changes commit with it, so each counts once.
+CREATE TABLE sluice.place (
+    migration  text NOT NULL REFERENCES sluice.migration ON DELETE CASCADE,
+    epoch      integer NOT NULL,
+    shard      text NOT NULL,
+    stream     text NOT NULL,
+    position   text,
+    read_at    timestamptz NOT NULL DEFAULT now(),
+    done       boolean NOT NULL DEFAULT false,
+    seen       bigint NOT NULL DEFAULT 0,
+    written    bigint NOT NULL DEFAULT 0,
+    older      bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (migration, epoch, shard));
+COMMENT ON TABLE sluice.place IS 'How far each shard of a stream has been read, moved on in the transaction of the rows that it told of.';
+
+-- Rows that applications deleted after the cutover, where nothing leads back: what is gone there is not missing.
+CREATE TABLE sluice.taken (
+    migration  text NOT NULL REFERENCES sluice.migration ON DELETE CASCADE,
+    origin     text NOT NULL);
+CREATE INDEX taken_of ON sluice.taken (migration, origin);
+COMMENT ON TABLE sluice.taken IS 'Source keys of rows that an application deleted since the cutover.';
+CREATE FUNCTION sluice.take_row() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$ BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO sluice.taken (migration, origin) SELECT TG_ARGV[0], OLD._from WHERE OLD._from IS NOT NULL;
+        RETURN OLD;
+    END IF;
+    -- Every write of ours changes the token: who leaves it is an application, and the row is its own from now on.
+    IF NEW._token IS NOT DISTINCT FROM OLD._token THEN
+        NEW._token := NULL;
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION sluice.take_row IS 'After a cutover without a way back: notes which rows applications have changed since.';
+
 -- By the catalogue alone: pg_partition_tree would lock each of them until the end of the chunk that asks.
 CREATE FUNCTION sluice.parts(relation oid) RETURNS oid[]
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
@@ -125,8 +168,11 @@ BEGIN
     FOR ours IN SELECT tgname FROM pg_trigger WHERE tgrelid = m.source_oid AND NOT tgisinternal AND tgname LIKE '!sluice%' LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', ours, m.source_oid::regclass);
     END LOOP;
-    EXECUTE format('DROP FUNCTION IF EXISTS sluice.%I()', 'capture__' || migration);
-    EXECUTE format('DROP FUNCTION IF EXISTS sluice.%I()', 'reverse__' || migration);
+    -- Looked for first: IF EXISTS would tell who aborts of each that is not there.
+    FOR ours IN SELECT proname FROM pg_proc WHERE pronamespace = 'sluice'::regnamespace
+                AND proname IN ('capture__' || migration, 'reverse__' || migration) LOOP
+        EXECUTE format('DROP FUNCTION sluice.%I()', ours);
+    END LOOP;
     -- The target is a copy that nobody reads before the cutover: dropping it loses nothing.
     SELECT relnamespace INTO own FROM pg_class WHERE oid = m.target_oid;
     IF FOUND THEN

@@ -53,6 +53,12 @@ class Sides:
     """Which leading item an item that follows belongs to: table and key. None when it is not this migration's."""
     excused: Callable[[str], bool]
     """Whether a leading item (its key as text) is known to have no place on the other side."""
+    lost: frozenset[str] = frozenset()
+    """Attributes of what follows that nothing leads to: a person accepted that they have no way back."""
+
+    def seen(self, item: Item) -> Item:
+        """An item that follows, as it is compared."""
+        return {name: value for name, value in without_marks(item).items() if name not in self.lost}
 
 
 @dataclass
@@ -157,7 +163,7 @@ def _leading_segment(sides: Sides, table: str, names: Sequence[str], number: int
             found.compared += len(records or ())
             found.hash = (found.hash + digest(without_marks(item))) % 2**64
             lacks_place = records is None and not sides.excused(key_text(key))
-            if lacks_place or any(_differs(record, stand) for record in records or ()):
+            if lacks_place or any(_differs(sides, record, stand) for record in records or ()):
                 found.suspect(table, key)
     return found
 
@@ -232,9 +238,9 @@ def _expected(sides: Sides, item: Item) -> Sequence[Record] | None:
         return None
 
 
-def _differs(record: Record, stand: Mapping[tuple[str, str], Item]) -> bool:
+def _differs(sides: Sides, record: Record, stand: Mapping[tuple[str, str], Item]) -> bool:
     there = stand.get((record.table, key_text(record.key)))
-    return there is None or not same(without_marks(there), record.item)
+    return there is None or not same(sides.seen(there), sides.seen(record.item))
 
 
 def _settled(
@@ -280,8 +286,8 @@ def _rows(sides: Sides, suspect: Suspect, item: Item | None) -> Iterator[RowDiff
         there = stand.get((record.table, key_text(record.key)))
         if there is None:
             yield RowDiff(text, "missing", (key_text(record.key),))
-        elif not same(without_marks(there), record.item):
-            yield RowDiff(text, "different", tuple(_attributes(record.item, without_marks(there))))
+        elif not same(sides.seen(there), sides.seen(record.item)):
+            yield RowDiff(text, "different", tuple(_attributes(sides.seen(record.item), sides.seen(there))))
     led_to = _places(sides, item)
     for (table, place), key in suspect.extra.items():
         if (table, place) not in led_to and not is_gone(get_item(sides.client, table, key)):

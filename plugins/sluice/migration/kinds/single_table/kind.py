@@ -290,6 +290,7 @@ class SingleTable:
             self.marks.move(state, Phase.RETIRED)
         elif state.phase != Phase.RETIRED:
             raise NotYet(f"{self.name} is {state.phase}: only what is cut over can be retired.")
+        self._call_canaries_back()
         clear_tombstones(self._client, sweeping.tombstones(self._client, self.tables.targets, self.name))
         return {"live_is_target": 1, "old_kept": 1, "old_table": self.tables.source.name}
 
@@ -304,6 +305,7 @@ class SingleTable:
         forgotten = {"segments": "", "verified_at": ""}
         if not self.marks.move(state, Phase.PLANNED, epochs=1, also=[told], facts=forgotten):
             raise Fenced(f"{self.name} has gone on meanwhile. Run it again.")
+        self._call_canaries_back()
         return f"{self.name} is planned again; the records that were copied stay until the next copy"
 
     def sample(self) -> WindowSubject | None:
@@ -320,6 +322,11 @@ class SingleTable:
 
     def _find(self) -> State | None:
         return self.marks.find() if self.marks.there() else None
+
+    def _call_canaries_back(self) -> None:
+        """Where a drain was killed, its canaries are still out."""
+        for table in filter(None, (self.tables.source, self.tables.whole_table)):
+            Canaries(self._client, table).call_back()
 
     @cached_property
     def _copying(self) -> Copying:
@@ -341,7 +348,8 @@ class SingleTable:
     def _check_none_waits(self, state: State) -> None:
         if waiting := self._waiting(state):
             raise NotYet(
-                f"{self.name} has {len(waiting)} items in quarantine, such as {waiting[0].key}: {waiting[0].reason}"
+                f"{self.name} has {len(waiting)} items in quarantine, such as {waiting[0].key}: {waiting[0].reason}."
+                " A switch would lose them. Mend or delete them where they are written, then clear this task."
             )
 
     def _check_ready(self, state: State) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds.single_table.tables import NoSource, Tables
 from sluice.records import OURS, Unmappable, whole_of
+from sluice.records.checks import concerns
 from sluice.stores.dynamodb.client import speaking
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.tables import IMAGES, describe, plan_tables
@@ -63,14 +64,8 @@ def _about_stream(client: Any, table: str) -> Iterator[Finding]:
 
 
 def _about_way_back(tables: Tables) -> Iterator[Finding]:
-    if tables.whole_table is None or tables.shape.ways.item_of is None:
-        yield Finding(
-            "no_way_back",
-            True,
-            "No record holds everything (`whole: true`), or the mapping has no inverse.",
-            "Writes after the cutover could not be brought back: mark one record whole, and give `back:` where it is asked.",
-            acceptable=True,
-        )
+    for concern in concerns(tables.migration):
+        yield Finding(concern.code, True, concern.what, f"{concern.way_on} Or accept it.", acceptable=True)
 
 
 def _about_items(tables: Tables, items: tuple[Item, ...]) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from sluice.migration.kinds.dynamodb_source.canary import is_canary
 from sluice.migration.kinds.single_table.ours import FROM, without_marks
 from sluice.migration.kinds.single_table.wishes import Translation
 from sluice.records import Record, Shape, Unmappable, compile_shape, item_of, records_of, skipped
+from sluice.records.checks import lost_attributes
 from sluice.stores.dynamodb.tables import Index, TableDefinition, describe, plan_tables
 from sluice.stores.dynamodb.values import Item, Key, key_from_text, key_of
 
@@ -123,6 +124,11 @@ class Tables:
         if lacking := [name for name in names if name not in item]:
             raise Unmappable("no_key", lacking[0], f"it is missing, and is the key of {self.source.name}")
         return key_of(item, *names)
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Attributes of the source that have no way back."""
+        return lost_attributes(self.migration)
 
     def is_whole(self, table: str, record: Item) -> bool:
         """Whether a record holds all of an entity of this migration, by its key."""

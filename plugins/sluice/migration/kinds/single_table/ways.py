@@ -98,7 +98,8 @@ class Ways:
             tables = self.tables
             return Sides(self.client, source, targets, lambda t, i: True, tables.forth, tables.source_of, excused)
         whole = {self.whole_table.name: targets[self.whole_table.name]}
-        return Sides(self.client, whole, source, self.tables.is_whole, self.tables.back, self.tables.whole_of, excused)
+        tables = self.tables
+        return Sides(self.client, whole, source, tables.is_whole, tables.back, tables.whole_of, excused, tables.lost)
 
     def _follower(self, state: State, translation: Translation, *, forward: bool) -> Follower:
         name, stream = ("forward", self.source_stream) if forward else ("reverse", self.target_stream)

@@ -1,0 +1,130 @@
+"""Follow the table's stream: a page's rows and the place in its shard commit in one transaction, under the shared fence.
+
+So a page counts once, whoever dies when: either both are there or neither. A worker whose shard another one has read on meanwhile
+finds the place moved and does nothing; what a stream tells twice is known by its sequence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sluice.failpoints import failpoint
+from sluice.ledger.marks import Marks
+from sluice.migration.engine.contract import Fence, Lag
+from sluice.migration.kinds.into_postgres.applying import apply
+from sluice.migration.kinds.into_postgres.fencing import working
+from sluice.migration.kinds.into_postgres.target import Target
+from sluice.migration.kinds.into_postgres.wishes import of_changes
+from sluice.stores.dynamodb.streams import Change, Shard, Stream, StreamPage, Trimmed, padded, readable
+from sluice.stores.postgres import Connection, Row, one, rows
+from sluice.stores.statements import statement
+
+PAGE = 1000
+"""Records that one request gives at most; 1 MB ends a page too."""
+FEW = 100
+"""Records of a page behind which there is hardly more: its reader keeps up. Only canaries prove it."""
+
+
+@dataclass(frozen=True)
+class Follower:
+    """Reads every shard, as far as it goes."""
+
+    c: Connection
+    marks: Marks
+    target: Target
+    stream: Stream
+    fence: Fence
+    phases: Sequence[str]
+    """Phases in which it may write."""
+    expired_too: bool = True
+    watch: Callable[[Sequence[Change]], None] = lambda changes: None
+    """Sees every change that was delivered: canaries come home here."""
+
+    def deliver(self, seconds: float) -> Lag:
+        """Read until no shard gives more than a few, so long at most; says how many did. Raises Trimmed, Fenced, Drifted."""
+        deadline = time.monotonic() + seconds
+        while True:
+            busy, oldest = self._round(deadline)
+            if not busy or time.monotonic() >= deadline:
+                return lag_of(busy, oldest)
+
+    def _round(self, deadline: float) -> tuple[int, datetime | None]:
+        """Read each readable shard once; give how many had something, and how old the last of it was."""
+        shards, places = self.stream.shards(), self._places()
+        check_whole(shards, places, self.stream.arn)
+        if fresh := [shard.id for shard in shards if shard.id not in places]:
+            self.begin(fresh)
+            places = self._places()
+        busy, oldest = 0, None
+        for shard in readable(shards, {name for name, place in places.items() if place["done"]}):
+            last, more = self._read(shard.id, places[shard.id]["position"])
+            busy += more
+            oldest = min(filter(None, (oldest, last)), default=None)
+            if time.monotonic() >= deadline:
+                break
+        return busy, oldest
+
+    def begin(self, shards: Sequence[str]) -> None:
+        """Take note of shards that are to be read from their oldest record."""
+        noted = {"epoch": self.fence.epoch, "stream": self.stream.arn, "shards": list(shards)}
+        self.c.execute(statement("into_postgres.add_places"), {"name": self.marks.name, **noted})
+
+    def _places(self) -> dict[str, Row]:
+        found = rows(self.c, statement("into_postgres.list_places"), name=self.marks.name, epoch=self.fence.epoch)
+        return {row["shard"]: row for row in found}
+
+    def _read(self, shard: str, position: str | None) -> tuple[datetime | None, bool]:
+        """Deliver one page of a shard; tell when its last change was made, and whether more may follow at once."""
+        page = self.stream.read(shard, position, PAGE)
+        failpoint("rows.told")
+        if (page.changes or page.ended) and not self._apply(shard, position, page):
+            return None, True  # another consumer is at it: look again where it stands
+        if not page.changes:
+            named = {"name": self.marks.name, "epoch": self.fence.epoch, "shard": shard}
+            self.c.execute(statement("into_postgres.touch_place"), named)
+        self.watch(page.changes)
+        more = page.ended or len(page.changes) > FEW
+        return (page.changes[-1].at if page.changes else None), more
+
+    def _apply(self, shard: str, position: str | None, page: StreamPage) -> bool:
+        named = {"name": self.marks.name, "epoch": self.fence.epoch, "shard": shard}
+        with working(self.c, self.marks, self.fence, *self.phases):
+            held = one(self.c, statement("into_postgres.hold_place"), **named)
+            if held["position"] != position or held["done"]:
+                return False
+            new = [change for change in page.changes if position is None or change.order > padded(position)]
+            asked = of_changes(new, self.target.shape, self.fence.epoch, expired_too=self.expired_too)
+            done = apply(self.c, self.marks, self.target, asked)
+            failpoint("rows.applied")
+            counted = {"seen": asked.seen, "written": done.written, "older": done.older}
+            moved = {"position": page.position, "done": page.ended, **named, **counted}
+            self.c.execute(statement("into_postgres.move_place"), moved)
+            failpoint("rows.place_moved")
+        failpoint("rows.committed")
+        return True
+
+
+def lag_of(busy: int, oldest: datetime | None) -> Lag:
+    """Give how many shards had more, and how long ago the oldest of the last changes that they told was made."""
+    if not busy or oldest is None:
+        return Lag(busy)
+    behind = (datetime.now(UTC) - oldest).total_seconds()
+    return Lag(busy, f"changes of {oldest:%Y-%m-%d %H:%M:%S} UTC", max(0.0, behind))
+
+
+def check_whole(shards: Sequence[Shard], places: dict[str, Row], arn: str) -> None:
+    """Raise Trimmed where what was never read is there no more: another stream, a shard that is gone, a day."""
+    there = {shard.id for shard in shards}
+    lost = sorted(name for name, place in places.items() if not place["done"] and (name not in there or place["stale"]))
+    unseen = sorted(
+        str(shard.parent)
+        for shard in shards
+        if places and shard.id not in places and shard.parent and shard.parent not in {*there, *places}
+    )
+    other = sorted(place["stream"] for place in places.values() if place["stream"] != arn)
+    for what, found in (("shard", [*lost, *unseen]), ("stream", other)):
+        if found:
+            raise Trimmed(f"The {what} {found[0]} was not read to its end and is gone.")

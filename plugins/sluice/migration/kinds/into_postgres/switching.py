@@ -1,0 +1,106 @@
+"""The switch to PostgreSQL, and the way back from it while nobody has written there.
+
+Nothing is brought back to DynamoDB. So from the cutover on, triggers note which rows applications change; the way back is open as
+long as there is none, and shut by the first one, since it would be lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from sluice.failpoints import failpoint
+from sluice.ledger.marks import Marks
+from sluice.migration.engine.contract import Fence, Fenced, Lag, NotYet, Phase, Swap
+from sluice.migration.kinds.into_postgres.routing import Route
+from sluice.stores.postgres import Connection, Table, one
+from sluice.stores.statements import statement
+
+DRAIN_SECONDS = 30.0
+"""How long writers are kept waiting for the last changes, before they are let go on where they were."""
+
+
+class NotArrived(NotYet):
+    """Changes were still under way when the time for a switch was over. Nothing was switched."""
+
+
+class NoWayBack(NotYet):
+    """Applications have written to PostgreSQL, and nothing brings that back."""
+
+
+@dataclass(frozen=True)
+class Switching:
+    """One switch. `drain` delivers until canaries of the old table are home."""
+
+    c: Connection
+    marks: Marks
+    table: Table
+    route: Route
+    drain: Callable[[float], Lag]
+
+    def over(self, fence: Fence) -> Swap:
+        """shadowing → cut_over: applications read and write PostgreSQL."""
+
+        def turn() -> None:
+            waiting = self.marks.quarantined(self.c)
+            if waiting["rows"]:
+                raise NotYet(f"{self.marks.name} has {waiting['rows']} items in quarantine: {waiting['samples']}.")
+            self.c.execute(statement("into_postgres.remove_tombstones", target=self.table.identifier))
+            self.c.execute(statement("into_postgres.forget_taken"), {"name": self.marks.name})
+            for verb in ("watch_updates", "watch_deletes"):
+                name = sql.Literal(self.marks.name)
+                self.c.execute(statement(f"into_postgres.{verb}", target=self.table.identifier, name=name))
+            self.c.execute(statement("into_postgres.record_cut_over"), {"name": self.marks.name})
+
+        return self._switch(fence, Phase.SHADOWING, Phase.CUT_OVER, 0, turn)
+
+    def back(self, fence: Fence) -> Swap:
+        """cut_over → verified, epoch + 1: the old table leads again. Raises NoWayBack once anybody has written here."""
+        self.check_unwritten()
+
+        def turn() -> None:
+            self.check_unwritten()
+            self.stop_watching()
+            self.c.execute(statement("into_postgres.carry_places"), {"name": self.marks.name, "epoch": fence.epoch})
+            self.c.execute(statement("into_postgres.clear_proof"), {"name": self.marks.name})
+
+        return self._switch(fence, Phase.CUT_OVER, Phase.VERIFIED, 1, turn)
+
+    def check_unwritten(self) -> None:
+        """Raise NoWayBack where a row of PostgreSQL is an application's own."""
+        query = statement("into_postgres.count_written_since", target=self.table.identifier)
+        if written := one(self.c, query, name=self.marks.name)["rows"]:
+            raise NoWayBack(
+                f"Applications have written, changed or deleted {written} rows of {self.table} since the cutover, and nothing"
+                " brings them back to DynamoDB. Stay here and mend forward; or bring these rows (_token is NULL; deleted ones are"
+                " in sluice.taken) to the old table by hand, delete them here and from sluice.taken, and clear this task."
+            )
+
+    def stop_watching(self) -> None:
+        """Take the triggers off; the caller holds the transaction."""
+        self.c.execute(statement("into_postgres.stop_watching", target=self.table.identifier))
+        self.c.execute(statement("into_postgres.forget_taken"), {"name": self.marks.name})
+
+    def _switch(self, fence: Fence, phase: Phase, to: Phase, epochs: int, turn: Callable[[], None]) -> Swap:
+        asked = time.monotonic()
+        with self.route.frozen(self.c, fence, phase):
+            lag = self.drain(DRAIN_SECONDS)
+            if lag.pending:
+                raise NotArrived(
+                    f"{self.marks.name}: {lag.pending} canaries or shards had not arrived after {DRAIN_SECONDS:.0f} s"
+                    f" ({lag.held_by}). Applications write where they did; see that replicate_changes runs, then clear this task."
+                )
+            failpoint("rows.drained")
+            with self.marks.alone(self.c):
+                if self.marks.row(self.c)["epoch"] != fence.epoch or not self.marks.move(
+                    self.c, phase, to=to, epochs=epochs
+                ):
+                    raise Fenced(f"{self.marks.name} has gone on meanwhile. Trigger a new run.")
+                turn()
+                failpoint("rows.turned")
+            failpoint("rows.switched")
+        waited = (time.monotonic() - asked) * 1000
+        return Swap(waited, facts={"lease_ms": round((self.route.lease + self.route.skew) * 1000)})

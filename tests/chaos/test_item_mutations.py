@@ -1,0 +1,284 @@
+"""Take one part of the protocol between DynamoDB tables away, and the same drill must go red: so each part is needed.
+
+Each drill is played twice: whole, where the records are what the items say, and mutilated, where they are not and the
+comparison says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from sluice.ledger.item_marks import ItemMarks
+from sluice.migration.engine.contract import Diff, Fence, Fenced, Phase
+from sluice.migration.kinds.single_table import SingleTable, following, wishes
+from sluice.migration.kinds.single_table import kind as verbs
+from sluice.migration.kinds.single_table.comparing import compare
+from sluice.migration.kinds.single_table.wishes import Wish
+from sluice.stores.dynamodb import streams
+from sluice.stores.dynamodb.applying import apply_tables
+from sluice.stores.dynamodb.streams import Change
+from sluice.stores.dynamodb.writes import Check, Condition, Delete, Put
+
+from tests.documents import Between, Documents
+from tests.few_items import Few, copy, few_items, item, lying, settled, to_capturing, visit
+
+Play = Callable[["Drill"], None]
+
+
+class Drill:
+    """One drill: its items, and the part that is taken out in the mutilated run."""
+
+    def __init__(self, few: Few, monkeypatch: pytest.MonkeyPatch, mutilated: bool) -> None:
+        self.few, self.monkeypatch, self.mutilated = few, monkeypatch, mutilated
+        self.kind = few.opened()
+
+    def take_out(self, where: object, name: str, instead: object) -> None:
+        """Replace a part, in the mutilated run."""
+        assert hasattr(where, name), f"{where} no longer has {name}: mend this drill"
+        if self.mutilated:
+            self.monkeypatch.setattr(where, name, instead)
+
+    def meanwhile(self, edge: str, act: Callable[[], object]) -> Any:
+        """Whoever passes an edge first waits there until `act` is done."""
+        return visit(self.monkeypatch, edge, act)
+
+    def deliver(self) -> None:
+        """A worker of its own delivers what there is."""
+        self.few.opened().replicate(5)
+
+
+def delete_at_once(wish: Wish) -> Put | Delete:
+    """`Wish.live` as it would be without tombstones."""
+    written = _live(wish)
+    return written if wish.item is not None else Delete(wish.table, wish.key, written.condition)
+
+
+_live = Wish.live
+
+
+def the_copys_condition(drill: Drill) -> None:
+    """A copy that overwrites brings back what was changed after it read."""
+    drill.take_out(wishes, "absent", lambda *_: None)
+    to_capturing(drill.kind)
+
+    def changed_and_delivered() -> None:
+        drill.few.put(item("one", 2))
+        drill.deliver()
+
+    with drill.meanwhile("segment.read", changed_and_delivered):
+        copy(drill.kind)
+
+
+def the_tombstone(drill: Drill) -> None:
+    """Where nothing stays of what was deleted, a copy that read it before brings it back."""
+    drill.take_out(Wish, "live", delete_at_once)
+    to_capturing(drill.kind)
+
+    def deleted_and_delivered() -> None:
+        drill.few.delete("one")
+        drill.deliver()
+
+    with drill.meanwhile("segment.read", deleted_and_delivered):
+        copy(drill.kind)
+
+
+def consistent_read(drill: Drill) -> None:
+    """A scan may be answered by a replica that lags, and what it lacks was written before there was a stream to tell of it."""
+    few = drill.few
+    stale = few.client.scan(TableName=few.old)
+
+    def scanned(number: int, scan: Callable[..., Any], asked: dict[str, Any]) -> Any:
+        if drill.mutilated:
+            asked = {name: value for name, value in asked.items() if name != "ConsistentRead"}
+        return scan(**asked) if asked.get("ConsistentRead") or asked["TableName"] != few.old else stale
+
+    few.put(item("one", 2))
+    few.delete("two")
+    to_capturing(drill.kind)
+    lagging = SingleTable(
+        drill.kind.migration, Between(few.client, "scan", scanned), drill.kind._streams, drill.kind.tables.prefix
+    )
+    copy(lagging)  # by the time of the comparison the replica has caught up
+
+
+def capture_first(drill: Drill) -> None:
+    """What is written between the copy's read and the stream's first record is in neither."""
+
+    def without_stream(kind: SingleTable) -> None:
+        kind.marks.move(kind.marks.state(), Phase.CAPTURING)
+
+    drill.take_out(SingleTable, "start_capture", without_stream)
+    to_capturing(drill.kind)
+    with drill.meanwhile("segment.read", lambda: drill.few.put(item("one", 2), item("three"))):
+        copy(drill.kind)
+    apply_tables(drill.few.client, (replace(drill.kind.tables.source, stream=True),))
+
+
+def token_order(drill: Drill) -> None:
+    """A worker that was held up between its read and its write applies an older page after a newer one."""
+    drill.take_out(wishes, "newer", lambda *_: None)
+    to_capturing(drill.kind)
+    copy(drill.kind)
+    drill.few.put(item("one", 2), item("two", 2))
+
+    def overtaken() -> None:
+        drill.few.put(item("one", 3))
+        drill.few.delete("two")
+        drill.deliver()
+
+    with drill.meanwhile("stream.read", overtaken):
+        drill.kind.replicate(5)
+
+
+def padding(drill: Drill) -> None:
+    """As texts, 9 sorts after 10: the tenth change would be refused as older than the ninth."""
+    drill.take_out(streams, "padded", lambda sequence: sequence)
+    to_capturing(drill.kind)
+    copy(drill.kind)
+    numbers: dict[str, str] = {}
+
+    def numbered(change: Change) -> Change:
+        return replace(change, sequence=numbers.setdefault(change.sequence, str(9 + len(numbers))))
+
+    lying(drill.kind, mangled=numbered)
+    for version in (2, 3):
+        drill.few.put(item("one", version))
+        drill.kind.replicate(5)
+    assert list(numbers.values()) == ["9", "10"]
+
+
+def the_fence(drill: Drill) -> None:
+    """A worker of an epoch gone by, awake again when the stream no longer knows of a deletion, copies what it remembers."""
+
+    def nothing_to_check(marks: ItemMarks, slot: int, epoch: int, *phases: str) -> Check:
+        return Check(marks.table, marks._key(f"FENCE#{slot % 32:02}"), Condition("attribute_exists(PK)"))
+
+    to_capturing(drill.kind)
+    drill.take_out(ItemMarks, "fence", nothing_to_check)
+    today = drill.few.opened()
+
+    def a_day_goes_by() -> None:
+        drill.few.opened().abort()
+        drill.few.delete("one")
+        lying(today).trim()
+        to_capturing(today)
+        copy(today)
+        today.finish_backfill(Fence(2))
+
+    with drill.meanwhile("segment.read", a_day_goes_by):
+        late(drill)
+    drill.kind = today
+
+
+def late(drill: Drill) -> None:
+    """The worker that wakes late is refused, or (mutilated) is not."""
+    if drill.mutilated:
+        drill.kind.copy_chunk(0, Fence(1))
+        return
+    with pytest.raises(Fenced):
+        drill.kind.copy_chunk(0, Fence(1))
+
+
+def lead_by_records(drill: Drill) -> SingleTable:
+    """From planned to shadowing, with nobody's lease to wait for."""
+    kind = drill.few.opened()
+    kind.route = replace(kind.route, lease=0.0)
+    to_capturing(kind)
+    copy(kind)
+    kind.verify(settled(kind))
+    kind.shadow()
+    return kind
+
+
+def record(kind: SingleTable, name: str, version: int) -> list[dict[str, Any]]:
+    """Records as an application writes them once they lead."""
+    wanted = kind.tables.forth.wanted(item(name, version))
+    return [{"Put": {"TableName": one.table, "Item": one.item}} for one in wanted]
+
+
+def gone(kind: SingleTable, name: str) -> list[dict[str, Any]]:
+    """The same, deleted."""
+    wanted = kind.tables.forth.wanted(item(name))
+    return [{"Delete": {"TableName": one.table, "Key": one.key}} for one in wanted]
+
+
+def mark_then_delete(drill: Drill) -> None:
+    """A deletion on the way back that does not say whose it is goes forth again, and what was made anew after it does not."""
+    drill.take_out(Wish, "live", delete_at_once)
+    kind = drill.kind = lead_by_records(drill)
+    kind.cut_over()
+    few, state = drill.few, kind.marks.state()
+
+    def last_writes() -> None:
+        few.client.transact_write_items(TransactItems=gone(kind, "one"))
+        few.opened()._ways.leading(state).deliver(5)
+        few.client.transact_write_items(TransactItems=record(kind, "one", 2))
+
+    with drill.meanwhile("route.frozen", last_writes):
+        kind.cut_back()
+
+
+TABLE: dict[str, Play] = {
+    "the copy's condition": the_copys_condition,
+    "the tombstone": the_tombstone,
+    "ConsistentRead": consistent_read,
+    "capture before copy": capture_first,
+    "the order of tokens": token_order,
+    "the padding of sequence numbers": padding,
+    "the fence": the_fence,
+    "mark, then delete, on the way back": mark_then_delete,
+}
+"""What is taken out, and the drill that goes red without it."""
+
+
+@pytest.fixture(params=(False, True), ids=("whole", "mutilated"))
+def mutilated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Which run it is. Nothing here is still on its way when it is compared: a red comparison need not wait long."""
+    monkeypatch.setattr(verbs, "compare", partial(compare, waits=(0.05, 0.05)))
+    return bool(request.param)
+
+
+@pytest.mark.parametrize("part", TABLE)
+def test_without_it_the_records_are_not_what_the_items_say(
+    documents: Documents, make_table: Callable[..., str], monkeypatch: pytest.MonkeyPatch, mutilated: bool, part: str
+) -> None:
+    with few_items(documents, make_table, item("one"), item("two")) as few:
+        drill = Drill(few, monkeypatch, mutilated)
+        TABLE[part](drill)
+        diff = compared(drill.kind)
+        assert diff.compared > 0
+        assert diff.clean is not mutilated, diff.facts()
+        assert few.equal(drill.kind) is not mutilated
+
+
+def test_without_the_marker_what_went_forth_comes_back_and_takes_with_it_what_has_no_way_back(
+    documents: Documents, make_table: Callable[..., str], monkeypatch: pytest.MonkeyPatch, mutilated: bool
+) -> None:
+    secret = {"S": "only the old table has it"}
+    attributes = {"id": {"from": "{userId}"}, "createdAt": {"from": "{created}", "otherwise": "1970-01-01T00:00:00Z"}}
+    lossy = {"attributes": {**attributes, "secret": {"drop": True}}, "accept": ("loses_attribute",)}
+    with few_items(documents, make_table, item("one", secret=secret), item("two"), **lossy) as few:
+        drill = Drill(few, monkeypatch, mutilated)
+        for module in (wishes, following):
+            drill.take_out(module, "is_ours", lambda change: False)
+        kind = lead_by_records(drill)
+        with drill.meanwhile("route.frozen", lambda: few.put(item("one", 2, secret=secret))):
+            kind.cut_over()
+        few.client.transact_write_items(TransactItems=record(kind, "two", 2))
+        for _ in range(2):
+            kind.replicate(5)  # the second time, what the first wrote to the old table is read there
+        assert few.items()["two"] == item("two", 2)
+        assert (few.items()["one"] == item("one", 2, secret=secret)) is not mutilated
+        assert (kind.standing()["writes_astray"] == 0) is not mutilated
+
+
+def compared(kind: SingleTable) -> Diff:
+    """Deliver what is left and compare."""
+    if kind.position().phase is Phase.CAPTURING:
+        return settled(kind)
+    kind.replicate(5)
+    return kind.diff()
