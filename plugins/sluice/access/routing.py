@@ -108,11 +108,9 @@ class Routing:
         self._known: _Known | None = None
 
     def read_from(self) -> ReadFrom:
-        """Say where to read. Unknown or frozen is old: until it is retired, the old side holds every write."""
+        """Say where to read. While frozen that is the side that was written; unknown is old, where everything began."""
         known = self._latest()
-        if known is None or known.route.write_to == "none":
-            return "old"
-        return known.route.read_from
+        return "old" if known is None else known.route.read_from
 
     @contextmanager
     def writing(self) -> Iterator[Route]:

@@ -229,6 +229,19 @@ class ItemMarks:
         """Every key that waits in quarantine, in order. Read-only."""
         return [poison for poison in map(_poison, self._list("QUARANTINE#")) if not poison.healed]
 
+    def saw_canary(self, name: str) -> Put:
+        """The write that says that a canary has come out of the stream, whoever read it."""
+        return self._put(f"CANARY#{name}", {})
+
+    def canaries(self, flight: str) -> list[str]:
+        """Which of a flight have come out. Read-only."""
+        return [item["SK"]["S"].removeprefix("CANARY#") for item in self._list(f"CANARY#{flight}#")]
+
+    def forget_canaries(self, flight: str) -> None:
+        """Delete what was noted of a flight."""
+        for name in self.canaries(flight):
+            self.client.delete_item(TableName=self.table, Key=self._key(f"CANARY#{name}"))
+
     def shadow_reports(self, epoch: int) -> list[Item]:
         """What readers have told of the reads that they compared in an epoch. Read-only."""
         return [item for item in self._list("SHADOW#") if item["epoch"] == {"N": str(epoch)}]

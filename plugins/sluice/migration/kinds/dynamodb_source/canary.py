@@ -46,6 +46,12 @@ class Canaries:
             if name in self.out:
                 self.delays.append(time.monotonic() - self.out.pop(name))
 
+    def home(self, names: Iterable[str]) -> None:
+        """Hear of those that another reader has delivered."""
+        for name in names:
+            if name in self.out:
+                self.delays.append(time.monotonic() - self.out.pop(name))
+
     def call_back(self) -> None:
         """Delete them."""
         for number in range(NUMBER):
@@ -54,6 +60,12 @@ class Canaries:
     def _key(self, number: int) -> Key:
         names = [self.table.partition, *([self.table.sort] if self.table.sort else [])]
         return {name: _value(self.table.type_of(name), number) for name in names}
+
+
+def canaries_in(changes: Iterable[Change]) -> list[str]:
+    """Name the canaries that were written among changes, each once."""
+    seen = ((change.new or {}).get(CANARY, {}).get("S") for change in changes)
+    return list(dict.fromkeys(name for name in seen if name))
 
 
 def is_canary(image: Item | None) -> bool:

@@ -64,6 +64,10 @@ class Copying:
             rows += copied
         return Copied(number, rows, time.monotonic() - started)
 
+    def is_done(self) -> bool:
+        """Whether every segment has been copied to its end."""
+        return sum(place.done for place in self.marks.places(self.places).values()) >= self.segments
+
     def _copy_page(self, place: Place, number: int, lane: int, fence: Fence, limit: int) -> tuple[Place, int]:
         page = self._page(place, number, limit)
         failpoint("segment.read")
@@ -76,7 +80,7 @@ class Copying:
         def guard() -> list[Check]:
             return fenced() if self.leaves_tombstones else [*fenced(), self.marks.unmoved(place)]
 
-        done = Writer(self.client, self.put, guard, self.threads).write(asked.wished.values())
+        done = Writer(self.client, self.put, guard, self.threads).write(asked.by_place.values())
         failpoint("segment.written")
         note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps])
         after = place.moved(

@@ -31,6 +31,8 @@ MOST_SUSPECTS = 100_000
 """Beyond this the tables are not in step at all, and looking at each again would only take long."""
 WAITS = (0.2, 1.0, 2.0, 4.0)
 """Seconds before each further look at what differed."""
+MORE_LOOKS = 20
+"""At items that changed at each look so far."""
 
 
 class TooDifferent(Terminal):
@@ -246,23 +248,27 @@ def _differs(sides: Sides, record: Record, stand: Mapping[tuple[str, str], Item]
 def _settled(
     sides: Sides, suspects: Sequence[Suspect], deliver: Callable[[], object], waits: Sequence[float]
 ) -> list[RowDiff]:
-    """Look again at what differed, with changes delivered in between; give what differs still."""
-    left = [(suspect, [RowDiff(key_text(suspect.key), "different")]) for suspect in suspects]
-    for wait in waits:
+    """Look again at what differed, with changes delivered in between; give what differs still.
+
+    One that changes while it is looked at has proven nothing: it is looked at again, and in the end called different.
+    """
+    left, real = list(suspects), list[RowDiff]()
+    for number, wait in enumerate((*waits, *[waits[0]] * MORE_LOOKS), start=1):
         if not left:
             break
         time.sleep(wait)
         deliver()
-        looked = ((suspect, _look_again(sides, suspect)) for suspect, _ in left)
-        left = [(suspect, rows) for suspect, rows in looked if rows]
-    return [row for _, rows in left for row in rows]
+        looked = [(suspect, _look_again(sides, suspect)) for suspect in left]
+        real += [row for _, rows in looked for row in rows or () if number >= len(waits)]
+        left = [suspect for suspect, rows in looked if rows is None or (rows and number < len(waits))]
+    return [*real, *(RowDiff(key_text(suspect.key), "different", ("it changed at every look",)) for suspect in left)]
 
 
-def _look_again(sides: Sides, suspect: Suspect) -> list[RowDiff]:
-    """Look at one leading item and all that follows it; nothing when it changed while we looked."""
+def _look_again(sides: Sides, suspect: Suspect) -> list[RowDiff] | None:
+    """Look at one leading item and all that follows it; None when it changed while we looked."""
     before = get_item(sides.client, suspect.table, suspect.key)
     rows = list(_rows(sides, suspect, None if is_gone(before) else before))
-    return rows if same(before, get_item(sides.client, suspect.table, suspect.key)) else []
+    return rows if same(before, get_item(sides.client, suspect.table, suspect.key)) else None
 
 
 def is_followed(sides: Sides, key: Key, stale: Iterable[tuple[str, Key]]) -> bool:
@@ -271,9 +277,7 @@ def is_followed(sides: Sides, key: Key, stale: Iterable[tuple[str, Key]]) -> boo
     if table is None:
         return False  # it led while the other side did
     suspect = Suspect(table, key, {(where, key_text(own)): own for where, own in stale})
-    before = get_item(sides.client, table, key)
-    rows = list(_rows(replace(sides, excused=lambda _: False), suspect, None if is_gone(before) else before))
-    return not rows and same(before, get_item(sides.client, table, key))
+    return _look_again(replace(sides, excused=lambda _: False), suspect) == []
 
 
 def _rows(sides: Sides, suspect: Suspect, item: Item | None) -> Iterator[RowDiff]:

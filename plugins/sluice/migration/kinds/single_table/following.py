@@ -7,7 +7,7 @@ A shard's place is written after its page, under the condition that nobody else 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +15,13 @@ from typing import Any
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.engine.contract import Lag
-from sluice.migration.kinds.dynamodb_source.canary import is_canary
+from sluice.migration.kinds.dynamodb_source.canary import canaries_in, is_canary
 from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.migration.kinds.single_table.quarantine import heal, note
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
 from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
 from sluice.stores.dynamodb.clock import store_clock
-from sluice.stores.dynamodb.streams import Change, Stream, Trimmed, readable
+from sluice.stores.dynamodb.streams import Change, Shard, Stream, Trimmed, readable
 from sluice.stores.dynamodb.writes import Check
 
 PAGE = 1000
@@ -75,7 +75,7 @@ class Follower:
         places = self.marks.places(self.way.name)
         finished = {name for name, place in places.items() if place.done}
         there = self.way.stream.shards()
-        _check_all_there(places, {shard.id for shard in there}, self.marks.name)
+        _check_all_there(places, there, self.marks.name)
         shards = readable(there, finished)
         busy, oldest = 0, None
         for shard in shards:
@@ -103,17 +103,23 @@ class Follower:
     def _apply(self, changes: Sequence[Change], place: Place, position: str | None, *, ended: bool) -> None:
         asked = wishes_of_changes(changes, self.way.translation, self.marks.name, self.way.epoch)
         heal(self.marks, asked)
-        done = self._writer(place).write(asked.wished.values())
+        leaving, rest = asked.in_turns()
+        done = self._writer(place).write(leaving)
+        done.add(self._writer(place).write(rest))
         failpoint("stream.applied")
         if not self.way.leaves_tombstones:
-            clear_tombstones(self.client, asked.wished.values())
+            clear_tombstones(self.client, [*leaving, *rest])
         note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps])
         counted = {"seen": asked.seen, "ours": asked.ours, "written": done.written, "older": done.older}
         if self.way.expects_ours:
-            others = sum(not (is_ours(change) or is_canary(change.new) or is_canary(change.old)) for change in changes)
+            others = sum(
+                not (is_ours(change, self.way.epoch) or is_canary(change.new) or is_canary(change.old))
+                for change in changes
+            )
             counted[astray(self.way.epoch)] = others
         after = place.moved(position, counted, done=ended)
-        finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after)])
+        home = [self.marks.saw_canary(name) for name in canaries_in(changes)]
+        finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home])
         failpoint("stream.place_written")
 
     def _writer(self, place: Place) -> Writer:
@@ -139,7 +145,13 @@ def astray(epoch: int) -> str:
     return f"astray_{epoch}"
 
 
-def _check_all_there(places: Mapping[str, Place], there: Collection[str], migration: str) -> None:
-    """Raise Trimmed when a shard that was not read to its end is no longer there: a child of it would hide the loss."""
-    if lost := [name for name, place in places.items() if not place.done and name not in there]:
+def _check_all_there(places: Mapping[str, Place], there: Sequence[Shard], migration: str) -> None:
+    """Raise Trimmed when a shard that was not read to its end is no longer there, or never was read: its child would hide it."""
+    ids = {shard.id for shard in there}
+    lost = [name for name, place in places.items() if not place.done and name not in ids]
+    if places:
+        lost += [
+            shard.parent for shard in there if shard.parent and shard.parent not in ids and shard.parent not in places
+        ]
+    if lost:
         raise Trimmed(f"{migration}: shard {lost[0]} was trimmed away before it was read to its end.")

@@ -36,13 +36,17 @@ class GapMender:
     def begin(self, state: State, trimmed: Trimmed) -> Gap:
         """Begin the epoch in which the copy is made anew; give the error that tells a person of it."""
         marks, forward = self.ways.marks, source_leads(state)
-        marks.forget_places("forward" if forward else "reverse")
-        marks.forget_places("segment" if forward else "back")
-        facts = {"gap_at": state.now.isoformat(), "segments": "", "verified_at": ""}
         if not forward:
+            marks.forget_places("back")  # before it is due: a copy that was done once must not be taken for this one
+        facts = {"gap_at": state.now.isoformat(), "segments": "", "verified_at": ""}
+        if forward:
+            facts["stream"] = self.ways.source_stream.arn
+        else:
             facts = {"gap_at": state.now.isoformat(), DUE: "1", "verified_at": ""}
         marks.move(state, Phase.CAPTURING if forward else state.phase, epochs=1, facts=facts)
         failpoint("gap.noted")
+        # After it: were the places gone and the gap not noted, the next reader would begin anew and see none.
+        marks.forget_places("forward" if forward else "reverse")
         again = (
             f"It is capturing again, in a new epoch: run migrate__{marks.name} onward, which copies and compares anew."
             if forward
@@ -62,7 +66,7 @@ class GapMender:
         if state.phase != Phase.CUT_OVER or not state.facts.get(DUE):
             return
         copying = self.ways.copying(state)
-        if copying.copy(0, Fence(state.epoch), PAGE_ITEMS) is not None:
+        if copying.copy(0, Fence(state.epoch), PAGE_ITEMS) is not None or not copying.is_done():
             return
         self.sweep(state)
         self.ways.marks.note(self.ways.marks.state(), **{DUE: ""})

@@ -190,6 +190,7 @@ class SingleTable:
             return Lag(0)
         self._check_mapping(state)
         try:
+            self._ways.check_stream(state)
             lag = self._ways.leading(state).deliver(seconds)
         except Trimmed as trimmed:
             raise self._gap.begin(state, trimmed) from trimmed
@@ -209,9 +210,11 @@ class SingleTable:
             lag = Lag(len(canaries.out))
             while (canaries.out or lag.pending) and time.monotonic() < deadline:
                 lag = follower.deliver(deadline - time.monotonic())
+                canaries.home(self.marks.canaries(canaries.flight))  # another reader may have been faster
             return Lag(len(canaries.out) + lag.pending, lag.held_by)
         finally:
             canaries.call_back()
+            self.marks.forget_canaries(canaries.flight)
 
     # ---- proof ----
 

@@ -34,11 +34,12 @@ def is_gone(item: Item | None) -> bool:
     return item is None or GONE in item
 
 
-def is_ours(change: Change) -> bool:
-    """Tell whether Sluice made this change."""
+def is_ours(change: Change, epoch: int) -> bool:
+    """Tell whether Sluice made this change in this epoch. What it made in an earlier one is read again like anybody's."""
     if change.new is None:
         return change.old is not None and GONE in change.old
-    return TOKEN in change.new and change.new[TOKEN] != (change.old or {}).get(TOKEN)
+    made = change.new.get(TOKEN)
+    return made is not None and made != (change.old or {}).get(TOKEN) and made["S"].startswith(f"{epoch:010}#")
 
 
 def marked(item: Item, came_from: str, at: str) -> Item:

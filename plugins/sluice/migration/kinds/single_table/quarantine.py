@@ -24,8 +24,9 @@ def heal(marks: ItemMarks, asked: Wishes) -> None:
             continue
         poison = marks.poison(mishap.key)
         for table, key in poison.stale if poison else ():
-            if (table, key) not in asked.wished:
-                asked.add(Wish(table, key_from_text(key), None, f"{marks.name}/{mishap.key}", mishap.token))
+            came_from = f"{marks.name}/{mishap.key}"
+            if not asked.asks_for(table, key, came_from):
+                asked.add(Wish(table, key_from_text(key), None, came_from, mishap.token))
 
 
 def note(client: Any, marks: ItemMarks, mishaps: Iterable[Mishap]) -> None:

@@ -33,7 +33,7 @@ class Switching:
     marks: ItemMarks
     route: Route
     drain: Callable[[float], Lag]
-    read_up: Callable[[], object]
+    read_up: Callable[[], Lag]
     check: Callable[[], None]
 
     def over(self, state: State) -> Swap:
@@ -47,7 +47,11 @@ class Switching:
 
     def _switch(self, state: State, to: Phase, before: str, after: str, epochs: int, facts: dict[str, str]) -> Swap:
         self.check()
-        self.read_up()
+        if (lag := self.read_up()).pending:
+            raise NotArrived(
+                f"{self.marks.name}: the stream of what follows is not read up to now ({lag.held_by}), and from there it shall be"
+                " brought back. Let replicate_changes run for a while, then clear this task."
+            )
         asked = time.monotonic()
         with self.route.frozen(state, before):
             lag = self.drain(DRAIN_SECONDS)

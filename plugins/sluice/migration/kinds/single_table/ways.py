@@ -14,7 +14,7 @@ from sluice.migration.kinds.single_table.comparing import Sides
 from sluice.migration.kinds.single_table.following import Follower, Way
 from sluice.migration.kinds.single_table.tables import Tables
 from sluice.migration.kinds.single_table.wishes import Translation, Wish
-from sluice.stores.dynamodb.streams import Stream, open_stream
+from sluice.stores.dynamodb.streams import Stream, Trimmed, open_stream
 from sluice.stores.dynamodb.tables import TableDefinition
 from sluice.stores.dynamodb.writes import Check
 
@@ -52,6 +52,11 @@ class Ways:
         if whole is None:
             raise NotYet(f"{self.marks.name} has no record with `whole: true`: what is written later has no way back.")
         return whole
+
+    def check_stream(self, state: State) -> None:
+        """Raise Trimmed when the source has another stream than capture began with: what came in between is in none."""
+        if source_leads(state) and state.facts.get("stream") not in (None, "", self.source_stream.arn):
+            raise Trimmed(f"{self.tables.source.name} has another stream than before: it was switched off and on.")
 
     def leader(self, state: State) -> TableDefinition:
         """The table that applications write."""

@@ -82,15 +82,29 @@ class Mishap:
 class Wishes:
     """What a page asks for, and what it could not ask for."""
 
-    wished: dict[tuple[str, str], Wish] = field(default_factory=dict)
+    by_place: dict[tuple[str, str, str], Wish] = field(default_factory=dict)
     mishaps: dict[str, Mishap] = field(default_factory=dict)
     ours: int = 0
     skipped: int = 0
     seen: int = 0
 
     def add(self, wish: Wish) -> None:
-        """Let a wish take the place of an earlier one for the same item."""
-        self.wished[wish.place] = wish
+        """Let a wish take the place of an earlier one of the same origin for the same item."""
+        self.by_place[*wish.place, wish.came_from] = wish
+
+    def asks_for(self, table: str, key: str, came_from: str) -> bool:
+        """Whether an origin has a wish for an item."""
+        return (table, key, came_from) in self.by_place
+
+    def in_turns(self) -> tuple[list[Wish], list[Wish]]:
+        """The wishes, first those that make room: one origin leaves a place that another one takes."""
+        wishes = list(self.by_place.values())
+        wanted = {wish.place for wish in wishes if wish.item is not None}
+
+        def makes_room(wish: Wish) -> bool:
+            return wish.item is None and wish.place in wanted
+
+        return [w for w in wishes if makes_room(w)], [w for w in wishes if not makes_room(w)]
 
 
 def origin(migration: str, key: Key) -> str:
@@ -103,7 +117,7 @@ def wishes_of_changes(changes: Iterable[Change], translation: Translation, migra
     asked = Wishes()
     for change in changes:
         asked.seen += 1
-        if is_ours(change):
+        if is_ours(change, epoch):
             asked.ours += 1
             continue
         _add_change(asked, change, translation, origin(migration, change.key), token(epoch, change.order))

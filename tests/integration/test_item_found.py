@@ -1,0 +1,97 @@
+"""What an adversary found: schedules in which a write was lost, a deletion undone, or a gap forgotten. Each was red once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from sluice import failpoints
+from sluice.failpoints import Broken
+from sluice.migration.engine.contract import Lag, Phase
+from sluice.migration.kinds.single_table import SingleTable
+from sluice.migration.kinds.single_table.gap import Gap
+from sluice.migration.kinds.single_table.switching import NotArrived
+from sluice.stores.dynamodb.values import Item
+
+from tests.documents import Documents
+from tests.few_items import Few, copy, few_items, item, settled, to_capturing
+from tests.streams_that_lie import StreamThatLies
+
+
+@pytest.fixture
+def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
+    """Two items to move."""
+    with few_items(documents, make_table, item("one"), item("two")) as made:
+        yield made
+
+
+@pytest.fixture
+def kind(few: Few) -> SingleTable:
+    """The kind that moves them, shadowing."""
+    made = few.opened()
+    made.route = replace(made.route, lease=0.0)
+    to_capturing(made)
+    copy(made)
+    made.verify(settled(made))
+    made.shadow()
+    return made
+
+
+def moved(name: str, to: str) -> list[Item]:
+    """An item under another key of the old table, in one transaction: put there, deleted here."""
+    old = item(name)
+    return [{"Put": {"Item": {**old, "email": {"S": to}}}}, {"Delete": {"Key": {"email": old["email"]}}}]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_item_whose_key_changes_keeps_its_records(few: Few, kind: SingleTable, turned: bool) -> None:
+    actions = moved("one", "another@example.com")
+    for action in reversed(actions) if turned else actions:
+        ((verb, asked),) = action.items()
+        few.client.transact_write_items(TransactItems=[{verb: {**asked, "TableName": few.old}}])
+    kind.replicate(5)
+    diff = kind.diff()
+    assert diff.clean, diff.facts()
+    assert kind.marks.quarantined() == []
+
+
+def test_a_gap_that_could_not_be_noted_is_found_again(few: Few, kind: SingleTable) -> None:
+    kind._ways.__dict__["source_stream"] = stream = StreamThatLies(kind._ways.source_stream, shards=1, seed=1)
+    kind.marks.forget_places("forward")
+    few.put(item("one", 3))
+    kind.replicate(5)
+    few.put(item("one", 2), item("two", 2))
+    stream.listen()
+    stream.trim(10_000)
+    with failpoints.armed("state.moving=raise@1"), pytest.raises(Broken):
+        kind.replicate(5)
+    with pytest.raises(Gap):
+        kind.replicate(5)
+    assert kind.position().phase is Phase.CAPTURING
+
+
+def test_a_stream_that_was_off_and_on_is_a_gap(few: Few, kind: SingleTable) -> None:
+    kind.marks.note(kind.marks.state(), stream="arn:of:another:stream")
+    with pytest.raises(Gap, match="switched off and on"):
+        kind.replicate(5)
+
+
+def test_a_canary_that_another_reader_has_delivered_is_home(few: Few, kind: SingleTable) -> None:
+    beside = few.opened()
+    kind._ways.__dict__["source_stream"] = stream = kind._ways.source_stream
+    read = stream.read
+
+    def late(shard: str, after: str | None, limit: int = 1000):
+        beside.replicate(1)  # always faster
+        return read(shard, after, limit)
+
+    stream.read = late
+    assert kind.drain(20).pending == 0
+
+
+def test_nothing_is_switched_before_the_way_back_is_read_up_to_now(kind: SingleTable) -> None:
+    switching = replace(kind._switching(kind.marks.state()), read_up=lambda: Lag(1))
+    with pytest.raises(NotArrived, match="not read up to now"):
+        switching.over(kind.marks.state())
+    assert kind.marks.route()["write_to"] == {"S": "old"}
