@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sluice import failpoints
 from sluice.failpoints import Broken
-from sluice.migration.engine.contract import Lag, Phase
+from sluice.migration.engine.contract import Fenced, Lag, NotYet, Phase
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
 from sluice.migration.kinds.single_table.switching import NotArrived
@@ -95,3 +95,29 @@ def test_nothing_is_switched_before_the_way_back_is_read_up_to_now(kind: SingleT
     with pytest.raises(NotArrived, match="not read up to now"):
         switching.over(kind.marks.state())
     assert kind.marks.route()["write_to"] == {"S": "old"}
+
+
+def test_a_route_that_is_frozen_is_opened_by_whoever_froze_it_and_by_nobody_else(few: Few, kind: SingleTable) -> None:
+    state = kind.marks.state()
+    with kind.route.frozen(state, "old", 60):
+        with pytest.raises(NotYet, match="another switch"), few.opened().route.frozen(state, "old", 60):
+            raise AssertionError("two at once")
+        with pytest.raises(Fenced):
+            few.opened().shadow()
+        assert kind.marks.route()["write_to"] == {"S": "none"}
+        assert not kind.route.thaw(kind.marks.state())
+
+
+def test_a_switch_that_died_while_nobody_might_write_is_opened_by_the_next_reader(few: Few, kind: SingleTable) -> None:
+    frozen = kind.route.frozen(kind.marks.state(), "old", -1)
+    frozen.__enter__()  # and it dies here
+    assert kind.marks.route()["write_to"] == {"S": "none"}
+    few.opened().replicate(5)
+    assert kind.marks.route()["write_to"] == {"S": "old"}
+
+
+def test_what_was_seen_before_a_proof_was_forgotten_does_not_bring_it_back(kind: SingleTable) -> None:
+    seen = kind.marks.state()
+    kind.forget_proof()
+    assert not kind.marks.note(seen, gap_at="")
+    assert kind.marks.state().facts["verified_at"] == ""

@@ -40,6 +40,8 @@ class State:
     epoch: int
     now: datetime
     facts: Mapping[str, str] = field(default_factory=dict)
+    turn: int = 0
+    """Grows with every change, so that of two who saw the same state one is refused."""
 
     def time(self, name: str) -> datetime | None:
         """A moment that was noted, or None."""
@@ -110,7 +112,8 @@ class ItemMarks:
         if item is None:
             return None
         facts = {name: value["S"] for name, value in item["facts"]["M"].items()}
-        return State(item["phase"]["S"], int(item["epoch"]["N"]), store_clock(self.client, self.table), facts)
+        now, turn = store_clock(self.client, self.table), int(item["turn"]["N"])
+        return State(item["phase"]["S"], int(item["epoch"]["N"]), now, facts, turn)
 
     def state(self) -> State:
         """Read the migration's state. Raises NoMarks."""
@@ -123,7 +126,7 @@ class ItemMarks:
         """Write the first state, with its fence; nothing if there is one."""
         new = Condition("attribute_not_exists(PK)")
         try:
-            write_together(self.client, [self._put("STATE", _state(phase, 1, facts), new), *self._fences(phase, 1)])
+            write_together(self.client, [self._put("STATE", _state(phase, 1, facts, 1), new), *self._fences(phase, 1)])
         except Cancelled as cancelled:
             if not cancelled.only_conditions:
                 raise
@@ -139,13 +142,9 @@ class ItemMarks:
     ) -> bool:
         """Change what `seen` saw to phase `to`, fences and `also` with it, in one transaction; tells whether it did."""
         epoch = seen.epoch + epochs
-        unchanged = Condition(
-            "#phase = :phase AND #epoch = :epoch",
-            {"#phase": "phase", "#epoch": "epoch"},
-            {":phase": {"S": seen.phase}, ":epoch": {"N": str(seen.epoch)}},
-        )
+        unchanged = Condition("#turn = :turn", {"#turn": "turn"}, {":turn": {"N": str(seen.turn)}})
         failpoint("state.moving")
-        written = _state(to, epoch, {**seen.facts, **(facts or {})})
+        written = _state(to, epoch, {**seen.facts, **(facts or {})}, seen.turn + 1)
         try:
             write_together(self.client, [self._put("STATE", written, unchanged), *self._fences(to, epoch), *also])
         except Cancelled as cancelled:
@@ -252,8 +251,16 @@ class ItemMarks:
         """What applications are told, or None before there is a route. Read-only."""
         return self._get("ROUTE")
 
-    def tell(self, read_from: str, write_to: str, epoch: int, lease_seconds: float) -> Put:
-        """The write that tells applications where to read and write."""
+    def tell(
+        self,
+        read_from: str,
+        write_to: str,
+        epoch: int,
+        lease_seconds: float,
+        frozen: Mapping[str, str] | None = None,
+        condition: Condition | None = None,
+    ) -> Put:
+        """The write that tells applications where to read and write. `frozen` says, while nobody may, by whom and until when."""
         return self._put(
             "ROUTE",
             {
@@ -261,7 +268,9 @@ class ItemMarks:
                 "write_to": {"S": write_to},
                 "epoch": {"N": str(epoch)},
                 "lease_seconds": {"N": f"{lease_seconds:g}"},
+                **{f"frozen_{name}": {"S": value} for name, value in (frozen or {}).items()},
             },
+            condition,
         )
 
     # ---- within ----
@@ -289,8 +298,9 @@ def _not_moved(place: Place) -> Condition:
     return Condition("#turn = :turn", {"#turn": "turn"}, {":turn": {"N": str(place.turn)}})
 
 
-def _state(phase: str, epoch: int, facts: Mapping[str, str]) -> Item:
+def _state(phase: str, epoch: int, facts: Mapping[str, str], turn: int) -> Item:
     return {
+        "turn": {"N": str(turn)},
         "phase": {"S": phase},
         "epoch": {"N": str(epoch)},
         "facts": {"M": {name: {"S": value} for name, value in facts.items()}},

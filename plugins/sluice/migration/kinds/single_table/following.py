@@ -112,15 +112,16 @@ class Follower:
         note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps])
         counted = {"seen": asked.seen, "ours": asked.ours, "written": done.written, "older": done.older}
         if self.way.expects_ours:
-            others = sum(
-                not (is_ours(change, self.way.epoch) or is_canary(change.new) or is_canary(change.old))
-                for change in changes
-            )
-            counted[astray(self.way.epoch)] = others
+            counted[astray(self.way.epoch)] = sum(map(self._is_astray, changes))
         after = place.moved(position, counted, done=ended)
         home = [self.marks.saw_canary(name) for name in canaries_in(changes)]
         finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home])
         failpoint("stream.place_written")
+
+    def _is_astray(self, change: Change) -> bool:
+        """Whether somebody wrote past the route: not us, no canary, and not the table's own TTL."""
+        ours = is_ours(change, self.way.epoch) or is_canary(change.new) or is_canary(change.old)
+        return not (ours or change.expired)
 
     def _writer(self, place: Place) -> Writer:
         slots = iter(range(1, 1_000_000))

@@ -43,7 +43,8 @@ class GapMender:
             facts["stream"] = self.ways.source_stream.arn
         else:
             facts = {"gap_at": state.now.isoformat(), DUE: "1", "verified_at": ""}
-        marks.move(state, Phase.CAPTURING if forward else state.phase, epochs=1, facts=facts)
+        if not marks.move(state, Phase.CAPTURING if forward else state.phase, epochs=1, facts=facts):
+            return Gap(f"{trimmed} {marks.name} has gone on meanwhile: the next reader comes upon the gap again.")
         failpoint("gap.noted")
         # After it: were the places gone and the gap not noted, the next reader would begin anew and see none.
         marks.forget_places("forward" if forward else "reverse")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from functools import cached_property
@@ -45,6 +46,8 @@ from sluice.migration.kinds.single_table.writing import clear_tombstones
 from sluice.proof.gates.window import WindowSubject
 from sluice.stores.dynamodb.applying import apply_tables
 from sluice.stores.dynamodb.streams import Trimmed
+
+log = logging.getLogger(__name__)
 
 
 class SingleTable:
@@ -119,7 +122,7 @@ class SingleTable:
         self.marks.create(Phase.PLANNED, {})
         state = self.marks.state()
         if state.phase == Phase.PLANNED:
-            self.marks.move(state, Phase.EXPANDED, facts={"fingerprint": self.tables.fingerprint()})
+            self._go(state, Phase.EXPANDED, facts={"fingerprint": self.tables.fingerprint()})
         return {"tables_wanted": len(plans), **self.tables.verify_targets(), **self.standing()}
 
     def start_capture(self) -> Facts:
@@ -130,7 +133,7 @@ class SingleTable:
         if state.phase == Phase.EXPANDED:
             self.marks.forget_places("forward")
             self.marks.forget_places("reverse")
-            self.marks.move(
+            self._go(
                 state,
                 Phase.CAPTURING,
                 also=[self.route.tell(state, "old", "old")],
@@ -168,7 +171,7 @@ class SingleTable:
             raise Fenced(f"{self.name} went back while it was copied: this run is over.")
         swept = self._gap.sweep(state) if state.epoch > 1 and state.phase == Phase.CAPTURING else 0
         if state.phase == Phase.CAPTURING:
-            self.marks.move(state, Phase.BACKFILLED)
+            self._go(state, Phase.BACKFILLED)
         places = self.marks.places("segment").values()
         counted = {name: sum(place.counts.get(name, 0) for place in places) for name in ("skipped", "written", "older")}
         return {
@@ -189,6 +192,10 @@ class SingleTable:
         if state is None or state.phase not in (*COPIES_IN, Phase.CUT_OVER):
             return Lag(0)
         self._check_mapping(state)
+        if self.route.thaw(state):
+            log.warning(
+                "%s: a switch died while nobody might write; applications write where they did again", self.name
+            )
         try:
             self._ways.check_stream(state)
             lag = self._ways.leading(state).deliver(seconds)
@@ -246,7 +253,8 @@ class SingleTable:
 
     def forget_proof(self) -> None:
         """No cutover before the next clean diff."""
-        self.marks.note(self.marks.state(), verified_at="")
+        while not self.marks.note(self.marks.state(), verified_at=""):
+            pass  # somebody else wrote beside us: it must not come back with that
 
     def shadow(self) -> Facts:
         """verified → shadowing, where what applications compared is good; from here on they read both sides.
@@ -258,7 +266,7 @@ class SingleTable:
             raise NotYet(f"{self.name} is {state.phase}: reads are compared between verified and the cutover.")
         facts = shadow.judged(self.marks.shadow_reports(state.epoch), self.migration.gates.shadow)
         to = Phase.SHADOWING if shadow.is_good(facts) else Phase.VERIFIED
-        if not self.marks.move(state, to, also=[self.route.tell(state, "shadow", "old")]):
+        if not self.marks.move(state, to, also=[self.route.begin(state, "shadow", "old")]):
             raise Fenced(f"{self.name} has gone on meanwhile. Run it again.")
         return facts
 
@@ -290,7 +298,7 @@ class SingleTable:
         state = self.marks.state()
         if state.phase == Phase.CUT_OVER:
             self.replicate(30.0)
-            self.marks.move(state, Phase.RETIRED)
+            self._go(state, Phase.RETIRED)
         elif state.phase != Phase.RETIRED:
             raise NotYet(f"{self.name} is {state.phase}: only what is cut over can be retired.")
         self._call_canaries_back()
@@ -325,6 +333,11 @@ class SingleTable:
 
     def _find(self) -> State | None:
         return self.marks.find() if self.marks.there() else None
+
+    def _go(self, state: State, to: Phase, **more: Any) -> None:
+        """Change the phase, unless somebody else has done just that. Raises Fenced where something else came between."""
+        if not self.marks.move(state, to, **more) and self.marks.state().phase != to:
+            raise Fenced(f"{self.name} has gone on meanwhile: it is {self.marks.state().phase}. Run it again.")
 
     def _call_canaries_back(self) -> None:
         """Where a drain was killed, its canaries are still out."""

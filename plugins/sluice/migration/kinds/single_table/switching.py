@@ -17,6 +17,8 @@ from sluice.migration.kinds.single_table.routing import Route
 
 DRAIN_SECONDS = 30.0
 """How long writers are kept waiting for the last changes, before they are let go on where they were."""
+GRACE_SECONDS = 30.0
+"""How much longer a switch may take before it is taken for dead, and the route is opened by others."""
 
 
 class NotArrived(NotYet):
@@ -53,7 +55,8 @@ class Switching:
                 " brought back. Let replicate_changes run for a while, then clear this task."
             )
         asked = time.monotonic()
-        with self.route.frozen(state, before):
+        longest = self.route.lease + self.route.skew + DRAIN_SECONDS + GRACE_SECONDS
+        with self.route.frozen(state, before, longest) as frozen:
             lag = self.drain(DRAIN_SECONDS)
             if lag.pending:
                 raise NotArrived(
@@ -62,7 +65,7 @@ class Switching:
                 )
             self.check()
             failpoint("switch.drained")
-            tell = self.route.tell(replace(state, epoch=state.epoch + epochs), after, after)
+            tell = self.route.tell(replace(state, epoch=state.epoch + epochs), after, after, frozen.still)
             if not self.marks.move(state, to, epochs=epochs, also=[tell], facts=facts):
                 raise Fenced(f"{self.marks.name} has gone on meanwhile. Trigger a new run.")
         failpoint("switch.made")
