@@ -31,6 +31,10 @@ WHERE migration = %(migration)s AND gate = %(gate)s ORDER BY id DESC LIMIT 1
 INSERT INTO control.approval (migration, action, epoch, run, answer, by_whom)
 VALUES (%(migration)s, %(action)s, %(epoch)s, %(run)s, %(answer)s, %(by_whom)s)
 
+-- name: find_approval
+SELECT answer, by_whom FROM control.approval
+WHERE migration = %(migration)s AND action = %(action)s AND epoch = %(epoch)s AND run = %(run)s ORDER BY id DESC LIMIT 1
+
 -- name: record_window
 INSERT INTO control.backfill_window (migration, lower, upper, rows, hash, filled, run)
 VALUES (%(migration)s, %(lower)s, %(upper)s, %(rows)s, %(hash)s, %(filled)s, %(run)s)

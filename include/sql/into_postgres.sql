@@ -43,7 +43,7 @@ SELECT NULL::{type}
 
 -- name: record_target
 UPDATE sluice.migration SET target_oid = to_regclass(%(target)s)::oid, lower_bound = %(lower)s, upper_bound = %(upper)s,
-       rows_estimated = %(rows)s
+       rows_estimated = %(rows)s, target_taken = %(taken)s
 WHERE name = %(name)s
 
 -- name: record_upper
@@ -216,3 +216,70 @@ WHERE NOT t._deleted AND NOT EXISTS (SELECT FROM pg_temp.sluice_seen AS s WHERE 
 -- name: which_quarantined
 SELECT key ->> 0 AS origin FROM sluice.quarantine
 WHERE migration = %(name)s AND key = ANY (SELECT jsonb_build_array(origin) FROM unnest(%(origins)s::text[]) AS origin)
+
+-- name: read_route
+SELECT read_from, write_to, epoch, lease_seconds, frozen_by, frozen_until, frozen_by IS NOT NULL AND frozen_until > clock_timestamp() AS held
+FROM sluice.route WHERE migration = %(name)s
+
+-- name: tell_route
+INSERT INTO sluice.route AS r (migration, read_from, write_to, epoch, lease_seconds, frozen_by, frozen_until)
+VALUES (%(name)s, %(read_from)s, %(write_to)s, %(epoch)s, %(lease)s, %(by)s, clock_timestamp() + make_interval(secs => %(seconds)s::float8))
+ON CONFLICT (migration) DO UPDATE SET read_from = excluded.read_from, write_to = excluded.write_to, epoch = excluded.epoch,
+    lease_seconds = excluded.lease_seconds, frozen_by = excluded.frozen_by, frozen_until = excluded.frozen_until, told_at = clock_timestamp()
+RETURNING frozen_until
+
+-- name: look_at_switch
+SELECT (SELECT count(*) FROM pg_trigger WHERE tgrelid = m.target_oid AND tgname IN ('!sluice_taken', '!sluice_gone')) AS triggers,
+       (SELECT count(*) FROM {target} WHERE _deleted) AS tombstones,
+       (SELECT write_to FROM sluice.route r WHERE r.migration = m.name) AS write_to
+FROM sluice.migration m WHERE m.name = %(name)s
+
+-- name: count_seen
+SELECT coalesce(sum(seen), 0)::bigint AS seen FROM sluice.place WHERE migration = %(name)s
+
+-- name: forget_counts
+-- From the cutover on what the old table's stream tells came past the route.
+UPDATE sluice.place SET seen = 0, written = 0, older = 0 WHERE migration = %(name)s
+
+-- name: count_places
+SELECT count(*) AS places FROM sluice.place WHERE migration = %(name)s AND epoch = %(epoch)s
+
+-- name: note_canaries
+INSERT INTO sluice.canary (migration, name) SELECT %(name)s, unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
+
+-- name: list_canaries
+SELECT name FROM sluice.canary WHERE migration = %(name)s
+
+-- name: forget_canaries
+DELETE FROM sluice.canary WHERE migration = %(name)s AND name = ANY (%(names)s::text[])
+
+-- name: look_at_end
+-- What is left of us on the target, and where applications are told to write.
+SELECT (SELECT count(*) FROM pg_attribute WHERE attrelid = m.target_oid AND attname IN ('_from', '_token', '_deleted')) AS columns,
+       (SELECT count(*) FROM pg_trigger WHERE tgrelid = m.target_oid AND tgname LIKE '!sluice%%') AS triggers,
+       (SELECT count(*) FROM pg_policy WHERE polrelid = m.target_oid AND polname = 'sluice_tombstones') AS policies,
+       (SELECT write_to FROM sluice.route r WHERE r.migration = m.name) AS write_to
+FROM sluice.migration m WHERE m.name = %(name)s
+
+-- name: align_window
+-- From where the first piece begins until the window's end.
+SELECT lower::text, upper::text,
+       ((extract(epoch FROM upper) - extract(epoch FROM lower)) / extract(epoch FROM ('1 ' || %(every)s)::interval))::float8 AS steps
+FROM (SELECT date_trunc(%(every)s, %(lower)s::timestamptz AT TIME ZONE 'UTC') AS lower, %(upper)s::timestamptz AT TIME ZONE 'UTC' AS upper) AS window_
+
+-- name: look_at_taken
+SELECT pg_has_role(relowner, 'MEMBER') AS ours, pg_get_partkeydef(oid) AS cut, format('%%s (%%I)', %(how)s::text, %(column)s::text) AS wanted
+FROM pg_class WHERE oid = %(oid)s::oid
+
+-- name: has_rows
+SELECT EXISTS (SELECT FROM {target}) AS filled
+
+-- name: create_draft
+CREATE TEMPORARY TABLE sluice_draft ({columns})
+
+-- name: list_draft
+SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+WHERE attrelid = 'pg_temp.sluice_draft'::regclass AND attnum > 0 ORDER BY attnum
+
+-- name: add_marks
+ALTER TABLE {target} ADD COLUMN _from text, ADD COLUMN _token text COLLATE "C", ADD COLUMN _deleted boolean NOT NULL DEFAULT false

@@ -38,6 +38,7 @@ class Edge(NamedTuple):
 
 _KIND = "migration/kinds/same_cluster"
 _ITEMS = "migration/kinds/single_table"
+_SOURCE = "migration/kinds/dynamodb_source"
 _ROWS = "migration/kinds/into_postgres"
 _ENGINE = "migration/engine"
 
@@ -78,7 +79,11 @@ EDGES = (
     Edge("window.remembered", f"{_KIND}/backfill.py _in_halves", "filled or renewed and noted, not committed"),
     Edge("lane.copied", f"{_ENGINE}/lanes.py work_lane", "between two chunks"),
     Edge("lane.finished", f"{_ENGINE}/lanes.py work_lane", "nothing is pending; the lane has not said so"),
-    Edge("statistics.partition", f"{_KIND}/swap.py refresh_statistics", "after the vacuum of each partition"),
+    Edge(
+        "statistics.partition",
+        "migration/kinds/postgres_target/statistics.py refresh_statistics",
+        "after the vacuum of each partition",
+    ),
     Edge("statistics.refreshed", f"{_KIND}/kind.py SameCluster.finish_backfill", "vacuumed; the phase is as before"),
     Edge("verifier.seen_to_fail", f"{_ENGINE}/steps.py verify", "planted faults were found, nothing is compared"),
     Edge("tables.compared", f"{_ENGINE}/steps.py compare", "a comparison is made, and nobody has judged it"),
@@ -135,6 +140,19 @@ EDGES = (
         f"{_ITEMS}/following.py Follower._apply",
         "changes and place are written; nobody was told",
     ),
+    Edge("retired.export_named", f"{_SOURCE}/retiring.py Retiring._export", "an export has a name, and nothing in it"),
+    Edge("export.file_written", f"{_SOURCE}/exporting.py Export._file", "a file is in the vault, nobody has noted it"),
+    Edge("export.part_noted", f"{_SOURCE}/exporting.py Export._file", "a file and its note are in the vault"),
+    Edge("export.data_written", f"{_SOURCE}/exporting.py Export.run", "all items are exported, there is no manifest"),
+    Edge(
+        "export.listed", f"{_SOURCE}/exporting.py Export.run", "the files are listed, and no summary makes it an export"
+    ),
+    Edge("retired.exported", f"{_SOURCE}/retiring.py Retiring._proven", "exported whole, nothing is read back"),
+    Edge("retired.proven", f"{_SOURCE}/retiring.py Retiring.settle", "read back and noted, the old table is there"),
+    Edge(
+        "retired.deleting", f"{_SOURCE}/retiring.py Retiring.delete", "the proof was looked at, the old table is there"
+    ),
+    Edge("retired.deleted", f"{_SOURCE}/retiring.py Retiring.delete", "the old table is gone; nobody was told"),
     Edge(
         "gap.noted", f"{_ITEMS}/gap.py GapMender.begin", "a new epoch has begun; nobody was told that changes were lost"
     ),
@@ -172,11 +190,12 @@ EDGES = (
     Edge("rows.copied", f"{_ROWS}/copying.py Copying.copy", "a page is written, its segment is not moved on"),
     Edge("rows.segment_moved", f"{_ROWS}/copying.py Copying.copy", "a page and its segment's place, not committed"),
     Edge(
-        "rows.window_filled", f"{_ROWS}/copying.py Copying.copy_window", "holes of a window are filled, not committed"
+        "rows.window_read", f"{_ROWS}/windows.py fill", "a page of the source is read, nothing of its window is written"
     ),
+    Edge("rows.window_filled", f"{_ROWS}/windows.py fill", "holes of a window are filled, not committed"),
     Edge("rows.target_built", f"{_ROWS}/expanding.py expand", "table and partitions stand; the marks do not know them"),
     Edge("rows.stream_on", f"{_ROWS}/kind.py IntoPostgres.start_capture", "the stream is on; the phase is as before"),
-    Edge("rows.proof_recorded", f"{_ROWS}/kind.py IntoPostgres.verify", "the proof is written, not committed"),
+    Edge("rows.proof_recorded", f"{_ROWS}/proving.py record", "the proof is written, not committed"),
     Edge("rows.items_compared", f"{_ROWS}/comparing.py compare", "every item was looked at, rows without one were not"),
     Edge("rows.orphans_found", f"{_ROWS}/comparing.py _orphans", "all was looked at once, nothing is settled"),
     Edge("rows.gap_noted", f"{_ROWS}/gap.py begin_gap", "a new epoch has begun, not committed"),

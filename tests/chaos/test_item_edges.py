@@ -31,7 +31,8 @@ GAP = {"gap.noted"}
 def item_edges() -> set[str]:
     """Every edge that a migration between DynamoDB tables passes."""
     homes = ("migration/kinds/single_table/", "ledger/item_marks.py")
-    return {edge.name for edge in EDGES if edge.where.startswith(homes)} - GAP
+    at_the_end = {edge.name for edge in EDGES if "/retiring.py " in edge.where}  # test_old_table_retired.py goes there
+    return {edge.name for edge in EDGES if edge.where.startswith(homes)} - GAP - at_the_end
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from sluice.ledger.item_marks import ItemMarks
 from sluice.migration.engine.contract import Diff, Fence, Fenced, Phase
-from sluice.migration.kinds.single_table import SingleTable, following, wishes
+from sluice.migration.kinds.single_table import SingleTable, claims, following, gap, ways, wishes
 from sluice.migration.kinds.single_table import kind as verbs
+from sluice.migration.kinds.single_table.adopting import Adopting
 from sluice.migration.kinds.single_table.comparing import compare
 from sluice.migration.kinds.single_table.wishes import Wish
 from sluice.stores.dynamodb import streams
@@ -24,7 +25,7 @@ from sluice.stores.dynamodb.streams import Change
 from sluice.stores.dynamodb.writes import Check, Condition, Delete, Put
 
 from tests.documents import Between, Documents
-from tests.few_items import Few, copy, few_items, item, lying, settled, to_capturing, visit
+from tests.few_items import Few, copy, few_items, item, key, lying, settled, to_capturing, visit
 
 Play = Callable[["Drill"], None]
 
@@ -206,6 +207,64 @@ def gone(kind: SingleTable, name: str) -> list[dict[str, Any]]:
     return [{"Delete": {"TableName": one.table, "Key": one.key}} for one in wanted]
 
 
+def the_look_at_its_own_leader(drill: Drill) -> None:
+    """A late copy finds its place free, which another item took and left, and never asks whether its own is there still."""
+    drill.take_out(claims, "leads_to", lambda *_: True)
+    to_capturing(drill.kind)
+
+    def gone_and_taken_and_left() -> None:
+        for change in (
+            lambda: drill.few.delete("one"),
+            lambda: drill.few.put({**item("one", 2), **key("second")}),
+            lambda: drill.few.delete("second"),
+        ):
+            change()
+            drill.deliver()
+
+    with drill.meanwhile("segment.read", gone_and_taken_and_left):
+        copy(drill.kind)
+
+
+def the_echo_that_is_looked_at(drill: Drill) -> None:
+    """An application puts back what it had read, our attributes and all: by its form alone it is taken for our own write."""
+    drill.take_out(following, "is_followed", lambda *_: True)
+    drill.kind = kind = lead_by_records(drill)
+    one = record(kind, "one", 1)[0]["Put"]
+    read = drill.few.client.get_item(TableName=one["TableName"], Key={name: one["Item"][name] for name in ("PK", "SK")})
+    drill.few.put(item("one", 2))
+    kind.replicate(5)
+    kind.cut_over()
+    drill.few.client.put_item(TableName=one["TableName"], Item=read["Item"])
+
+
+def the_sweep(drill: Drill) -> None:
+    """What was copied in an epoch gone by, and deleted while nobody followed, stays for ever."""
+    drill.take_out(gap, "left_over", lambda *_, **__: iter(()))
+    to_capturing(drill.kind)
+    copy(drill.kind)
+    drill.kind.abort()
+    again_a_day_later(drill, "one")
+
+
+def what_is_unmarked_and_ours(drill: Drill) -> None:
+    """What applications wrote while the records led bears no mark of ours: taken for a stranger's, it follows no more."""
+    drill.take_out(ways, "has_led", lambda state: False)
+    drill.kind = kind = lead_by_records(drill)
+    kind.cut_over()
+    drill.few.client.transact_write_items(TransactItems=record(kind, "one", 2))
+    kind.cut_back()
+    drill.few.put(item("one", 3))
+
+
+def again_a_day_later(drill: Drill, deleted: str) -> None:
+    """An item is deleted after an abort, and the next run begins when no stream tells of it any more."""
+    drill.few.delete(deleted)
+    drill.kind = drill.few.opened()
+    lying(drill.kind).trim()
+    to_capturing(drill.kind)
+    copy(drill.kind)
+
+
 TABLE: dict[str, Play] = {
     "the copy's condition": the_copys_condition,
     "the tombstone": the_tombstone,
@@ -214,6 +273,10 @@ TABLE: dict[str, Play] = {
     "the order of tokens": token_order,
     "the padding of sequence numbers": padding,
     "the fence": the_fence,
+    "the look at its own leader": the_look_at_its_own_leader,
+    "the echo that is looked at": the_echo_that_is_looked_at,
+    "the sweep": the_sweep,
+    "what is unmarked and ours": what_is_unmarked_and_ours,
 }
 """What is taken out, and the drill that goes red without it."""
 
@@ -272,6 +335,23 @@ def test_a_deletion_on_the_way_back_that_is_not_marked_first_is_taken_for_somebo
             kind.replicate(5)  # the second time, what the first deleted in the old table is read there
         assert "one" not in few.items()
         assert (kind.standing()["writes_astray"] == 0) is not mutilated
+
+
+def test_what_a_comparison_does_not_adopt_outlives_its_deletion(
+    documents: Documents, make_table: Callable[..., str], monkeypatch: pytest.MonkeyPatch, mutilated: bool
+) -> None:
+    with few_items(documents, make_table, item("one"), item("two")) as few:
+        drill = Drill(few, monkeypatch, mutilated)
+        drill.take_out(Adopting, "adopt", lambda *_: None)
+        drill.kind = kind = lead_by_records(drill)
+        kind.cut_over()
+        few.client.transact_write_items(TransactItems=record(kind, "made", 1))
+        kind.cut_back()
+        assert kind.diff().clean
+        kind.abort()
+        again_a_day_later(drill, "made")
+        settled(drill.kind)
+        assert few.equal(drill.kind) is not mutilated
 
 
 def compared(kind: SingleTable) -> Diff:

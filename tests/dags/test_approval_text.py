@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from sluice.estate import SameClusterMigration
-from sluice.flow.approve import for_applications
+from sluice.flow.approve import _what_happens, for_applications
+
+from tests.moved_items import migration
 
 
 def told(into: dict, accept: tuple[str, ...] = (), step: str = "cut_over") -> str:
@@ -42,3 +44,19 @@ def test_columns_that_change_are_named(word):
 
 def test_retiring_asks_nothing_of_them():
     assert told({}, step="retire") == ""
+
+
+@pytest.mark.parametrize(
+    ("retire", "said"),
+    [
+        ({}, "backed up by the service, it is exported"),
+        ({"backup": "point_in_time"}, "keeps its history (35 days), it is exported"),
+        ({"backup": "none"}, "**without a backup by the service**, it is exported"),
+        ({"old_table": "keep"}, "is kept as it is"),
+    ],
+)
+def test_the_question_before_a_deletion_says_that_it_is_one(retire, said):
+    told = _what_happens(migration("users", "entity", retire=retire), "retire")
+    assert said in told
+    assert ("**the old table is deleted**" in told) is (retire.get("old_table") != "keep")
+    assert "{" not in told.replace("{old_table: keep}", "")

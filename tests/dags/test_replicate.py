@@ -9,7 +9,7 @@ import pytest
 from sluice.estate import any_follows_later
 
 ROOT = Path(__file__).parents[2]
-USERS = ROOT / "tests" / "estate_tyler" / "migrations" / "tyler_users.yaml"
+USERS = ROOT / "include" / "samples" / "tyler" / "tyler_users.yaml"
 
 
 def test_an_estate_without_streams_has_nothing_to_go_round_for(bag) -> None:

@@ -27,15 +27,34 @@ def opened(phases: dict[str, Phase | Exception]):
     return opening
 
 
-@pytest.mark.parametrize("error", [NoConnection("no connection"), Down("away")])
-def test_one_that_cannot_be_asked_is_passed_over(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def ledger(phases: dict[str, str]):
+    @contextmanager
+    def opening(name: str, run: str) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(phase=lambda: phases.get(name, "planned"))
+
+    return opening
+
+
+@pytest.mark.parametrize("error", [NoConnection("no connection"), Down("away"), Terminal("marks of a newer version")])
+@pytest.mark.parametrize(
+    ("last_seen", "found"),
+    [("planned", ["user_sessions"]), ("retired", ["user_sessions"]), ("cut_over", ["audit_log", "user_sessions"])],
+)
+def test_one_that_cannot_be_asked_stands_where_the_ledger_saw_it(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, last_seen: str, found: list[str]
+) -> None:
     monkeypatch.setattr(asked, "opened_kind", opened({"audit_log": error, "user_sessions": Phase.CAPTURING}))
-    assert asked.under_way() == ["user_sessions"]
+    monkeypatch.setattr(asked, "opened_control", ledger({"audit_log": last_seen}))
+    assert asked.under_way() == found
 
 
-def test_another_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asked, "opened_kind", opened({"audit_log": Terminal("marks of a newer version")}))
-    with pytest.raises(Terminal):
+def test_a_ledger_that_is_down_too_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_ledger(name: str, run: str) -> None:
+        raise Down("no ledger")
+
+    monkeypatch.setattr(asked, "opened_kind", opened({"audit_log": Down("away")}))
+    monkeypatch.setattr(asked, "opened_control", no_ledger)
+    with pytest.raises(Down, match="no ledger"):
         asked.under_way()
 
 

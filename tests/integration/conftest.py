@@ -12,7 +12,7 @@ from tests.conftest import Database
 from tests.documents import Documents
 from tests.integration.accessing import Tyler, tyler_on
 from tests.integration.moved import Moved
-from tests.integration.rowed import Stage, staged
+from tests.rowed import Stage, staged
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sluice.access.cache import INVALIDATED, Cache, UnknownClass
 from sluice.access.events import Events
 from sluice.access.store import Endpoint, Store
+from sluice.access.values import NotStorable
 from sluice.stores.dynamodb.client import DynamoDown, dynamodb_client
 
 from tests.integration.accessing import Tyler
@@ -208,3 +211,93 @@ def test_threads_share_a_cache(tyler: Tyler) -> None:
         thread.join()
     assert wrong == []
     assert cache.hits().memory + cache.hits().table + cache.hits().loaded == 160
+
+
+def asking(cache: Cache, load: Callable[[], Any], threads: int) -> tuple[list[threading.Thread], list[Any]]:
+    found: list[Any] = []
+
+    def ask() -> None:
+        try:
+            found.append(cache.request().get("USER", "a", load))
+        except ValueError as error:
+            found.append(error)
+
+    started = [threading.Thread(target=ask) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    return started, found
+
+
+class Held:
+    """A load that waits until the test lets it go on."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer, self.loads = answer, 0
+        self.inside, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self) -> Any:
+        self.loads += 1
+        self.inside.set()
+        assert self.go_on.wait(10)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", ["x", None, ValueError("no")])
+def test_what_many_threads_want_at_once_is_loaded_once(tyler: Tyler, answer: Any) -> None:
+    cache, held = cache_of(tyler, Clock()), Held(answer)
+    first, found = asking(cache, held, 1)
+    assert held.inside.wait(10)
+    others, also = asking(cache, held, 12)
+    time.sleep(0.3)
+    held.go_on.set()
+    for thread in (*first, *others):
+        thread.join(10)
+    assert (held.loads, found + also) == (1, [answer] * 13)
+    assert cache.hits().loaded == (0 if isinstance(answer, Exception) else 1)
+
+
+def test_who_asks_after_an_invalidation_does_not_get_what_is_being_loaded_since_before(tyler: Tyler) -> None:
+    cache, held = cache_of(tyler, Clock()), Held("old")
+    threads, found = asking(cache, held, 1)
+    assert held.inside.wait(10)
+    cache.invalidate("USER", "a")
+    assert cache.request().get("USER", "a", lambda: "new") == "new"
+    held.go_on.set()
+    threads[0].join(10)
+    assert found == ["old"]  # it was, when it was asked
+    assert cache.request().get("USER", "a", lambda: "newer") == "new"
+
+
+def test_a_load_that_asks_for_itself_does_not_wait_for_itself(tyler: Tyler) -> None:
+    cache, began = cache_of(tyler, Clock()), time.monotonic()
+    assert cache.request().get("USER", "a", lambda: cache.request().get("USER", "a", lambda: "inner")) == "inner"
+    assert time.monotonic() - began < 15
+
+
+def test_classes_are_added_and_changed_not_replaced(tyler: Tyler) -> None:
+    clock, source = Clock(), Source(a="x")
+    cache = cache_of(tyler, clock, seconds={"PRICE": 10, "USER": 1}, memory_seconds=0.0)
+    for kind, seconds in (("PRICE", 10), ("USER", 1), ("CONFIG", 3600)):
+        source.loads = 0
+        cache.request().get(kind, "a", source)
+        cache.request().get(kind, "a", source)
+        assert source.loads == 1
+        clock.seconds += seconds + 2
+        cache.request().get(kind, "a", source)
+        assert source.loads == 2
+
+
+def test_a_value_has_one_form_in_every_layer(tyler: Tyler) -> None:
+    clock, told = Clock(), {"n": 1, "pair": (1, 2)}
+    cache, other = cache_of(tyler, clock), cache_of(tyler, clock)
+    forms = [repr(one.request().get("USER", "a", lambda: told)) for one in (cache, cache, other)]
+    assert forms == [repr({"n": Decimal(1), "pair": [Decimal(1), Decimal(2)]})] * 3
+
+
+def test_a_value_that_cannot_be_stored_is_named_and_not_shown(tyler: Tyler) -> None:
+    ann = tyler.entities.create("config", {"key": "n", "secret": "Ann's"})
+    with pytest.raises(NotStorable, match="USER n is of type Entity") as refused:
+        cache_of(tyler, Clock()).request().get("USER", "n", lambda: ann)
+    assert "Ann" not in str(refused.value)

@@ -9,10 +9,21 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from sluice.access.entities import ABSENT, Changed, Entities, NoSuchEntity
-from sluice.access.layout import NotAnswered
+from sluice.access.entities import (
+    ABSENT,
+    AlreadyExists,
+    Changed,
+    Entities,
+    EntityRefused,
+    KeyChanged,
+    NoSuchEntity,
+    NotWhole,
+)
+from sluice.access.layout import Layout, NotAnswered
+from sluice.access.spans import NoMoment
 from sluice.access.store import Endpoint, Store
 from sluice.access.values import NotStorable
+from sluice.estate.design import EntityDesign
 from sluice.records.record import Unmappable
 from sluice.records.shape import records_of
 from sluice.stores.dynamodb.client import DynamoDown, dynamodb_client
@@ -57,7 +68,7 @@ def test_every_look_up_finds_an_entity_that_was_put(tyler: Tyler) -> None:
 def test_a_look_up_record_alone_has_what_it_carries_and_no_version(tyler: Tyler) -> None:
     tyler.entities.create("user", ANN)
     (part,) = tyler.entities.search("user", {"status": "ACTIVE"}, whole=False).nodes
-    assert (part.attributes, part.version) == (ANN_IN_SHORT, None)
+    assert (part.attributes, part.whole) == (ANN_IN_SHORT, False)
 
 
 def test_records_that_the_new_version_has_not_are_removed_with_it(tyler: Tyler) -> None:
@@ -88,7 +99,6 @@ def test_who_changes_what_was_changed_meanwhile_is_told_and_nothing_is_written(t
     before = tyler.items()
     for write in (
         lambda: tyler.entities.put("user", {**ANN, "roles": []}, first.version),
-        lambda: tyler.entities.create("user", ANN),
         lambda: tyler.entities.delete("user", {"id": "1"}, first.version),
         lambda: tyler.entities.put("user", {**ANN, "id": "2"}, "of nothing"),
     ):
@@ -147,7 +157,7 @@ def test_values_come_back_as_they_were_stored(tyler: Tyler) -> None:
 
 @pytest.mark.parametrize("wrong", [{"price": 1.5}, {"_token": "x"}, {"when": datetime(2024, 1, 1)}])
 def test_what_cannot_be_stored_is_refused_with_the_reason(tyler: Tyler, wrong: dict[str, Any]) -> None:
-    with pytest.raises(NotStorable, match=r"Decimal|Rename"):
+    with pytest.raises(NotStorable, match=r"Decimal|Rename|isoformat"):
         tyler.entities.create("config", {"key": "n", **wrong})
     with pytest.raises(Unmappable, match="createdAt"):
         tyler.entities.create("user", {"id": "1"})
@@ -318,14 +328,157 @@ def test_what_an_entity_was_is_kept_in_the_same_transaction_when_asked(tyler: Ty
         tyler.entities.update("user", {"id": "1"}, change, keep=True)
     tyler.entities.update("user", {"id": "1"}, {"name": "unkept"})
     tyler.entities.delete("user", {"id": "1"}, keep=True)
-    assert [one["name"] for one in tyler.entities.versions("user", {"id": "1"}).nodes] == ["unkept", "second", "first"]
+    assert [one["name"] for one in tyler.entities.versions("user", {"id": "1"})] == ["unkept", "second", "first"]
     oldest = tyler.entities.versions("user", {"id": "1"}, 1, newest_first=False)
-    assert (oldest.nodes[0].attributes, oldest.has_next_page) == ({**told, "entity": "USER"}, True)
+    assert (oldest.nodes[0].attributes, oldest.has_next_page) == (told, True)
+    assert oldest.nodes[0].until.year >= 2024
     assert tyler.entities.get("user", {"id": "1"}) is None
-    tyler.entities.create("contractor", {"id": "1", "createdAt": "2024-01-01"})
-    tyler.entities.update("contractor", {"id": "1"}, {"name": "x"}, keep=True)  # never changed: kept as of now
-    (kept,) = tyler.entities.versions("contractor", {"id": "1"}).nodes
-    assert moment(kept["updatedAt"][:19]).year >= 2024
+    with pytest.raises(Changed):
+        tyler.entities.put("user", told, oldest.nodes[0].version)
+    assert tyler.entities.put("user", oldest.nodes[0].attributes).attributes == told
+
+
+def test_every_version_is_kept_also_of_one_moment(tyler: Tyler) -> None:
+    """Whatever `updatedAt` says, and where the clock stands still."""
+    entities = Entities(tyler.store, tyler.layout, tyler.seal, clock=lambda: 1_700_000_000.5)
+    entities.create("user", {"id": "1", "createdAt": "2024-01-01", "updatedAt": "2024-01-01", "name": "v0"})
+    for number in range(1, 4):
+        entities.update("user", {"id": "1"}, {"name": f"v{number}"}, keep=True)
+    assert [one["name"] for one in entities.versions("user", {"id": "1"})] == ["v2", "v1", "v0"]
+
+
+def test_versions_are_of_one_entity_whatever_it_is_known_by(tyler: Tyler) -> None:
+    """By another attribute than `id`, or by two: equal ids of two users are two audits."""
+    ours = tyler.entities
+    ours.create("config", {"key": "theme", "value": "dark"})
+    ours.update("config", {"key": "theme"}, {"value": "light"}, keep=True)
+    (kept,) = ours.versions("config", {"key": "theme"})
+    assert kept.attributes == {"key": "theme", "value": "dark"}
+    for user, number in (("1", "a"), ("1", "a#b"), ("2", "a")):
+        known = {"userId": user, "id": number}
+        ours.create("audit", {**known, "timestamp": "2024-01-01", "was": f"{user}/{number}"})
+        ours.update("audit", known, {"was": "changed"}, keep=True)
+    assert [one["was"] for one in ours.versions("audit", {"userId": "1", "id": "a"})] == ["1/a"]
+    assert [one["was"] for one in ours.versions("audit", {"userId": "1", "id": "a#b"})] == ["1/a#b"]
+    assert ours.relations("audit", {"userId": "1"}).nodes[0].whole  # versions are no audits
+
+
+def test_a_design_that_would_lose_versions_is_told_how_to_keep_them(tyler: Tyler) -> None:
+    model = tyler.layout.model
+    old = EntityDesign.model_validate(
+        {
+            "records": (
+                {"record": "VERSION", "whole": True, "key": {"PK": "{entity}#{id}", "SK": "VERSION#{updatedAt|iso}"}},
+            )
+        }
+    )
+    layout = Layout(model.model_copy(update={"entities": {**model.entities, "version": old}}), tyler.layout.prefix)
+    entities = Entities(tyler.store, layout, tyler.seal)
+    entities.create("user", ANN)
+    for ask in (
+        lambda: entities.update("user", {"id": "1"}, {"name": "x"}, keep=True),
+        lambda: entities.versions("user", {"id": "1"}),
+    ):
+        with pytest.raises(NotAnswered, match=r"VERSION#\{sort\}#\{sequence\}"):
+            ask()
+    assert entities.get("user", {"id": "1"})["name"] == "Ann"
+
+
+def copied(tyler: Tyler, *ids: str, **more: Any) -> None:
+    """Users as a copy leaves them: all with one token, or with none."""
+    for one in ids:
+        wire = {"id": {"S": one}, "name": {"S": f"user {one}"}, "createdAt": {"S": "2024-01-01"}}
+        tyler.fill([{**record.item, **more} for record in records_of(tyler.layout.shape("user"), wire)])
+
+
+@pytest.mark.parametrize("more", [{}, {"_token": {"S": "0000000001#" + "0" * 40}}])
+def test_a_change_of_what_an_entity_is_known_by_overwrites_nobody(tyler: Tyler, more: dict[str, Any]) -> None:
+    copied(tyler, "A", "B", **more)
+    seen = tyler.entities.get("user", {"id": "A"})
+    assert seen is not None
+    for write in (
+        lambda: tyler.entities.update("user", {"id": "A"}, {"id": "B"}),
+        lambda: tyler.entities.update("user", {"id": "A"}, {"id": "nobody"}),
+        lambda: tyler.entities.put("user", {**seen.attributes, "id": "B"}, seen.version),
+        lambda: tyler.entities.delete("user", {"id": "B"}, seen.version),
+    ):
+        with pytest.raises(KeyChanged, match="create the new one, then delete the old one"):
+            write()
+    for one in ("A", "B"):
+        assert tyler.entities.get("user", {"id": one})["name"] == f"user {one}"
+    written = tyler.entities.create("user", {"id": "C", "createdAt": "2024-01-01"})
+    with pytest.raises(KeyChanged):
+        tyler.entities.put("user", {**written.attributes, "id": "A"}, written.version)
+
+
+def test_a_part_of_an_entity_is_not_written_over_the_whole(tyler: Tyler) -> None:
+    tyler.entities.create("user", {**ANN, "bio": "long"})
+    (part,) = tyler.entities.search("user", {"status": "ACTIVE"}, whole=False)
+    for write in (
+        lambda: tyler.entities.put("user", {**part.attributes, "name": "Z"}, part.version),
+        lambda: tyler.entities.delete("user", {"id": "1"}, part.version),
+    ):
+        with pytest.raises(NotWhole, match="without `whole=False`"):
+            write()
+    assert tyler.entities.get("user", {"id": "1"})["bio"] == "long"
+
+
+def test_a_second_one_of_the_same_key_is_refused_as_such(tyler: Tyler) -> None:
+    tyler.entities.create("user", ANN)
+    with pytest.raises(AlreadyExists, match="user PK=USER#1&SK=METADATA is there already"):
+        tyler.entities.create("user", {**ANN, "name": "another"})
+    assert tyler.entities.get("user", {"id": "1"})["name"] == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"id": "2"}, r"user PK=USER#2&SK=METADATA was not written: createdAt: it is missing. Give it one"),
+        ({"createdAt": "2024-01-01"}, r"^user was not written: id: it is missing"),
+        (
+            {"id": "2", "createdAt": "2024-01-01", "PK": "x"},
+            r"PK: the record has an attribute of this name.*another name",
+        ),
+        ({"id": "2", "createdAt": "yesterday"}, r"createdAt: no time can be read from this S. Mend that value"),
+    ],
+)
+def test_an_entity_that_the_design_has_no_records_for_is_refused_by_name(
+    tyler: Tyler, wrong: dict[str, Any], said: str
+) -> None:
+    for write in (tyler.entities.create, tyler.entities.put):
+        with pytest.raises(EntityRefused, match=said):
+            write("user", wrong)
+
+
+def test_what_is_not_what_it_should_be_is_said_plainly(tyler: Tyler) -> None:
+    tyler.entities.create("user", ANN)
+    with pytest.raises(NotStorable, match="are a dict"):
+        tyler.entities.get("user", "1")
+    with pytest.raises(NotStorable, match="gave a NoneType"):
+        tyler.entities.update("user", {"id": "1"}, lambda seen: seen.update(name="x"))
+    with pytest.raises(NoMoment, match="zone"):
+        tyler.entities.list("user", since="2023-01-01")
+    with pytest.raises(NoMoment, match="zone"):
+        tyler.entities.between("audit", datetime(2024, 1, 1), datetime(2024, 2, 1))
+    with pytest.raises(NotAnswered, match="the orders in GSI1 are METADATA, LOOKUP#UPDATED"):
+        tyler.entities.list("user", order="updatedAt")
+    with pytest.raises(NotAnswered, match="known by id, not by email"):
+        tyler.entities.get("user", {"email": "a@b.c"})
+
+
+def test_an_entity_and_a_page_are_used_as_one_would(tyler: Tyler) -> None:
+    ann = tyler.entities.create("user", ANN)
+    assert ("name" in ann, "phone" in ann, ann.get("phone"), ann.get("phone", "none")) == (True, False, None, "none")
+    page = tyler.entities.list("user")
+    assert [one["id"] for one in page] == ["1"]
+    assert len(page) == 1
+    known = {"userId": "1", "id": "a1"}
+    tyler.entities.create("audit", {**known, "timestamp": "2024-01-01"})
+    loader = tyler.entities.loader("audit", ("userId", "id"))
+    asked = [loader.ask(("1", "a1")), loader.ask(("1", "")), loader.ask(("1", "a2"))]
+    assert (asked[0].value()["id"], asked[2].value()) == ("a1", None)
+    with pytest.raises(NotAnswered, match="id: it is empty"):
+        asked[1].value()
 
 
 @pytest.mark.parametrize("when", ["before-call", "after-call"])

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from sluice.access.cursors import CursorRefused
 from sluice.access.events import Event, EventRefused, Events
+from sluice.access.ids import Ulids
 from sluice.access.store import Endpoint, Store
+from sluice.errors import Terminal
+from sluice.records.shape import records_of
 
 from tests.integration.accessing import Tyler
 
@@ -165,7 +168,52 @@ def test_an_event_that_took_too_long_to_store_is_stored_under_a_later_time_and_g
     assert names(late.poll()) == [2, 1]
 
 
-@pytest.mark.parametrize(("kind", "entity"), [("A#B", "e"), ("", "e"), ("A", "")])
-def test_what_would_mix_up_keys_is_refused(tyler: Tyler, kind: str, entity: str) -> None:
+def test_a_burst_that_no_cursor_can_remember_is_given_once_and_what_comes_later_too(tyler: Tyler) -> None:
+    """700 within three seconds and 200 a look: a cursor that goes back by the last event given would stand still."""
+    clock = Clock(NOON)
+    ours = events(tyler, clock)
+    cursor = ours.reader("BURST").cursor
+    shape, at = tyler.layout.shape("event"), int(clock.seconds * 1000)
+    told = [
+        {"eventType": "BURST", "entityId": f"e{number}", "sequence": Ulids().next(at + 4 * number)}
+        for number in range(700)
+    ]
+    items = [
+        {name: {"S": text} for name, text in one.items()}
+        | {"timestamp": {"N": str(at + 4 * number)}, "data": {"M": {}}}
+        for number, one in enumerate(told)
+    ]
+    tyler.fill([record.item for item in items for record in records_of(shape, item)], "event")
+    clock.seconds += 3
+    found: list[str] = []
+    for _ in range(8):
+        some, cursor = ours.read_since("BURST", cursor, limit=200)
+        found += [event.id for event in some]
+        assert len(cursor) < 3000
+        clock.seconds += 3
+    assert found == [one["sequence"] for one in told]
+    clock.seconds += 3600
+    ours.publish("BURST", "new", {"n": "new"})
+    some, cursor = ours.read_since("BURST", cursor, limit=200)
+    assert names(some) == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "entity", "data"), [("A#B", "e", {}), ("", "e", {}), ("A", "", {}), ("A", 1, {}), ("A", "e", [])]
+)
+def test_what_is_no_event_is_refused(tyler: Tyler, kind: str, entity: Any, data: Any) -> None:
     with pytest.raises(EventRefused):
-        events(tyler).publish(kind, entity, {})
+        events(tyler).publish(kind, entity, data)
+
+
+def test_a_question_that_nobody_means_is_refused(tyler: Tyler) -> None:
+    """One text for several ids reads its letters; a moment without zone is another one on each machine."""
+    with pytest.raises(EventRefused, match=r"\['e1'\]"):
+        events(tyler).reader("A", entities="e1")
+    with pytest.raises(Terminal, match="UTC"):
+        events(tyler).reader("A", since=datetime(2024, 5, 1))
+    clock = Clock(NOON)
+    cursor = events(tyler, clock).reader("A").cursor
+    clock.seconds += timedelta(days=31).total_seconds()
+    with pytest.raises(CursorRefused, match="30 days"):
+        events(tyler, clock).read_since("A", cursor)

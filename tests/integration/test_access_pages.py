@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sluice.access
 from sluice.access.cursors import CursorRefused
 from sluice.access.entities import Entities, Entity
-from sluice.access.pages import PageRefused, page
+from sluice.access.pages import Asked, PageRefused, page
+from sluice.access.spans import Span
 from sluice.access.store import Endpoint, Store
 from sluice.access.walking import Index, Question
 from sluice.records.shape import records_of
@@ -22,6 +28,8 @@ from sluice.stores.dynamodb.values import Item
 from tests.documents import Documents
 from tests.integration.accessing import Tyler, tyler_on
 
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = Path(sluice.access.__file__).parents[2]
 MANY = 10_000
 BEGIN = datetime(2024, 1, 1)
 TIED = 3_000
@@ -138,7 +146,8 @@ def test_equal_sort_keys_come_once_too_however_many_buckets_hold_them(
     for size in (1, 4, 24):
         found, after, more = [], None, True
         while more:
-            one = page(tyler.store, tyler.seal, question, size, after, lambda item: item["PK"]["S"])
+            asked = Asked("equal", Span(), lambda _: question)
+            one = page(tyler.store, tyler.seal, asked, size, after, lambda item: item["PK"]["S"])
             found += one.nodes
             after, more = one.end_cursor, one.has_next_page and len(found) < 100
         assert sorted(found) == [f"{number:02}" for number in range(30)]
@@ -181,5 +190,70 @@ def test_a_cursor_of_another_query_or_another_key_is_refused(tyler: Tyler) -> No
     ):
         with pytest.raises(CursorRefused, match="first page"):
             other()
-    with pytest.raises(PageRefused, match="1 to 1000"):
-        tyler.entities.list("user", 0)
+    for wrong in ("", 5, "x"):
+        with pytest.raises(CursorRefused, match="first page"):
+            tyler.entities.list("user", 2, wrong)
+    for wrong in (0, "5", 1001):
+        with pytest.raises(PageRefused, match="1 to 1000"):
+            tyler.entities.list("user", wrong)
+
+
+def test_a_bound_that_moves_stays_where_the_first_page_had_it(tyler: Tyler) -> None:
+    """`until` is now, as most write it: each page asks with a later one."""
+    begin = datetime(2024, 3, 1, tzinfo=UTC)
+    for number in range(5):
+        at = (begin + timedelta(hours=number)).isoformat()
+        tyler.entities.create("audit", {"id": f"a{number}", "userId": "1", "timestamp": at})
+    until, found, after = begin + timedelta(hours=2, minutes=30), [], None
+    for _ in range(3):
+        one = tyler.entities.between("audit", begin, until, 1, after)
+        found += [node["id"] for node in one]
+        after, until = one.end_cursor, until + timedelta(hours=1)
+    assert (found, one.has_next_page) == (["a0", "a1", "a2"], False)
+    first = tyler.entities.relations("audit", {"userId": "1"}, 2, since=begin + timedelta(hours=1))
+    rest = tyler.entities.relations("audit", {"userId": "1"}, 9, first.end_cursor, since=begin + timedelta(hours=3))
+    assert [node["id"] for node in (*first, *rest)] == ["a1", "a2", "a3", "a4"]
+    with pytest.raises(CursorRefused):
+        tyler.entities.relations("audit", {"userId": "1"}, 9, first.end_cursor)
+
+
+def test_a_set_to_filter_by_is_the_same_question_in_each_process(tyler: Tyler) -> None:
+    tyler.fill(records(tyler, [user(number) for number in range(3)]))
+    for number in range(3):
+        tyler.entities.update("user", {"id": user(number)["id"]}, {"tags": {"a", "b", "c", "d"}})
+    script = (
+        "import sys; from tests.integration.accessing import *; from tests.documents import *\n"
+        "tyler = Tyler(None, Layout(read_model(MODEL), sys.argv[1]), None)\n"
+        "asked = []\n"
+        "tyler.entities._page.__globals__['page'] = lambda store, seal, asked_, *_: print(asked_.text) or Page((), False, None)\n"
+        "from sluice.access.pages import Page\n"
+        "tyler.entities.list('user', where={'tags': {'a', 'b', 'c', 'd'}})\n"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script, tyler.layout.prefix],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": f"{PLUGINS}:{ROOT}"},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(told) == 1
+
+
+def test_a_long_time_with_little_in_it_is_not_read_one_period_after_the_other(tyler: Tyler) -> None:
+    """Twenty years are 240 months of eight buckets: in rounds of up to sixteen months, not 240."""
+    at_once: list[int] = []
+
+    class Counting(Store):
+        def side_by_side(self, calls: Any) -> Any:
+            at_once.append(len(calls))
+            return super().side_by_side(calls)
+
+    entities = Entities(Counting(Endpoint(tyler.client)), tyler.layout, tyler.seal)
+    times = ["2004-02-01T00:00:00Z", "2012-05-05T00:00:00Z", "2012-06-05T00:00:00Z", "2023-12-31T00:00:00Z"]
+    for number, at in enumerate(times):
+        entities.create("audit", {"id": f"a{number}", "userId": "1", "timestamp": at})
+    since, until = datetime(2004, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
+    assert [one["timestamp"] for one in entities.between("audit", since, until)] == times
+    assert len(at_once) < 40
+    assert max(at_once) == 16 * 8

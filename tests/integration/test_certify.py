@@ -258,7 +258,7 @@ def test_a_row_that_vanished_is_an_error_that_a_user_saw(mover, app):
 
 
 def test_stop_waits_for_no_lock_for_ever(mover, app, monkeypatch):
-    monkeypatch.setattr("sluice.local.certify.workload.GRACE", 0.5)
+    monkeypatch.setattr("sluice.local.certify.crew.GRACE", 0.5)
     workload = Workload(app, rate=400)
     workload.start()
     workload.burst(50)

@@ -13,7 +13,7 @@ from sluice.estate.into_postgres import IntoPostgresMigration
 from sluice.estate.single_table import Skip
 from sluice.migration.engine.contract import Drifted, Fence, NotYet, Window
 
-from tests.integration.rowed import (
+from tests.rowed import (
     ITEMS,
     OTHER,
     PARTS,

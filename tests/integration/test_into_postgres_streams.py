@@ -12,7 +12,7 @@ from sluice.failpoints import armed
 from sluice.migration.engine.contract import Fence, Phase
 from sluice.migration.kinds.into_postgres.gap import Gap
 
-from tests.integration.rowed import (
+from tests.rowed import (
     ITEMS,
     Stage,
     audit,
@@ -102,7 +102,7 @@ def test_a_copied_page_and_its_checkpoint_are_one(stage: Stage, edge: str) -> No
 
 def test_a_stream_that_tells_twice_out_of_several_shards_changes_nothing(stage: Stage) -> None:
     kind = to_backfilled(stage)
-    lying = StreamThatLies(kind._stream, 3, 7, twice=0.5, empty=0.2)
+    lying = StreamThatLies(kind.parts.stream, 3, 7, twice=0.5, empty=0.2)
     reader = follower(kind, lying)
     reader.deliver(10)
     lying.split("shard-1")
@@ -118,16 +118,16 @@ def test_a_stream_that_tells_twice_out_of_several_shards_changes_nothing(stage: 
         row = stand.get(f"a{number:05}")
         assert (row is None) == (last % 6 == 0), number
         assert row is None or row[5]["v"] == last
-    kind._run("forget_places")
+    kind.parts.run("forget_places")
     assert kind.diff().clean
 
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_what_is_trimmed_is_copied_again_in_a_new_epoch(stage: Stage, begun: bool) -> None:
     kind = to_backfilled(stage)
-    lying = StreamThatLies(kind._stream, 1, 0)
-    kind.__dict__["_stream"] = lying
-    kind._run("forget_places")
+    lying = StreamThatLies(kind.parts.stream, 1, 0)
+    kind.parts.__dict__["stream"] = lying
+    kind.parts.run("forget_places")
     stage.put(*([audit(8, note={"S": "seen"})] if begun else []))
     kind.replicate(10)
     stage.delete(5)

@@ -16,11 +16,11 @@ from sluice.errors import Transient
 from sluice.failpoints import armed
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import COPIES_IN, Fence, Fenced, NotYet, Phase, Window
-from sluice.migration.kinds.into_postgres import IntoPostgres
+from sluice.migration.kinds.into_postgres import IntoPostgres, standing
 from sluice.migration.kinds.into_postgres.gap import Gap
 from sluice.migration.kinds.into_postgres.switching import NoWayBack
 
-from tests.integration.rowed import (
+from tests.rowed import (
     ITEMS,
     LEASE,
     TENANT,
@@ -80,11 +80,11 @@ def test_all_the_way_with_a_writer_on_no_acknowledged_write_is_lost(stage: Stage
 
 def test_a_route_that_was_told_meanwhile_is_not_told_over(stage: Stage) -> None:
     kind, late = to_capturing(stage), stage.kind()
-    before = late.items.route()
-    kind.route.publish(kind._c)
-    late.route = replace(late.route, items=Remembering(late.items, before))
+    before = late.parts.items.route()
+    kind.parts.route.publish(kind.parts.c)
+    late.parts.route = replace(late.parts.route, items=Remembering(late.parts.items, before))
     with pytest.raises(Fenced, match="told otherwise"):
-        late.route.publish(late._c)
+        late.parts.route.publish(late.parts.c)
 
 
 def test_back_is_open_while_nobody_has_written_and_the_stream_goes_on(stage: Stage) -> None:
@@ -94,11 +94,11 @@ def test_back_is_open_while_nobody_has_written_and_the_stream_goes_on(stage: Sta
     with armed("rows.switched=raise"), pytest.raises(Transient):
         kind.cut_over()
     assert kind.position().phase is Phase.CUT_OVER
-    assert kind.items.route()["write_to"] == {"S": "new"}, "told even so, by what the marks say"
+    assert kind.parts.items.route()["write_to"] == {"S": "new"}, "told even so, by what the marks say"
     steps.cut_back(stage.kind())
     position = kind.position()
     assert (position.phase, position.epoch) == (Phase.VERIFIED, 2)
-    assert kind.items.route()["write_to"] == {"S": "old"}
+    assert kind.parts.items.route()["write_to"] == {"S": "old"}
     stage.put(audit(1, note={"S": "after going back"}))
     kind.replicate(10)
     assert stage.rows()["a00001"][5]["note"] == "after going back"
@@ -127,13 +127,13 @@ def test_a_switch_that_breaks_leaves_applications_where_they_were(stage: Stage) 
     for edge in ("rows.frozen", "rows.drained", "rows.turned"):
         with armed(f"{edge}=raise"), pytest.raises(Transient):
             kind.cut_over()
-        route = kind.items.route()
+        route = kind.parts.items.route()
         assert (route["read_from"]["S"], route["write_to"]["S"]) == ("shadow", "old"), edge
         assert kind.position().phase is Phase.SHADOWING
     stage.put(audit(1, timestamp={"S": "never"}))
     with pytest.raises(NotYet, match="quarantine"):
         kind.cut_over()
-    assert (kind.position().phase, kind.items.route()["write_to"]) == (Phase.SHADOWING, {"S": "old"})
+    assert (kind.position().phase, kind.parts.items.route()["write_to"]) == (Phase.SHADOWING, {"S": "old"})
 
 
 def test_a_late_worker_is_fenced_and_an_abort_takes_all_back(stage: Stage) -> None:
@@ -143,7 +143,7 @@ def test_a_late_worker_is_fenced_and_an_abort_takes_all_back(stage: Stage) -> No
     assert "planned again" in kind.abort()
     assert stage.ask("SELECT to_regclass('app.tyler_audit_log'), to_regnamespace('app_partitions')") == [(None, None)]
     with pytest.raises(NotYet):
-        late._check_ready()
+        standing.check_ready(late.parts)
     to_capturing(stage)
     with pytest.raises(Exception, match="epoch 1: it is over"):
         late.copy_chunk(0, fence)
@@ -200,4 +200,4 @@ def test_broken_off_once_at_every_edge_it_arrives_with_nothing_lost(stage: Stage
     last.replicate(5)
     assert last.diff().clean
     assert len(stage.rows()) == ITEMS + 11 and stage.quarantine() == {}
-    assert last.items.route()["write_to"] == {"S": "new"}
+    assert last.parts.items.route()["write_to"] == {"S": "new"}

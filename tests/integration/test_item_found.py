@@ -9,9 +9,9 @@ import pytest
 from sluice import failpoints
 from sluice.failpoints import Broken
 from sluice.migration.engine.contract import Fenced, Lag, NotYet, Phase
+from sluice.migration.kinds.dynamodb_source.arriving import NotArrived
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
-from sluice.migration.kinds.single_table.switching import NotArrived
 from sluice.stores.dynamodb.values import Item
 
 from tests.documents import Documents

@@ -48,6 +48,17 @@ def test_a_step_whose_first_try_died_before_it_was_noted_is_noted_by_the_next_on
     assert told == [{"step": "expand", "from_phase": "planned", "to_phase": "expanded"}]
 
 
+def test_an_approval_is_of_one_run_epoch_and_action_and_the_last_answer_counts(control, ledger):
+    assert control.approval("retire", 1) is None
+    control.record_approval("retire", 1, answer="Approve", by_whom="ann")
+    assert control.approval("retire", 1) == {"answer": "Approve", "by_whom": "ann"}
+    assert control.approval("retire", 2) is control.approval("cut_over", 1) is None
+    assert Control(ledger, "orders", "run 2").approval("retire", 1) is None
+    assert Control(ledger, "other", "run 1").approval("retire", 1) is None
+    control.record_approval("retire", 1, answer="Reject", by_whom="bob")
+    assert control.approval("retire", 1)["answer"] == "Reject"
+
+
 def test_facts_are_of_this_run_unless_any_run_will_do(control, ledger):
     control.record_facts("verified", {"rows_missing": 1}, 1)
     control.record_facts("verified", {"rows_missing": 0}, 1)

@@ -35,7 +35,7 @@ from sluice.migration.engine.contract import (
     Window,
     WindowResult,
 )
-from sluice.proof.gates.window import WindowSubject
+from sluice.proof.gates.rows import Subject
 
 
 class Row(NamedTuple):
@@ -315,7 +315,7 @@ class MemoryKind:
         """Everything fits, and nothing drifts."""
         return {"fingerprint_differs": 0, "quarantined": 0}
 
-    def sample(self) -> WindowSubject | None:
+    def sample(self) -> Subject | None:
         """It cannot be asked in SQL."""
         return None
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,13 @@ from hypothesis import strategies as some
 from sluice.access.breaker import Breaker, BreakerOpen
 from sluice.access.cursors import CursorRefused, Seal
 from sluice.access.ids import CROCKFORD, Ulids, uuid7
-from sluice.access.layout import Layout, NotAnswered, _periods, partitions_of
-from sluice.access.loader import Loader
+from sluice.access.layout import Layout, NotAnswered
+from sluice.access.loader import Loader, NotAKey, loader_of
+from sluice.access.partitions import partitions_of, periods
+from sluice.access.spans import NoMoment, Span
 from sluice.access.values import NotStorable, attributes_of, from_wire, item_from, to_wire
 from sluice.access.walking import Index, Place
+from sluice.estate import read_model
 from sluice.estate.design import TableModel
 from sluice.estate.templates import placeholders
 from sluice.stores.dynamodb.client import DynamoDown
@@ -159,6 +163,30 @@ def test_a_load_that_failed_is_done_again() -> None:
     assert (later.value(), loader.load(2)) == (-1, -2)
 
 
+def test_a_key_that_is_none_fails_alone() -> None:
+    """Also in a loader by several attributes, whose keys are their values."""
+    asked: list[Any] = []
+
+    def get_many(known: Sequence[dict[str, Any]]) -> Sequence[str | None]:
+        asked.append(list(known))
+        return [one["a"] for one in known]
+
+    def check(known: dict[str, Any]) -> None:
+        if known["a"] == "bad":
+            raise NotAnswered("bad")
+
+    one, two = loader_of("a", check, get_many), loader_of(("a", "b"), check, get_many)
+    later = [one.ask(key) for key in ("x", "bad", "y")]
+    assert [later[0].value(), later[2].value()] == ["x", "y"]
+    with pytest.raises(NotAnswered):
+        later[1].value()
+    assert two.load(("x", 1)) == "x"
+    for wrong in (("x",), 5):
+        with pytest.raises(NotAKey, match="a, b"):
+            two.load(wrong)
+    assert asked == [[{"a": "x"}, {"a": "y"}], [{"a": "x", "b": 1}]]
+
+
 # ---- cursors ----
 
 SEAL = Seal((b"k" * 16,))
@@ -185,8 +213,8 @@ def test_a_cursor_of_which_anything_was_changed_is_refused(data: Any) -> None:
             SEAL.read("q", changed)
 
 
-@given(some.text())
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+@given(some.text() | some.none() | some.integers() | some.binary())
+def test_what_is_no_cursor_is_refused(text: Any) -> None:
     with pytest.raises(CursorRefused):
         SEAL.read("q", text)
 
@@ -196,7 +224,7 @@ def test_a_key_can_be_changed_while_old_cursors_are_out() -> None:
     assert both.read("q", old) == STATE
     with pytest.raises(CursorRefused):
         SEAL.read("q", both.sign("q", STATE))
-    for keys in ((), (b"short",)):
+    for keys in ((), (b"short",), b"0123456789abcdef", ("0123456789abcdef",)):
         with pytest.raises(ValueError, match="16 bytes"):
             Seal(keys)
 
@@ -251,9 +279,51 @@ def test_our_own_attributes_are_neither_shown_nor_taken() -> None:
     assert str(attributes_of({"a": {"N": "1.50"}})["a"]) == "1.50"
     with pytest.raises(NotStorable, match="Rename"):
         item_from({"_a": 1})
-    for value in (1.5, object(), Decimal("1" * 39)):
-        with pytest.raises(NotStorable, match="Decimal"):
-            to_wire(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.5, r"attributes.x is of type float .* Decimal"),
+        (object(), "attributes.x is of type object"),
+        (Decimal("1" * 39), "38 digits"),
+        (Decimal("1E126"), "too large"),
+        (Decimal("1E-131"), "too small"),
+        (Decimal("NaN"), "is NaN"),
+        (set(), "empty set"),
+        ({1, "a"}, "unlike members"),
+        ({True}, "unlike members"),
+        ({1: 2}, "name of type int"),
+        (datetime(2024, 1, 1, tzinfo=UTC), "isoformat"),
+        ("\ud800", "no Unicode"),
+        ([{"deep": 1.5}], r"attributes.x.0.deep is of type float"),
+    ],
+)
+def test_what_has_no_form_is_named_by_its_place_and_not_shown(value: Any, said: str) -> None:
+    with pytest.raises(NotStorable, match=said) as refused:
+        to_wire({"x": value, "secret": "Ann's"}, "attributes")
+    assert "Ann" not in str(refused.value)
+
+
+def test_what_is_nested_too_deep_is_refused_before_dynamodb_does() -> None:
+    deep: Any = 1
+    for _ in range(40):
+        deep = [deep]
+    with pytest.raises(NotStorable, match="32 levels"):
+        to_wire(deep)
+
+
+@pytest.mark.parametrize(
+    "number", [10**40, Decimal("1E125"), Decimal("-1E-130"), Decimal("1.50"), 0, Decimal("9" * 38)]
+)
+def test_a_number_that_dynamodb_takes_is_stored_exactly(number: Any) -> None:
+    assert from_wire(to_wire(number)) == number
+
+
+def test_attributes_are_a_dict() -> None:
+    for wrong in ("1", None, [("id", "1")]):
+        with pytest.raises(NotStorable, match="are a dict"):
+            item_from(wrong)  # type: ignore[arg-type]
 
 
 # ---- layout ----
@@ -282,16 +352,16 @@ def test_partitions_are_all_buckets_unless_it_is_known_which() -> None:
 def test_each_period_that_is_touched_is_read(period: str, since: str, until: str, begins: list[str]) -> None:
     (timed,) = placeholders("{at|" + period + "}")
     moments = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (since, until)]
-    assert [f"{moment:%Y-%m-%d}" for moment in _periods(*moments, timed)] == begins
+    assert [f"{moment:%Y-%m-%d}" for moment in periods(*moments, timed)] == begins
 
 
 def test_periods_are_utc_and_not_too_many() -> None:
     (month,), (day,) = placeholders("{at|month}"), placeholders("{at|day}")
     east = timezone(timedelta(hours=2))
     begin = datetime(2024, 1, 1, tzinfo=east)
-    assert [f"{one:%Y-%m}" for one in _periods(begin, begin + timedelta(days=1), month)] == ["2023-12", "2024-01"]
+    assert [f"{one:%Y-%m}" for one in periods(begin, begin + timedelta(days=1), month)] == ["2023-12", "2024-01"]
     with pytest.raises(NotAnswered, match="ask for less"):
-        _periods(begin, begin + timedelta(days=5000), day)
+        periods(begin, begin + timedelta(days=5000), day)
 
 
 MODEL = """{"model": "m", "store": "s", "tables": {"entity": {"name": "entity", "key": {"partition": "PK", "sort": "SK"},
@@ -301,13 +371,26 @@ MODEL = """{"model": "m", "store": "s", "tables": {"entity": {"name": "entity", 
 "part": {"records": [{"record": "PART", "key": {"PK": "LOG#{id}", "SK": "PART"}}]}}}"""
 
 
+def test_a_design_is_read_by_its_name_too() -> None:
+    path = Path(__file__).resolve().parents[2] / "include/estate/tyler.yaml"
+    assert read_model(str(path)) == read_model(path)
+
+
 def test_a_bound_in_time_is_before_that_very_moment_in_whatever_form_it_was_written() -> None:
     layout = Layout(TableModel.model_validate_json(MODEL), "test-")
     moment = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
-    found = layout.find("log", "GSI1", {}, since=moment, until=moment + timedelta(days=1))
+    found = layout.find("log", "GSI1", {}, None, Span.of(moment, moment + timedelta(days=1)))
     assert (found.index.table, found.stages) == ("test-entity", (("LOG",),))
     assert (found.low, found.high) == ({"S": "2024-01-01T00:00:00"}, {"S": "2024-01-02T00:00:00"})
     with pytest.raises(NotAnswered, match="not in an order of time"):
-        layout.find("log", "GSI3", {"of": {"S": "x"}}, since=moment)
+        layout.find("log", "GSI3", {"of": {"S": "x"}}, None, Span.of(moment, None))
     with pytest.raises(NotAnswered, match="whole: true"):
         layout.key("part", {"id": {"S": "1"}})
+
+
+def test_a_moment_says_its_zone() -> None:
+    for wrong in (datetime(2024, 1, 1), "2024-01-01", 5):
+        with pytest.raises(NoMoment, match="UTC"):
+            Span.of(wrong, None)
+    span = Span.of(datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), None)
+    assert Span.read(span.told()) == span == Span(datetime(2024, 1, 1, tzinfo=UTC), None)

@@ -40,6 +40,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 EVERYBODYS = {"errors", "failpoints"}
 KNOW_AIRFLOW = {"flow", "console", "local"}
 WIRE = "sluice.stores.dynamodb.values"
+KINDS = "sluice.migration.kinds."
+SHARED_BY_KINDS = {
+    "dynamodb_source": {"single_table", "into_postgres"},
+    "postgres_target": {"same_cluster", "into_postgres"},
+}
+"""What two kinds have in common has a room of its own, which knows neither."""
 PLUGIN_MAY = frozenset({"flow", "console"})
 DAGS_MAY = frozenset({"flow", "estate"})
 
@@ -62,6 +68,12 @@ def room_of(name: str) -> str | None:
     return None if parts[0] != "sluice" else (parts[1] if len(parts) > 1 else "__init__")
 
 
+def knows(kind: str, name: str) -> bool:
+    """Tell whether a kind may know what `name` says: itself, what it shares, and whatever is no kind. The registry knows all."""
+    other = name.removeprefix(KINDS).split(".")[0] if name.startswith(KINDS) else kind
+    return kind in (other, "__init__.py") or kind in SHARED_BY_KINDS.get(other, ())
+
+
 def wrong_in_library(root: Path) -> Iterator[str]:
     """Name every arrow of plugins/sluice that points up, sideways, or from a lower room at Airflow."""
     library = root / "plugins" / "sluice"
@@ -77,6 +89,8 @@ def wrong_in_library(root: Path) -> Iterator[str]:
                 yield f"{where}: only {sorted(KNOW_AIRFLOW)} know it"
             elif inside.parts[:2] == ("migration", "engine") and name.startswith("sluice.migration.kinds"):
                 yield f"{where}: the engine knows no kind"
+            elif inside.parts[:2] == ("migration", "kinds") and not knows(inside.parts[2], name):
+                yield f"{where}: kinds do not know each other"
             elif room == "records" and target == "stores" and not name.startswith(WIRE):
                 yield f"{where}: records is pure; of stores it knows the wire's form alone"
 
@@ -103,7 +117,7 @@ def test_every_arrow_points_the_right_way() -> None:
 
 def test_every_room_has_its_place() -> None:
     library = ROOT / "plugins" / "sluice"
-    rooms = {path.name if path.is_dir() else path.stem for path in library.iterdir()} - {"__pycache__"}
+    rooms = {path.stem for path in library.iterdir() if path.is_dir() or path.suffix == ".py"} - {"__pycache__"}
     assert {"estate", "stores", "flow", "errors"} <= rooms <= set(MAY_IMPORT)
 
 
@@ -134,6 +148,11 @@ WRONG = {
     "plugins/sluice/migration/engine/a.py": "from sluice.migration.kinds import same_cluster",
     "plugins/sluice/migration/engine/b.py": "from sluice.migration import kinds",
     "plugins/sluice/migration/engine/c.py": "from ..kinds import same_cluster",
+    "plugins/sluice/migration/kinds/into_postgres/a.py": "from sluice.migration.kinds.single_table.ours import token",
+    "plugins/sluice/migration/kinds/into_postgres/b.py": "from sluice.migration.kinds.same_cluster import layout",
+    "plugins/sluice/migration/kinds/single_table/a.py": "from sluice.migration.kinds.postgres_target import verbs",
+    "plugins/sluice/migration/kinds/dynamodb_source/a.py": "from sluice.migration.kinds import single_table",
+    "plugins/sluice/migration/kinds/same_cluster/a.py": "from ..dynamodb_source import canary",
     "plugins/sluice_plugin.py": "from sluice.migration import engine",
     "dags/a.py": "from sluice.stores import postgres",
     "dags/b.py": "import pandas",
@@ -144,6 +163,9 @@ RIGHT = {
     "plugins/sluice/ledger/a.py": "from sluice.failpoints import failpoint",
     "plugins/sluice/proof/a.py": "from sluice.stores import postgres\nfrom .gates import verdict",
     "plugins/sluice/migration/kinds/a.py": "from sluice.migration import engine\nfrom sluice import proof",
+    "plugins/sluice/migration/kinds/__init__.py": "from sluice.migration.kinds.single_table import SingleTable",
+    "plugins/sluice/migration/kinds/into_postgres/a.py": "from sluice.migration.kinds.dynamodb_source import canary",
+    "plugins/sluice/migration/kinds/into_postgres/b.py": "from ..postgres_target import verbs\nfrom . import values",
     "plugins/sluice/migration/start.py": "from sluice.migration import engine, kinds",
     "plugins/sluice/access/a.py": "from sluice.stores import postgres\nfrom sluice.records import records_of",
     "plugins/sluice/access/b.py": "from sluice.estate import read_model",

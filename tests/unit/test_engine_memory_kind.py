@@ -12,7 +12,9 @@ import pytest
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Fence, Fenced, Kind, NotYet, Phase
 from sluice.migration.engine.way import Step
+from sluice.migration.kinds.into_postgres import IntoPostgres
 from sluice.migration.kinds.same_cluster import SameCluster
+from sluice.migration.kinds.single_table import SingleTable
 
 from tests.harness import advance
 from tests.unit.memory_kind import MemoryKind, Row, Rows, World
@@ -179,7 +181,7 @@ def test_a_lost_row_makes_the_diff_red_and_keeps_the_phase() -> None:
         MemoryKind(world).cut_over()
 
 
-@pytest.mark.parametrize("kind", [MemoryKind, SameCluster])
+@pytest.mark.parametrize("kind", [MemoryKind, SameCluster, SingleTable, IntoPostgres])
 def test_a_kind_has_every_verb_of_the_contract_as_the_contract_has_it(kind: type) -> None:
     verbs = {name: verb for name, verb in vars(Kind).items() if inspect.isfunction(verb) and not name.startswith("_")}
     assert len(verbs) > 20

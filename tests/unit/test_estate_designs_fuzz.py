@@ -24,10 +24,7 @@ FILES = [
     "include/estate/migrations/tyler_refresh_tokens.yaml",
     "include/estate/migrations/tyler_audit_log.yaml",
 ]
-GOOD = {
-    file: (ROOT / file if "tyler.yaml" in file else SAMPLES / file.removeprefix("include/estate/")).read_text()
-    for file in FILES
-}
+GOOD = {file: (SAMPLES / Path(file).name if "/migrations/" in file else ROOT / file).read_text() for file in FILES}
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from graphlib import CycleError
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from sluice.local import cli
 from sluice.local.airflow_api import in_order
 from sluice.local.demo import command
 from sluice.local.demo.command import alone
+from sluice.local.demo.options import USUAL
+from sluice.local.demo.stories import named
 from sluice.local.init_migration import closing
 from sluice.local.runs import standing
 from sluice.local.tables import table
@@ -174,10 +177,10 @@ def test_the_lock_of_a_demo_that_was_killed_goes_with_it(tmp_path):
         pass
 
 
-def test_the_demo_says_where_its_report_really_is(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "judged", lambda report: [])
-    monkeypatch.setattr(command, "as_table", lambda report: "")
-    assert command._close({}, "http://127.0.0.1:1", tmp_path / "demo.json") == 0
+@pytest.mark.parametrize("name", USUAL)
+def test_the_demo_says_where_its_report_really_is(tmp_path, capsys, name):
+    story = replace(named(name), judged=lambda report: [], as_table=lambda report: "")
+    assert command._close(story, {}, "http://127.0.0.1:1", tmp_path / "demo.json") == 0
     assert f"The same as JSON: {tmp_path}/demo.json" in capsys.readouterr().out
 
 

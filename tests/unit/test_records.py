@@ -314,6 +314,15 @@ def test_a_record_under_another_key_is_none_of_its_attributes():
     assert caught.value.reason == "other_key"
 
 
+@pytest.mark.parametrize("form", ["10.0", "1E+1", "10"])
+def test_a_number_in_a_key_has_its_way_back_though_the_store_keeps_its_value_alone(form: str):
+    (record,) = records_of(shape_of(WHOLE), {"id": {"N": form}})
+    assert record.key["PK"] == {"S": "T#10"}
+    stored = {**record.item, "id": {"N": "10"}}
+    assert item_of(shape_of(WHOLE), stored) == {"id": {"N": "10"}}
+    assert whole_of(records_of(shape_of(WHOLE), {"id": {"N": "10"}})).key == record.key  # type: ignore[union-attr]
+
+
 def test_without_a_whole_record_there_is_no_way_back():
     shape = shape_of([LOOKUPS[1]])
     with pytest.raises(Unmappable) as caught:

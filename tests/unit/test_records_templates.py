@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ GIVES = {
     "{{id}}": "{id}",
     "{mail|trim|lower}": "ann@example.org",
     "{mail|trim|upper}!": "ANN@EXAMPLE.ORG!",
-    "{n}": "7.50",
+    "{n}": "7.5",
     "{big}": BIG,
     "{yes}": "true",
     "{empty}": "",
@@ -186,3 +187,27 @@ def test_buckets_never_move():
         "P003",
         "P005",
     ]
+
+
+NUMBERS = some.builds(
+    lambda digits, exponent: Decimal(digits).scaleb(exponent, Context(prec=40)),
+    some.integers(-(10**38) + 1, 10**38 - 1),
+    some.integers(-130, 80),
+)
+
+
+@given(NUMBERS, some.integers(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_all_forms_of_a_number_give_one_key_which_reads_as_that_number(number: Decimal, zeros: int):
+    plain = format(number, "f")
+    longer = f"{plain}{'' if '.' in plain else '.'}{'0' * (zeros + 1)}"
+    render = compile_text("N#{n}", SPREAD, in_key=True)
+    (text,) = {render({"n": {"N": form}}) for form in (plain, longer, f"{number:E}", str(number))}
+    assert Decimal(text.removeprefix("N#")) == number
+    assert not set(text.removeprefix("N#")) - set("-.0123456789"), "a person's way of writing it"
+    assert render({"n": {"N": text.removeprefix("N#")}}) == text
+
+
+@pytest.mark.parametrize(("form", "text"), [("10.0", "10"), ("1E+1", "10"), ("-0", "0"), ("0.50", "0.5"), ("007", "7")])
+def test_a_number_has_one_text(form: str, text: str):
+    assert compile_text("{n}", SPREAD)({"n": {"N": form}}) == text

@@ -15,7 +15,7 @@ from sluice.records import Shape, compile_shape
 from sluice.stores.dynamodb.values import Item
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "tests/estate_tyler"
+SAMPLES = ROOT / "include/samples/tyler"
 TABLES = {
     "entity": {
         "name": "the-entity",
@@ -29,9 +29,9 @@ TABLES = {
 def lay_out(root: Path) -> Path:
     """Make a project of the real design and the sample migrations under `root`."""
     (root / "include/estate").mkdir(parents=True)
-    shutil.copy(SAMPLES / "estate.yaml", root / "include/estate")
-    shutil.copytree(SAMPLES / "migrations", root / "include/estate/migrations")
-    shutil.copy(ROOT / "include/estate/tyler.yaml", root / "include/estate")
+    for name in ("estate.yaml", "tyler.yaml"):
+        shutil.copy(ROOT / "include/estate" / name, root / "include/estate")
+    shutil.copytree(SAMPLES, root / "include/estate/migrations")
     return root
 
 

@@ -1,8 +1,8 @@
 """A cache in three layers: per request, shared in the process, and a table that all processes share.
 
-A value is loaded once and kept for as long as its class says. Who changes something says `invalidate`: the table keeps
-a note of that, so a value that was loaded before and is stored after is refused. Other processes' memory is cleared by
-`hear` when they follow the invalidations, and else trusts a value for `memory_seconds` at most.
+A value is loaded once in a process, however many threads ask, and kept for as long as its class says. Who changes something
+says `invalidate`: the table keeps a note of that, so a value that was loaded before and is stored after is refused. Other
+processes' memory is cleared by `hear` when they follow the invalidations, and else trusts a value for `memory_seconds` at most.
 """
 
 from __future__ import annotations
@@ -13,28 +13,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from uuid import uuid4
 
-from cachetools import TLRUCache
-
-from sluice.access.breaker import BreakerOpen
+from sluice.access.cached_table import CachedTable, Entry
+from sluice.access.flights import Flight, Flights, fail, land
 from sluice.access.layout import Layout
 from sluice.access.store import Store
 from sluice.access.values import from_wire, to_wire
 from sluice.errors import Terminal
-from sluice.records.record import MOST_BYTES
-from sluice.records.shape import records_of
-from sluice.stores.dynamodb.actions import Condition, Put
-from sluice.stores.dynamodb.client import DynamoDown, Throttled
-from sluice.stores.dynamodb.values import Item, key_text, size_of
-from sluice.stores.dynamodb.writes import Cancelled
+
+try:
+    from cachetools import TLRUCache
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "sluice.access.cache wants cachetools: install Sluice with its extra, pip install './sluice[access]'."
+    ) from missing
 
 SECONDS: Mapping[str, float] = {"USER": 300, "QUERY": 120, "SESSION": 1800, "CONFIG": 3600}
 """How long a value of each class is kept."""
-DOWN = (DynamoDown, Throttled, BreakerOpen)
 INVALIDATED = "CACHE_INVALIDATED"
-LARGEST = MOST_BYTES - 4096
-"""Bytes of a value that the table takes: the rest is for its key and its name."""
 
 LoadAll = Callable[[Sequence[str]], Mapping[str, Any]]
 
@@ -67,12 +63,6 @@ class Hits:
 
 
 @dataclass
-class _Entry:
-    value: Any
-    until: float
-
-
-@dataclass
 class _Counted:
     lock: threading.Lock = field(default_factory=threading.Lock)
     by_class: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -91,18 +81,19 @@ class Cache:
         layout: Layout,
         *,
         kind: str = "cache",
-        seconds: Mapping[str, float] = SECONDS,
+        seconds: Mapping[str, float] = {},
         memory_seconds: float = 5.0,
         entries: int = 10_000,
         announce: Announce | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`kind` is the design's entity of cached values: keyed by cacheType and key, gone at expiresAt."""
-        self._store, self._layout, self._entity = store, layout, kind
-        self._seconds, self._clock = dict(seconds), clock
+        """`kind` is the design's entity of cached values; `seconds` adds classes, or changes how long one of them keeps."""
+        self._table = CachedTable(store, layout, kind, clock)
+        self._seconds, self._clock = {**SECONDS, **seconds}, clock
         self._memory_seconds, self._announce = memory_seconds, announce
         self._lock = threading.Lock()
-        self._memory: TLRUCache[tuple[str, str], _Entry] = TLRUCache(entries, lambda _, entry, __: entry.until, clock)
+        self._memory: TLRUCache[tuple[str, str], Entry] = TLRUCache(entries, lambda _, entry, __: entry.until, clock)
+        self._flights = Flights()
         self._changes = 0
         self._counted = _Counted()
 
@@ -128,9 +119,9 @@ class Cache:
 
         Call it after the change is stored. Raises when the table could not be told: then it is not invalidated elsewhere.
         """
-        self._class(kind)
+        seconds = self._class(kind)
         try:
-            self._note_change(kind, key)
+            self._table.note_change(kind, key, seconds)
         finally:
             self._drop(kind, key)
         if self._announce:
@@ -155,89 +146,83 @@ class Cache:
     def _find(
         self, kind: str, keys: list[str], load_all: LoadAll, count: bool = False
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Give what was kept, and what had to be loaded."""
+        """Give what was kept, or another thread has loaded meanwhile, and what had to be loaded here."""
         self._class(kind)
         with self._lock:
             seen_changes = self._changes
             kept = {key: entry.value for key in keys if (entry := self._memory.get((kind, key)))}
-        missing = [key for key in keys if key not in kept]
-        found = self._from_table(kind, missing)
-        fresh = {key: entry for key, item in found.items() if (entry := self._fresh(item))}
-        missing = [key for key in missing if key not in fresh]
-        loaded = dict(load_all(missing)) if missing else {}
-        loaded = {key: loaded[key] for key in missing if key in loaded}
-        for key, value in loaded.items():
-            if entry := self._to_table(kind, key, value, found.get(key)):
+            ours, theirs = self._flights.board(kind, [key for key in keys if key not in kept])
+        in_table, loaded = self._fly(kind, ours, load_all, seen_changes)
+        waited = {key: flight.wait() for key, flight in theirs.items()}
+        if in_vain := {key: Flight() for key, found in waited.items() if found is None}:
+            more_in_table, more_loaded = self._fly(kind, in_vain, load_all, seen_changes)
+            in_table, loaded = in_table | more_in_table, loaded | more_loaded
+        for found in waited.values():
+            kept |= found or {}
+        if count:
+            asked = len(ours) + len(in_vain) - len(in_table)
+            for layer, number in (
+                ("memory", len(keys) - len(in_table) - asked),
+                ("table", len(in_table)),
+                ("loaded", asked),
+            ):
+                self.count(kind, layer, number)
+        return kept | in_table, loaded
+
+    def _fly(
+        self, kind: str, ours: Mapping[str, Flight], load_all: LoadAll, seen_changes: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Find values in the table, or load them, and let those who wait have them, too."""
+        try:
+            in_table, loaded = self._load(kind, list(ours), load_all, seen_changes)
+        except BaseException as error:
+            self._leave(kind, ours)
+            fail(ours, error)
+            raise
+        self._leave(kind, ours)
+        land(ours, in_table | loaded)
+        return in_table, loaded
+
+    def _leave(self, kind: str, ours: Mapping[str, Flight]) -> None:
+        with self._lock:
+            for key, flight in ours.items():
+                self._flights.leave(kind, key, flight)
+
+    def _load(
+        self, kind: str, keys: list[str], load_all: LoadAll, seen_changes: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = self._table.read(kind, keys) if keys else {}
+        fresh = {key: entry for key, item in found.items() if (entry := self._table.fresh(item))}
+        in_table = {key: entry.value for key, entry in fresh.items()}
+        missing = [key for key in keys if key not in fresh]
+        told = load_all(missing) if missing else {}
+        # As the table gives them back: else a number would be an int at first, and later a Decimal.
+        wires = {key: to_wire(told[key], f"{kind} {key}") for key in missing if key in told}
+        for key, wire in wires.items():
+            if entry := self._table.keep(kind, key, wire, self._class(kind), found.get(key)):
                 fresh[key] = entry
         self._remember(kind, fresh, seen_changes)
-        if count:
-            in_table = len(fresh.keys() - loaded.keys())
-            for layer, number in (("memory", len(kept)), ("table", in_table), ("loaded", len(missing))):
-                self.count(kind, layer, number)
-        return kept | {key: entry.value for key, entry in fresh.items() if key not in loaded}, loaded
+        return in_table, {key: from_wire(wire) for key, wire in wires.items()}
 
-    def _remember(self, kind: str, entries: Mapping[str, _Entry], seen_changes: int) -> None:
+    def _remember(self, kind: str, entries: Mapping[str, Entry], seen_changes: int) -> None:
         now = self._clock()
         with self._lock:
             # Something was invalidated meanwhile, perhaps one of these: then they are not trusted.
             if self._changes == seen_changes:
                 for key, entry in entries.items():
                     until = min(entry.until, now + self._memory_seconds)
-                    self._memory[kind, key] = _Entry(entry.value, until)
+                    self._memory[kind, key] = Entry(entry.value, until)
 
     def _drop(self, kind: str, key: str) -> None:
         with self._lock:
             self._changes += 1
             self._memory.pop((kind, key), None)
-
-    def _from_table(self, kind: str, keys: Sequence[str]) -> dict[str, Item]:
-        places = {key: self._layout.key(self._entity, _named(kind, key)) for key in keys}
-        try:
-            found = self._store.get(self._layout.whole(self._entity).table, places.values(), "strong")
-        except DOWN:
-            return {}  # a cache that is down is no reason not to answer
-        return {key: found[text] for key, place in places.items() if (text := key_text(place)) in found}
-
-    def _fresh(self, item: Item) -> _Entry | None:
-        # DynamoDB takes expired items away hours later.
-        until = float(item["expiresAt"]["N"])
-        return _Entry(from_wire(item["data"]), until) if "data" in item and until > self._clock() else None
-
-    def _to_table(self, kind: str, key: str, value: Any, seen: Item | None) -> _Entry | None:
-        """Store a loaded value unless it was invalidated since `seen` was read; None if it must not be kept."""
-        until = self._clock() + self._class(kind)
-        condition = Condition("attribute_not_exists(#g)", {"#g": "generation"})
-        if seen is not None:
-            condition = Condition("#g = :seen", {"#g": "generation"}, {":seen": seen["generation"]})
-        wire = to_wire(value)
-        if size_of({"data": wire}) > LARGEST:
-            return _Entry(value, until)
-        try:
-            self._put(kind, key, until, {"data": wire}, condition)
-        except Cancelled:
-            return None
-        except DOWN:
-            pass  # memory alone then, for its few seconds
-        return _Entry(value, until)
-
-    def _note_change(self, kind: str, key: str) -> None:
-        """Leave an entry without a value, whose generation no earlier reader has seen."""
-        self._put(kind, key, self._clock() + self._class(kind), {}, None)
-
-    def _put(self, kind: str, key: str, until: float, data: Item, condition: Condition | None) -> None:
-        # Rounded up to whole seconds, as DynamoDB wants them.
-        told: Item = {"expiresAt": {"N": str(int(until) + 1)}, "generation": {"S": uuid4().hex}}
-        for record in records_of(self._layout.shape(self._entity), {**_named(kind, key), **told, **data}):
-            self._store.put(Put(record.table, record.item, condition))
+            self._flights.leave(kind, key)
 
     def _class(self, kind: str) -> float:
         if kind not in self._seconds:
             raise UnknownClass(f"{kind} is no class of cached values; there are {sorted(self._seconds)}.")
         return self._seconds[kind]
-
-
-def _named(kind: str, key: str) -> Item:
-    return {"cacheType": {"S": kind}, "key": {"S": key}}
 
 
 class RequestCache:

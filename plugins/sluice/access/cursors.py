@@ -27,8 +27,11 @@ class Seal:
     """The application's secrets, at least 16 bytes each: the first signs, all are accepted. So a key can be changed."""
 
     def __post_init__(self) -> None:
-        if not self.keys or min(map(len, self.keys)) < 16:
-            raise ValueError("a cursor's key has at least 16 bytes: secrets.token_bytes(32), kept as a secret")
+        several = isinstance(self.keys, tuple) and all(isinstance(key, bytes) for key in self.keys)
+        if not several or not self.keys or min(map(len, self.keys)) < 16:
+            raise ValueError(
+                "cursors are sealed with a tuple of keys, (key,), each of at least 16 bytes and kept as a secret"
+            )
 
     def sign(self, query: str, state: Any) -> str:
         """Make the cursor of a state within a query."""
@@ -39,7 +42,7 @@ class Seal:
         """Give the state back. Raises CursorRefused unless this query's cursor is whole."""
         try:
             whole = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
-        except (NotBase64, UnicodeEncodeError):
+        except (NotBase64, UnicodeEncodeError, AttributeError):  # the last: no text at all
             whole = b""
         # Base64 has several texts for some bytes; only the one that we write is ours.
         whole = whole if _text(whole) == cursor else b""

@@ -7,29 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
-from itertools import product
 
+from sluice.access.partitions import NotAnswered, begin_of, needed, partitions_of, periods, timed, written
+from sluice.access.spans import Span
 from sluice.access.walking import Index
-from sluice.errors import Terminal
 from sluice.estate.design import RecordRule, TableModel
 from sluice.estate.templates import Placeholder, parse_template, placeholders
 from sluice.records.record import Unmappable
-from sluice.records.rendering import Spread, buckets_of, compile_text
+from sluice.records.rendering import compile_text
 from sluice.records.rules import CompiledRule
 from sluice.records.shape import Shape, compile_entity
-from sluice.stores.dynamodb.values import Item, Key, Value
+from sluice.stores.dynamodb.values import Item, Key, Value, key_of
 
 LIST, SEARCH, RELATIONS, SERIES = "GSI1", "GSI2", "GSI3", "GSI4"
-PERIODS = ("year", "month", "day")
-MOST_PERIODS = 1200
 LAST = "\U0010ffff"
 Moment = datetime | None
+ALWAYS = Span()
+BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-class NotAnswered(Terminal):
-    """The design has no record that answers this."""
+__all__ = ["LIST", "RELATIONS", "SEARCH", "SERIES", "Layout", "Lookup", "NotAnswered"]
 
 
 @dataclass(frozen=True)
@@ -76,39 +74,51 @@ class Layout:
         try:
             return self.whole(kind).key_of(known)
         except Unmappable as why:
-            raise NotAnswered(f"{kind} cannot be found by {', '.join(known)}: {why}.") from why
+            by = ", ".join(self.named_by(kind))
+            raise NotAnswered(f"{kind} is known by {by}, not by {', '.join(known) or 'nothing'}: {why}.") from why
+
+    def named_by(self, kind: str) -> tuple[str, ...]:
+        """Give the attributes that an entity is known by: those of its whole record's key."""
+        rule = next(one for one in self._rules(kind) if one.whole)
+        names = (rule.key[name] for name in self.whole(kind).key_names)
+        return tuple(dict.fromkeys(one.path[0] for template in names for one in placeholders(template)))
+
+    def key_of(self, kind: str, whole: Item) -> Key:
+        """Give the key that a whole record has."""
+        return key_of(whole, *self.whole(kind).key_names)
 
     def is_expired(self, kind: str, whole: Item, now: float) -> bool:
         """Tell whether a whole record has outlived the time that its table's TTL attribute says (seconds since 1970)."""
         told = whole.get(self._ttl.get(kind, ""), {}).get("N")
         return told is not None and float(told) <= now
 
-    def find(
-        self, kind: str, index: str, known: Item, record: str | None = None, since: Moment = None, until: Moment = None
-    ) -> Lookup:
+    def find(self, kind: str, index: str, known: Item, record: str | None = None, span: Span = ALWAYS) -> Lookup:
         """Give where the answer to `known`, no more and no less, lies in an index; `record` names one of several.
 
-        From `since` to before `until` where the index is in an order of time. Raises NotAnswered.
+        A span of time is asked for where the index is in an order of it. Raises NotAnswered.
         """
         for rule in self._rules(kind, record):
             template = self._partition(rule, index)
-            if template is not None and _needed(template) == set(known):
+            if template is not None and needed(template) == set(known):
                 stages = (partitions_of(template, self.model.spread, known),)
-                low, high = (self._bound(rule, index, moment) for moment in (since, until))
+                low, high = (self._bound(rule, index, moment) for moment in (span.since, span.until))
                 return Lookup(self._index(rule, index), stages, self._compiled(kind, rule), low, high)
-        raise self._unanswered(kind, index, known)
+        raise self._unordered(kind, index, record) if record else self._unanswered(kind, index, known)
 
-    def find_between(self, kind: str, index: str, since: datetime, until: datetime, known: Item) -> Lookup:
-        """Give where the records of a time lie: a stage for each period, oldest first. Raises NotAnswered."""
+    def find_between(self, kind: str, index: str, span: Span, known: Item) -> Lookup:
+        """Give where the records of a time lie, from one moment to another: a stage for each period, oldest first.
+
+        Raises NotAnswered.
+        """
+        since, until = span.since or BEGIN, span.until or BEGIN
         for rule in self._rules(kind):
             template = self._partition(rule, index)
-            timed = _timed(template) if template is not None else None
-            if template is None or timed is None or _needed(template) != {*known, timed.path[0]}:
+            period = timed(template) if template is not None else None
+            if template is None or period is None or needed(template) != {*known, period.path[0]}:
                 continue
-            moments = _periods(since, until, timed)
             stages = tuple(
-                partitions_of(template, self.model.spread, {**known, timed.path[0]: {"S": moment.isoformat()}})
-                for moment in moments
+                partitions_of(template, self.model.spread, {**known, period.path[0]: {"S": moment.isoformat()}})
+                for moment in periods(since, until, period)
             )
             low, high = (self._bound(rule, index, moment) for moment in (since, until))
             return Lookup(self._index(rule, index), stages, self._compiled(kind, rule), low, high)
@@ -126,9 +136,9 @@ class Layout:
         except Unmappable as why:
             raise NotAnswered(f"{kind} cannot be listed by {', '.join(known)}: {why}.") from why
         sort = table.key.sort or ""
-        # Others share the partition where sort keys begin with a text of their own, such as VERSION#.
-        begins = next(iter(parse_template(rule.key[sort])), "") if sort else ""
-        low, high = ({"S": begins}, {"S": begins + LAST}) if isinstance(begins, str) and begins else (None, None)
+        # Others share the partition where sort keys begin with a text of their own, such as VERSION#METADATA#.
+        begins = begin_of(rule.key[sort], self.model.spread, known) if sort else ""
+        low, high = ({"S": begins}, {"S": begins + LAST}) if begins else (None, None)
         index = Index(self.prefix + table.name, table.key.partition, sort, None, table.key.names)
         return Lookup(index, stages, self.whole(kind), low, high)
 
@@ -164,7 +174,12 @@ class Layout:
         text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
         if not first.filters:
             return {"S": text}
-        return {"S": compile_text(_written(first), self.model.spread)({first.path[0]: {"S": text}})}
+        return {"S": compile_text(written(first), self.model.spread)({first.path[0]: {"S": text}})}
+
+    def _unordered(self, kind: str, index: str, record: str) -> NotAnswered:
+        told = [rule.record for rule in self._rules(kind) if (one := self._partition(rule, index)) and not needed(one)]
+        orders = ", ".join(told) or "none"
+        return NotAnswered(f"{kind} cannot be listed in the order of {record!r}: the orders in {index} are {orders}.")
 
     def _unanswered(self, kind: str, index: str, known: Item) -> NotAnswered:
         told = [template for rule in self._rules(kind) if (template := self._partition(rule, index))]
@@ -173,54 +188,3 @@ class Layout:
             f"{index} of {kind} cannot be asked {by}. Its partitions are {', '.join(told) or 'none'}: "
             "give what they name, or add a record to the design."
         )
-
-
-def partitions_of(template: str, spread: Spread, known: Item) -> tuple[str, ...]:
-    """Give every partition that records with `known` can lie in: all buckets where what they are spread by is not known."""
-    choices = [
-        buckets_of(spread[piece.spread_class])
-        if isinstance(piece, Placeholder) and piece.spread_class and piece.path[0] not in known
-        else (_written(piece),)
-        for piece in parse_template(template)
-    ]
-    return tuple(compile_text("".join(parts), spread, in_key=True)(known) for parts in product(*choices))
-
-
-def _needed(template: str) -> set[str]:
-    """The attributes without which no partition can be named."""
-    return {one.path[0] for one in placeholders(template) if not one.spread_class}
-
-
-def _timed(template: str) -> Placeholder | None:
-    return next((one for one in placeholders(template) if _period(one)), None)
-
-
-def _period(one: Placeholder) -> str | None:
-    return next((each.name for each in one.filters if each.name in PERIODS), None)
-
-
-def _periods(since: datetime, until: datetime, timed: Placeholder) -> list[datetime]:
-    """Give the begin of each year, month or day in UTC that has a moment from `since` to before `until`."""
-    period = _period(timed)
-    since, until = (moment.astimezone(UTC).replace(tzinfo=None) for moment in (since, until))
-    now = since.replace(hour=0, minute=0, second=0, microsecond=0)
-    now = now if period == "day" else now.replace(day=1, month=now.month if period == "month" else 1)
-    found = []
-    while now < until:
-        found.append(now)
-        if len(found) > MOST_PERIODS:
-            raise NotAnswered(
-                f"From {since} to {until} there are more than {MOST_PERIODS} partitions by {period}: ask for less."
-            )
-        # Past the end of any such period, then back to its begin.
-        later = now + timedelta(days={"day": 1, "month": 32}.get(period or "", 367))
-        now = later if period == "day" else later.replace(day=1, month=later.month if period == "month" else 1)
-    return found
-
-
-def _written(piece: str | Placeholder) -> str:
-    """Write a piece of a template as the template had it."""
-    if isinstance(piece, str):
-        return piece.replace("{", "{{").replace("}", "}}")
-    filters = (one.name if one.argument is None else f"{one.name}:{one.argument}" for one in piece.filters)
-    return "{" + "|".join([".".join(piece.path), *filters]) + "}"

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from sluice.errors import SluiceError, Terminal
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+class NotAKey(Terminal):
+    """What was asked for is not what the loader loads by."""
 
 
 class Later(Generic[K, V]):
@@ -27,13 +33,16 @@ class Later(Generic[K, V]):
 
 
 class Loader(Generic[K, V]):
-    """Loads by `load_all`, which is given different keys and returns what it found of them, by key."""
+    """Loads by `load_all`, which is given different keys and returns what it found of them, by key.
 
-    def __init__(self, load_all: Callable[[Sequence[K]], Mapping[K, V]]) -> None:
+    An exception among what it returns is raised for that key alone, each time it is looked at.
+    """
+
+    def __init__(self, load_all: Callable[[Sequence[K]], Mapping[K, V | Exception]]) -> None:
         self._load_all = load_all
         self._lock = threading.RLock()
         self._wanted: dict[K, None] = {}
-        self._known: dict[K, V | None] = {}
+        self._known: dict[K, V | Exception | None] = {}
 
     def ask(self, key: K) -> Later[K, V]:
         """Note that `key` will be wanted."""
@@ -47,7 +56,10 @@ class Loader(Generic[K, V]):
         return self.load_many([key])[0]
 
     def load_many(self, keys: Iterable[K]) -> list[V | None]:
-        """Give the values in the order of `keys`, None where there is nothing; a key named twice is loaded once."""
+        """Give the values in the order of `keys`, None where there is nothing; a key named twice is loaded once.
+
+        Raises what stands for the first of them that is none.
+        """
         with self._lock:
             asked = list(keys)
             for key in asked:
@@ -55,7 +67,7 @@ class Loader(Generic[K, V]):
             # Also what others asked for and nobody has looked at yet: that is the batch.
             if any(key not in self._known for key in asked):
                 self._fetch()
-            return [self._known[key] for key in asked]
+            return [_told(self._known[key]) for key in asked]
 
     def prime(self, key: K, value: V) -> None:
         """Remember a value that came by another way, unless one is known."""
@@ -72,3 +84,34 @@ class Loader(Generic[K, V]):
         keys, self._wanted = list(self._wanted), {}
         found = self._load_all(keys)
         self._known.update((key, found.get(key)) for key in keys)
+
+
+def loader_of(
+    by: str | tuple[str, ...],
+    check: Callable[[dict[str, Any]], object],
+    get_many: Callable[[Sequence[dict[str, Any]]], Sequence[V | None]],
+) -> Loader[Any, V]:
+    """Make a loader by the value of one attribute, or by the values of several. What `check` refuses is not asked for."""
+    names = (by,) if isinstance(by, str) else by
+
+    def load_all(keys: Sequence[Any]) -> Mapping[Any, V | Exception]:
+        found: dict[Any, V | Exception] = {}
+        good: dict[Any, dict[str, Any]] = {}
+        for key in keys:
+            values = (key,) if isinstance(by, str) else key
+            try:
+                known = dict(zip(names, values, strict=True))
+                check(known)
+                good[key] = known
+            except (SluiceError, TypeError, ValueError) as error:
+                found[key] = error if isinstance(error, SluiceError) else NotAKey(f"{key!r} is not {', '.join(names)}.")
+        loaded = get_many(list(good.values())) if good else []
+        return found | {key: one for key, one in zip(good, loaded, strict=True) if one is not None}
+
+    return Loader(load_all)
+
+
+def _told(found: V | Exception | None) -> V | None:
+    if isinstance(found, Exception):
+        raise found
+    return found

@@ -3,6 +3,8 @@
 The cutover changes the route and then waits until every lease that was given on the old one has run out. So a write
 counts only if it *ended* within the lease: the clock is monotonic and was looked at before the route was read, hence no
 clock of another machine matters. A write that ended too late may have come after the drain, and is not acknowledged.
+No clock can hold back a process that is stopped between its last look and its request: what it sends then lands on the side
+that was left. `check` right before the request makes that gap small, and LeaseOverrun tells of it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -31,8 +33,12 @@ class RouteUnknown(Transient):
     """The route cannot be read, and without a lease nobody may write."""
 
 
+class LeaseShort(Transient):
+    """Too little of the lease is left for the write. Nothing was sent: hold a new one, then do it."""
+
+
 class LeaseOverrun(Transient):
-    """The write ended after its lease: it may be lost with the old side. Do it again, it goes where it belongs."""
+    """The write ended after its lease: it may stand on a side that was left. Look where the route says now, then decide."""
 
 
 class NoRoute(Terminal):
@@ -47,6 +53,25 @@ class Route:
     write_to: WriteTo
     epoch: int
     lease_seconds: float
+
+
+@dataclass(frozen=True)
+class Lease(Route):
+    """The route that one write goes by, and how long."""
+
+    ends_at: float
+    clock: Callable[[], float]
+
+    def remaining(self) -> float:
+        """Give the seconds that are left, less than 0 when it is over."""
+        return self.ends_at - self.clock()
+
+    def check(self, needs: float = 0.0) -> None:
+        """Ask right before the request goes out: raises LeaseShort unless more than `needs` seconds are left."""
+        if (left := self.remaining()) <= needs:
+            raise LeaseShort(
+                f"{max(left, 0):.2f} s of the lease are left and {needs:g} s are needed. Nothing was sent: begin the write anew."
+            )
 
 
 class RouteSource(Protocol):
@@ -98,51 +123,100 @@ class _Known:
 
 
 class Routing:
-    """The route of one migration, read again when it is `poll_seconds` old or the lease is half over. Threads share it."""
+    """The route of one migration, read again when it is `poll_seconds` old or the lease is half over. Threads share it.
+
+    One thread at a time reads it; the others go by what is known, where that still holds.
+    """
 
     def __init__(
-        self, source: RouteSource, *, poll_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self,
+        source: RouteSource,
+        *,
+        poll_seconds: float = 1.0,
+        most_age: float | None = None,
+        unknown: ReadFrom | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """For reads a route that was known once is good until it is `most_age` seconds old, or for ever.
+
+        `unknown` is where to read when none is known, instead of raising: `old` is right before a cutover and wrong after it.
+        """
         self._source, self._poll, self._clock = source, poll_seconds, clock
-        self._lock = threading.Lock()
+        self._most_age, self._unknown = most_age, unknown
+        self._reading = threading.Lock()
+        self._tries = 0
         self._known: _Known | None = None
 
     def read_from(self) -> ReadFrom:
-        """Say where to read. While frozen that is the side that was written; unknown is old, where everything began."""
-        known = self._latest()
-        return "old" if known is None else known.route.read_from
+        """Say where to read; while frozen, the side that was written. Raises RouteUnknown, unless told what to say then."""
+        try:
+            return self.route().read_from
+        except RouteUnknown:
+            if self._unknown is None:
+                raise
+            return self._unknown
+
+    def route(self) -> Route:
+        """Give the route as it was when it was last read: what `read_from` goes by, and its epoch. Raises RouteUnknown."""
+        known = self._latest(self._serves_reads)
+        if known is None or not self._serves_reads(known):
+            raise RouteUnknown("The route cannot be read, and what was known of it is too old or nothing. Try again.")
+        return known.route
 
     @contextmanager
-    def writing(self) -> Iterator[Route]:
+    def writing(self) -> Iterator[Lease]:
         """Hold the lease around one write; the route says where it goes.
 
         Raises RouteFrozen and RouteUnknown before anything is written, LeaseOverrun after a write that took too long.
         """
-        known = self._latest()
+        known = self._latest(self._serves_writes)
         if known is None or not known.holds(self._clock()):
             raise RouteUnknown("The route cannot be read, and no lease is left. Nothing was written: try again.")
-        if known.route.write_to == "none":
-            self._forget()
+        route, ends_at = known.route, known.asked_at + known.route.lease_seconds
+        if route.write_to == "none":
             raise RouteFrozen(
                 "A cutover is under way and writing is closed for a moment. Nothing was written: try again."
             )
-        yield known.route
-        if not known.holds(self._clock()):
-            raise LeaseOverrun(f"The write ended after its lease of {known.route.lease_seconds:g} s. Do it again.")
+        lease = Lease(route.read_from, route.write_to, route.epoch, route.lease_seconds, ends_at, self._clock)
+        yield lease
+        if lease.remaining() <= 0:
+            raise LeaseOverrun(
+                f"The write to the {route.write_to} side ended {-lease.remaining():.1f} s after its lease of "
+                f"{route.lease_seconds:g} s. It may stand on a side that was left: look where the route says now, then decide."
+            )
 
-    def _latest(self) -> _Known | None:
-        with self._lock:
-            if self._known is None or self._known.age(self._clock()) >= self._patience(self._known.route):
-                # Before the read: what it says was true at some time after this.
-                asked_at = self._clock()
-                with suppress(Transient):  # what is known may still hold
-                    self._known = _Known(self._source.read(), asked_at)
-            return self._known
+    # ---- within ----
+
+    def _serves_reads(self, known: _Known) -> bool:
+        return self._most_age is None or known.age(self._clock()) < self._most_age
+
+    def _serves_writes(self, known: _Known) -> bool:
+        # While frozen, look again each time: writers want in as soon as it is over.
+        return known.route.write_to != "none" and known.holds(self._clock())
+
+    def _latest(self, serves: Callable[[_Known], bool]) -> _Known | None:
+        """Give what is known, read anew where it is old. Who can go by what is known does not wait for another's reading."""
+        known, tries = self._known, self._tries
+        usable = known is not None and serves(known)
+        if usable and known is not None and known.age(self._clock()) < self._patience(known.route):
+            return known
+        if self._reading.acquire(blocking=not usable):
+            try:
+                if self._tries == tries:  # else somebody has just tried
+                    self._read()
+            finally:
+                self._reading.release()
+        return self._known
+
+    def _read(self) -> None:
+        # Before the read: what it says was true at some time after this.
+        asked_at = self._clock()
+        try:
+            self._known = _Known(self._source.read(), asked_at)
+        except Transient:
+            pass  # what is known may still hold
+        finally:
+            self._tries += 1
 
     def _patience(self, route: Route) -> float:
         return min(self._poll, route.lease_seconds / 2)
-
-    def _forget(self) -> None:
-        """While frozen, look again each time: writers want in as soon as it is over."""
-        with self._lock:
-            self._known = None

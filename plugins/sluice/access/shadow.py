@@ -161,7 +161,7 @@ class ShadowReader(Generic[K]):
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="sluice-shadow")
 
     def read(self, key: K) -> Item | None:
-        """Give the entity."""
+        """Give the entity, as an item in the wire's form. Raises RouteUnknown, and what its sides raise."""
         route = self._routing.read_from()
         if route == "old":
             return self._old(key)

@@ -10,7 +10,6 @@ values, as long as it keeps one.
 from __future__ import annotations
 
 import heapq
-import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from sluice.access.store import Consistency, Store
 from sluice.stores.dynamodb.values import Item, Key, Value
 
 MOST_AT_ONCE = 500
+MOST_STAGES = 16
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,6 @@ class Question:
     """Attributes that must be equal. What is not costs a read all the same."""
     consistency: Consistency = "eventual"
 
-    @property
-    def text(self) -> str:
-        """What makes it this question: a cursor of another one is refused."""
-        told = [self.index.table, self.index.name, self.stages, self.low, self.high, self.newest_first, self.where]
-        return json.dumps(told, sort_keys=True, default=repr)
-
 
 @dataclass(frozen=True)
 class Place:
@@ -83,12 +77,23 @@ class Place:
 
 
 def walk(store: Store, question: Question, place: Place, ahead: int) -> Iterator[tuple[Item, Place]]:
-    """Give each item behind `place`, and the place behind it. About `ahead` items are read at a time, over all buckets."""
-    for stage in range(place.stage, len(question.stages)):
-        here = place if stage == place.stage else Place(stage)
-        for bucket, item in _merged(store, question, here, ahead):
-            here = here.past(bucket, item, question.index)
-            yield item, here
+    """Give each item behind `place`, and the place behind it. About `ahead` items are read at a time, over all buckets.
+
+    Where nothing was found the stages after it are begun side by side, twice as many each time: a time with little in it is
+    many stages, and each costs a round.
+    """
+    stage, together = place.stage, 1
+    while stage < len(question.stages):
+        places = [
+            place if one == place.stage else Place(one)
+            for one in range(stage, min(stage + together, len(question.stages)))
+        ]
+        found = False
+        for here, merged in zip(places, _begun(store, question, places, ahead), strict=True):
+            for bucket, item in merged:
+                found, here = True, here.past(bucket, item, question.index)
+                yield item, here
+        stage, together = stage + len(places), 1 if found else min(2 * together, MOST_STAGES)
 
 
 def order(value: Value) -> Any:
@@ -97,12 +102,18 @@ def order(value: Value) -> Any:
     return Decimal(content) if form == "N" else content
 
 
-def _merged(store: Store, question: Question, place: Place, ahead: int) -> Iterator[tuple[int, Item]]:
-    partitions = question.stages[place.stage]
-    size = min(MOST_AT_ONCE, ahead * 5 // (4 * len(partitions)) + 2)
-    asked = [_asked(question, place, bucket, size) for bucket in range(len(partitions))]
-    heads = [_Head(store, one, question.consistency) for one in asked]
-    store.side_by_side([head.fill for head in heads])
+def _begun(store: Store, question: Question, places: list[Place], ahead: int) -> Iterator[Iterator[tuple[int, Item]]]:
+    """Begin to read each place's stage, all side by side; give the items of each in order."""
+    stages = []
+    for place in places:
+        buckets = range(len(question.stages[place.stage]))
+        size = min(MOST_AT_ONCE, ahead * 5 // (4 * len(buckets)) + 2)
+        stages.append([_Head(store, _asked(question, place, one, size), question.consistency) for one in buckets])
+    store.side_by_side([head.fill for heads in stages for head in heads])
+    return (_merged(question, heads) for heads in stages)
+
+
+def _merged(question: Question, heads: list[_Head]) -> Iterator[tuple[int, Item]]:
     return heapq.merge(
         *(head.numbered(bucket) for bucket, head in enumerate(heads)),
         key=lambda found: order(found[1][question.index.sort]),

@@ -1,19 +1,25 @@
 """Writing an entity: its records together or not at all, and with them away what an earlier version had and the new one has not.
 
-Each write names itself in `_write` on every record, which is also the version of the entity. The whole record carries the
-condition that it is still what was seen; the others follow it, as they are only ever written in a transaction with it.
+Each write names itself in `_write` on every record, which is also the version of the entity, together with its key. The whole
+record carries the condition that it is still what was seen; the others follow it, as they are only ever written in a transaction
+with it.
 """
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import TypeVar
 from uuid import uuid4
 
+from sluice.access.entity import PART
+from sluice.access.history import History
 from sluice.access.layout import Layout
+from sluice.access.refusals import AlreadyExists, Changed, KeyChanged, NotWhole
 from sluice.access.store import Store
-from sluice.errors import Transient
+from sluice.records.mapping import MARK
 from sluice.records.record import Record
 from sluice.records.shape import item_of, records_of
 from sluice.stores.dynamodb.actions import Action, Condition, Delete, Put
@@ -24,44 +30,47 @@ from sluice.stores.dynamodb.writes import Cancelled
 WRITE = "_write"
 ABSENT = ""
 """The version of what is not there."""
-VERSION = "version"
-"""The entity of a design that holds what another once was: it is keyed by `entity`, `id` and `updatedAt`."""
 AGAIN = 10
 T = TypeVar("T")
 
 
-class Changed(Transient):
-    """Somebody else wrote this entity meanwhile. Nothing was written: read it again, then decide."""
-
-
 def again(version: str | None, write: Callable[[], T]) -> T:
     """Write. Whoever named no version did not decide by what was there: a collision is tried again."""
-    for _ in range(AGAIN - 1 if version is None else 0):
+    for turn in range(1, AGAIN if version is None else 1):
         try:
             return write()
         except Changed:
-            continue
+            time.sleep(random.uniform(0, 0.01 * turn))  # else the fastest of many writers wins each time
     return write()
 
 
 class Writer:
     """Writes and removes the entities of one design."""
 
-    def __init__(self, store: Store, layout: Layout, clock: Callable[[], float]) -> None:
-        self._store, self._layout, self._clock = store, layout, clock
+    def __init__(self, store: Store, layout: Layout, history: History, clock: Callable[[], float]) -> None:
+        self._store, self._layout, self._history, self._clock = store, layout, history, clock
 
     def version(self, kind: str, item: Item | None) -> str:
-        """Give who wrote a whole record last, an application or a migration; ABSENT where it is as good as not there."""
+        """Give which entity a whole record is, and who wrote it last; ABSENT where it is as good as not there."""
         if item is None or "_gone" in item or self._layout.is_expired(kind, item, self._clock()):
             return ABSENT
-        if WRITE in item:
-            return str(item[WRITE]["S"])
-        return f"copied#{item['_token']['S']}" if "_token" in item else "first"
+        return f"{_writer(item)}@{_digest(self._layout.key_of(kind, item))}"
 
     def _seen(self, kind: str, key: Key, version: str | None) -> Item | None:
+        """Read what is there. Raises unless it is `version`, where one is named."""
+        if version == PART:
+            raise NotWhole(
+                f"{kind} {key_text(key)} was not written: this is the part of it that a look-up record carries, and the rest "
+                "would be lost. Get the whole of it (`get`, or a search without `whole=False`), then change that."
+            )
+        if version and "@" in version and version.rpartition("@")[2] != _digest(key):
+            raise KeyChanged(
+                f"{kind} {key_text(key)} was not written: the version is another one's. What it is known by "
+                f"({', '.join(self._layout.named_by(kind))}) cannot change: create the new one, then delete the old one."
+            )
         seen = self._store.get(self._layout.whole(kind).table, [key], "strong").get(key_text(key))
         if version is not None and version != self.version(kind, seen):
-            raise self._changed(kind, key)
+            raise self._refusal(kind, key, version)
         return seen
 
     def write(self, kind: str, key: Key, records: Sequence[Record], version: str | None, keep: bool) -> str:
@@ -73,7 +82,7 @@ class Writer:
         actions: list[Action] = [
             Put(
                 record.table,
-                {**record.item, **ours.get(_place(record), {}), WRITE: {"S": write_id}},
+                {**record.item, **_holding(ours.get(_place(record), {}), record.item), WRITE: {"S": write_id}},
                 _still(seen, record.key) if record.whole else None,
             )
             for record in records
@@ -81,8 +90,8 @@ class Writer:
         kept = {_place(record) for record in records}
         actions += [Delete(record.table, record.key) for record in old if _place(record) not in kept]
         actions += self._was(kind, seen) if keep else []
-        self._commit(kind, key, actions, write_id)
-        return write_id
+        self._commit(kind, key, actions, version, f"{write_id}@{_digest(key)}")
+        return f"{write_id}@{_digest(key)}"
 
     def remove(self, kind: str, key: Key, version: str | None, keep: bool) -> bool:
         """Remove an entity; tells whether there was one. Raises Changed unless it is `version`, where one is named."""
@@ -95,7 +104,7 @@ class Writer:
             Delete(one.table, one.key, _still(seen, one.key) if one.whole else None) for one in old
         ]
         actions += self._was(kind, seen) if keep else []
-        self._commit(kind, key, actions, None)
+        self._commit(kind, key, actions, version, ABSENT)
         return there
 
     def _records_at(self, kind: str, whole: Item | None) -> Sequence[Record]:
@@ -106,12 +115,8 @@ class Writer:
         return records_of(shape, item_of(shape, whole))
 
     def _was(self, kind: str, whole: Item | None) -> Sequence[Action]:
-        """Give the write that keeps what is there as a version, under the time of its last change, or of now."""
-        if whole is None or self.version(kind, whole) == ABSENT:
-            return ()
-        now = datetime.fromtimestamp(self._clock(), UTC).isoformat()
-        told = {"updatedAt": {"S": now}, **item_of(self._layout.shape(kind), whole), "entity": {"S": kind.upper()}}
-        return [Put(one.table, one.item) for one in records_of(self._layout.shape(VERSION), told)]
+        """Give the write that keeps what is there as a version."""
+        return () if whole is None or self.version(kind, whole) == ABSENT else self._history.kept(kind, whole)
 
     def _ours(self, seen: Item | None, records: Sequence[Record]) -> dict[tuple[str, str], Item]:
         """Give what Sluice keeps on these records, to be kept: the tokens by which a migration orders its writes.
@@ -126,21 +131,36 @@ class Writer:
             kept |= {(table, text): _kept(item) for text, item in found.items()}
         return kept
 
-    def _commit(self, kind: str, key: Key, actions: Sequence[Action], write_id: str | None) -> None:
+    def _commit(self, kind: str, key: Key, actions: Sequence[Action], version: str | None, becomes: str) -> None:
         try:
             self._store.write(actions)
         except Cancelled as cancelled:
             if any(one.code == "condition" for one in cancelled.refused):
-                raise self._changed(kind, key) from cancelled
+                raise self._refusal(kind, key, version) from cancelled
             raise
         except DynamoDown:
             # Perhaps only the answer was lost.
             seen = self._store.get(self._layout.whole(kind).table, [key], "strong").get(key_text(key))
-            if self.version(kind, seen) != (ABSENT if write_id is None else write_id):
+            if self.version(kind, seen) != becomes:
                 raise
 
-    def _changed(self, kind: str, key: Key) -> Changed:
+    def _refusal(self, kind: str, key: Key, version: str | None) -> Changed | AlreadyExists:
+        if version == ABSENT:
+            return AlreadyExists(
+                f"{kind} {key_text(key)} is there already. Nothing was written: get it, or put the new one in its place."
+            )
         return Changed(f"{kind} {key_text(key)} was written by somebody else. Nothing was written: read it again.")
+
+
+def _writer(item: Item) -> str:
+    if WRITE in item:
+        return str(item[WRITE]["S"])
+    return f"copied#{item['_token']['S']}" if "_token" in item else "first"
+
+
+def _digest(key: Key) -> str:
+    # Of a copied entity only its key is its own: a copy's token is the same for thousands.
+    return blake2b(key_text(key).encode(), digest_size=8).hexdigest()
 
 
 def _place(record: Record) -> tuple[str, str]:
@@ -149,6 +169,14 @@ def _place(record: Record) -> tuple[str, str]:
 
 def _kept(item: Item) -> Item:
     return {name: value for name, value in item.items() if name.startswith("_") and name not in ("_gone", WRITE)}
+
+
+def _holding(ours: Item, item: Item) -> Item:
+    """Give what is ours, without the note that a migration filled an attribute in where the application has another value now."""
+    filled = ours.get(MARK, {}).get("M", {})
+    still = {name: note for name, note in filled.items() if item.get(name) == note["M"]["put"]}
+    rest = {name: value for name, value in ours.items() if name != MARK}
+    return {**rest, MARK: {"M": still}} if still else rest
 
 
 def _still(seen: Item | None, key: Key) -> Condition:

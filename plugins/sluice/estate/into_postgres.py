@@ -9,7 +9,7 @@ from pydantic import Field
 from sluice.estate.fields import Identifier, Name, Part, SqlType, TableName, Template, Words
 from sluice.estate.migration import Migration
 from sluice.estate.same_cluster import Partition
-from sluice.estate.single_table import DynamoSource, Replication, RoutedCutover, RoutedGates, ScanPace, Skip
+from sluice.estate.single_table import DynamoSource, Replication, Retirement, RoutedCutover, RoutedGates, ScanPace, Skip
 
 
 class Column(Part):
@@ -38,7 +38,7 @@ class Rows(Part):
     store: Name
     """The PostgreSQL store that gets them."""
     table: TableName
-    """The table. Sluice makes it where it is not there."""
+    """The table. Sluice makes it where it is not there, and takes an empty one that fits."""
     key: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=32)]
     """The columns of its primary key."""
     columns: dict[Identifier, Column] = Field(min_length=1, max_length=200)
@@ -73,6 +73,8 @@ class IntoPostgresMigration(Migration):
     """What must hold before the migration goes on."""
     cutover: RoutedCutover = RoutedCutover()
     """How and when the new side takes over."""
+    retire: Retirement = Retirement()
+    """What becomes of the old table at the end."""
 
     @property
     def becomes(self) -> str:

@@ -71,8 +71,9 @@ def claimed_twice(path: Path) -> list[Mistake]:
     return list(check_claims(document, _others(document, documents)))
 
 
-def read_model(path: Path) -> TableModel:
+def read_model(path: Path | str) -> TableModel:
     """Read a single-table design by itself. Raises EstateErrors."""
+    path = Path(path)
     document = open_document(path, path.as_posix())
     model, mistakes = validated(document, TableModel)
     told = {mistake.field for mistake in mistakes}

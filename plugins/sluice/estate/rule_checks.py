@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.estate.document import Document, Steps
+from sluice.estate.key_looks import Look
 from sluice.estate.mistakes import Mistake, choice
 from sluice.estate.showing import shown
 from sluice.estate.templates import BadTemplate, Pieces, Placeholder, parse_template
@@ -76,28 +77,28 @@ def check_rules(design: Design, steps: Steps) -> Iterator[Mistake]:
 
 
 def check_apart(design: Design) -> Iterator[Mistake]:
-    """Refuse records of two entities whose keys look alike: nobody could tell whose a record is."""
+    """Refuse records of two entities whose keys may be the same: nobody could tell whose a record is."""
     document, entities = design.document, design.document.get("entities")
-    seen: dict[tuple[str, ...], str] = {}
+    before: list[tuple[str, Look]] = []
     for entity in entities if isinstance(entities, dict) else ():
         rules = document.get("entities", entity, "records")
-        for number, rule in enumerate(rules if isinstance(rules, tuple) else ()):
-            look = _look(design, rule)
-            if look and (other := seen.setdefault(look, str(entity))) != entity:
-                allows = f"a key that does not look like one of {other}'s"
-                yield document.mistake(("entities", entity, "records", number, "key"), " and ".join(look[1:]), allows)
+        looks = [(number, look) for number, rule in enumerate(rules or ()) if (look := _look(design, rule))]
+        for number, look in looks:
+            if other := next((whose for whose, one in before if one.may_be(look)), None):
+                allows = f"a key that cannot be one of {other}'s, whatever stands for …"
+                yield document.mistake(("entities", entity, "records", number, "key"), str(look), allows)
+        before += [(str(entity), look) for _, look in looks]
 
 
-def _look(design: Design, rule: object) -> tuple[str, ...] | None:
-    """Give the table and what its key looks like: `USER#…`."""
+def _look(design: Design, rule: object) -> Look | None:
     if not isinstance(rule, dict) or not isinstance(rule.get("key"), dict) or design.tables is None:
         return None
     table = rule.get("table", "entity")
     main = _key(design.tables.get(table)) if isinstance(table, str) else None
-    if main is None or not all(isinstance(rule["key"].get(name), str) for name in main):
+    if main is None or not isinstance(table, str) or not all(isinstance(rule["key"].get(name), str) for name in main):
         return None
     shapes = (_pieces(rule["key"][name]) for name in main)
-    return (table, *("".join(one if isinstance(one, str) else "…" for one in pieces) for pieces in shapes))
+    return Look(table, tuple(tuple(one if isinstance(one, str) else None for one in pieces) for pieces in shapes))
 
 
 def check_when(document: Document, steps: Steps) -> Iterator[Mistake]:

@@ -65,8 +65,13 @@ class ScanPace(Pace):
     """Items between two checkpoints."""
     segments: int = Field(default=64, ge=1, le=4096)
     """Parts that the scan is cut into, taken in a shuffled order."""
+
+
+class CopyPace(ScanPace):
+    """How history is copied while the application keeps writing."""
+
     write_units: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Write units a second at most; without it, as many as the tables take without throttling."""
+    """Write units a second at most, for all lanes together; without it, as many as the tables take."""
 
 
 class DualRead(Part):
@@ -96,8 +101,10 @@ class Replication(Part):
     """Behind by more than this, it warns."""
     stop_behind: Annotated[timedelta, lasting("1m", "24h")] = timedelta(hours=12)
     """Behind by more than this, it stops and says how to go on."""
+    changes_per_second: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    """How many changes applications make, for the forecast; without it, as many as the stream shows, if it is on."""
     settled_within: Annotated[timedelta, lasting("100ms", "1h")] = timedelta(seconds=10)
-    """A cutover begins only where the canaries arrive within this."""
+    """A cutover, or cutting back, begins only where the canaries arrive within this."""
 
 
 class RoutedCutover(Switch):
@@ -112,6 +119,15 @@ class RoutedCutover(Switch):
     def longest_wait(self) -> timedelta:
         """How long writers wait while the leases run out."""
         return self.lease + self.clock_skew
+
+
+class Retirement(Part):
+    """What becomes of the old table at the end, after a person's yes."""
+
+    old_table: Literal["delete", "keep"] = "delete"
+    """`delete`: exported to the vault, read back, compared, and then deleted. `keep`: left as it is."""
+    backup: Literal["on_demand", "point_in_time", "none"] = "on_demand"
+    """The service's own backup before that: one on demand, or its history (35 days), or none."""
 
 
 class SingleTableMigration(Migration):
@@ -133,7 +149,7 @@ class SingleTableMigration(Migration):
     """With `transform`: the function that makes the item of an entity. Cutting back needs it."""
     skip: Skip | None = None
     """Items that are not migrated, and counted."""
-    backfill: ScanPace = ScanPace()
+    backfill: CopyPace = CopyPace()
     """How history is copied."""
     replication: Replication = Replication()
     """How far behind the other side may be."""
@@ -141,14 +157,11 @@ class SingleTableMigration(Migration):
     """What must hold before the migration goes on."""
     cutover: RoutedCutover = RoutedCutover()
     """How and when the new side takes over."""
+    retire: Retirement = Retirement()
+    """What becomes of the old table at the end."""
 
     @property
     def becomes(self) -> str:
         """The entity, or the tables that take its records."""
         into = self.target
         return f"{into.model}.{into.entity}" if into.model else ", ".join(t.name for t in into.tables.values())
-
-    @property
-    def target_store(self) -> str:
-        """The store that holds the records."""
-        return self.target.store or self.source.store

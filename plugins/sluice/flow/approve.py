@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sluice.flow.connections import opened_control, opened_kind
 from sluice.flow.evidence_link import evidence_address
-from sluice.flow.steps import check_time, skip_unless_on_the_way
+from sluice.flow.steps import APPROVE, REJECT, check_time, skip_unless_on_the_way
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sluice.ledger.control import Control
     from sluice.migration.engine.contract import Kind
     from sluice.stores.postgres import Row
-
-APPROVE, REJECT = "Approve", "Reject"
 
 
 class Approve(HITLOperator):
@@ -99,6 +97,11 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
 
 
 def _what_happens(m: Migration, step: str) -> str:
+    from sluice.estate import IntoPostgresMigration, SingleTableMigration
+
+    from_items = (SingleTableMigration, IntoPostgresMigration)
+    if step == "retire" and isinstance(m, from_items) and m.retire.old_table == "delete":
+        return DELETED.format(backup=BACKUPS[m.retire.backup])
     told = ROUTED if m.follows_later else WHAT_HAPPENS
     return told[step].format(timeout=m.cutover.longest_wait.total_seconds() * 1000)
 
@@ -161,6 +164,16 @@ ROUTED = {
     "cut_over": "Applications that follow the route write nowhere for about {timeout:.0f} ms, then to the new side, and read"
     " there. Every write then goes back to the old table too, so cutting back keeps them all.",
     "retire": "The old table stops following and is kept as it is. After this there is no cutting back.",
+}
+DELETED = (
+    "The old table stops following. {backup} it is exported to the vault (`retired/`), all of it is read back and compared with"
+    " the table, and if they are the same **the old table is deleted**. There is no cutting back; from the export it can be made"
+    " again. `retire: {{old_table: keep}}` in the YAML keeps it."
+)
+BACKUPS = {
+    "on_demand": "Then it is backed up by the service,",
+    "point_in_time": "Then the service keeps its history (35 days),",
+    "none": "Then, **without a backup by the service**,",
 }
 LONGEST_LAG = 20.0
 """Seconds that the question waits for canaries."""

@@ -66,7 +66,11 @@ def opened_kind(name: str) -> Iterator[tuple[Migration, Kind]]:
         return opened[-1]
 
     try:
-        yield migration, open_kind(migration, opening, lambda: documents_of(stores[migration.source.store].connection))
+        documents = stores[migration.source.store].connection
+        yield (
+            migration,
+            open_kind(migration, opening, lambda: documents_of(documents), open_vault, lambda: scaling_of(documents)),
+        )
     finally:
         for connection in opened:
             connection.close()
@@ -84,6 +88,17 @@ def documents_of(connection_id: str) -> tuple[Any, Any]:
         return AwsBaseHook(aws_conn_id=connection_id, client_type=service).get_client_type(config=client_config(30))
 
     return client("dynamodb"), client("dynamodbstreams")
+
+
+def scaling_of(connection_id: str) -> Any:
+    """Give the client of the service that scales tables, behind the same connection. Raises NoConnection."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from sluice.stores.dynamodb.autoscaling import SERVICE
+    from sluice.stores.dynamodb.client import client_config
+
+    _require_aws(connection_id)
+    return AwsBaseHook(aws_conn_id=connection_id, client_type=SERVICE).get_client_type(config=client_config(5))
 
 
 @contextmanager

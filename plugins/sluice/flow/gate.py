@@ -68,14 +68,14 @@ class Gate(BaseOperator):
 
     def _judge(self, measured: Measured) -> Judged:
         from sluice.proof.gates.run import judge
-        from sluice.proof.gates.suites import suite_for
+        from sluice.proof.gates.suites import suites_for
 
         with opened_kind(self.migration) as (m, kind):
             return judge(
                 self.gate,
                 measured.facts,
                 subject=m.source.table,
-                suites=[suite_for(ROOT, suite, m.kind) for suite in self.suites],
+                suites=[one for suite in self.suites for one in suites_for(ROOT, suite, m.kind)],
                 window=kind.sample(),
                 freshness=m.gates.freshness,
                 now=measured.now,

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate import Migration
+    from sluice.ledger.control import Control
     from sluice.migration.engine.contract import Facts, Kind, Position
 
 PLAN_TASK = "preflight.plan_way"
+APPROVE, REJECT = "Approve", "Reject"
+"""The answers to the question before a step that is hard to take back."""
 WAY = "way"
 """The XCom key of what `plan_way` found."""
 
@@ -124,6 +127,7 @@ class TakeStep(BaseOperator):
             check_time(self.step, m, kind, context)
             before = kind.position()
             check_planned_for(self.step, way_of(context), before)
+            check_approved(self.step, control, before)
             facts = verbs()[self.step](kind)
             failpoint("step.taken")
             after = kind.position()
@@ -215,6 +219,18 @@ def check_planned_for(step: str, planned: dict[str, Any], now: Position) -> None
     if now.epoch != expected and now.phase != ARRIVES_AT[Step(step)]:
         raise Fenced(
             f"This run was planned in epoch {expected}; the migration is {now.phase} in epoch {now.epoch}. Trigger a new one."
+        )
+
+
+def check_approved(step: str, control: Control, now: Position) -> None:
+    """Refuse to destroy anything without a person's yes of this run: a task may be cleared, skipped or marked by hand."""
+    if step != "retire":
+        return
+    given = control.approval(step, now.epoch)
+    if given is None or given["answer"] != APPROVE:
+        raise AirflowFailException(
+            f"Nobody has approved {step} of {control.migration} in this run. Clear approve_retire and answer it."
+            " Nothing was changed."
         )
 
 

@@ -57,7 +57,7 @@ class ListInFlight(BaseOperator):
     """List the migrations between capturing and retired."""
 
     def execute(self, context: Context) -> list[str]:
-        """Give their names; what cannot be asked is passed over here, its own DAG says so."""
+        """Give their names; of one that cannot be asked the ledger knows, and its own task then says why."""
         found = under_way()
         if not found:
             raise AirflowSkipException("No migration is between capturing and retired.")

@@ -49,10 +49,13 @@ class Control:
 
     def reconcile(self, phase: str, epoch: int, step: str = "reconcile") -> None:
         """Follow the marks where they moved: by `step`, or without us (a crash after the commit, or a hand)."""
-        found = self._find("find_phase")
-        known = (found["to_phase"], found["epoch"]) if found else ("planned", 1)
+        known = self._last()
         if known != (phase, epoch):
             self.record_transition(step, known[0], phase, epoch)
+
+    def phase(self) -> str:
+        """Give the phase that was seen last; `planned` of a migration that nobody knows."""
+        return self._last()[0]
 
     def record_transition(self, step: str, from_phase: str, to_phase: str, epoch: int) -> None:
         """Note a step taken."""
@@ -83,9 +86,17 @@ class Control:
         """Note who agreed, or did not."""
         self._do("record_approval", action=action, epoch=epoch, answer=answer, by_whom=by_whom)
 
+    def approval(self, action: str, epoch: int) -> Row | None:
+        """Give who answered last in this run and epoch, and what, or None."""
+        return self._find("find_approval", action=action, epoch=epoch)
+
     def record_window(self, lower: datetime, upper: datetime, *, count: int, hash_sum: str, filled: int) -> None:
         """Note a backfilled window: its rows and their hash."""
         self._do("record_window", lower=lower, upper=upper, rows=count, hash=hash_sum, filled=filled)
+
+    def _last(self) -> tuple[str, int]:
+        found = self._find("find_phase")
+        return (found["to_phase"], found["epoch"]) if found else ("planned", 1)
 
     def _do(self, verb: str, **values: object) -> None:
         with self._speaking(verb):

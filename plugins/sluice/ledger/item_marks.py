@@ -19,6 +19,7 @@ from sluice.stores.dynamodb.applying import apply_tables
 from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.dynamodb.queries import query_items
 from sluice.stores.dynamodb.reads import get_item
+from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.tables import TableDefinition, describe
 from sluice.stores.dynamodb.values import Item, Key
 from sluice.stores.dynamodb.writes import Action, Cancelled, Check, Condition, Put, write_together
@@ -104,6 +105,17 @@ class ItemMarks:
         """Whether the table of marks is there. Read-only."""
         return describe(self.client, self.table) is not None
 
+    def phases(self) -> dict[str, str]:
+        """Every migration that has marks here, with its phase. Read-only."""
+        found: dict[str, str] = {}
+        after: Key | None = None
+        while self.there():
+            page = scan_page(self.client, self.table, after=after)
+            found |= {item["PK"]["S"]: item["phase"]["S"] for item in page.items if item["SK"] == {"S": "STATE"}}
+            if (after := page.next_key) is None:
+                break
+        return found
+
     # ---- state and fence ----
 
     def find(self) -> State | None:
@@ -170,6 +182,16 @@ class ItemMarks:
                 {":epoch": {"N": str(epoch)}, **names},
             ),
         )
+
+    # ---- notes of a migration whose state lies elsewhere ----
+
+    def noted(self, name: str, text: str) -> Put:
+        """The write that keeps a text under a name."""
+        return self._put(f"NOTE#{name}", {"text": {"S": text}})
+
+    def notes(self) -> dict[str, str]:
+        """Every text that is kept so, by name. Read-only."""
+        return {item["SK"]["S"].removeprefix("NOTE#"): item["text"]["S"] for item in self._list("NOTE#")}
 
     # ---- places ----
 

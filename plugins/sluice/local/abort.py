@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from psycopg import errors
 
@@ -13,6 +14,9 @@ from sluice.estate import EstateErrors, read_stores
 from sluice.local.settings import load
 from sluice.stores.postgres import Connection, one, rows, translated
 from sluice.stores.statements import statement
+
+if TYPE_CHECKING:
+    from sluice.ledger.item_marks import ItemMarks
 
 
 class NotFound(Terminal):
@@ -27,6 +31,7 @@ class Marked:
     phase: str
     store: str
     connection: str
+    engine: str
 
     def __str__(self) -> str:
         return f"{self.name} ({self.phase}, in store {self.store})"
@@ -52,12 +57,12 @@ def _abort_by_marks(name: str, wrong: EstateErrors) -> str:
     ours = [one for one in ours if one.phase != "planned"] or ours[:1]
     if len(ours) != 1:
         raise NotFound(_not_found(name, wrong, ours or known, silent))
-    with _opened(ours[0].connection) as c:
-        return f"{_abort(c, name)} (by its marks in store {ours[0].store}; its file cannot be read: {wrong})"
+    said = _abort_items(ours[0]) if ours[0].engine == "dynamodb" else _abort_rows(ours[0])
+    return f"{said} (by its marks in store {ours[0].store}; its file cannot be read: {wrong})"
 
 
 def _marked(name: str, wrong: EstateErrors, silent: list[str]) -> Iterator[Marked]:
-    """Give the migrations that PostgreSQL stores have marks of; who does not answer is added to `silent`."""
+    """Give the migrations that stores have marks of; who does not answer is added to `silent`."""
     from sluice.flow.project import ROOT
 
     try:
@@ -65,24 +70,45 @@ def _marked(name: str, wrong: EstateErrors, silent: list[str]) -> Iterator[Marke
     except EstateErrors as broken:
         raise NotFound(_not_found(name, broken, [], [])) from wrong
     for store, its in stores.items():
-        if its.engine != "postgres":
-            silent.append(f"{store}: {its.engine}; for a migration there, mend its file and abort again")
-            continue
         try:
-            with _opened(its.connection) as c, translated(f"reading the marks of {store}"):
-                there = one(c, statement("marks.are_there"))["there"]
-                found = rows(c, statement("marks.show_status")) if there else []
-            yield from (Marked(row["migration"], row["phase"], store, its.connection) for row in found)
+            found = _phases_of_items(its.connection) if its.engine == "dynamodb" else _phases_of_rows(its.connection)
         except SluiceError as why:
             silent.append(f"{store}: {why}")
+            continue
+        yield from (Marked(one, phase, store, its.connection, its.engine) for one, phase in found.items())
 
 
-def _abort(c: Connection, name: str) -> str:
+def _phases_of_rows(connection: str) -> dict[str, str]:
+    with _opened(connection) as c, translated("reading the marks"):
+        there = one(c, statement("marks.are_there"))["there"]
+        found = rows(c, statement("marks.show_status")) if there else []
+    return {row["migration"]: row["phase"] for row in found}
+
+
+def _phases_of_items(connection: str) -> dict[str, str]:
+    return _item_marks(connection, "").phases()
+
+
+def _abort_rows(marked: Marked) -> str:
     try:
-        with translated(f"aborting {name}"):
-            return str(one(c, statement("marks.abort"), name=name)["said"])
+        with _opened(marked.connection) as c, translated(f"aborting {marked.name}"):
+            return str(one(c, statement("marks.abort"), name=marked.name)["said"])
     except errors.RaiseException as refused:
         raise Terminal(f"{refused.diag.message_primary}.") from None
+
+
+def _abort_items(marked: Marked) -> str:
+    from sluice.migration.kinds.single_table.aborting import abort
+
+    marks = _item_marks(marked.connection, marked.name)
+    return abort(marks, marks.find())
+
+
+def _item_marks(connection_id: str, name: str) -> ItemMarks:
+    from sluice.flow.connections import documents_of
+    from sluice.ledger import item_marks
+
+    return item_marks.ItemMarks(documents_of(connection_id)[0], name, item_marks.TABLE)
 
 
 def _opened(connection_id: str) -> Connection:

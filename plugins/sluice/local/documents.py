@@ -8,6 +8,7 @@ it loses all since it was last stopped.** It removes expired items once a minute
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sluice.local.ministack import Ministack
@@ -26,6 +27,10 @@ class DocumentStore(Ministack):
     def streams(self) -> Any:
         """Give a boto3 client for its streams."""
         return self.client("dynamodbstreams")
+
+    def _program(self) -> list[str]:
+        # -P: what lies beside the script is not the engine's, least of all a module of its name.
+        return ["-P", str(Path(__file__).with_name("ministack_scan.py"))]
 
     def _service(self) -> dict[str, str]:
         return {"SERVICES": "dynamodb,dynamodbstreams,iam,sts"}

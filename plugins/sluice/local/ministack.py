@@ -54,7 +54,7 @@ class Ministack:
         self.folder.mkdir(parents=True, exist_ok=True)
         # What Airflow's environment says about AWS or Python paths is none of its business.
         environment = {"PATH": inherited["PATH"], **self._environment(), **self._service()}
-        self.process.start([str(python), "-m", "ministack"], environment)
+        self.process.start([str(python), *self._program()], environment)
         wait_for(self.title, self._answers, [self.process], seconds=self.patience)
 
     def stop(self) -> None:
@@ -79,6 +79,10 @@ class Ministack:
             return bool(direct.open(f"{self.url}/_ministack/health", timeout=2).status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    def _program(self) -> list[str]:
+        """Give what its Python runs."""
+        return ["-m", "ministack"]
 
     def _service(self) -> dict[str, str]:
         """Give the settings of the one service."""

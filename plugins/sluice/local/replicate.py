@@ -16,7 +16,7 @@ def replicate(name: str, seconds: float) -> str:
     """Deliver for `seconds`, and say what it came to. Raises Terminal where a person must act, EstateErrors."""
     os.environ.update(load().environment())  # where Airflow's connections are
     from sluice.flow.connections import opened_kind
-    from sluice.migration.engine.following import follow
+    from sluice.migration.engine.following import TooFarBehind, follow
 
     ends = time.monotonic() + seconds
     told = "nothing was delivered"
@@ -25,7 +25,7 @@ def replicate(name: str, seconds: float) -> str:
             with opened_kind(name) as (m, kind):
                 told = str(follow(kind, m, min(left, TURN_SECONDS)))
                 print(f"{name}: {told}", flush=True)
-        except Transient as why:
+        except (Transient, TooFarBehind) as why:  # late is a reason to go on
             print(f"{name}: {why}", flush=True)
             time.sleep(min(1.0, max(0.0, left)))
     return told

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from sluice.records.checks import Concern, concerns
 from sluice.records.preview import Survey, preview, survey
-from sluice.records.record import MOST_RECORDS, OURS, Record, Unmappable
+from sluice.records.record import MARKS, MOST_RECORDS, OURS, Record, Unmappable
 from sluice.records.rendering import bucket_of, buckets_of
 from sluice.records.shape import (
     NoSuchShape,
@@ -27,6 +27,7 @@ from sluice.records.shape import (
 )
 
 __all__ = [
+    "MARKS",
     "MOST_RECORDS",
     "OURS",
     "Concern",

@@ -7,8 +7,11 @@ from typing import NamedTuple
 from sluice.errors import Terminal
 from sluice.stores.dynamodb.values import LARGEST_ITEM, Item, Key
 
-OURS = frozenset({"_token", "_from", "_gone", "_otherwise"})
-"""Attributes that are ours, on records and, after a cutover, on legacy items."""
+MARKS = ("_token", "_from", "_gone", "_write")
+"""What stands on records, and after a cutover on legacy items, beside the data: a migration's order of writes, where an item
+came from, that it is gone; and the access library's last write, by which it knows its own lost answers."""
+OURS = frozenset({*MARKS, "_otherwise"})
+"""Names that no application's attribute may have."""
 MOST_RECORDS = 90
 """Records that one item may become: they are written in one transaction of 100 actions, beside its own bookkeeping."""
 MOST_BYTES = LARGEST_ITEM - 1024

@@ -15,7 +15,7 @@ from sluice.estate.durations import parse_duration
 from sluice.estate.templates import Filter, Placeholder, parse_template
 from sluice.records.moments import iso_of, millis_of, moment_of, seconds_of
 from sluice.records.record import Unmappable
-from sluice.stores.dynamodb.values import Item, Value
+from sluice.stores.dynamodb.values import Item, Value, plain_number
 
 Render: TypeAlias = Callable[[Item], str]
 Give: TypeAlias = Callable[[Item], Value]
@@ -173,10 +173,15 @@ def _filtered(
 
 
 def text_of(value: Value, name: str) -> str:
-    """Give a value as text: a number's text is kept as it came. Raises Unmappable for what has no plain text."""
+    """Give a value as text. Raises Unmappable for what has no plain text.
+
+    A number has one text, whatever its form: the store keeps its value alone, and from that the same key must come again.
+    """
     ((kind, inner),) = value.items()
-    if kind in ("S", "N"):
+    if kind == "S":
         return str(inner)
+    if kind == "N":
+        return plain_number(inner)
     if kind == "BOOL":
         return "true" if inner else "false"
     if kind == "NULL":

@@ -17,7 +17,7 @@ from sluice.records.mapping import MARK, Convert, Ways, check_names, compile_map
 from sluice.records.record import MOST_BYTES, MOST_BYTES_TOGETHER, MOST_RECORDS, Record, Unmappable
 from sluice.records.rendering import Spread
 from sluice.records.rules import CompiledRule, compile_rule
-from sluice.stores.dynamodb.values import Item, Key, size_of
+from sluice.stores.dynamodb.values import Item, Key, same, size_of
 
 MOST_ROOMY = MOST_BYTES_TOGETHER // MOST_BYTES
 """So many records of one item fit together, however large each is."""
@@ -168,7 +168,7 @@ def _distinct(made: list[Record]) -> list[Record]:
     for record in made:
         place = _place(record.table, record.key)
         other = seen.setdefault(place, record)
-        if other is not record and other.item != record.item:
+        if other is not record and not same(other.item, record.item):
             what = " and ".join(dict.fromkeys((other.rule, record.rule)))
             raise Unmappable(
                 "collision", "", f"two of its records ({what}) would have one key, {'/'.join(place[1:])[:120]}"

@@ -86,6 +86,11 @@ class Vault:
         """Read the whole object. Raises NoSuchKey, Damaged, VaultDown, AccessDenied."""
         return self._read(key)[0]
 
+    def etag(self, key: str) -> str:
+        """Give the store's own tag of an object. Raises NoSuchKey, VaultDown, AccessDenied."""
+        with self._translated("look at", key):
+            return str(self.client.head_object(Bucket=self.bucket, Key=key)["ETag"]).strip('"')
+
     def list(self, prefix: str) -> Sequence[str]:
         """Name every key below `prefix`, in order. Raises VaultDown, AccessDenied."""
         with self._translated("list", prefix):

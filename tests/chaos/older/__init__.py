@@ -14,7 +14,11 @@ from tests.chaos.stage import Stage
 HERE = Path(__file__).parent
 FIRST = SQL_ROOT / "schema/marks/V1_0_0__marks.sql"
 BACK_TO_1_0 = """
+DROP SCHEMA sluice_routing CASCADE;
+DROP TABLE sluice.route, sluice.canary;
+DROP FUNCTION sluice.empty_taken(regclass);
 ALTER TABLE sluice.migration DROP COLUMN verified_under, DROP COLUMN target_parts, DROP COLUMN renewal_due;
+ALTER TABLE sluice.migration DROP COLUMN target_taken;
 ALTER TABLE sluice.compared DROP COLUMN under;
 DROP FUNCTION sluice.capture_state(text);
 DROP FUNCTION sluice.parts(oid);

@@ -12,20 +12,22 @@ import os
 import queue
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
 from sluice.local.certify.acknowledged import Acknowledged
+from sluice.local.certify.crew import Crew, WorkloadStuck
 from sluice.local.certify.process import DSN_VARIABLE
-from sluice.local.certify.workload import Workload, WorkloadStuck
+from sluice.local.certify.workload import Workload
 
 
 class Server:
     """A Workload at the end of a pipe."""
 
-    def __init__(self, workload: Workload, ledger: Path | None) -> None:
+    def __init__(self, workload: Crew, ledger: Path | None) -> None:
         self._workload = workload
         self._ledger = ledger
         self._commands: queue.Queue[list[str]] = queue.Queue()
@@ -45,7 +47,8 @@ class Server:
         finally:
             self._over.set()
             self._rest()
-            self._say("stopped", snapshot=self._workload.snapshot().as_json(), keys=len(self._workload.acknowledged))
+            told = {"snapshot": self._workload.snapshot().as_json(), "measured": self._workload.measured()}
+            self._say("stopped", keys=len(self._workload.acknowledged), **told)
 
     def _next(self, deadline: float) -> list[str]:
         left = deadline - time.monotonic()
@@ -102,8 +105,8 @@ class Server:
             print(json.dumps({"event": event, **values}), flush=True)
 
 
-def main() -> None:
-    """Run the workload as a process."""
+def main(application: Callable[..., Crew] = Workload) -> None:
+    """Run a sample's workload as a process."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--dsn", default=os.environ.get(DSN_VARIABLE), help=f"or in {DSN_VARIABLE}, unseen by `ps`")
     parser.add_argument("--seconds", type=float)
@@ -115,7 +118,7 @@ def main() -> None:
     if given.dsn is None:
         parser.error(f"--dsn or {DSN_VARIABLE} is needed")
     earlier = Acknowledged.load(given.ledger) if given.ledger and given.ledger.exists() else None
-    workload = Workload(given.dsn, seed=given.seed, writers=given.writers, rate=given.rate, acknowledged=earlier)
+    workload = application(given.dsn, seed=given.seed, writers=given.writers, rate=given.rate, acknowledged=earlier)
     with suppress(KeyboardInterrupt):
         Server(workload, given.ledger).serve(given.seconds)
 

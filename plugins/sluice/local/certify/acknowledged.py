@@ -33,6 +33,10 @@ class Acknowledged:
         """The answer to COMMIT was lost: each key is as it was, or as it was made."""
         self._put({e.key: (e.before, e.after) for e in effects})
 
+    def add(self, other: Acknowledged) -> None:
+        """Take over what somebody else was told of other keys."""
+        self._put(dict(other.items()))
+
     def __contains__(self, key: Key) -> bool:
         return key in self._states
 

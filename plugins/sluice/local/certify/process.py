@@ -18,8 +18,8 @@ from threading import Thread
 from typing import Any
 
 from sluice.local.certify.acknowledged import Acknowledged
+from sluice.local.certify.crew import GRACE, WorkloadStuck
 from sluice.local.certify.tally import Snapshot
-from sluice.local.certify.workload import GRACE, WorkloadStuck
 
 DSN_VARIABLE = "SLUICE_CERTIFY_DSN"
 PLUGINS = Path(__file__).resolve().parents[3]
@@ -29,12 +29,24 @@ ANSWER = 30.0  # seconds for any answer but that of a burst
 class WorkloadProcess:
     """A workload in a child process. What was acknowledged is in the file `ledger` after `pause` or `stop`.
 
-    A file that is there already is gone on from: remove it when the database is a new one.
+    A file that is there already is gone on from: remove it when the database is a new one. `dsn` is the address as
+    `module`, the application's, reads it.
     """
 
-    def __init__(self, dsn: str, ledger: Path, *, seed: int = 1, writers: int = 4, rate: float = 200.0) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        ledger: Path,
+        *,
+        seed: int = 1,
+        writers: int = 4,
+        rate: float = 200.0,
+        module: str = "sluice.local.certify",
+    ) -> None:
         self.ledger = ledger
+        self.measured: dict[str, Any] = {}
         self._dsn = dsn
+        self._module = module
         self._arguments = [
             "--seed",
             str(seed),
@@ -63,7 +75,7 @@ class WorkloadProcess:
         path = os.pathsep.join(filter(None, (str(PLUGINS), os.environ.get("PYTHONPATH"))))
         self._answers = queue.Queue()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "sluice.local.certify", *self._arguments],
+            [sys.executable, "-m", self._module, *self._arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True,  # a Ctrl-C is the parent's: the child goes when its input ends
             env={**os.environ, "PYTHONPATH": path, DSN_VARIABLE: self._dsn},
@@ -82,7 +94,9 @@ class WorkloadProcess:
         """
         try:
             self._tell("stop")
-            self._latest = Snapshot.from_json(self._wait_for("stopped", 2 * GRACE + ANSWER)["snapshot"])
+            stopped = self._wait_for("stopped", 2 * GRACE + ANSWER)
+            self.measured = stopped["measured"]
+            self._latest = Snapshot.from_json(stopped["snapshot"])
             return self._latest
         finally:
             self._let_go()

@@ -12,13 +12,10 @@ from pathlib import Path
 
 from sluice.errors import Terminal
 from sluice.local import machine
+from sluice.local.demo import stories
 from sluice.local.demo.options import Options
-from sluice.local.demo.report import Report, as_table, judged
-from sluice.local.demo.stage import Stage
-from sluice.local.demo.story import play
+from sluice.local.demo.report import Report
 from sluice.local.settings import load
-
-REPORT = "demo.json"
 
 
 def main(options: Options) -> int:
@@ -26,9 +23,9 @@ def main(options: Options) -> int:
 
     Raises Terminal where another demo plays, KeyboardInterrupt after tidying up.
     """
-    state = load().state_dir
+    state, story = load().state_dir, stories.named(options.story)
     with alone(state):
-        return _play(options, state / REPORT)
+        return _play(options, story, state / story.report)
 
 
 @contextmanager
@@ -49,25 +46,27 @@ def alone(state: Path) -> Iterator[None]:
         yield
 
 
-def _play(options: Options, target: Path) -> int:
+def _play(options: Options, story: stories.Story, target: Path) -> int:
     was_up = all(part.pid for part in machine.status())
     began = time.monotonic()
     target.unlink(missing_ok=True)
     try:
-        settings = machine.up()
-        with Stage(settings, options, began) as stage:
-            report = play(stage)
-        target.write_text(json.dumps(report, indent=2) + "\n")
-        return _close(report, settings.airflow_url, target)
+        with story.prepared(options.keep or was_up):
+            settings = machine.up()
+            with story.stage(settings, options, began) as stage:
+                report = story.play(stage)
+            report = {"ok": not story.judged(report), **report}
+            target.write_text(json.dumps(report, indent=2) + "\n")
+            return _close(story, report, settings.airflow_url, target)
     finally:
         if not (options.keep or was_up):
             print("Taking everything down (--keep leaves it running) …", flush=True)
             machine.down()
 
 
-def _close(report: Report, address: str, target: Path) -> int:
-    broken = judged(report)
-    print(f"\n{as_table(report)}\n\nThe same as JSON: {target}")
+def _close(story: stories.Story, report: Report, address: str, target: Path) -> int:
+    broken = story.judged(report)
+    print(f"\n{story.as_table(report)}\n\nThe same as JSON: {target}")
     print(f"Look in the UI: {address}/dags?search=migrate (./sluice up prints the login)")
     for promise in broken:
         print(f"NOT KEPT: {promise}")

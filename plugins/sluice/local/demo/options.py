@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """Rows, writes a second, seconds of quiet, writes after the cutover, what stays running, and whether others' tables go."""
+    """Story, rows or items, writes a second, seconds of quiet, writes after the cutover, what stays, if others' tables go."""
 
-    rows: int
+    story: str
+    size: int
     rate: float
     quiet_seconds: float
     after: int
@@ -18,16 +19,38 @@ class Options:
     fresh: bool
 
 
+USUAL = {
+    "postgres": {"size": 1_000_000, "rate": 200.0, "quiet_seconds": 60.0, "after": 10_000},
+    "dynamodb": {"size": 200_000, "rate": 20.0, "quiet_seconds": 10.0, "after": 5_000},
+}
+"""The stories, and what each does unless told."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Teach the demo's command its options."""
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of user_sessions (audit_log: a fifth)")
-    parser.add_argument("--rate", type=float, default=200.0, help="writes a second that the application asks for")
-    parser.add_argument("--quiet-seconds", type=float, default=60.0, help="control time before anything is moved")
-    parser.add_argument("--after", type=int, default=10_000, help="writes between the cutover and cutting back")
+    told = "; unless told {postgres}, and {dynamodb} of dynamodb"
+
+    def usually(name: str) -> str:
+        return told.format(**{story: f"{values[name]:,.0f}" for story, values in USUAL.items()})
+
+    parser.add_argument("story", nargs="?", choices=USUAL, default="postgres", help="which store's tables are moved")
+    parser.add_argument(
+        "--rows",
+        "--items",
+        dest="size",
+        type=int,
+        help=f"rows of user_sessions (audit_log: a fifth), or items of five legacy tables{usually('size')}",
+    )
+    parser.add_argument("--rate", type=float, help=f"writes a second that the application asks for{usually('rate')}")
+    parser.add_argument(
+        "--quiet-seconds", type=float, help=f"control time before anything is moved{usually('quiet_seconds')}"
+    )
+    parser.add_argument("--after", type=int, help=f"writes between the cutover and cutting back{usually('after')}")
     parser.add_argument("--keep", action="store_true", help="leave everything running afterwards")
     parser.add_argument("--fresh", action="store_true", help="drop other tables of the sample's database, too")
 
 
 def chosen_options(chosen: argparse.Namespace) -> Options:
     """Read what was chosen."""
-    return Options(chosen.rows, chosen.rate, chosen.quiet_seconds, chosen.after, chosen.keep, chosen.fresh)
+    told = {name: value for name in USUAL[chosen.story] if (value := getattr(chosen, name)) is not None}
+    return Options(story=chosen.story, keep=chosen.keep, fresh=chosen.fresh, **{**USUAL[chosen.story], **told})

@@ -1,26 +1,17 @@
-"""What somebody else keeps in the sample's database: the demo begins afresh there, and it would go."""
+"""What somebody else keeps where the demo begins afresh: it would go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sluice.errors import Terminal
-from sluice.stores.postgres import Connection, one, rows
-from sluice.stores.statements import statement
 
 
 class Strangers(Terminal):
-    """Somebody keeps something of their own in the sample's schemas."""
+    """Somebody keeps something of their own where the sample lies."""
 
-
-def check_strangers(c: Connection, ours: Sequence[str]) -> None:
-    """Raise Strangers where tables, or migrations that are not `ours`, would go with the sample. Read-only."""
-    found = [row["name"] for row in rows(c, statement("demo.list_strangers"))]
-    if one(c, statement("marks.are_there"))["there"]:
-        others = rows(c, statement("demo.list_other_migrations"), ours=list(ours))
-        found += [row["name"] for row in others]
-    if found:
-        raise Strangers(
+    def __init__(self, found: Sequence[str], command: str) -> None:
+        super().__init__(
             f"The demo begins afresh and would drop what is not its own in its database: {', '.join(found)}."
-            " Nothing was changed. Move it elsewhere, or say that it may go: ./sluice demo --fresh."
+            f" Nothing was changed. Move it elsewhere, or say that it may go: {command}."
         )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from sluice.errors import Terminal
-from sluice.proof.gates.window import WindowSubject
+from sluice.proof.gates.rows import Subject
 from sluice.stores.postgres import LockBusy
 
 Facts: TypeAlias = dict[str, int | float | str | bool]
@@ -143,11 +143,13 @@ class Lag:
 
 @dataclass(frozen=True)
 class RowDiff:
-    """One row that differs: its key as text, how, and in which columns."""
+    """One row that differs: its key as text, how, and in which columns. `of` is its type, `hows` how each column differs."""
 
     key: str
     what: str
     columns: tuple[str, ...] = ()
+    of: str = ""
+    hows: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.key} {self.what}" + (f" in {', '.join(self.columns)}" if self.columns else "")
@@ -176,6 +178,8 @@ class Diff:
     under: str | None = None
     races: int = 0
     """Differences that were gone at a second look: two stores share no snapshot."""
+    account: Facts | None = None
+    """What else a kind counted: by type of record, by attribute."""
 
     @property
     def clean(self) -> bool:
@@ -196,6 +200,7 @@ class Diff:
             "diff_hash": self.hash,
             "diff_seconds": round(self.seconds, 3),
             "diff_samples": "; ".join(str(s) for s in self.samples[:20]),
+            **(self.account or {}),
         }
 
 
@@ -319,8 +324,8 @@ class Kind(Protocol):
     def standing(self) -> Facts:
         """What every gate wants to know: `fingerprint_differs` (0 or 1) and `quarantined` (rows). Read-only."""
 
-    def sample(self) -> WindowSubject | None:
-        """Where a person's own suites look: the target, bounded by its window. None when it cannot be asked in SQL."""
+    def sample(self) -> Subject | None:
+        """Where a person's own suites look: the target, bounded by its window, or rows of it where SQL cannot be asked."""
 
     def backfill_window(self, window: Window) -> WindowResult:
         """Fill the target's holes in a window of history again, and compare it."""

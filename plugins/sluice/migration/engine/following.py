@@ -11,15 +11,15 @@ from sluice.errors import Terminal
 from sluice.estate.models import Migration
 from sluice.estate.single_table import Replication
 from sluice.failpoints import failpoint
-from sluice.migration.engine.contract import Kind
+from sluice.migration.engine.contract import Fenced, Kind
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 5.0
 MEASURE_EVERY = 60.0
 """Seconds between two flights of canaries, which say how long a change takes from end to end."""
-REST = 0.05
-"""Seconds between two rounds that found nothing much."""
+REST, LONGEST_REST = 0.05, 0.5
+"""Seconds between two rounds that delivered all there was."""
 
 
 class TooFarBehind(Terminal):
@@ -42,29 +42,45 @@ class Followed:
 def follow(
     kind: Kind, m: Migration, seconds: float, *, goes_on: Callable[[], bool] = lambda: True, measure: bool = True
 ) -> Followed:
-    """Deliver until `seconds` are over or `goes_on` says no. Raises TooFarBehind, and whatever the kind raises."""
+    """Deliver until `seconds` are over or `goes_on` says no. Raises TooFarBehind at the end, and whatever the kind raises.
+
+    At the end and not before: a reader that stopped as soon as it saw that it is late would never catch up.
+    """
     started, measured = time.monotonic(), float("-inf")
     rounds, behind, delay = 0, 0.0, None
     while goes_on() and time.monotonic() - started < seconds:
-        if measure and time.monotonic() - measured > MEASURE_EVERY:
-            begun = measured = time.monotonic()
-            if not kind.drain(min(30.0, seconds)).pending:
-                delay = time.monotonic() - begun
-        behind = kind.replicate(ROUND_SECONDS).behind
+        asked = time.monotonic()
+        try:
+            if measure and asked - measured > MEASURE_EVERY:
+                measured = asked
+                delay = delay if kind.drain(min(30.0, seconds)).pending else time.monotonic() - asked
+                asked = time.monotonic()
+            behind = kind.replicate(ROUND_SECONDS).behind
+        except Fenced as moved_on:
+            log.info(
+                "%s: %s The next round looks where it stands", m.name, moved_on
+            )  # a phase or a switch came between
         failpoint("changes.followed")
-        _check(behind, m)
         rounds += 1
-        time.sleep(REST)
+        time.sleep(rest_after(time.monotonic() - asked))
+    check_behind(behind, m)
     return Followed(rounds, behind, delay)
 
 
-def _check(behind: float, m: Migration) -> None:
-    """Warn, or raise TooFarBehind: a stream keeps a day."""
+def rest_after(worked: float) -> float:
+    """Seconds to rest behind a round of so many: as long again, so that a slow store has a pause; none while more waits."""
+    return 0.0 if worked >= ROUND_SECONDS else min(max(REST, worked), LONGEST_REST)
+
+
+def check_behind(behind: float, m: Migration) -> None:
+    """Warn, or raise TooFarBehind: a stream keeps a day. `behind` is seconds. Who copies asks too, and then stops."""
     limits: Replication = getattr(m, "replication", Replication())
     if behind > limits.stop_behind.total_seconds():
         raise TooFarBehind(
-            f"{m.name} is {behind / 3600:.1f} h behind the changes of {m.source.table}, and they are kept for 24 h. Give the"
-            f" target more capacity or let fewer lanes copy; then clear this task. `./sluice abort {m.name}` gives it up."
+            f"{m.name} is {behind / 3600:.1f} h behind the changes of {m.source.table}, and they are kept for 24 h:"
+            " copying stops, delivering goes on. To resume: let replicate_changes run (it delivers in each run, red or not), or"
+            f" `./sluice replicate {m.name}`; give the target more capacity; when it is less than"
+            f" {limits.stop_behind.total_seconds() / 3600:g} h behind, clear this task. `./sluice abort {m.name}` gives it up."
         )
     if behind > limits.warn_behind.total_seconds():
         log.warning("%s is %.1f h behind the changes of %s", m.name, behind / 3600, m.source.table)

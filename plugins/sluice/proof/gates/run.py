@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sluice.proof.gates.docs import render_docs
+from sluice.proof.gates.rows import Subject
 from sluice.proof.gates.suites import Fact, read_suite, run_suite
 from sluice.proof.gates.verdict import Check, Row, Verdict, decide
-from sluice.proof.gates.window import WindowSubject
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Judged:
 
 def judge(
     gate: str, facts: Mapping[str, Fact], *,
-    subject: str, suites: Sequence[str], window: WindowSubject | None,
+    subject: str, suites: Sequence[str], window: Subject | None,
     freshness: timedelta, now: datetime, facts_at: datetime, root: Path,
     parameters: Mapping[str, Fact] | None = None, samples: Mapping[str, Sequence[Row]] | None = None,
     checks: Sequence[Check] = (),

@@ -1,9 +1,9 @@
 """Run one suite of expectations/ with Great Expectations, over facts or over a window of a live table.
 
 A suite says in `meta.sluice` what it is over: `{"over": "facts", "compared_at_least": 1}`, or `{"over":
-"window", "days": 31, "rows_at_most": 200000, "rows_at_least": 1000, "ahead_at_most_days": 1}`. Great
-Expectations costs seconds and a quarter of a gigabyte to import: when a suite is run, never when a DAG is
-read.
+"window", "days": 31, "rows_at_most": 200000, "rows_at_least": 1000, "ahead_at_most_days": 1}`; where SQL
+cannot be asked, over sampled rows or a table among the facts (`rows.py`). Great Expectations costs seconds
+and a quarter of a gigabyte to import: when a suite is run, never when a DAG is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import psycopg
 
 from sluice.errors import Terminal
 from sluice.proof.gates.checks import checks_of, name_of, severity_of
-from sluice.proof.gates.verdict import SAMPLE_ROWS, Check, Row, broken_check, floor_check
+from sluice.proof.gates.rows import Asked, RowsSubject, Subject, frame_of, rows_of, table_of
+from sluice.proof.gates.verdict import SAMPLE_ROWS, Check, Row, broken_check, fact_check, floor_check
 from sluice.proof.gates.window import Bounds, Window, WindowSubject, engine_sessions, measure
 from sluice.stores.postgres import Refused
 
@@ -64,13 +65,19 @@ def suite_for(root: Path, gate: str, kind: str) -> str:
     return own if (root / "expectations" / f"{own}.json").exists() else gate
 
 
+def suites_for(root: Path, gate: str, kind: str) -> list[str]:
+    """Name all suites of a gate: its own, and what a kind has besides, `<gate>__<kind>__<what>`."""
+    more = (root / "expectations").glob(f"{gate}__{kind}__*.json")
+    return [suite_for(root, gate, kind), *sorted(path.stem for path in more)]
+
+
 def read_suite(root: Path, name: str) -> Suite:
     """Read `expectations/<name>.json` below `root`. Raises NoSuchSuite."""
     path = root / "expectations" / f"{name}.json"
     try:
         text = path.read_text()
         suite = Suite(name, json.loads(text), hashlib.sha256(text.encode()).hexdigest())
-        if suite.meta["over"] not in ("facts", "window"):
+        if suite.meta["over"] not in ("facts", "window", "rows", "table"):
             raise ValueError(f"over {suite.meta['over']!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         told = f"expectations/{name}.json cannot be read: {error!r}. See docs/howto/write-a-gate.md."
@@ -79,7 +86,7 @@ def read_suite(root: Path, name: str) -> Suite:
 
 
 def run_suite(
-    suite: Suite, *, facts: Mapping[str, Fact], window: WindowSubject | None, now: datetime,
+    suite: Suite, *, facts: Mapping[str, Fact], window: Subject | None, now: datetime,
     parameters: Mapping[str, Fact], samples: Mapping[str, Sequence[Row]],
 ) -> Outcome:  # fmt: skip
     """Run `suite` over `facts` or `window`. `samples` are rows to show beside a fact that fails.
@@ -88,8 +95,18 @@ def run_suite(
     """
     if suite.meta["over"] == "facts":
         return _over_facts(suite, facts, parameters, samples)
+    if suite.meta["over"] in ("table", "rows") and facts.get("counted_empty"):
+        # Counted, and found empty: there is no row to look at, and nobody was kept from looking.
+        return Outcome(suite, (fact_check(f"{suite.name}: rows", True, "no row on either side", "what there is"),), 1)
+    if suite.meta["over"] == "table":
+        return _over_table(suite, facts, parameters)
     if window is None:
         return Outcome(suite, (broken_check(f"{suite.name}: window", "the gate was given no table"),), 0)
+    if isinstance(window, RowsSubject) != (suite.meta["over"] == "rows"):
+        told = f"a suite over {suite.meta['over']} cannot look at {'rows' if isinstance(window, RowsSubject) else window.table}"
+        return Outcome(suite, (broken_check(f"{suite.name}: where to look", told),), 0)
+    if isinstance(window, RowsSubject):
+        return _over_sample(suite, window, parameters)
     try:
         return _over_window(suite, window, now, parameters)
     except (psycopg.Error, Refused) as error:
@@ -115,6 +132,32 @@ def _over_facts(
     compared = int(known.get("rows_compared", len(known))) or int(known.get("counted_empty") or 0)
     floor = floor_check(suite.name, compared, suite.meta.get("compared_at_least", 1))
     return Outcome(suite, (*(_with_fact(check, known, samples) for check in checks), floor), compared, (result,))
+
+
+def _over_table(suite: Suite, facts: Mapping[str, Fact], parameters: Mapping[str, Fact]) -> Outcome:
+    name = str(suite.meta["of"])
+    try:
+        rows = table_of(facts, name)
+    except ValueError as error:
+        return Outcome(suite, (broken_check(f"{suite.name}: read {name}", str(error)),), 0)
+    return _over_rows(suite, rows, Asked.of(suite.meta), parameters, ())
+
+
+def _over_sample(suite: Suite, subject: RowsSubject, parameters: Mapping[str, Fact]) -> Outcome:
+    asked = Asked.of(suite.meta)
+    return _over_rows(suite, rows_of(subject, asked), asked, parameters, subject.key)
+
+
+def _over_rows(
+    suite: Suite, rows: Sequence[Row], asked: Asked, parameters: Mapping[str, Fact], key: tuple[str, ...]
+) -> Outcome:
+    floor = floor_check(suite.name, len(rows), asked.rows_at_least)
+    if not rows:
+        return Outcome(suite, (floor,), 0)
+    asset = _context().data_sources.add_pandas("rows").add_dataframe_asset(suite.name)
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame_of(rows)})
+    result, checks = _validate(batch, suite, parameters, key)
+    return Outcome(suite, (*checks, floor), len(rows), (result,))
 
 
 def _over_window(suite: Suite, subject: WindowSubject, now: datetime, parameters: Mapping[str, Fact]) -> Outcome:

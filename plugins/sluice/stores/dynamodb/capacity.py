@@ -37,7 +37,7 @@ class Units:
 
 
 class AdaptiveRate:
-    """Permits a second, shared by threads: more while all goes well, half when the table throttles.
+    """Permits a second, shared by threads: more while all goes well, half when the table throttles. One is a write unit.
 
     Additive increase, multiplicative decrease: D. Chiu and R. Jain, "Analysis of the Increase and Decrease Algorithms
     for Congestion Avoidance in Computer Networks", 1989. It makes several writers who know nothing of each other share
@@ -71,6 +71,17 @@ class AdaptiveRate:
             self._free_at = begins + permits / self.rate
         if begins > now:
             self._sleep(begins - now)
+
+    def spent(self, more: float) -> None:
+        """Tell that a call cost so many permits more than it took: who asks next waits for them."""
+        with self._lock:
+            self._free_at += more / self.rate
+
+    def limit(self, most: float) -> None:
+        """Never give more than so many a second from now on; others take the rest."""
+        with self._lock:
+            self._most = most
+            self.rate = min(self.rate, most)
 
     def went_well(self) -> None:
         """Tell of a call that was not throttled."""

@@ -74,7 +74,7 @@ def client_config(seconds: float = 5) -> Any:
     from botocore.config import Config
 
     return Config(
-        connect_timeout=5, read_timeout=seconds, max_pool_connections=50, parameter_validation=False,
+        connect_timeout=min(5, seconds), read_timeout=seconds, max_pool_connections=50, parameter_validation=False,
         retries={"mode": "standard", "total_max_attempts": 3},
     )  # fmt: skip
 
@@ -98,9 +98,9 @@ def translated(error: Exception, doing: str, table: str) -> SluiceError:
     code, what = code_of(error), f"cannot {doing} table {table}: {error}"
     # First: AWS throttles with 400, and some endpoints with 503.
     if code in THROTTLING:
-        return Throttled(f"{what}. It is tried again by itself; if it stays, give the table more capacity.")
+        return Throttled(f"{what}. It passes as a rule: try again; if it stays, give the table more capacity.")
     if is_outage(error):
-        return DynamoDown(f"{what}. It is tried again by itself; if it stays, see that the endpoint is up.")
+        return DynamoDown(f"{what}. It passes as a rule: try again; if it stays, see that the endpoint is up.")
     if code in REFUSED:
         return AccessDenied(f"{what}. Mend the store's connection or its policy.")
     if code in ABSENT:

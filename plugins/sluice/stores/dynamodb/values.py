@@ -109,6 +109,14 @@ def same(one: Item | None, other: Item | None) -> bool:
     return one == other or canonical_item(one) == canonical_item(other)
 
 
+def plain_number(text: str) -> str:
+    """Give a number as a person writes it, the same for all forms of one number: 10.0 and 1E+1 are `10`. For keys and texts."""
+    if text.isascii() and text.isdigit() and text[0] != "0":
+        return text  # most are
+    number = _EXACT.normalize(Decimal(text))
+    return format(number, "f") if number else "0"
+
+
 def _number(text: str) -> str:
     number = _EXACT.normalize(Decimal(text))
     return str(number) if number else "0"

@@ -86,10 +86,10 @@ def _settle(
             token = str(uuid4()) if isinstance(error, Cancelled) else token
             time.sleep(wait)
             continue
+        consumed = (units or Units()).count(answer)
         if rate:
             rate.went_well()
-        if units:
-            units.count(answer)
+            rate.spent(max(0.0, consumed - len(actions)))
         return
 
 

@@ -73,6 +73,11 @@ def is_canary(image: Item | None) -> bool:
     return image is not None and CANARY in image
 
 
+def without_canary(item: Item) -> Item | None:
+    """Give an item as its application knows it: None for a canary."""
+    return None if CANARY in item else item
+
+
 def without_canaries(items: Iterable[Item]) -> Iterator[Item]:
     """Give the items that are none."""
     return (item for item in items if CANARY not in item)

@@ -21,6 +21,8 @@ from sluice.stores.statements import statement
 
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, errors.CardinalityViolation, errors.ProgramLimitExceeded)
 """What one row can be refused for. All else is the store's trouble, and everybody's."""
+NO_PARTITION = " Mend its time; or, if that is right, fill its window: backfill_window makes the partition for it."
+"""The next action for a row that no partition holds."""
 
 
 @dataclass
@@ -100,4 +102,6 @@ def _note(c: Connection, marks: Marks, mishaps: Sequence[Mishap]) -> None:
 
 def _reason(why: psycopg.Error) -> str:
     detail = f" {why.diag.message_detail}" if why.diag.message_detail else ""
+    if why.diag.sqlstate == errors.CheckViolation.sqlstate and not why.diag.constraint_name:
+        detail += NO_PARTITION
     return f"{why.diag.sqlstate or 'refused'}: {why.diag.message_primary or why}.{detail}"[:1000].replace("\0", "")

@@ -21,7 +21,7 @@ from sluice.migration.engine.contract import Diff, RowDiff, Window
 from sluice.migration.kinds.into_postgres.applying import in_halves
 from sluice.migration.kinds.into_postgres.shape import key_of_origin, origin_of
 from sluice.migration.kinds.into_postgres.target import Target
-from sluice.migration.kinds.into_postgres.wishes import Mishap, Place, Wish, of_items
+from sluice.migration.kinds.into_postgres.wishes import Mishap, Place, Wish, inside, of_items
 from sluice.stores.dynamodb.values import Item, Key, canonical_text, key_text, same
 from sluice.stores.postgres import Connection, rows
 from sluice.stores.statements import statement
@@ -149,20 +149,14 @@ def _see(sides: Sides, wishes: Sequence[Wish]) -> None:
 
 def _wanted(sides: Sides, items: Sequence[Item]) -> tuple[list[Wish], dict[str, Mishap], list[Wish]]:
     """Give the rows that items should be, items that can be none, and rows that may stand. Of a window, what lies in it."""
-    asked = of_items(items, sides.items.key_names, sides.target.shape, "")
+    shape, window, column = sides.target.shape, sides.window, sides.column
+    asked = of_items(items, sides.items.key_names, shape, "")
     wishes = list(asked.wished.values())
-    if sides.window is None or sides.column is None:
+    if window is None or column is None:
         return wishes, asked.mishaps, asked.lapsed
-    place = sides.target.shape.names.index(sides.column)
-    return [wish for wish in wishes if wish.values and inside(sides.window, wish.values[place])], {}, asked.lapsed
-
-
-def inside(window: Window, text: str | None) -> bool:
-    """Whether a time, as the text of a column, lies in a window. A column without zone is UTC."""
-    if text is None:
-        return False
-    moment = datetime.fromisoformat(text)
-    return window.lower <= (moment if moment.tzinfo else moment.replace(tzinfo=window.lower.tzinfo)) < window.upper
+    place = shape.names.index(column)
+    failed = {name: one for name, one in asked.mishaps.items() if inside(window, shape.time_of(one.image, column))}
+    return [wish for wish in wishes if wish.values and inside(window, wish.values[place])], failed, asked.lapsed
 
 
 def _differences(sides: Sides, wishes: Sequence[Wish], failed: Mapping[str, Mishap]) -> list[RowDiff]:

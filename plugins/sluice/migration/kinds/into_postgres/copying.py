@@ -11,19 +11,18 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from psycopg import Rollback
 
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import COPIES_IN, Copied, Fence, Phase, Window
+from sluice.migration.engine.contract import COPIES_IN, Copied, Fence, Phase
+from sluice.migration.kinds.dynamodb_source.tokens import token
 from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.target import Target
 from sluice.migration.kinds.into_postgres.wishes import of_items
-from sluice.migration.kinds.single_table.ours import token
 from sluice.stores.dynamodb.reads import get_items
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.values import Item, Key, key_from_text, key_text
@@ -104,22 +103,6 @@ class Copying:
             failpoint("rows.segment_moved")
         return Copied(at["number"], asked.seen, time.monotonic() - started)
 
-    def copy_window(self, fence: Fence, window: Window, column: str) -> int:
-        """Fill the holes of a window of history again; gives the rows that were missing."""
-        place = self.target.shape.names.index(column)
-        bounds = (str(window.lower.astimezone(UTC)), str(window.upper.astimezone(UTC)))
-        filled = 0
-        for items in self.source.pages():
-            asked = of_items(items, self.source.key_names, self.target.shape, token(fence.epoch))
-            for where, wish in list(asked.wished.items()):
-                if not (wish.values and _between(bounds, wish.values[place])):
-                    del asked.wished[where]
-                    asked.good.pop(wish.origin, None)
-            with working(self.c, self.marks, fence, *COPIES_IN):
-                filled += apply(self.c, self.marks, self.target, asked).written
-                failpoint("rows.window_filled")
-        return filled
-
     def again(self, fence: Fence) -> None:
         """Look again at items in quarantine: one that is gone, or fits by now (the table was mended, say), leaves it."""
         noted = rows(self.c, statement("into_postgres.list_quarantined"), name=self.marks.name, most=MOST_AGAIN)
@@ -145,8 +128,3 @@ class Copying:
 
     def _count(self) -> Row:
         return one(self.c, statement("into_postgres.count_segments"), name=self.marks.name)
-
-
-def _between(bounds: tuple[str, str], text: str | None) -> bool:
-    """Whether a time lies in a window: both in UTC, written so that text sorts as time does."""
-    return text is not None and bounds[0][:19] <= text[:19] < bounds[1][:19]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sluice.estate.into_postgres import IntoPostgresMigration
+from sluice.migration.kinds.dynamodb_source.headroom import Looked
 from sluice.migration.kinds.into_postgres.copying import Source
 from sluice.migration.kinds.into_postgres.layout import plan_parts, scan_span, statements
-from sluice.migration.kinds.into_postgres.preflight import sample
 from sluice.migration.kinds.into_postgres.shape import RowShape, origin_of
 from sluice.records import Unmappable
 from sluice.stores.dynamodb.values import Item
@@ -17,17 +17,19 @@ from sluice.stores.statements import as_text
 SHOWN = 5
 
 
-def plan(c: Connection, m: IntoPostgresMigration, shape: RowShape, source: Source) -> str:
-    """Say what would be made, statements included, and show some items as rows."""
+def plan(c: Connection, m: IntoPostgresMigration, shape: RowShape, source: Source, looked: Looked) -> str:
+    """Say what would be made, statements included, what the copy is about to meet, and show some items as rows."""
     span = scan_span(c, m.target, shape, source)
     parts = plan_parts(c, m.target, span)
     made = [as_text(one, c) for one in statements(m.target, shape, parts, None)]
     covered = f"{len(parts)} partitions from {span.lower} to {span.upper}" if span.lower else f"{len(parts)} partitions"
-    return "\n".join([f"{source.table} → {m.target.table}, {covered}", *made, "", *_shown(shape, source)])
+    shown = _shown(shape, source, looked.some[:SHOWN])
+    ahead = str(looked.forecast(None, 0.0))
+    return "\n".join([f"{source.table} → {m.target.table}, {covered}", *made, "", ahead, *shown])
 
 
-def _shown(shape: RowShape, source: Source) -> Iterator[str]:
-    for item in sample(source)[:SHOWN]:
+def _shown(shape: RowShape, source: Source, some: Sequence[Item]) -> Iterator[str]:
+    for item in some:
         yield origin_of(source.key_of(item))
         yield from (f"  {line}" for line in _row(shape, item))
 

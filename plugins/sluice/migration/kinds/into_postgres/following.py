@@ -7,18 +7,19 @@ finds the place moved and does nothing; what a stream tells twice is known by it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Fence, Lag
+from sluice.migration.kinds.dynamodb_source.canary import canaries_in
 from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.target import Target
 from sluice.migration.kinds.into_postgres.wishes import of_changes
-from sluice.stores.dynamodb.streams import Change, Shard, Stream, StreamPage, Trimmed, padded, readable
+from sluice.stores.dynamodb.streams import Shard, Stream, StreamPage, Trimmed, padded, readable
 from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
 
@@ -40,8 +41,6 @@ class Follower:
     phases: Sequence[str]
     """Phases in which it may write."""
     expired_too: bool = True
-    watch: Callable[[Sequence[Change]], None] = lambda changes: None
-    """Sees every change that was delivered: canaries come home here."""
 
     def deliver(self, seconds: float) -> Lag:
         """Read until no shard gives more than a few, so long at most; says how many did. Raises Trimmed, Fenced, Drifted."""
@@ -85,7 +84,6 @@ class Follower:
         if not page.changes:
             named = {"name": self.marks.name, "epoch": self.fence.epoch, "shard": shard}
             self.c.execute(statement("into_postgres.touch_place"), named)
-        self.watch(page.changes)
         more = page.ended or len(page.changes) > FEW
         return (page.changes[-1].at if page.changes else None), more
 
@@ -98,6 +96,8 @@ class Follower:
             new = [change for change in page.changes if position is None or change.order > padded(position)]
             asked = of_changes(new, self.target.shape, self.fence.epoch, expired_too=self.expired_too)
             done = apply(self.c, self.marks, self.target, asked)
+            if seen := canaries_in(page.changes):  # whoever waits for them need not be the one who reads them
+                self.c.execute(statement("into_postgres.note_canaries"), {"name": self.marks.name, "names": seen})
             failpoint("rows.applied")
             counted = {"seen": asked.seen, "written": done.written, "older": done.older}
             moved = {"position": page.position, "done": page.ended, **named, **counted}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
@@ -13,9 +15,9 @@ from sluice.estate.names import fitted
 from sluice.estate.same_cluster import default_partition_schema
 from sluice.migration.kinds.into_postgres.copying import Source
 from sluice.migration.kinds.into_postgres.shape import RowShape, tenant_type
-from sluice.migration.kinds.same_cluster.layout import MOST_PARTITIONS, SUFFIXES, TooManyPartitions
+from sluice.migration.kinds.postgres_target.partitions import MOST_PARTITIONS, SUFFIXES, TooManyPartitions
 from sluice.records import Unmappable
-from sluice.stores.postgres import Connection, Table, one, rows
+from sluice.stores.postgres import Connection, Row, Table, one, rows
 from sluice.stores.statements import raw, statement
 
 
@@ -33,6 +35,8 @@ class Part:
 
     table: Table
     bounds: sql.Composable
+    range: tuple[datetime, datetime] | None = None
+    """What it holds of time, UTC, half-open; None where a hash chooses."""
 
 
 def scan_span(c: Connection, into: Rows, shape: RowShape, source: Source) -> Span:
@@ -87,10 +91,52 @@ def plan_parts(c: Connection, into: Rows, span: Span) -> list[Part]:
     bounds = sql.SQL("FOR VALUES FROM ({}) TO ({})")
     return [
         Part(
-            _named(into, table, row["suffix"]), bounds.format(*(sql.Literal(row[s] + zone) for s in ("lower", "upper")))
+            _named(into, table, row["suffix"]),
+            bounds.format(*(sql.Literal(row[s] + zone) for s in ("lower", "upper"))),
+            (_moment(row["lower"]), _moment(row["upper"])),
         )
         for row in rows(c, statement("expand.plan_ranges"), **asked)
     ]
+
+
+def plan_window(c: Connection, into: Rows, shape: RowShape, lower: datetime, upper: datetime) -> list[Part]:
+    """Plan the partitions that a window of time lies in. Raises TooManyPartitions."""
+    cut = into.partition
+    if cut is None or cut.range_of is None:
+        return []
+    span = one(c, statement("into_postgres.align_window"), lower=lower, upper=upper, every=cut.every or "month")
+    if span["steps"] > MOST_PARTITIONS:
+        raise _too_many(into, f"{span['steps']:,.0f}, from {lower} to {upper}")
+    zone = "+00" if shape.type_of(cut.range_of) in ("timestamptz", "timestamp with time zone") else ""
+    return plan_parts(c, into, Span(span["lower"] + zone, span["upper"] + zone))
+
+
+def uncovered(wanted: Sequence[Part], there: Sequence[Row]) -> list[Part]:
+    """Give the partitions wanted that none of those `there` (of the catalogue) holds all of."""
+    ranges = [found for row in there if (found := range_of(row["bounds"]))]
+    names = {(row["schema"], row["name"]) for row in there}
+
+    def held(part: Part) -> bool:
+        if part.range is None:
+            return (part.table.schema, part.table.name) in names
+        lower, upper = part.range
+        return any(since <= lower and upper <= until for since, until in ranges)
+
+    return [part for part in wanted if not held(part)]
+
+
+def range_of(bounds: str) -> tuple[datetime, datetime] | None:
+    """Read a partition's bounds as the catalogue writes them; None where they are not two moments."""
+    found = re.fullmatch(r"FOR VALUES FROM \('(.*)'\) TO \('(.*)'\)", bounds)
+    try:
+        return (_moment(found[1]), _moment(found[2])) if found else None
+    except ValueError:
+        return None  # such as infinity: beyond what items have
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def statements(into: Rows, shape: RowShape, parts: list[Part], owner: str | None) -> Iterator[sql.Composed]:
@@ -101,23 +147,31 @@ def statements(into: Rows, shape: RowShape, parts: list[Part], owner: str | None
         yield statement("expand.create_owned_schema", schema=sql.Identifier(schema_of_parts(into)), owner=role)
     if owner:
         yield statement("into_postgres.act_as", owner=sql.Identifier(owner))
-    columns = [
-        statement("into_postgres.column", name=sql.Identifier(name), type=raw(type_))
-        for name, type_ in zip(shape.names, shape.types, strict=True)
-    ]
-    yield statement(
-        "into_postgres.create_target", target=table.identifier, columns=sql.SQL(", ").join(columns), cut=_cut(into)
-    )
+    columns = sql.SQL(", ").join(column_definitions(shape))
+    yield statement("into_postgres.create_target", target=table.identifier, columns=columns, cut=_cut(into))
     key = sql.SQL(", ").join(sql.Identifier(name) for name in into.key)
     yield statement(
         "expand.add_key", target=table.identifier, name=sql.Identifier(fitted(table.name, "_pkey")), columns=key
     )
-    marks = sql.Identifier(fitted(table.name, "_sluice"))
-    yield statement("into_postgres.create_marks_index", name=marks, target=table.identifier)
+    yield marks_index(table)
     yield from _tenant(into, table)
     yield from parts_statements(into, parts)
     if owner:
         yield statement("into_postgres.act_as_ourselves")
+
+
+def column_definitions(shape: RowShape) -> list[sql.Composed]:
+    """Give each column with its type."""
+    return [
+        statement("into_postgres.column", name=sql.Identifier(name), type=raw(type_))
+        for name, type_ in zip(shape.names, shape.types, strict=True)
+    ]
+
+
+def marks_index(table: Table) -> sql.Composed:
+    """Give what makes the index over the few rows that are tombstones or an application's own."""
+    name = sql.Identifier(fitted(table.name, "_sluice"))
+    return statement("into_postgres.create_marks_index", name=name, target=table.identifier)
 
 
 def parts_statements(into: Rows, parts: list[Part]) -> Iterator[sql.Composed]:

@@ -4,39 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 
 from sluice.estate.into_postgres import IntoPostgresMigration
-from sluice.migration.engine.contract import Finding
+from sluice.migration.engine.contract import Finding, Phase
+from sluice.migration.kinds.dynamodb_source import headroom
+from sluice.migration.kinds.dynamodb_source.stream_findings import about_stream
+from sluice.migration.kinds.into_postgres import taking
 from sluice.migration.kinds.into_postgres.copying import Source
+from sluice.migration.kinds.into_postgres.layout import plan_parts, scan_span
+from sluice.migration.kinds.into_postgres.parts import Parts
 from sluice.migration.kinds.into_postgres.shape import RowShape, origin_of
 from sluice.migration.kinds.into_postgres.values import FLOATS, base_type
 from sluice.records import Unmappable
 from sluice.stores.catalogue import find_table
-from sluice.stores.dynamodb.client import speaking
-from sluice.stores.dynamodb.scan import scan_page
-from sluice.stores.dynamodb.tables import IMAGES
+from sluice.stores.dynamodb.tables import describe
 from sluice.stores.dynamodb.values import Item
 from sluice.stores.postgres import Connection, Table, one
 from sluice.stores.statements import raw, statement
 
-SAMPLE = 1000
-"""Items that are mapped to see what would become of them."""
 OURS = ("_from", "_token", "_deleted")
 TIMES = {"timestamptz", "timestamp with time zone", "timestamp", "timestamp without time zone", "date"}
 
 
-def findings(c: Connection, m: IntoPostgresMigration, shape: RowShape, source: Source, *, fresh: bool) -> list[Finding]:
-    """List what blocks and what a person should know. `fresh`: nothing has been made yet."""
+def found(parts: Parts) -> list[Finding]:
+    """List everything, or that there is no source to look at."""
+    if describe(parts.client, parts.source_name) is None:
+        what = f"There is no table {parts.source_name} in store {parts.migration.source.store}."
+        return [Finding("no_source", True, what, "Mend `from.table`.")]
+    fresh = parts.position().phase is Phase.PLANNED
+    looked = parts.look()
+    return [
+        *findings(parts.c, parts.migration, parts.shape, parts.source, looked.some, fresh=fresh),
+        *headroom.findings(looked.forecast(None, 0.0), parts.migration.replication),
+    ]
+
+
+def findings(
+    c: Connection, m: IntoPostgresMigration, shape: RowShape, source: Source, some: tuple[Item, ...], *, fresh: bool
+) -> list[Finding]:
+    """List what blocks and what a person should know. `some` are items; `fresh`: nothing has been made yet."""
     return [
         *_about_role(c, m),
-        *(_about_target(c, m) if fresh else ()),
-        *_about_columns(c, shape),
-        *_about_partitions(m, shape),
-        *_about_stream(source.client, source.table),
-        *_about_items(shape, source, sample(source)),
+        *(columns := list(_about_columns(c, shape))),
+        *(partitions := list(_about_partitions(m, shape))),
+        *(_about_target(c, m, shape, source) if fresh and not (columns or partitions) else ()),
+        *about_stream(source.client, source.table),
+        *_about_items(shape, source, some),
         Finding(
             "no_way_back",
             True,
@@ -45,11 +60,6 @@ def findings(c: Connection, m: IntoPostgresMigration, shape: RowShape, source: S
             acceptable=True,
         ),
     ]
-
-
-def sample(source: Source) -> tuple[Item, ...]:
-    """Give the first items of a scan."""
-    return scan_page(source.client, source.table, limit=SAMPLE).items
 
 
 def _about_role(c: Connection, m: IntoPostgresMigration) -> Iterator[Finding]:
@@ -72,13 +82,18 @@ def _about_role(c: Connection, m: IntoPostgresMigration) -> Iterator[Finding]:
         yield Finding("database_closed", True, "This role may not make the schema of the partitions.", way_on)
 
 
-def _about_target(c: Connection, m: IntoPostgresMigration) -> Iterator[Finding]:
-    if find_table(c, Table.parse(m.target.table)) is not None:
+def _about_target(c: Connection, m: IntoPostgresMigration, shape: RowShape, source: Source) -> Iterator[Finding]:
+    there = find_table(c, Table.parse(m.target.table))
+    if there is None:
+        return
+    blocking = list(
+        taking.obstacles(c, m, shape, there, plan_parts(c, m.target, scan_span(c, m.target, shape, source)))
+    )
+    yield from blocking
+    if not blocking:
+        what = f"{m.target.table} is there already, empty, and as `into` says: it is taken as it is."
         yield Finding(
-            "target_exists",
-            True,
-            f"{m.target.table} is there already, and rows of others in it could not be told from copies.",
-            "Name another table under `into.table`, and bring both together afterwards.",
+            "target_taken", False, what, "An abort takes our columns and the copies out of it, and leaves it."
         )
 
 
@@ -116,18 +131,6 @@ def _about_partitions(m: IntoPostgresMigration, shape: RowShape) -> Iterator[Fin
         )
     if cut.range_of and base_type(shape.type_of(cut.range_of)).lower() not in TIMES:
         yield Finding("no_time", True, f"Column {cut.range_of} holds no time to cut by.", "Make it timestamptz.")
-
-
-def _about_stream(client: Any, table: str) -> Iterator[Finding]:
-    with speaking("describe", table):
-        told = client.describe_table(TableName=table)["Table"].get("StreamSpecification") or {}
-    if told.get("StreamEnabled") and told.get("StreamViewType") != IMAGES:
-        yield Finding(
-            "stream_without_images",
-            True,
-            f"The stream of {table} holds {told.get('StreamViewType')}, and the old image is needed as well as the new.",
-            f"Whoever reads it must agree to {IMAGES}: switch it off and on again with that.",
-        )
 
 
 def _about_items(shape: RowShape, source: Source, items: tuple[Item, ...]) -> Iterator[Finding]:

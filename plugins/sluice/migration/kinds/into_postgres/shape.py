@@ -87,6 +87,13 @@ class RowShape:
         except Unmappable:
             return None
 
+    def time_of(self, item: Item | None, column: str) -> str | None:
+        """Give the time of an item that may be no row, as the text of a column; None where it has none."""
+        try:
+            return self.gives[self.names.index(column)](item) if item is not None else None
+        except Unmappable:
+            return None
+
     def _skipped(self, item: Item) -> str | None:
         return self.skips(item, datetime.now(UTC).replace(tzinfo=None)) if self.skips else None
 

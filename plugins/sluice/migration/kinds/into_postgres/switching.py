@@ -9,22 +9,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from psycopg import sql
 
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import Fence, Fenced, Lag, NotYet, Phase, Swap
+from sluice.migration.engine.contract import Facts, Fence, Fenced, NotYet, Phase, Swap
+from sluice.migration.kinds.dynamodb_source.arriving import (
+    DRAIN_SECONDS,
+    GRACE_SECONDS,
+    Drain,
+    check_arrived,
+    check_settled,
+)
 from sluice.migration.kinds.into_postgres.routing import Route
 from sluice.stores.postgres import Connection, Table, one
 from sluice.stores.statements import statement
-
-DRAIN_SECONDS = 30.0
-"""How long writers are kept waiting for the last changes, before they are let go on where they were."""
-
-
-class NotArrived(NotYet):
-    """Changes were still under way when the time for a switch was over. Nothing was switched."""
 
 
 class NoWayBack(NotYet):
@@ -39,7 +40,9 @@ class Switching:
     marks: Marks
     table: Table
     route: Route
-    drain: Callable[[float], Lag]
+    drain: Drain
+    within: timedelta
+    """How soon canaries have to be home before anybody is kept waiting."""
 
     def over(self, fence: Fence) -> Swap:
         """shadowing → cut_over: applications read and write PostgreSQL."""
@@ -54,6 +57,7 @@ class Switching:
                 name = sql.Literal(self.marks.name)
                 self.c.execute(statement(f"into_postgres.{verb}", target=self.table.identifier, name=name))
             self.c.execute(statement("into_postgres.record_cut_over"), {"name": self.marks.name})
+            self.c.execute(statement("into_postgres.forget_counts"), {"name": self.marks.name})
 
         return self._switch(fence, Phase.SHADOWING, Phase.CUT_OVER, 0, turn)
 
@@ -79,22 +83,32 @@ class Switching:
                 " in sluice.taken) to the old table by hand, delete them here and from sluice.taken, and clear this task."
             )
 
+    def look(self) -> Facts:
+        """Whether our triggers note what applications write, whether tombstones are left, and what both places tell."""
+        query = statement("into_postgres.look_at_switch", target=self.table.identifier)
+        found = one(self.c, query, name=self.marks.name)
+        item = (self.route.items.route() or {}).get("write_to", {}).get("S")
+        agreed = item == found["write_to"]
+        return {
+            "watching": found["triggers"],
+            "tombstones_left": found["tombstones"],
+            "routed_to_new": int(agreed and item == "new"),
+            "routed_to_old": int(agreed and item == "old"),
+        }
+
     def stop_watching(self) -> None:
         """Take the triggers off; the caller holds the transaction."""
         self.c.execute(statement("into_postgres.stop_watching", target=self.table.identifier))
         self.c.execute(statement("into_postgres.forget_taken"), {"name": self.marks.name})
 
     def _switch(self, fence: Fence, phase: Phase, to: Phase, epochs: int, turn: Callable[[], None]) -> Swap:
+        check_settled(self.marks.name, self.drain, self.within)
         asked = time.monotonic()
-        with self.route.frozen(self.c, fence, phase):
-            lag = self.drain(DRAIN_SECONDS)
-            if lag.pending:
-                raise NotArrived(
-                    f"{self.marks.name}: {lag.pending} canaries or shards had not arrived after {DRAIN_SECONDS:.0f} s"
-                    f" ({lag.held_by}). Applications write where they did; see that replicate_changes runs, then clear this task."
-                )
+        with self.route.frozen(self.c, fence, phase, DRAIN_SECONDS + GRACE_SECONDS) as held:
+            check_arrived(self.marks.name, self.drain)
             failpoint("rows.drained")
             with self.marks.alone(self.c):
+                self.route.check_held(self.c, held)
                 if self.marks.row(self.c)["epoch"] != fence.epoch or not self.marks.move(
                     self.c, phase, to=to, epochs=epochs
                 ):
@@ -103,4 +117,5 @@ class Switching:
                 failpoint("rows.turned")
             failpoint("rows.switched")
         waited = (time.monotonic() - asked) * 1000
-        return Swap(waited, facts={"lease_ms": round((self.route.lease + self.route.skew) * 1000)})
+        lease = round(held.waiting * 1000)
+        return Swap(waited, facts={"lease_ms": lease, "pause_beyond_lease_ms": round(waited - lease, 2), **self.look()})

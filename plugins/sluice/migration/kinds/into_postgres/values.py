@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
 from sluice.records import Unmappable
 from sluice.records.moments import moment_of
-from sluice.stores.dynamodb.values import Item, Value
+from sluice.stores.dynamodb.values import Item, Value, plain_number
 
-_EXACT = Context(prec=64)
 _TAGS = {"SS", "NS", "BS", "B", "M"}
 _NUMBERS = {"numeric", "decimal", "int", "integer", "int4", "bigint", "int8", "smallint", "int2"}
 _MOMENTS = {"timestamptz", "timestamp with time zone", "timestamp", "timestamp without time zone", "date"}
@@ -78,12 +77,12 @@ def json_object(item: Item, name: str = "") -> str:
 def number_text(text: str, name: str) -> str:
     """Give a number in one form, with all its digits: the service trims zeros itself, and so 1.0 and 1 are one."""
     try:
-        number = _EXACT.normalize(Decimal(text))
+        finite = Decimal(text).is_finite()
     except InvalidOperation:
-        raise Unmappable("type", name, f"{text[:40]!r} is no number") from None
-    if not number.is_finite():
+        finite = False
+    if not finite:
         raise Unmappable("type", name, f"{text[:40]!r} is no number")
-    return format(number, "f") if number else "0"
+    return plain_number(text)
 
 
 def image_text(item: Item) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from sluice.migration.engine.contract import Window
 from sluice.migration.kinds.dynamodb_source.canary import is_canary
+from sluice.migration.kinds.dynamodb_source.tokens import token
 from sluice.migration.kinds.into_postgres.shape import RowImage, RowShape, origin_of
-from sluice.migration.kinds.single_table.ours import token
 from sluice.records import Unmappable
 from sluice.stores.dynamodb.streams import Change
 from sluice.stores.dynamodb.values import Item
@@ -126,6 +128,14 @@ def of_items(items: Iterable[Item], key_names: Sequence[str], shape: RowShape, a
         if lapsed := shape.lapsed(item):
             asked.lapsed.append(Wish(lapsed.key, lapsed.values, origin, at))
     return asked
+
+
+def inside(window: Window, text: str | None) -> bool:
+    """Whether a time, as the text of a column, lies in a window. A column without zone is UTC."""
+    if text is None:
+        return False
+    moment = datetime.fromisoformat(text)
+    return window.lower <= (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < window.upper
 
 
 def told(why: Unmappable) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from psycopg import sql
 
@@ -12,6 +11,7 @@ from sluice.estate.models import Cut
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Facts
+from sluice.migration.kinds.postgres_target.partitions import bounds_of, count_gaps
 from sluice.migration.kinds.same_cluster.layout import Layout, Part, plan_layout
 from sluice.migration.kinds.same_cluster.names import new_name
 from sluice.migration.kinds.same_cluster.policies import plan_policies, role, told
@@ -109,22 +109,10 @@ def count_open_ends(c: Connection, marks: Marks) -> int:
     return int(one(c, statement("expand.count_open_ends"), name=marks.name)["tables"])
 
 
-def count_gaps(parts: Sequence[Row]) -> int:
-    """Count places where one partition's upper bound is not the next one's lower bound."""
-    bounds = sorted(_bounds(part["bounds"]) for part in parts)
-    return sum(1 for (_, upper), (lower, _) in pairwise(bounds) if upper != lower)
-
-
 def _covers(parts: Sequence[Row], lower: str | None, upper: str | None) -> bool:
     """Whether ranges reach from `lower` to `upper`. All bounds are midnights: their days tell."""
-    bounds = sorted(_bounds(part["bounds"]) for part in parts)
+    bounds = sorted(bounds_of(part["bounds"]) for part in parts)
     return bool(bounds) and bounds[0][0][:10] <= str(lower)[:10] and bounds[-1][1][:10] >= str(upper)[:10]
-
-
-def _bounds(text: str) -> tuple[str, str]:
-    # FOR VALUES FROM ('2025-01-01 00:00:00+00') TO ('2025-02-01 00:00:00+00')
-    _, lower, _, upper, _ = text.split("'")
-    return lower, upper
 
 
 def _partition_schema(route: Route, layout: Layout) -> list[sql.Composed]:

@@ -27,14 +27,16 @@ from sluice.migration.engine.contract import (
     Window,
     WindowResult,
 )
+from sluice.migration.kinds.postgres_target.statistics import refresh_statistics
+from sluice.migration.kinds.postgres_target.verbs import speaking_our_errors
 from sluice.migration.kinds.same_cluster import backfill, capture, comparing, describe, expand, preflight, shadow, swap
 from sluice.migration.kinds.same_cluster.cutover import Cutover
 from sluice.migration.kinds.same_cluster.preflight.columns import about_way_back
 from sluice.migration.kinds.same_cluster.renewal import renew_capture
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route, check_make, find_route
 from sluice.migration.kinds.same_cluster.surroundings import foreign_keys
-from sluice.migration.kinds.same_cluster.verbs import speaking_our_errors
 from sluice.proof.diff.planted import plant_and_find
+from sluice.proof.gates.rows import Subject
 from sluice.proof.gates.window import WindowSubject
 from sluice.stores.catalogue import find_table, table_by_oid
 from sluice.stores.postgres import Connect, Connection, Table, one, rows, translated
@@ -144,7 +146,7 @@ class SameCluster:
             raise NotYet(f"{route.source}: {progress}. Clear the lanes of this run and let them go on.")
         if lost := list(about_way_back(self._c, route)):
             raise NotYet(f"{'; '.join(finding.what for finding in lost)} Mend these rows, then clear this task.")
-        swap.refresh_statistics(self._c, row["target_oid"], route.target)
+        refresh_statistics(self._c, row["target_oid"], route.target)
         self.marks.execute(self._c, "vacuum_chunks")
         failpoint("statistics.refreshed")
         with translated(f"giving {route.target} its foreign keys"):
@@ -293,7 +295,7 @@ class SameCluster:
         failpoint("abort.done")
         return said
 
-    def sample(self) -> WindowSubject | None:
+    def sample(self) -> Subject | None:
         """The target, whatever it is called now."""
         route = self._route()
         return WindowSubject(self._connect, route.target, route.time_column, route.target_key)

@@ -11,18 +11,10 @@ from psycopg import sql
 
 from sluice.estate.models import Cut
 from sluice.estate.names import fitted
-from sluice.migration.engine.contract import NotYet
+from sluice.migration.kinds.postgres_target.partitions import MOST_PARTITIONS, SUFFIXES, TooManyPartitions
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.stores.postgres import Connection, Row, Table, one, rows
 from sluice.stores.statements import statement
-
-MOST_PARTITIONS = 1000
-"""More would slow every plan down, and fill the lock table."""
-SUFFIXES = {"month": '"y"YYYY"m"MM', "week": '"y"IYYY"w"IW', "day": '"y"YYYY"m"MM"d"DD'}
-
-
-class TooManyPartitions(NotYet):
-    """The table's values ask for more partitions than a table should have."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Swap
 from sluice.migration.kinds.same_cluster.route import ATTIC, Route
-from sluice.stores.catalogue import partitions
 from sluice.stores.postgres import Answer, Connection, LockBusy, Row, Table, one, rows
 from sluice.stores.statements import statement
 
@@ -190,15 +189,6 @@ def count_behind(c: Connection, other_oid: int, live_oid: int) -> int:
     """Count the live table's identity sequences that could hand out a number a second time. Read-only."""
     other, live = _identity_sequences(c, other_oid), _identity_sequences(c, live_oid)
     return sum(_is_behind(c, live[column], sequence) for column, sequence in other.items())
-
-
-def refresh_statistics(c: Connection, oid: int, parent: Table) -> None:
-    """VACUUM (ANALYZE) the partitions and ANALYZE the parent, which autovacuum never does. Outside any transaction."""
-    parts = [Table(part["schema"], part["name"]) for part in partitions(c, oid)]
-    for table in parts or [parent]:
-        c.execute(statement("swap.vacuum_table", table=table.identifier))
-        failpoint("statistics.partition")
-    c.execute(statement("swap.analyze_table", table=parent.identifier))
 
 
 def _narrow(c: Connection, source_oid: int, target_oid: int) -> list[Row]:

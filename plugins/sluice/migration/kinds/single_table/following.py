@@ -16,12 +16,15 @@ from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.engine.contract import Lag
 from sluice.migration.kinds.dynamodb_source.canary import canaries_in, is_canary
+from sluice.migration.kinds.single_table.claims import Claims
 from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.migration.kinds.single_table.quarantine import heal, note
+from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
 from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
 from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.dynamodb.streams import Change, Shard, Stream, Trimmed, readable
+from sluice.stores.dynamodb.values import key_from_text
 from sluice.stores.dynamodb.writes import Check
 
 PAGE = 1000
@@ -41,6 +44,7 @@ class Way:
     epoch: int
     fence: Callable[[int], Check]
     """The check of a fence's slot that refuses this direction once it is over."""
+    claims: Claims
     expects_ours: bool = False
     """Nobody else should write here now: what is not ours went past the route."""
     threads: int = 4
@@ -102,7 +106,10 @@ class Follower:
 
     def _apply(self, changes: Sequence[Change], place: Place, position: str | None, *, ended: bool) -> None:
         asked = wishes_of_changes(changes, self.way.translation, self.marks.name, self.way.epoch)
+        asked.forget_echoes(self.marks.name, self._is_followed)
         heal(self.marks, asked)
+        if asked.by_place and not self.way.leaves_tombstones:
+            place = self._claim(place)
         leaving, rest = asked.in_turns()
         done = self._writer(place).write(leaving)
         done.add(self._writer(place).write(rest))
@@ -118,6 +125,16 @@ class Follower:
         finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home])
         failpoint("stream.place_written")
 
+    def _claim(self, place: Place) -> Place:
+        """Take a page for this worker alone: whoever read it too and is late finds it taken, before the first write is made."""
+        claimed = place.moved(place.at)
+        finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, claimed)])
+        return claimed
+
+    def _is_followed(self, key: str, asked: Sequence[Wish]) -> bool:
+        stale = [(wish.table, wish.key) for wish in asked if wish.item is None]
+        return is_followed(self.way.claims.sides(), key_from_text(key), stale)
+
     def _is_astray(self, change: Change) -> bool:
         """Whether somebody wrote past the route: not us, no canary, and not the table's own TTL."""
         ours = is_ours(change, self.way.epoch) or is_canary(change.new) or is_canary(change.old)
@@ -131,7 +148,8 @@ class Follower:
             # Without tombstones nothing but the place tells a late worker that somebody else has gone on.
             return checks if self.way.leaves_tombstones else [*checks, self.marks.unmoved(place)]
 
-        return Writer(self.client, Wish.live, guard, self.way.threads if self.way.leaves_tombstones else 1)
+        threads = self.way.threads if self.way.leaves_tombstones else 1
+        return Writer(self.client, Wish.live, guard, self.way.claims.judge, threads)
 
 
 def _lag(busy: int, oldest: datetime | None) -> Lag:

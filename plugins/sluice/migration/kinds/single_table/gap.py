@@ -38,11 +38,9 @@ class GapMender:
         marks, forward = self.ways.marks, source_leads(state)
         if not forward:
             marks.forget_places("back")  # before it is due: a copy that was done once must not be taken for this one
-        facts = {"gap_at": state.now.isoformat(), "segments": "", "verified_at": ""}
-        if forward:
-            facts["stream"] = self.ways.source_stream.arn
-        else:
-            facts = {"gap_at": state.now.isoformat(), DUE: "1", "verified_at": ""}
+        fact, stream = self.ways.stream_of(forward)
+        facts = {"gap_at": state.now.isoformat(), "verified_at": "", fact: stream.arn}
+        facts |= {"segments": ""} if forward else {DUE: "1"}
         if not marks.move(state, Phase.CAPTURING if forward else state.phase, epochs=1, facts=facts):
             return Gap(f"{trimmed} {marks.name} has gone on meanwhile: the next reader comes upon the gap again.")
         failpoint("gap.noted")
@@ -74,9 +72,10 @@ class GapMender:
 
     def sweep(self, state: State) -> int:
         """Delete what nothing leads to after a copy; say how many."""
-        wishes = list(left_over(self.ways.sides(state), state.epoch, self.ways.marks.name))
+        back = not source_leads(state)
+        wishes = list(left_over(self.ways.sides(state), state.epoch, self.ways.marks.name, unmarked=back))
         guard = lambda: [self.ways.marks.fence(0, state.epoch, state.phase)]  # noqa: E731
-        swept = Writer(self.ways.client, Wish.live, guard).write(wishes).written
-        if not source_leads(state):
+        swept = Writer(self.ways.client, Wish.live, guard, self.ways.claims(state).judge).write(wishes).written
+        if back:
             clear_tombstones(self.ways.client, wishes)
         return swept

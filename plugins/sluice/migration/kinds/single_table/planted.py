@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from sluice.migration.engine.contract import Facts
-from sluice.migration.kinds.single_table.comparing import Sides, compare
+from sluice.migration.kinds.single_table.comparing import compare
+from sluice.migration.kinds.single_table.sides import Sides
 from sluice.migration.kinds.single_table.wishes import Translation
 from sluice.records import Record
 from sluice.stores.dynamodb.values import Item, Key, key_text

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from sluice.migration.engine.contract import Finding
+from sluice.migration.kinds.dynamodb_source import headroom
+from sluice.migration.kinds.dynamodb_source.stream_findings import about_stream
+from sluice.migration.kinds.single_table import expiring
+from sluice.migration.kinds.single_table.ahead import look_ahead
+from sluice.migration.kinds.single_table.ours import not_ours, without_marks
 from sluice.migration.kinds.single_table.tables import NoSource, Tables
-from sluice.records import OURS, Unmappable, whole_of
+from sluice.records import Unmappable, whole_of
 from sluice.records.checks import concerns
-from sluice.stores.dynamodb.client import speaking
-from sluice.stores.dynamodb.scan import scan_page
-from sluice.stores.dynamodb.tables import IMAGES, describe, plan_tables
+from sluice.stores.dynamodb.tables import describe, plan_tables
 from sluice.stores.dynamodb.values import Item, key_of, key_text
 
-SAMPLE = 1000
-"""Items that are mapped to see what would become of them."""
 
-
-def findings(client: Any, tables: Tables) -> list[Finding]:
+def findings(client: Any, streams: Any, tables: Tables) -> list[Finding]:
     """List what blocks and what a person should know."""
     try:
         source = tables.source
@@ -27,15 +27,12 @@ def findings(client: Any, tables: Tables) -> list[Finding]:
         return [Finding("no_source", True, str(missing), "")]
     return [
         *_about_tables(client, tables),
-        *_about_stream(client, source.name),
+        *expiring.findings(client, tables),
+        *about_stream(client, source.name),
         *_about_way_back(tables),
-        *_about_items(tables, sample(client, source.name)),
+        *_about_items(tables, (looked := look_ahead(client, streams, tables)).items),
+        *headroom.findings(looked.forecast, tables.migration.replication),
     ]
-
-
-def sample(client: Any, table: str) -> tuple[Item, ...]:
-    """Give the first items of a scan."""
-    return scan_page(client, table, limit=SAMPLE).items
 
 
 def _about_tables(client: Any, tables: Tables) -> Iterator[Finding]:
@@ -51,25 +48,13 @@ def _about_tables(client: Any, tables: Tables) -> Iterator[Finding]:
             yield Finding("table_differs", True, f"{plan}.", way_on)
 
 
-def _about_stream(client: Any, table: str) -> Iterator[Finding]:
-    with speaking("describe", table):
-        told = client.describe_table(TableName=table)["Table"].get("StreamSpecification") or {}
-    if told.get("StreamEnabled") and told.get("StreamViewType") != IMAGES:
-        yield Finding(
-            "stream_without_images",
-            True,
-            f"The stream of {table} holds {told.get('StreamViewType')}, and the old image is needed as well as the new.",
-            f"Whoever reads it must agree to {IMAGES}: switch it off and on again with that.",
-        )
-
-
 def _about_way_back(tables: Tables) -> Iterator[Finding]:
     for concern in concerns(tables.migration):
         yield Finding(concern.code, True, concern.what, f"{concern.way_on} Or accept it.", acceptable=True)
 
 
 def _about_items(tables: Tables, items: tuple[Item, ...]) -> Iterator[Finding]:
-    if taken := sorted({name for item in items for name in item if name in OURS}):
+    if taken := sorted({name for item in items for name in not_ours(item, tables.migration.name)}):
         yield Finding(
             "attribute_ours",
             True,
@@ -83,7 +68,7 @@ def _about_items(tables: Tables, items: tuple[Item, ...]) -> Iterator[Finding]:
         try:
             records = tables.forth.wanted(item)
             back = tables.back.possible(whole.item) if (whole := whole_of(tuple(records))) else ()
-            changed += bool(back) and back[0].item != item
+            changed += bool(back) and back[0].item != without_marks(item)
         except Unmappable as why:
             reasons[why.reason] += 1
             examples.setdefault(why.reason, f"{key_text(key_of(item, *tables.key_names(tables.source)))}: {why}")

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from sluice.ledger.item_marks import ItemMarks, Poison
-from sluice.migration.kinds.single_table.comparing import Sides, is_followed
+from sluice.migration.kinds.single_table.settling import is_followed
+from sluice.migration.kinds.single_table.sides import Sides
 from sluice.migration.kinds.single_table.wishes import Mishap, Wish, Wishes
 from sluice.stores.dynamodb.values import key_from_text
 from sluice.stores.dynamodb.writes import Cancelled, Condition, write_one

@@ -9,20 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, State
-from sluice.migration.engine.contract import Fenced, Lag, NotYet, Phase, Swap
+from sluice.migration.engine.contract import Fenced, Lag, Phase, Swap
+from sluice.migration.kinds.dynamodb_source.arriving import (
+    DRAIN_SECONDS,
+    GRACE_SECONDS,
+    Drain,
+    NotArrived,
+    check_arrived,
+    check_settled,
+)
 from sluice.migration.kinds.single_table.routing import Route
-
-DRAIN_SECONDS = 30.0
-"""How long writers are kept waiting for the last changes, before they are let go on where they were."""
-GRACE_SECONDS = 30.0
-"""How much longer a switch may take before it is taken for dead, and the route is opened by others."""
-
-
-class NotArrived(NotYet):
-    """Changes were still under way when the time for a switch was over. Nothing was switched."""
+from sluice.migration.kinds.single_table.ways import LED
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,17 @@ class Switching:
 
     marks: ItemMarks
     route: Route
-    drain: Callable[[float], Lag]
+    drain: Drain
+    within: timedelta
+    """How soon canaries have to be home before anybody is kept waiting."""
     read_up: Callable[[], Lag]
     check: Callable[[], None]
+    begins: Callable[[], dict[str, str]] = dict
+    """Facts of what begins to lead by going over."""
 
     def over(self, state: State) -> Swap:
         """shadowing → cut_over: the records lead."""
-        facts = {"cut_over_at": state.now.isoformat()}
+        facts = {"cut_over_at": state.now.isoformat(), LED: "1", **self.begins()}
         return self._switch(state, Phase.CUT_OVER, "old", "new", 0, facts)
 
     def back(self, state: State) -> Swap:
@@ -54,21 +59,16 @@ class Switching:
                 f"{self.marks.name}: the stream of what follows is not read up to now ({lag.held_by}), and from there it shall be"
                 " brought back. Let replicate_changes run for a while, then clear this task."
             )
+        check_settled(self.marks.name, self.drain, self.within)
         asked = time.monotonic()
-        longest = self.route.lease + self.route.skew + DRAIN_SECONDS + GRACE_SECONDS
-        with self.route.frozen(state, before, longest) as frozen:
-            lag = self.drain(DRAIN_SECONDS)
-            if lag.pending:
-                raise NotArrived(
-                    f"{self.marks.name}: {lag.pending} canaries or shards had not arrived after {DRAIN_SECONDS:.0f} s"
-                    f" ({lag.held_by}). Applications write where they did; see that replicate_changes runs, then clear this task."
-                )
+        with self.route.frozen(state, before, DRAIN_SECONDS + GRACE_SECONDS) as frozen:
+            check_arrived(self.marks.name, self.drain)
             self.check()
             failpoint("switch.drained")
-            tell = self.route.tell(replace(state, epoch=state.epoch + epochs), after, after, frozen.still)
+            tell = self.route.switched(replace(state, epoch=state.epoch + epochs), after, frozen)
             if not self.marks.move(state, to, epochs=epochs, also=[tell], facts=facts):
                 raise Fenced(f"{self.marks.name} has gone on meanwhile. Trigger a new run.")
         failpoint("switch.made")
         waited = (time.monotonic() - asked) * 1000
-        lease = round((self.route.lease + self.route.skew) * 1000)
+        lease = round(frozen.waited * 1000)
         return Swap(waited, facts={"lease_ms": lease, "pause_beyond_lease_ms": round(waited - lease, 2)})

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeAlias
 
 from sluice.errors import Terminal
 from sluice.estate.design import TableDesign
 from sluice.estate.single_table import SingleTableMigration
 from sluice.migration.engine.contract import Facts
 from sluice.migration.kinds.dynamodb_source.canary import is_canary
-from sluice.migration.kinds.single_table.ours import FROM, without_marks
+from sluice.migration.kinds.single_table.ours import FROM, as_applications_know
 from sluice.migration.kinds.single_table.wishes import Translation
-from sluice.records import Record, Shape, Unmappable, compile_shape, item_of, records_of, skipped
+from sluice.records import Record, Shape, Unmappable, compile_shape, item_of, records_of, skipped, whole_of
 from sluice.records.checks import lost_attributes
 from sluice.stores.dynamodb.tables import Index, TableDefinition, describe, plan_tables
 from sluice.stores.dynamodb.values import Item, Key, key_from_text, key_of
+
+Leader: TypeAlias = tuple[str, Key]
+"""An item of the table that leads: the table's name, and its key."""
 
 
 class NoSource(Terminal):
@@ -51,9 +54,9 @@ class Tables:
 
     @cached_property
     def targets(self) -> tuple[TableDefinition, ...]:
-        """The tables that the records lie in, as they shall be. Their TTL stays off until the migration is over."""
+        """The tables that the records lie in, as they shall be. TTL that is off stays off until the migration is over."""
         designs = {self.prefix + design.name: design for design in self.migration.target.tables.values()}
-        return tuple(_definition(name, designs[name]) for name in self.shape.tables)
+        return tuple(_with_expiry_as_it_is(self.client, name, designs[name]) for name in self.shape.tables)
 
     @cached_property
     def whole_table(self) -> TableDefinition | None:
@@ -93,15 +96,32 @@ class Tables:
     def _records(self, item: Item, *unless: str) -> Sequence[Record]:
         if is_canary(item) or self._skipped(item) in unless:
             return ()
-        return records_of(self.shape, item)
+        return records_of(self.shape, as_applications_know(item, self.migration.name))
 
     def _skipped(self, item: Item) -> str | None:
         return skipped(self.shape, item, datetime.now(UTC).replace(tzinfo=None))
 
-    def source_of(self, table: str, record: Item) -> tuple[str, Key] | None:
+    def type_of(self, table: str, record: Item) -> str:
+        """Which type of record stands at a key, by the name of its rule."""
+        rule = self.shape.rule_of(table, record)
+        return rule.name if rule else "(of no rule)"
+
+    def source_of(self, table: str, record: Item) -> Leader | None:
         """Which source item a record of ours came from; None when it is another migration's or an application's."""
-        name, _, key = record.get(FROM, {}).get("S", "").partition("/")
-        return (self.source.name, key_from_text(key)) if name == self.migration.name else None
+        return self._marked_with(record, self.source)
+
+    def source_by_content(self, table: str, record: Item) -> Leader | None:
+        """The same once applications have written the records: a whole one without our attributes says it by what it holds."""
+        if FROM in record or not self.is_whole(table, record):
+            return self.source_of(table, record)
+        try:
+            return next(((item.table, item.key) for item in self.back.possible(record)), None)
+        except Unmappable:
+            return None
+
+    def _marked_with(self, item: Item, leading: TableDefinition) -> Leader | None:
+        name, _, key = item.get(FROM, {}).get("S", "").partition("/")
+        return (leading.name, key_from_text(key)) if name == self.migration.name else None
 
     # ---- back ----
 
@@ -131,16 +151,36 @@ class Tables:
         return lost_attributes(self.migration)
 
     def is_whole(self, table: str, record: Item) -> bool:
-        """Whether a record holds all of an entity of this migration, by its key."""
+        """Whether a record holds all of an entity of this migration: by its key, unless it came from another migration."""
         rule = self.shape.whole
-        return rule is not None and table == rule.table and rule.is_mine(record)
+        if rule is None or table != rule.table or not rule.is_mine(record):
+            return False
+        return FROM not in record or self.source_of(table, record) is not None
 
-    def whole_of(self, table: str, item: Item) -> tuple[str, Key] | None:
+    def whole_of(self, table: str, item: Item) -> Leader | None:
         """Which record holds all of a source item; None where it was never to be moved. Raises Unmappable."""
         if is_canary(item) or (FROM not in item and self._skipped(item)):
             return None
-        whole = next(record for record in records_of(self.shape, without_marks(item)) if record.whole)
-        return whole.table, whole.key
+        return self._whole_of(item)
+
+    def leader_of(self, table: str, item: Item) -> Leader | None:
+        """Which record an item of the source belongs to, also where it has expired since; None where it is nobody's of ours."""
+        if self.whole_table and FROM in item:
+            return self._marked_with(item, self.whole_table)
+        try:
+            return None if is_canary(item) or self._skipped(item) == "when" else self._whole_of(item)
+        except Unmappable:
+            return None
+
+    def _whole_of(self, item: Item) -> Leader | None:
+        whole = whole_of(records_of(self.shape, as_applications_know(item, self.migration.name)))
+        return (whole.table, whole.key) if whole else None
+
+
+def _with_expiry_as_it_is(client: Any, name: str, design: TableDesign) -> TableDefinition:
+    """An earlier migration may have switched it on (`expiring.py`)."""
+    found = describe(client, name) if design.ttl else None
+    return replace(_definition(name, design), ttl=design.ttl if found and found.ttl == design.ttl else None)
 
 
 def _definition(name: str, design: TableDesign) -> TableDefinition:

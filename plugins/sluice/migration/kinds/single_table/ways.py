@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from sluice.ledger.item_marks import ItemMarks, State
 from sluice.migration.engine.contract import COPIES_IN, NotYet, Phase
 from sluice.migration.kinds.single_table.backfill import Copying
-from sluice.migration.kinds.single_table.comparing import Sides
+from sluice.migration.kinds.single_table.claims import Claims
 from sluice.migration.kinds.single_table.following import Follower, Way
+from sluice.migration.kinds.single_table.pacing import Share
+from sluice.migration.kinds.single_table.sides import Sides
 from sluice.migration.kinds.single_table.tables import Tables
 from sluice.migration.kinds.single_table.wishes import Translation, Wish
 from sluice.stores.dynamodb.streams import Stream, Trimmed, open_stream
 from sluice.stores.dynamodb.tables import TableDefinition
 from sluice.stores.dynamodb.writes import Check
 
+LED = "records_led"
+"""A fact of a migration: applications have written records while these led, and some may have none of our attributes still."""
 NOTHING = Translation(lambda item: (), lambda item: ())
 
 
 def source_leads(state: State) -> bool:
     """Whether the source is what applications write."""
     return state.phase in COPIES_IN
+
+
+def has_led(state: State) -> bool:
+    """Whether what stands at a record's place without our attributes is this migration's: see `adopting.py`."""
+    return bool(state.facts.get(LED))
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,14 @@ class Ways:
         return whole
 
     def check_stream(self, state: State) -> None:
-        """Raise Trimmed when the source has another stream than capture began with: what came in between is in none."""
-        if source_leads(state) and state.facts.get("stream") not in (None, "", self.source_stream.arn):
-            raise Trimmed(f"{self.tables.source.name} has another stream than before: it was switched off and on.")
+        """Raise Trimmed when what leads has another stream than it began with: what came in between is in none."""
+        fact, stream = self.stream_of(source_leads(state))
+        if state.facts.get(fact) not in (None, "", stream.arn):
+            raise Trimmed(f"{self.leader(state).name} has another stream than before: it was switched off and on.")
+
+    def stream_of(self, source: bool) -> tuple[str, Stream]:
+        """The stream of the source, or of the records, and the name of the fact that says which it was when it began to lead."""
+        return ("stream", self.source_stream) if source else ("target_stream", self.target_stream)
 
     def leader(self, state: State) -> TableDefinition:
         """The table that applications write."""
@@ -76,9 +90,11 @@ class Ways:
         table, segments = self.leader(state), int(state.facts["segments"])
         names = self.tables.key_names(table)
         if source_leads(state):
-            # In a later epoch there are records without a token: applications wrote them while they led.
+            # In a later epoch there are records of the one before: what is stale goes, and what is not there was deleted.
             put = Wish.copy if state.epoch == 1 else Wish.live
-            return Copying(self.client, self.marks, table.name, names, self.tables.forth, segments, put=put)
+            judge = self.claims(state).judge
+            forth, share = self.tables.forth, self._forth_share
+            return Copying(self.client, self.marks, table.name, names, forth, segments, judge, put=put, share=share)
         back, phase = self.tables.back, Phase.CUT_OVER
         return Copying(
             self.client,
@@ -87,11 +103,33 @@ class Ways:
             names,
             back,
             segments,
+            self.claims(state).judge,
             phase,
             "back",
             Wish.live,
             1,
             leaves_tombstones=False,
+            share=self._back_share,
+        )
+
+    @cached_property
+    def _forth_share(self) -> Share | None:
+        pace = self.tables.migration.backfill
+        return Share(pace.write_units, pace.lanes) if pace.write_units else None
+
+    @cached_property
+    def _back_share(self) -> Share | None:
+        units = self.tables.migration.backfill.write_units
+        return Share(units, 1) if units else None  # one reader of the stream copies, beside what it reads
+
+    def claims(self, state: State) -> Claims:
+        """Whose place is whose, in the direction in which changes are brought now."""
+        forward = source_leads(state)
+        return Claims(
+            self.leader(state).name,
+            cache(lambda: self.sides(state)),  # it asks who is in quarantine, and not every refusal shall
+            self.tables.source_of if forward else self.tables.leader_of,
+            unmarked_is_ours=forward and has_led(state),
         )
 
     def sides(self, state: State) -> Sides:
@@ -101,15 +139,20 @@ class Ways:
         excused = {poison.key for poison in self.marks.quarantined()}.__contains__
         if source_leads(state):
             tables = self.tables
-            return Sides(self.client, source, targets, lambda t, i: True, tables.forth, tables.source_of, excused)
+            whose = tables.source_by_content if has_led(state) else tables.source_of
+            return Sides(
+                self.client, source, targets, lambda t, i: True, tables.forth, whose, excused, type_of=tables.type_of
+            )
         whole = {self.whole_table.name: targets[self.whole_table.name]}
         tables = self.tables
-        return Sides(self.client, whole, source, tables.is_whole, tables.back, tables.whole_of, excused, tables.lost)
+        mine, back = tables.is_whole, tables.back
+        return Sides(self.client, whole, source, mine, back, tables.whole_of, excused, lost=tables.lost)
 
     def _follower(self, state: State, translation: Translation, *, forward: bool) -> Follower:
         name, stream = ("forward", self.source_stream) if forward else ("reverse", self.target_stream)
         astray = forward and not source_leads(state)
-        way = Way(name, stream, translation, state.epoch, self._fence(state), astray, leaves_tombstones=forward)
+        fence, claims = self._fence(state), self.claims(state)
+        way = Way(name, stream, translation, state.epoch, fence, claims, astray, leaves_tombstones=forward)
         return Follower(self.client, self.marks, way)
 
     def _fence(self, state: State) -> Callable[[int], Check]:

@@ -7,30 +7,33 @@ page the last wish for a key counts: a page read again gives the same wishes, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from sluice.migration.kinds.dynamodb_source.tokens import token
 from sluice.migration.kinds.single_table.ours import (
-    GONE,
+    FROM,
+    TOKEN,
     absent,
+    changes_marks_only,
+    is_gone,
     is_ours,
     marked,
     newer,
-    token,
     tombstone,
-    without_marks,
+    unchanged,
 )
 from sluice.records import Record, Unmappable
 from sluice.stores.dynamodb.streams import Change
 from sluice.stores.dynamodb.values import Item, Key, key_text
-from sluice.stores.dynamodb.writes import Put
+from sluice.stores.dynamodb.writes import Condition, Put, Update
 
 Translate: TypeAlias = Callable[[Item], Sequence[Record]]
 
 
 @dataclass(frozen=True)
 class Translation:
-    """An item of one side as the items of the other. Both raise Unmappable."""
+    """An item of one side, with our attributes as it stands, as the items of the other. Both raise Unmappable."""
 
     wanted: Translate
     """What shall stand there now: nothing for an item that has expired."""
@@ -47,6 +50,8 @@ class Wish:
     item: Item | None
     came_from: str
     token: str
+    over: Item | None = None
+    """What stands there and may be taken the place of; None before anybody was in the way."""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -55,11 +60,29 @@ class Wish:
 
     def live(self) -> Put:
         """The write of a change."""
-        return Put(self.table, self._written(), newer(self.key, self.came_from, self.token))
+        return Put(self.table, self._written(), self._unless(newer(self.key, self.came_from, self.token)))
 
     def copy(self) -> Put:
-        """The write of a copy."""
-        return Put(self.table, self._written(), absent(self.key, self.came_from, self.token))
+        """The write of a first copy."""
+        return Put(self.table, self._written(), self._unless(absent(self.key)))
+
+    def adopted(self) -> Update:
+        """The write that says of what stands there (`over`), as it shall be, that it is ours."""
+        return Update(
+            self.table,
+            self.key,
+            "SET #from = :from, #token = :token",
+            {"#from": FROM, "#token": TOKEN},
+            {":from": {"S": self.came_from}, ":token": {"S": self.token}},
+            unchanged(self.key, self.over or {}),
+        )
+
+    def instead_of(self, stands: Item | None) -> Wish:
+        """The same wish once it is known what stood in its way, and that it need not stay; None: it is gone by now."""
+        return replace(self, over=stands)
+
+    def _unless(self, condition: Condition | None) -> Condition | None:
+        return condition if self.over is None else unchanged(self.key, self.over)
 
     def _written(self) -> Item:
         if self.item is None:
@@ -84,6 +107,8 @@ class Wishes:
 
     by_place: dict[tuple[str, str, str], Wish] = field(default_factory=dict)
     mishaps: dict[str, Mishap] = field(default_factory=dict)
+    echoes: set[str] = field(default_factory=set)
+    """Origins (their keys as text) whose last change looks as if it were ours: see `forget_echoes`."""
     ours: int = 0
     skipped: int = 0
     seen: int = 0
@@ -91,6 +116,20 @@ class Wishes:
     def add(self, wish: Wish) -> None:
         """Let a wish take the place of an earlier one of the same origin for the same item."""
         self.by_place[*wish.place, wish.came_from] = wish
+
+    def forget_echoes(self, migration: str, is_followed: Callable[[str, Sequence[Wish]], bool]) -> None:
+        """Drop what only an echo asks for. An application may put back what it had read, our attributes and all.
+
+        The two look alike, and what stands on the other side tells them apart: of our own write it stands there already.
+        """
+        for key in self.echoes:
+            came_from = f"{migration}/{key}"
+            places = [place for place, wish in self.by_place.items() if wish.came_from == came_from]
+            asked = [self.by_place[place] for place in places]
+            if (asked or key in self.mishaps) and is_followed(key, asked):
+                self.mishaps.pop(key, None)
+                for place in places:
+                    del self.by_place[place]
 
     def asks_for(self, table: str, key: str, came_from: str) -> bool:
         """Whether an origin has a wish for an item."""
@@ -113,13 +152,15 @@ def origin(migration: str, key: Key) -> str:
 
 
 def wishes_of_changes(changes: Iterable[Change], translation: Translation, migration: str, epoch: int) -> Wishes:
-    """Give what changes of one shard, in order, ask of the other side. Our own changes ask for nothing."""
+    """Give what changes of one shard, in order, ask of the other side. What our own ask for is to be looked at again."""
     asked = Wishes()
     for change in changes:
         asked.seen += 1
-        if is_ours(change, epoch):
+        if ours := is_ours(change, epoch):
             asked.ours += 1
-            continue
+            if changes_marks_only(change):
+                continue
+        (asked.echoes.add if ours else asked.echoes.discard)(key_text(change.key))
         _add_change(asked, change, translation, origin(migration, change.key), token(epoch, change.order))
     return asked
 
@@ -159,7 +200,7 @@ def wishes_of_items(
 
 
 def _translated(image: Item | None, translate: Translate) -> Sequence[Record]:
-    return () if image is None or GONE in image else translate(without_marks(image))
+    return () if image is None or is_gone(image) else translate(image)
 
 
 def _translated_or_nothing(image: Item | None, translate: Translate) -> Sequence[Record] | None:

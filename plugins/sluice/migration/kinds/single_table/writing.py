@@ -15,8 +15,10 @@ from typing import Any
 from sluice.errors import Transient
 from sluice.failpoints import failpoint
 from sluice.migration.engine.contract import Fenced
-from sluice.migration.kinds.single_table.ours import FROM, GONE, TOKEN
+from sluice.migration.kinds.single_table.claims import Fate, Verdict
+from sluice.migration.kinds.single_table.ours import GONE, TOKEN
 from sluice.migration.kinds.single_table.wishes import Mishap, Wish
+from sluice.stores.dynamodb.capacity import AdaptiveRate, Units
 from sluice.stores.dynamodb.client import DynamoRefused
 from sluice.stores.dynamodb.values import Item, size_of
 from sluice.stores.dynamodb.writes import (
@@ -27,8 +29,8 @@ from sluice.stores.dynamodb.writes import (
     Condition,
     Delete,
     Put,
-    Refused,
     Unwritable,
+    Update,
     write_one,
     write_together,
 )
@@ -38,6 +40,8 @@ MOST_BYTES = 3_500_000
 
 Guard = Callable[[], Sequence[Check]]
 """Gives the checks that refuse a worker whose time is over: the fence first, then its place, if that matters."""
+Judge = Callable[[Wish, Item], Verdict]
+"""Says what becomes of a wish in whose way something stands."""
 
 
 class Overtaken(Transient):
@@ -64,9 +68,14 @@ class Writer:
     """Writes wishes as `put` makes them, under `guard`; `threads` of them at once."""
 
     client: Any
-    put: Callable[[Wish], Put]
+    put: Callable[[Wish], Put | Update]
     guard: Guard
+    judge: Judge
     threads: int = 1
+    units: Units | None = None
+    """Counts what it costs."""
+    rate: AdaptiveRate | None = None
+    """Write units a second, where there is a limit."""
 
     def write(self, wishes: Iterable[Wish]) -> Written:
         """Write all of them. Raises Fenced, Overtaken, Throttled, DynamoDown: some may be written then."""
@@ -86,7 +95,7 @@ class Writer:
         while left:
             checks = self.guard()
             try:
-                write_together(self.client, [*checks, *map(self.put, left)])
+                write_together(self.client, [*checks, *map(self.put, left)], self.units, self.rate)
             except Cancelled as cancelled:
                 left = self._without_refused(cancelled, len(checks), left, done)
             except (Unwritable, DynamoRefused) as why:
@@ -106,9 +115,21 @@ class Writer:
             raise Overtaken("another worker has done this page meanwhile.") from cancelled
         if any(one.code != "condition" for one in refused.values()):
             raise cancelled
-        for index, one in refused.items():
-            _judge(left[index], one, done)
-        return [wish for index, wish in enumerate(left) if index not in refused]
+        again: list[Wish] = []
+        for index, wish in enumerate(left):
+            if index not in refused:
+                again.append(wish)
+            elif (stands := refused[index].item) is None and wish.over is None:
+                raise cancelled  # nothing can have been in its way
+            elif stands is None:
+                again.append(wish.instead_of(None))  # it was to take the place of what is gone by now
+            elif (verdict := self.judge(wish, stands)).fate is Fate.FREE:
+                again.append(wish.instead_of(stands))
+            elif verdict.fate is Fate.OLDER:
+                done.older += 1
+            else:
+                done.mishaps.append(_mishap(wish, f"{wish.table} {wish.place[1]} is taken: {verdict.stands}"))
+        return again
 
     def _apart(self, wishes: Sequence[Wish], why: Exception) -> Written:
         """Write each source item by itself, so that only the one that cannot be written is set aside."""
@@ -175,19 +196,6 @@ def finish(client: Any, guard: Guard, actions: Sequence[Action]) -> None:
         if min(one.index for one in cancelled.refused) < len(checks):
             raise Fenced("the migration has gone on without this worker: it is over.") from cancelled
         raise Overtaken("another worker has done this page meanwhile.") from cancelled
-
-
-def _judge(wish: Wish, refused: Refused, done: Written) -> None:
-    stands = refused.item or {}
-    if stands.get(FROM, {}).get("S") == wish.came_from or (wish.item is None and FROM in stands):
-        done.older += 1  # or it was to be deleted, and another item has the place already
-    else:
-        done.mishaps.append(_mishap(wish, _in_the_way(wish, stands)))
-
-
-def _in_the_way(wish: Wish, stands: Item) -> str:
-    whose = stands.get(FROM, {}).get("S", "nobody that we know")
-    return f"two items map to {wish.table} {wish.place[1]}: the one that stands there came from {whose}"
 
 
 def _mishap(wish: Wish, reason: str) -> Mishap:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from sluice.estate.models import Cut
 from sluice.migration.engine.contract import Finding, NotYet
+from sluice.migration.kinds.postgres_target.partitions import TooManyPartitions
 from sluice.migration.kinds.same_cluster.columns import names_it
-from sluice.migration.kinds.same_cluster.layout import TooManyPartitions, plan_layout
+from sluice.migration.kinds.same_cluster.layout import plan_layout
 from sluice.migration.kinds.same_cluster.route import Route
 from sluice.migration.kinds.same_cluster.said import accept, refuse
 from sluice.stores.postgres import Connection, one

@@ -1,0 +1,123 @@
+"""What a DynamoDB table's migration is made of, and what it tells without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sluice.estate.single_table import SingleTableMigration
+from sluice.ledger.item_marks import ItemMarks, State
+from sluice.migration.engine.contract import Diff, Facts, Finding, Load, Phase, Position, Progress
+from sluice.migration.kinds.dynamodb_source.notes import StateNotes
+from sluice.migration.kinds.dynamodb_source.retiring import Retiring
+from sluice.migration.kinds.single_table import conditions, describe, preflight
+from sluice.migration.kinds.single_table.following import astray
+from sluice.migration.kinds.single_table.gap import GapMender
+from sluice.migration.kinds.single_table.ours import as_known
+from sluice.migration.kinds.single_table.routing import Route
+from sluice.migration.kinds.single_table.sampling import sample_of
+from sluice.migration.kinds.single_table.tables import Tables
+from sluice.migration.kinds.single_table.ways import Ways
+from sluice.proof.gates.rows import Subject
+from sluice.stores.dynamodb.streams import Trimmed
+from sluice.stores.objects import Vault
+
+
+class Looking:
+    """The parts of a migration, and the verbs that only read."""
+
+    def __init__(
+        self,
+        migration: SingleTableMigration,
+        client: Any,
+        streams: Any,
+        prefix: str = "",
+        vault: Callable[[], Vault] | None = None,
+        scaling: Callable[[], Any] | None = None,
+    ) -> None:
+        """`client`, `streams` and what `scaling` opens are boto3's; `vault` opens the estate's. Nothing is read yet."""
+        self.migration, self.name = migration, migration.name
+        self._vault, self._scaling = vault, scaling
+        self._compared: tuple[Diff, int] | None = None
+        self._behind = 0.0
+        self._client, self._streams = client, streams
+        self.tables = Tables(client, migration, prefix)
+        self.marks = ItemMarks(client, migration.name, f"{prefix}sluice-marks")
+        self._ways = Ways(client, streams, self.marks, self.tables)
+        self._gap = GapMender(self._ways)
+        cutover = migration.cutover
+        self.route = Route(client, self.marks, cutover.lease.total_seconds(), cutover.clock_skew.total_seconds())
+
+    def preflight(self) -> list[Finding]:
+        """Everything that would stop this migration, all at once. Read-only."""
+        return preflight.findings(self._client, self._streams, self.tables)
+
+    def describe_plan(self) -> str:
+        """The plan for a person: tables, records, and items of the source as the records they become. Read-only."""
+        return describe.plan(self._client, self._streams, self.tables, self.position(), self.progress())
+
+    def position(self) -> Position:
+        """Where the marks say it stands. Read-only."""
+        state = self._find()
+        if state is None:
+            return Position(Phase.PLANNED, 1)
+        return Position(
+            Phase(state.phase), state.epoch, state.time("verified_at"), state.time("cut_over_at"), state.now
+        )
+
+    def progress(self) -> Progress:
+        """How far the backfill is. Read-only."""
+        state = self._find()
+        if state is None or not state.facts.get("segments"):
+            return Progress(0, 0, 0, 0, 0.0, None)
+        places = self.marks.places("segment").values()
+        rows, done = sum(place.counts.get("rows", 0) for place in places), sum(place.done for place in places)
+        seconds = (state.now - (state.time("copying_since") or state.now)).total_seconds()
+        estimated = int(state.facts["rows_estimated"])
+        rate = rows / seconds if seconds > 0 else 0.0
+        eta = max(0, estimated - rows) / rate if rate else None
+        return Progress(int(state.facts["segments"]), done, rows, estimated, rate, eta)
+
+    def load(self, lane: int) -> Load:
+        """Nothing that could be asked: the service throttles, and each write waits as it is told to."""
+        return Load()
+
+    def standing(self) -> Facts:
+        """Facts that every gate wants: drift and quarantine."""
+        state = self.marks.state()
+        return {
+            "fingerprint_differs": int(conditions.drifted(self.tables, state)),
+            "quarantined": len(self.marks.quarantined()),
+            "writes_astray": self._astray(state),
+        }
+
+    def sample(self) -> Subject | None:
+        """Records from all over the target, as typed rows: SQL cannot be asked."""
+        return sample_of(self._client, self.tables)
+
+    # ---- within ----
+
+    def _find(self) -> State | None:
+        return self.marks.find() if self.marks.there() else None
+
+    def _astray(self, state: State) -> int:
+        """Count the writes that went past the route in this epoch."""
+        places = self.marks.places("forward").values()
+        return sum(place.counts.get(astray(state.epoch), 0) for place in places)
+
+    @property
+    def _retiring(self) -> Retiring:
+        source = self.tables.prefix + self.migration.source.table
+        notes, seen = StateNotes(self.marks), partial(as_known, self.name)
+        return Retiring(self._client, notes, self.migration, source, self._vault, self._count_strays, seen)
+
+    def _count_strays(self) -> int:
+        """Read what was written to the old table up to now, and count what came past the route."""
+        state = self.marks.state()
+        try:
+            self._ways.other(state).deliver(10.0)
+        except Trimmed:
+            self.marks.forget_places("forward")  # nobody looked for a day: begin with what is left of it
+            self._ways.other(state).deliver(10.0)
+        return self._astray(state)
