@@ -22,6 +22,7 @@ from tests.chaos.stage import Stage
 ON_DYNAMODB = (
     "ledger/item_marks.py",
     "migration/engine/following.py",
+    "migration/kinds/dynamodb_source/",
     "migration/kinds/single_table/",
     "migration/kinds/into_postgres/",
 )
