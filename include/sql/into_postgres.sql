@@ -193,6 +193,9 @@ CREATE TRIGGER "!sluice_taken" BEFORE UPDATE ON {target} FOR EACH ROW EXECUTE FU
 -- name: watch_deletes
 CREATE TRIGGER "!sluice_gone" AFTER DELETE ON {target} FOR EACH ROW EXECUTE FUNCTION sluice.take_row({name})
 
+-- name: lock_rows
+LOCK TABLE {target} IN ACCESS EXCLUSIVE MODE
+
 -- name: stop_watching
 DROP TRIGGER IF EXISTS "!sluice_taken" ON {target};
 DROP TRIGGER IF EXISTS "!sluice_gone" ON {target}

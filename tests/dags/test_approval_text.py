@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from sluice.estate import SameClusterMigration
-from sluice.flow.approve import _what_happens, for_applications
+from sluice.estate.models import KINDS
+from sluice.flow.question import WHAT_HAPPENS, _what_happens, for_applications
 
 from tests.moved_items import migration
 
@@ -60,3 +61,14 @@ def test_the_question_before_a_deletion_says_that_it_is_one(retire, said):
     assert said in told
     assert ("**the old table is deleted**" in told) is (retire.get("old_table") != "keep")
     assert "{" not in told.replace("{old_table: keep}", "")
+
+
+def test_every_kind_says_what_a_yes_leads_to():
+    assert WHAT_HAPPENS.keys() == KINDS.keys()
+    assert all(set(said) == {"cut_over", "retire"} for said in WHAT_HAPPENS.values())
+
+
+def test_nobody_is_promised_a_way_back_that_there_is_not():
+    keeps = {kind for kind, said in WHAT_HAPPENS.items() if "cutting back keeps them all" in said["cut_over"]}
+    assert keeps == {"same_cluster", "single_table"}
+    assert "only until the first write" in WHAT_HAPPENS["into_postgres"]["cut_over"]

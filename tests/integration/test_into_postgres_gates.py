@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sluice.estate.single_table import DualRead
 from sluice.migration.engine import steps
-from sluice.migration.engine.contract import Facts, Phase
+from sluice.migration.engine.contract import Facts, Phase, Swap
 from sluice.migration.kinds.into_postgres import IntoPostgres
 from sluice.proof.gates.run import judge
 from sluice.proof.gates.suites import suite_for
@@ -153,13 +154,17 @@ def test_a_switch_that_is_not_whole_is_red(stage: Stage) -> None:
         assert fact in {reason.partition(":")[0] for reason in verdict.reasons}, verdict.describe()
 
 
-def test_a_write_past_the_route_is_red_at_the_gate(stage: Stage) -> None:
+def test_a_write_past_the_route_is_red_at_the_gate(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = to_shadowing(stage)
-    good = steps.cut_over(kind)
-    assert good["writes_astray"] == 0
-    stage.put(audit(1, note={"S": "past the route"}))
-    kind.replicate(5)
-    verdict = judged("cut_over", {**good, **kind.standing()})
+    switched = kind.cut_over
+
+    def and_one_goes_past() -> Swap:
+        swap = switched()
+        stage.put(audit(1, note={"S": "past the route"}))
+        return swap
+
+    monkeypatch.setattr(kind, "cut_over", and_one_goes_past)
+    verdict = judged("cut_over", steps.cut_over(kind))
     assert [reason.partition(":")[0] for reason in verdict.reasons] == ["writes_astray"]
 
 

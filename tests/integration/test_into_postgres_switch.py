@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from sluice import failpoints
 from sluice.errors import Transient
@@ -85,6 +86,29 @@ def test_a_route_that_was_told_meanwhile_is_not_told_over(stage: Stage) -> None:
     late.parts.route = replace(late.parts.route, items=Remembering(late.parts.items, before))
     with pytest.raises(Fenced, match="told otherwise"):
         late.parts.route.publish(late.parts.c)
+
+
+def test_who_outstayed_its_lease_is_waited_for_and_shuts_the_way_back(stage: Stage) -> None:
+    kind = to_backfilled(stage)
+    steps.verify(kind)
+    kind.shadow()
+    kind.cut_over()
+    with psycopg.connect(stage.database.dsn("certify_app")) as late:
+        late.execute("SELECT set_config('app.tenant_id', %s, false)", [TENANT])
+        late.execute("UPDATE app.tyler_audit_log SET action = 'late' WHERE id = 'a00002'")
+
+        def commit_once_waited_for() -> None:
+            while not stage.ask("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'relation'"):
+                time.sleep(0.01)
+            late.commit()
+
+        committing = threading.Thread(target=commit_once_waited_for)
+        committing.start()
+        with pytest.raises(NoWayBack, match="written, changed or deleted 1 rows"):
+            kind.cut_back()
+        committing.join()
+    assert kind.position().phase is Phase.CUT_OVER
+    assert kind.parts.items.route()["write_to"] == {"S": "new"}
 
 
 def test_back_is_open_while_nobody_has_written_and_the_stream_goes_on(stage: Stage) -> None:

@@ -45,8 +45,10 @@ GOOD = {
     "shadowing__single_table": {
         "shadow_differences": 0, "shadow_slower": 0, "shadow_reads_lacking": 0, "shadow_compared": 900, **STEADY,
     },
-    "cut_over__single_table": {**SAME, "writes_astray": 0, "pause_beyond_lease_ms": 200},
-    "cut_back__single_table": {**SAME, "pause_beyond_lease_ms": 200},
+    "cut_over__single_table": {
+        **SAME, **STEADY, "routed_to_new": True, "writes_astray": 0, "pause_beyond_lease_ms": 200,
+    },
+    "cut_back__single_table": {**SAME, "routed_to_old": True, "fingerprint_differs": 0, "pause_beyond_lease_ms": 200},
     "retired__single_table": {
         **SAME, "live_is_target": True, "old_unsettled": 0, "deleted_unproven": 0, "digests_differ": 0,
         "exported_items": 40, "read_back_items": 40, "backup_lacking": 0, "expiry_waits": 0,

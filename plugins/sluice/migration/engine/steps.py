@@ -159,7 +159,9 @@ def _swapped(kind: Kind, swap: Swap) -> Facts:
     """How the swap went, and both sides compared once more."""
     failpoint("names.swapped")
     pause = {"pause_ms": round(swap.longest_ms, 2), "failed_tries": len(swap.failed_tries_ms)}
-    return {**(swap.facts or {}), **pause, **compare(kind).facts()}
+    compared = compare(kind).facts()
+    # What stands is asked after the comparison, which has read what came past the route meanwhile.
+    return {**(swap.facts or {}), **pause, **compared, **kind.standing()}
 
 
 TAKES = {

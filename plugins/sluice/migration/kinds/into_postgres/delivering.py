@@ -29,9 +29,9 @@ def replicate(parts: Parts, seconds: float) -> Lag:
     position = parts.position()
     if position.phase not in (*COPIES_IN, Phase.CUT_OVER):
         return Lag(0)
-    parts.check_mapping()
-    if parts.route.settle(parts.c):
+    if parts.route.settle(parts.c):  # first: whatever else is wrong, applications may write
         log.warning("%s: the route was not what holds, a switch died or was broken off; it is told anew", parts.name)
+    parts.check_mapping()
     expanding.extend(parts.c, parts.marks, parts.migration, parts.shape)
     return deliver(parts, position, seconds)
 

@@ -218,8 +218,7 @@ class IntoPostgres:
             self.parts.route.publish(self.parts.c)
             return self._switched_already()
         standing.check_ready(self.parts)
-        swap = self._switching.over(Fence(self.position().epoch))
-        return self._with_standing(swap)
+        return self._switching.over(Fence(self.position().epoch))
 
     def cut_back(self) -> Swap:
         """cut_over → verified, epoch + 1, while nobody has written to PostgreSQL. Raises NoWayBack after that."""
@@ -235,7 +234,7 @@ class IntoPostgres:
             raise NotYet(
                 f"{self.parts.table} has not what DynamoDB has: {diff.facts()['diff_samples']}. Nothing was changed."
             )
-        return self._with_standing(self._switching.back(Fence(position.epoch)))
+        return self._switching.back(Fence(position.epoch))
 
     # ---- the end, either one ----
 
@@ -256,9 +255,4 @@ class IntoPostgres:
         return Switching(p.c, p.marks, p.table, p.route, self.drain, within)
 
     def _switched_already(self) -> Swap:
-        return self._with_standing(
-            Swap(0.0, facts={"already": 1, "pause_beyond_lease_ms": 0, **self._switching.look()})
-        )
-
-    def _with_standing(self, swap: Swap) -> Swap:
-        return Swap(swap.pause_ms, swap.failed_tries_ms, {**(swap.facts or {}), **self.standing()})
+        return Swap(0.0, facts={"already": 1, "pause_beyond_lease_ms": 0, **self._switching.look()})

@@ -66,6 +66,8 @@ class Switching:
         self.check_unwritten()
 
         def turn() -> None:
+            # Who outstayed its lease is waited for, and what it wrote is counted.
+            self.c.execute(statement("into_postgres.lock_rows", target=self.table.identifier))
             self.check_unwritten()
             self.stop_watching()
             self.c.execute(statement("into_postgres.carry_places"), {"name": self.marks.name, "epoch": fence.epoch})

@@ -45,8 +45,9 @@ def waiting(marks: ItemMarks, ways: Ways, state: State) -> list[Poison]:
     return marks.quarantined()
 
 
-def check_none_waits(marks: ItemMarks, ways: Ways, state: State) -> None:
-    """Raise NotYet while something waits in quarantine: a switch would lose it."""
+def check_switchable(tables: Tables, marks: ItemMarks, ways: Ways, state: State) -> None:
+    """Raise Drifted where another mapping would deliver the last changes; NotYet while something waits in quarantine."""
+    check_mapping(tables, state)
     if left := waiting(marks, ways, state):
         raise NotYet(
             f"{marks.name} has {len(left)} items in quarantine, such as {left[0].key}: {left[0].reason}."

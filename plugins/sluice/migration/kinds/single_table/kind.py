@@ -43,6 +43,9 @@ from sluice.stores.dynamodb.streams import Trimmed
 
 log = logging.getLogger(__name__)
 
+ALREADY = Swap(0.0, facts={"already": 1, "lease_ms": 0, "pause_beyond_lease_ms": 0})
+"""A switch that has been made, by somebody who died before saying so."""
+
 
 class SingleTable(Looking):
     """Items of one DynamoDB table become records of a single-table design, in the same account and region."""
@@ -134,11 +137,11 @@ class SingleTable(Looking):
         state = self._find()
         if state is None or state.phase not in (*COPIES_IN, Phase.CUT_OVER):
             return Lag(0)
-        conditions.check_mapping(self.tables, state)
-        if self.route.thaw(state):
+        if self.route.thaw(state):  # first: whatever else is wrong, applications may write
             log.warning(
                 "%s: a switch died while nobody might write; applications write where they did again", self.name
             )
+        conditions.check_mapping(self.tables, state)
         try:
             self._ways.check_stream(state)
             lag = self._ways.leading(state).deliver(seconds)
@@ -209,16 +212,15 @@ class SingleTable(Looking):
         """shadowing → cut_over: applications are held for the lease, the last changes arrive, the records lead."""
         state = self.marks.state()
         if state.phase == Phase.CUT_OVER:
-            return Swap(0.0, facts={"already": 1})
+            return ALREADY
         conditions.check_ready(self.migration, state)
-        swap = self._switching(state).over(state)
-        return replace(swap, facts={**(swap.facts or {}), "writes_astray": self.standing()["writes_astray"]})
+        return self._switching(state).over(state)
 
     def cut_back(self) -> Swap:
         """cut_over → verified, epoch + 1: the old table leads again, with every write since."""
         state = self.marks.state()
         if state.phase in (Phase.VERIFIED, Phase.SHADOWING):
-            return Swap(0.0, facts={"already": 1})
+            return ALREADY
         if state.phase != Phase.CUT_OVER:
             raise NotYet(f"{self.name} is {state.phase}: only what is cut over can be cut back.")
         self._gap.check(state)
@@ -282,6 +284,6 @@ class SingleTable(Looking):
             self.drain,
             self.migration.replication.settled_within,
             lambda: other.deliver(60.0),
-            lambda: conditions.check_none_waits(self.marks, self._ways, state),
+            lambda: conditions.check_switchable(self.tables, self.marks, self._ways, state),
             lambda: {"target_stream": self._ways.target_stream.arn},
         )

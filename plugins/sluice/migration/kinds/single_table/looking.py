@@ -84,11 +84,14 @@ class Looking:
         return Load()
 
     def standing(self) -> Facts:
-        """Facts that every gate wants: drift and quarantine."""
+        """Facts that every gate wants: drift, quarantine, where applications are told to write, and who did not."""
         state = self.marks.state()
+        told = (self.marks.route() or {}).get("write_to", {}).get("S")
         return {
             "fingerprint_differs": int(conditions.drifted(self.tables, state)),
             "quarantined": len(self.marks.quarantined()),
+            "routed_to_old": int(told == "old"),
+            "routed_to_new": int(told == "new"),
             "writes_astray": self._astray(state),
         }
 

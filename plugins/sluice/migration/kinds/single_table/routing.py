@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, State
 from sluice.migration.engine.contract import Fenced, NotYet
+from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.dynamodb.writes import Cancelled, Condition, Put, write_together
 
 BUSY = (
@@ -74,7 +75,8 @@ class Route:
         """
         leased = self._leased()
         frozen = Frozen(uuid.uuid4().hex, leased.seconds + self.skew)
-        until = state.now + timedelta(seconds=frozen.waited + longest)
+        now = store_clock(self.client, self.marks.table)  # what was looked at before may have taken an hour
+        until = now + timedelta(seconds=frozen.waited + longest)
         told = {"by": frozen.nonce, "until": until.isoformat()}
         self._write(state, self.marks.tell(side, "none", state.epoch, leased.seconds, told, leased.still), BUSY)
         try:

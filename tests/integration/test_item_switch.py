@@ -1,0 +1,108 @@
+"""A switch that meets another mapping, a clock that went on, a death behind it, or somebody who wrote past the route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sluice.migration.engine import steps
+from sluice.migration.engine.contract import Drifted, Phase
+from sluice.migration.kinds.single_table import SingleTable
+
+from tests.documents import Documents
+from tests.few_items import Few, copy, few_items, item, settled, to_capturing
+
+
+@pytest.fixture
+def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
+    """Two items to move."""
+    with few_items(documents, make_table, item("one"), item("two")) as made:
+        yield made
+
+
+@pytest.fixture
+def kind(few: Few) -> SingleTable:
+    """The kind that moves them, shadowing."""
+    made = few.opened()
+    made.route = replace(made.route, lease=0.0)
+    to_capturing(made)
+    copy(made)
+    made.verify(settled(made))
+    made.shadow()
+    return made
+
+
+def drift(kind: SingleTable) -> None:
+    """Let the marks say that it was expanded by another mapping."""
+    assert kind.marks.note(kind.marks.state(), fingerprint="another")
+
+
+def told(kind: SingleTable) -> str:
+    """Where applications are to write."""
+    return str(kind.marks.route()["write_to"]["S"])
+
+
+def test_another_mapping_is_not_switched_to(kind: SingleTable) -> None:
+    drift(kind)
+    with pytest.raises(Drifted, match="has changed since it was expanded"):
+        kind.cut_over()
+    assert (kind.position().phase, told(kind)) == (Phase.SHADOWING, "old")
+
+
+def test_another_mapping_does_not_go_back(kind: SingleTable) -> None:
+    kind.cut_over()
+    drift(kind)
+    with pytest.raises(Drifted, match="has changed since it was expanded"):
+        kind.cut_back()
+    assert (kind.position().phase, told(kind)) == (Phase.CUT_OVER, "new")
+
+
+def test_a_mapping_that_changed_keeps_no_route_frozen(few: Few, kind: SingleTable) -> None:
+    frozen = kind.route.frozen(kind.marks.state(), "old", -1)
+    frozen.__enter__()  # and the switch dies here
+    drift(kind)
+    assert told(kind) == "none"
+    with pytest.raises(Drifted):
+        few.opened().replicate(5)
+    assert told(kind) == "old"
+
+
+def test_a_freeze_ends_by_the_clock_of_its_beginning(kind: SingleTable) -> None:
+    state = kind.marks.state()
+    old = replace(state, now=state.now - timedelta(hours=1))  # what was looked at before it took an hour
+    with kind.route.frozen(old, "old", 60):
+        assert not kind.route.thaw(kind.marks.state())
+        assert told(kind) == "none"
+
+
+@pytest.mark.parametrize("way", [(steps.cut_over,), (steps.cut_over, steps.cut_back)])
+def test_a_switch_taken_again_has_all_that_its_gate_asks_for(few: Few, kind: SingleTable, way: tuple) -> None:
+    for step in way:
+        step(kind)
+    again = way[-1](few.opened())
+    assert again["already"] == 1
+    asked = {
+        "routed_to_new",
+        "routed_to_old",
+        "quarantined",
+        "fingerprint_differs",
+        "writes_astray",
+        "pause_beyond_lease_ms",
+    }
+    assert asked <= again.keys()
+
+
+def test_a_write_past_the_route_is_seen_by_the_gate_of_the_switch(
+    few: Few, kind: SingleTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switched = kind.cut_over
+
+    def and_one_goes_past():
+        swap = switched()
+        few.put(item("one", version=2))
+        return swap
+
+    monkeypatch.setattr(kind, "cut_over", and_one_goes_past)
+    assert steps.cut_over(kind)["writes_astray"] == 1
