@@ -8,11 +8,13 @@ from datetime import timedelta
 
 import pytest
 from sluice.migration.engine import steps
-from sluice.migration.engine.contract import Drifted, Phase
+from sluice.migration.engine.contract import Drifted, NotYet, Phase
 from sluice.migration.kinds.single_table import SingleTable
+from sluice.migration.kinds.single_table.gap import Gap
 
 from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, item, settled, to_capturing
+from tests.few_items import Few, copy, few_items, item, lying, settled, to_capturing
+from tests.streams_that_lie import StreamThatLies
 
 
 @pytest.fixture
@@ -92,6 +94,62 @@ def test_a_switch_taken_again_has_all_that_its_gate_asks_for(few: Few, kind: Sin
         "pause_beyond_lease_ms",
     }
     assert asked <= again.keys()
+
+
+@pytest.fixture
+def torn(few: Few) -> tuple[SingleTable, StreamThatLies, StreamThatLies]:
+    """The kind, shadowing, and the streams of the old table and of the records, which can be trimmed."""
+    made = few.opened()
+    made.route = replace(made.route, lease=0.0)
+    made.expand()
+    made.start_capture()
+    old = lying(made)
+    made._ways.__dict__["target_stream"] = new = StreamThatLies(made._ways.target_stream, 1)
+    made.plan_chunks()
+    copy(made)
+    made.verify(settled(made))
+    made.shadow()
+    made.replicate(5)
+    return made, old, new
+
+
+def test_a_gap_that_a_drain_comes_upon_is_noted_too(few: Few, torn: tuple) -> None:
+    kind, old, _ = torn
+    few.put(item("two", version=2))
+    kind.replicate(5)  # from here on there is a place to go on from
+    few.put(item("one", version=2), item("three"))
+    assert old.trim()
+    with pytest.raises(Gap, match="capturing again, in a new epoch"):
+        kind.drain(5)
+    assert (kind.position().phase, kind.position().epoch) == (Phase.CAPTURING, 2)
+
+
+def test_the_records_stream_may_be_trimmed_while_nobody_writes_them(few: Few, torn: tuple) -> None:
+    kind, _, new = torn
+    few.put(item("one", version=2))
+    kind._ways.leading(kind.marks.state()).deliver(5)
+    assert new.trim()
+    kind.replicate(5)
+    kind.cut_over()
+    assert kind.position().phase is Phase.CUT_OVER and kind.diff().clean
+
+
+@pytest.mark.parametrize("astray", [False, True])
+def test_what_was_lost_of_the_old_stream_asks_for_a_comparison_before_going_back(
+    few: Few, torn: tuple, astray: bool
+) -> None:
+    kind, old, _ = torn
+    kind.cut_over()
+    if astray:
+        few.put(item("one", version=7))
+    assert old.trim() or not astray
+    if not astray:
+        kind.cut_back()
+        assert (kind.position().phase, told(kind)) == (Phase.VERIFIED, "old")
+        return
+    with pytest.raises(NotYet, match="the old table differs"):
+        kind.cut_back()
+    assert (kind.position().phase, told(kind)) == (Phase.CUT_OVER, "new")
 
 
 def test_a_write_past_the_route_is_seen_by_the_gate_of_the_switch(

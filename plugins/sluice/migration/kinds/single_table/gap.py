@@ -7,17 +7,22 @@ records lead, applications need not wait: the way back is copied beside them, an
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import State
-from sluice.migration.engine.contract import Fence, NotYet, Phase
+from sluice.migration.engine.contract import Fence, Lag, NotYet, Phase
 from sluice.migration.kinds.single_table.sweeping import left_over
 from sluice.migration.kinds.single_table.ways import Ways, source_leads
 from sluice.migration.kinds.single_table.wishes import Wish
 from sluice.migration.kinds.single_table.writing import Writer, clear_tombstones
 from sluice.stores.dynamodb.streams import Trimmed
+
+log = logging.getLogger(__name__)
 
 DUE = "copy_back_due"
 PAGE_ITEMS = 1000
@@ -52,6 +57,29 @@ class GapMender:
             else "Applications go on. The way back is copied anew by replicate_changes, and cutting back waits for that."
         )
         return Gap(f"{trimmed} {again}")
+
+    @contextmanager
+    def noting(self, state: State) -> Iterator[None]:
+        """Read what leads in here. Raises Gap where changes were lost, and by then the new epoch has begun."""
+        try:
+            yield
+        except Trimmed as trimmed:
+            raise self.begin(state, trimmed) from trimmed
+
+    def read_other(self, state: State, seconds: float) -> Lag:
+        """Read the stream of what follows, for so long at most. Where some of it was lost, what is left of it is read.
+
+        While the source leads nothing of an application's is in it. While the records lead, who wrote past the route may be
+        in what was lost: only a comparison knows, and the way back asks for it.
+        """
+        try:
+            return self.ways.other(state).deliver(seconds)
+        except Trimmed as trimmed:
+            log.warning("%s Nothing follows it: what is left of it is read.", trimmed)
+        if not source_leads(state):
+            self.ways.marks.note(self.ways.marks.state(), gap_at=state.now.isoformat())
+        self.ways.marks.forget_places("reverse" if source_leads(state) else "forward")
+        return self.ways.other(state).deliver(seconds)
 
     def check(self, state: State) -> None:
         """Raise NotYet while the way back is not whole."""

@@ -39,7 +39,6 @@ from sluice.migration.kinds.single_table.planted import plant_and_find
 from sluice.migration.kinds.single_table.switching import Switching
 from sluice.migration.kinds.single_table.writing import clear_tombstones
 from sluice.stores.dynamodb.applying import apply_tables
-from sluice.stores.dynamodb.streams import Trimmed
 
 log = logging.getLogger(__name__)
 
@@ -142,13 +141,11 @@ class SingleTable(Looking):
                 "%s: a switch died while nobody might write; applications write where they did again", self.name
             )
         conditions.check_mapping(self.tables, state)
-        try:
+        with self._gap.noting(state):
             self._ways.check_stream(state)
             lag = self._ways.leading(state).deliver(seconds)
-        except Trimmed as trimmed:
-            raise self._gap.begin(state, trimmed) from trimmed
         if state.phase in (Phase.SHADOWING, Phase.CUT_OVER):
-            self._ways.other(state).deliver(seconds)
+            self._gap.read_other(state, seconds)
         self._gap.copy_back(state, seconds)
         self._behind = lag.behind
         return lag
@@ -156,7 +153,9 @@ class SingleTable(Looking):
     def drain(self, seconds: float) -> Lag:
         """Deliver until canaries that are let go now have come out of the leader's stream, so long at most."""
         state = self.marks.state()
-        return drained(self._client, self.marks, self._ways.leader(state), self._ways.leading(state), seconds)
+        with self._gap.noting(state):
+            self._ways.check_stream(state)
+            return drained(self._client, self.marks, self._ways.leader(state), self._ways.leading(state), seconds)
 
     # ---- proof ----
 
@@ -224,6 +223,8 @@ class SingleTable(Looking):
         if state.phase != Phase.CUT_OVER:
             raise NotYet(f"{self.name} is {state.phase}: only what is cut over can be cut back.")
         self._gap.check(state)
+        self._gap.read_other(state, 60.0)
+        state = self.marks.state()  # there may have been a gap
         conditions.check_followed(self.name, state, self._astray(state), self.diff)
         return self._switching(state).back(state)
 
@@ -277,13 +278,12 @@ class SingleTable(Looking):
         return self._ways.copying(state)
 
     def _switching(self, state: State) -> Switching:
-        other = self._ways.other(state)
         return Switching(
             self.marks,
             self.route,
             self.drain,
             self.migration.replication.settled_within,
-            lambda: other.deliver(60.0),
+            lambda: self._gap.read_other(state, 60.0),
             lambda: conditions.check_switchable(self.tables, self.marks, self._ways, state),
             lambda: {"target_stream": self._ways.target_stream.arn},
         )
