@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -122,6 +123,48 @@ def test_a_gap_that_a_drain_comes_upon_is_noted_too(few: Few, torn: tuple) -> No
     with pytest.raises(Gap, match="capturing again, in a new epoch"):
         kind.drain(5)
     assert (kind.position().phase, kind.position().epoch) == (Phase.CAPTURING, 2)
+
+
+def day_without_a_reader(kind: SingleTable, way: str) -> None:
+    """Let the marks say that nobody has read for a day."""
+    kind.marks.look(way, kind.marks.state().now - timedelta(hours=24))
+
+
+def test_what_a_shard_told_first_may_be_gone_after_a_day_without_a_reader(few: Few, torn: tuple) -> None:
+    kind, old, _ = torn
+    few.put(item("one", version=2))
+    assert (
+        old.trim()
+    )  # and no place was noted, since nothing was read: the shard looks as if it had never told anything
+    day_without_a_reader(kind, "forward")
+    with pytest.raises(Gap, match="nobody has read the stream since"):
+        kind.replicate(5)
+    assert (kind.position().phase, kind.position().epoch) == (Phase.CAPTURING, 2)
+    with suppress(Gap):
+        kind.replicate(5)
+    assert kind.position().epoch == 2, "one gap is one gap"
+
+
+def test_a_day_without_a_reader_is_no_gap_where_each_shard_tells_by_itself(few: Few, torn: tuple) -> None:
+    kind, _, _ = torn
+    few.put(item("one", version=2))
+    kind.replicate(5)
+    day_without_a_reader(kind, "forward")
+    few.put(item("one", version=3))
+    kind.replicate(5)
+    assert kind.position().epoch == 1 and kind.diff().clean
+
+
+def test_a_gap_on_the_way_back_is_seen_in_a_shard_that_had_told_nothing(few: Few, torn: tuple) -> None:
+    kind, _, new = torn
+    kind.cut_over()
+    new.listen()
+    kind.marks.forget_places("reverse")  # a shard that came after the switch
+    day_without_a_reader(kind, "reverse")
+    with pytest.raises(Gap, match="way back is copied anew"):
+        kind.replicate(5)
+    with pytest.raises(NotYet, match="has a gap on its way back"):
+        kind.cut_back()
 
 
 def test_the_records_stream_may_be_trimmed_while_nobody_writes_them(few: Few, torn: tuple) -> None:

@@ -224,6 +224,20 @@ class ItemMarks:
         for item in self._list(f"POSITION#{kind}#"):
             self.client.delete_item(TableName=self.table, Key={"PK": item["PK"], "SK": item["SK"]})
 
+    def begin_way(self, name: str, now: datetime) -> None:
+        """Read a stream from the beginning again: what is left of it, and no day has gone by without a reader."""
+        self.forget_places(name)
+        self.look(name, now)
+
+    def look(self, name: str, at: datetime) -> None:
+        """Note that every shard of a stream was read at a time."""
+        self.client.put_item(TableName=self.table, Item={**self._key(f"LOOKED#{name}"), "at": {"S": at.isoformat()}})
+
+    def looked(self, name: str) -> datetime | None:
+        """When every shard of a stream was read for the last time, or None. Read-only."""
+        item = self._get(f"LOOKED#{name}")
+        return None if item is None else datetime.fromisoformat(item["at"]["S"])
+
     # ---- quarantine ----
 
     def quarantine(self, poison: Poison) -> Put:

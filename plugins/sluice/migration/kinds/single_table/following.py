@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sluice.failpoints import failpoint
@@ -31,6 +31,9 @@ PAGE = 1000
 """Records that one request gives at most; 1 MB ends a page too."""
 FEW = 100
 """Records of a page behind which there is hardly more: its reader keeps up."""
+KEPT = timedelta(hours=23)
+"""How long what nobody has read is sure to be there still: a stream keeps a day."""
+NOTED_EVERY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,24 @@ class Follower:
                 return _lag(busy, oldest)
 
     def _round(self, deadline: float, begun: datetime) -> tuple[int, datetime | None]:
-        """Read each readable shard once; give how many had something, and how old the last of it was."""
+        """Read each readable shard once; give how many had something or were not come to, and how old the last of it was."""
         places = self.marks.places(self.way.name)
         finished = {name for name, place in places.items() if place.done}
         there = self.way.stream.shards()
         _check_all_there(places, there, self.marks.name)
         shards = readable(there, finished)
+        looked = self.marks.looked(self.way.name)
+        _check_horizon(places, shards, begun, looked, self.marks.name)
         busy, oldest = 0, None
-        for shard in shards:
+        for number, shard in enumerate(shards, 1):
             place = places.get(shard.id, Place(f"{self.way.name}#{shard.id}"))
             last, more = self._read(shard.id, place, begun)
             busy += more
             oldest = min(filter(None, (oldest, last)), default=None)
             if time.monotonic() >= deadline:
-                break
+                return busy + len(shards) - number, oldest
+        if looked is None or begun - looked > NOTED_EVERY:
+            self.marks.look(self.way.name, begun)
         return busy, oldest
 
     def _read(self, shard: str, place: Place, begun: datetime) -> tuple[datetime | None, bool]:
@@ -162,6 +169,21 @@ def _lag(busy: int, oldest: datetime | None) -> Lag:
 def astray(epoch: int) -> str:
     """Name the count of writes that went past the route in an epoch."""
     return f"astray_{epoch}"
+
+
+def _check_horizon(
+    places: Mapping[str, Place], shards: Sequence[Shard], begun: datetime, looked: datetime | None, migration: str
+) -> None:
+    """Raise Trimmed where a shard is read from what is left of it, and nobody has read for so long that some may be gone.
+
+    A shard that was read tells by itself when what follows was trimmed. One that had nothing to tell yet does not.
+    """
+    unread = [shard.id for shard in shards if shard.id not in places or places[shard.id].at is None]
+    if unread and looked is not None and begun - looked > KEPT:
+        raise Trimmed(
+            f"{migration}: nobody has read the stream since {looked:%Y-%m-%d %H:%M} UTC, and of shard {unread[0]} nothing was"
+            " read before: what it told first may be gone."
+        )
 
 
 def _check_all_there(places: Mapping[str, Place], there: Sequence[Shard], migration: str) -> None:

@@ -50,7 +50,7 @@ class GapMender:
             return Gap(f"{trimmed} {marks.name} has gone on meanwhile: the next reader comes upon the gap again.")
         failpoint("gap.noted")
         # After it: were the places gone and the gap not noted, the next reader would begin anew and see none.
-        marks.forget_places("forward" if forward else "reverse")
+        marks.begin_way("forward" if forward else "reverse", state.now)
         again = (
             f"It is capturing again, in a new epoch: run migrate__{marks.name} onward, which copies and compares anew."
             if forward
@@ -78,7 +78,7 @@ class GapMender:
             log.warning("%s Nothing follows it: what is left of it is read.", trimmed)
         if not source_leads(state):
             self.ways.marks.note(self.ways.marks.state(), gap_at=state.now.isoformat())
-        self.ways.marks.forget_places("reverse" if source_leads(state) else "forward")
+        self.ways.marks.begin_way("reverse" if source_leads(state) else "forward", state.now)
         return self.ways.other(state).deliver(seconds)
 
     def check(self, state: State) -> None:

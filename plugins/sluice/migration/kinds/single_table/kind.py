@@ -73,8 +73,8 @@ class SingleTable(Looking):
         failpoint("stream.on")
         state = self.marks.state()
         if state.phase == Phase.EXPANDED:
-            self.marks.forget_places("forward")
-            self.marks.forget_places("reverse")
+            for way in ("forward", "reverse"):
+                self.marks.begin_way(way, state.now)
             self._go(
                 state,
                 Phase.CAPTURING,

@@ -121,6 +121,6 @@ class Looking:
         try:
             self._ways.other(state).deliver(10.0)
         except Trimmed:
-            self.marks.forget_places("forward")  # nobody looked for a day: begin with what is left of it
+            self.marks.begin_way("forward", state.now)  # nobody looked for a day: begin with what is left of it
             self._ways.other(state).deliver(10.0)
         return self._astray(state)
