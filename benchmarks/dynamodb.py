@@ -27,8 +27,9 @@ from sluice.local.ports import free_port
 from sluice.migration.engine.contract import Fence
 from sluice.migration.engine.lanes import work_lane
 from sluice.migration.engine.throttle import Throttle
+from sluice.migration.kinds.dynamodb_source.tokens import token
 from sluice.migration.kinds.single_table import SingleTable
-from sluice.migration.kinds.single_table.ours import absent, newer, token
+from sluice.migration.kinds.single_table.ours import absent, newer
 from sluice.stores.dynamodb.applying import apply_tables
 from sluice.stores.dynamodb.client import dynamodb_client, streams_client
 from sluice.stores.dynamodb.streams import padded
