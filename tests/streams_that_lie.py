@@ -61,6 +61,8 @@ class StreamThatLies:
         self._read: dict[str, str | None] = {}
         self._finished: set[str] = set()
         self._expiring: set[str] = set()
+        self.hushed: set[str] = set()
+        """Shards that give empty pages for now, whatever they hold."""
 
     @property
     def arn(self) -> str:
@@ -79,7 +81,7 @@ class StreamThatLies:
                 raise Trimmed(f"Shard {shard_id} is trimmed away.")
             part = self._parts[shard_id]
             begin = part.place_after(after)
-            if self._happens(self.empty):
+            if shard_id in self.hushed or self._happens(self.empty):
                 return StreamPage((), after, ended=False)
             again = min(begin - part.horizon, self._random.randint(1, 5)) if self._happens(self.twice) else 0
             page = part.records[begin - again : begin + limit]

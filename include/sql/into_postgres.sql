@@ -251,10 +251,10 @@ SELECT count(*) AS places FROM sluice.place WHERE migration = %(name)s AND epoch
 INSERT INTO sluice.canary (migration, name) SELECT %(name)s, unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
 
 -- name: list_canaries
-SELECT name FROM sluice.canary WHERE migration = %(name)s
+SELECT name FROM sluice.canary WHERE migration = %(name)s AND starts_with(name, %(flight)s)
 
 -- name: forget_canaries
-DELETE FROM sluice.canary WHERE migration = %(name)s AND name = ANY (%(names)s::text[])
+DELETE FROM sluice.canary WHERE migration = %(name)s AND starts_with(name, %(flight)s)
 
 -- name: look_at_end
 -- What is left of us on the target, and where applications are told to write.

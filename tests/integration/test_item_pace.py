@@ -79,7 +79,7 @@ def test_a_cutover_to_records_begins_only_where_canaries_arrive_in_time(
     asked = list[float]()
     drain = kind.drain
     monkeypatch.setattr(kind, "drain", lambda seconds: asked.append(seconds) or drain(seconds))
-    monkeypatch.setattr(Canaries, "let_go", lambda self: self.out.update(never=time.monotonic()))
+    monkeypatch.setattr(Canaries, "let_go", lambda self: self.out.add("never"))
     kind.migration = kind.migration.model_copy(
         update={"replication": kind.migration.replication.model_copy(update={"settled_within": timedelta(seconds=0.3)})}
     )
@@ -99,7 +99,7 @@ def test_a_cutover_to_rows_begins_only_where_canaries_arrive_in_time(
     kind.verify(kind.diff())
     kind.shadow()
     before = kind.parts.items.route()
-    monkeypatch.setattr(Canaries, "let_go", lambda self: self.out.update(never=time.monotonic()))
+    monkeypatch.setattr(Canaries, "let_go", lambda self: self.out.add("never"))
     with pytest.raises(NotArrived, match=r"settled_within"):
         kind.cut_over()
     assert kind.parts.items.route() == before, "nobody was held"

@@ -264,13 +264,13 @@ class ItemMarks:
         """Every key that waits in quarantine, in order. Read-only."""
         return [poison for poison in map(_poison, self._list("QUARANTINE#")) if not poison.healed]
 
-    def saw_canary(self, name: str) -> Put:
-        """The write that says that a canary has come out of the stream, whoever read it."""
-        return self._put(f"CANARY#{name}", {})
+    def saw_canary(self, where: str) -> Put:
+        """The write that says in which shard a flight's canaries have come out (`flight@shard`), whoever read them."""
+        return self._put(f"CANARY#{where}", {})
 
     def canaries(self, flight: str) -> list[str]:
-        """Which of a flight have come out. Read-only."""
-        return [item["SK"]["S"].removeprefix("CANARY#") for item in self._list(f"CANARY#{flight}#")]
+        """Where those of a flight have come out. Read-only."""
+        return [item["SK"]["S"].removeprefix("CANARY#") for item in self._list(f"CANARY#{flight}@")]
 
     def forget_canaries(self, flight: str) -> None:
         """Delete what was noted of a flight."""

@@ -6,20 +6,18 @@ Changes that were lost before they were read are mended by a new copy, in a new 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 from sluice.migration.engine.contract import COPIES_IN, Fence, Lag, Phase, Position
 from sluice.migration.kinds.dynamodb_source.canary import Canaries
+from sluice.migration.kinds.dynamodb_source.draining import Watch, drained, unwatched
 from sluice.migration.kinds.into_postgres import expanding
 from sluice.migration.kinds.into_postgres.following import Follower
 from sluice.migration.kinds.into_postgres.gap import Gap, begin_gap
 from sluice.migration.kinds.into_postgres.parts import Parts
 from sluice.migration.kinds.into_postgres.routing import RouteHeld
 from sluice.stores.dynamodb.streams import StreamGone, Trimmed
-from sluice.stores.postgres import rows
-from sluice.stores.statements import statement
 
 log = logging.getLogger(__name__)
 
@@ -37,35 +35,26 @@ def replicate(parts: Parts, seconds: float) -> Lag:
 
 
 def drain(parts: Parts, seconds: float) -> Lag:
-    """Deliver until canaries that are let go now have come out of the stream, whoever read them, so long at most."""
-    canaries = Canaries(parts.client, parts.definition)
-    position, deadline = parts.position(), time.monotonic() + seconds
-    canaries.let_go()
-    flight = list(canaries.out)
+    """Deliver until each shard is read past now, whoever reads it, so long at most: canaries prove it."""
+    canaries, position = Canaries(parts.client, parts.definition), parts.position()
+    followed = follower(parts, position).followed
     try:
-        lag = Lag(len(canaries.out))
-        while (canaries.out or lag.pending) and time.monotonic() < deadline:
-            lag = deliver(parts, position, deadline - time.monotonic())
-            canaries.home(
-                row["name"] for row in rows(parts.c, statement("into_postgres.list_canaries"), name=parts.name)
-            )
-        return Lag(len(canaries.out) + lag.pending, lag.held_by, lag.behind)
+        return drained(canaries, followed, lambda left: deliver(parts, position, left, canaries.watch), seconds)
     finally:
-        canaries.call_back()
-        parts.run("forget_canaries", names=flight)
+        parts.run("forget_canaries", flight=canaries.flight)
 
 
-def follower(parts: Parts, position: Position) -> Follower:
+def follower(parts: Parts, position: Position, watch: Watch = unwatched) -> Follower:
     """Who reads the stream, as it may in this phase and epoch."""
     leads = position.phase is not Phase.CUT_OVER
     phases: Sequence[Phase] = COPIES_IN if leads else (Phase.CUT_OVER,)
-    return Follower(parts.c, parts.marks, parts.target, parts.stream, Fence(position.epoch), phases, leads)
+    return Follower(parts.c, parts.marks, parts.target, parts.stream, Fence(position.epoch), phases, leads, watch)
 
 
-def deliver(parts: Parts, position: Position, seconds: float) -> Lag:
+def deliver(parts: Parts, position: Position, seconds: float, watch: Watch = unwatched) -> Lag:
     """Deliver for so long at most. Raises Gap where changes were lost: the migration stands in capturing again then."""
     try:
-        return follower(parts, position).deliver(seconds)
+        return follower(parts, position, watch).deliver(seconds)
     except StreamGone as lost:
         parts.stream_on()  # before the copy that mends it
         raise _gap(parts, position, lost) from lost

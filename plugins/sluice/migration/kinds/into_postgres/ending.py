@@ -40,7 +40,7 @@ def retire(
             raise NotYet(f"{parts.name} is {parts.position().phase}: only what is cut over can be retired.")
     parts.route.publish(parts.c)
     if retiring.is_there():
-        Canaries(parts.client, parts.definition).call_back()  # where a drain was killed, its canaries are still out
+        Canaries(parts.client, parts.definition).call_all_back()  # where a drain was killed, its canaries are still out
     settled = retiring.settle()
     if settled["old_deleted"] or parts.migration.retire.old_table == "keep":
         parts.run("forget_places")  # nobody reads its stream any more

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Fence, Lag
-from sluice.migration.kinds.dynamodb_source.canary import canaries_in
+from sluice.migration.kinds.dynamodb_source.canary import flights_in
+from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
 from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.target import Target
@@ -41,6 +42,7 @@ class Follower:
     phases: Sequence[str]
     """Phases in which it may write."""
     expired_too: bool = True
+    watch: Watch = unwatched
 
     def deliver(self, seconds: float) -> Lag:
         """Read until no shard gives more than a few, so long at most; says how many did. Raises Trimmed, Fenced, Drifted."""
@@ -49,6 +51,18 @@ class Follower:
             busy, oldest = self._round(deadline)
             if not busy or time.monotonic() >= deadline:
                 return lag_of(busy, oldest)
+
+    @property
+    def followed(self) -> Followed:
+        """What is known of the stream, whoever reads it."""
+        return Followed(self.stream.shards, self._finished, self._heard)
+
+    def _finished(self) -> set[str]:
+        return {name for name, place in self._places().items() if place["done"]}
+
+    def _heard(self, flight: str) -> list[str]:
+        found = rows(self.c, statement("into_postgres.list_canaries"), name=self.marks.name, flight=flight)
+        return [row["name"] for row in found]
 
     def _round(self, deadline: float) -> tuple[int, datetime | None]:
         """Read each readable shard once; give how many had something, and how old the last of it was."""
@@ -81,6 +95,7 @@ class Follower:
         failpoint("rows.told")
         if (page.changes or page.ended) and not self._apply(shard, position, page):
             return None, True  # another consumer is at it: look again where it stands
+        self.watch(shard, page.changes)
         if not page.changes:
             named = {"name": self.marks.name, "epoch": self.fence.epoch, "shard": shard}
             self.c.execute(statement("into_postgres.touch_place"), named)
@@ -96,7 +111,7 @@ class Follower:
             new = [change for change in page.changes if position is None or change.order > padded(position)]
             asked = of_changes(new, self.target.shape, self.fence.epoch, expired_too=self.expired_too)
             done = apply(self.c, self.marks, self.target, asked)
-            if seen := canaries_in(page.changes):  # whoever waits for them need not be the one who reads them
+            if seen := flights_in(shard, page.changes):  # whoever waits for them need not be the one who reads them
                 self.c.execute(statement("into_postgres.note_canaries"), {"name": self.marks.name, "names": seen})
             failpoint("rows.applied")
             counted = {"seen": asked.seen, "written": done.written, "older": done.older}

@@ -15,7 +15,8 @@ from typing import Any
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.engine.contract import Lag
-from sluice.migration.kinds.dynamodb_source.canary import canaries_in, is_canary
+from sluice.migration.kinds.dynamodb_source.canary import flights_in, is_canary
+from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
 from sluice.migration.kinds.single_table.claims import Claims
 from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.migration.kinds.single_table.quarantine import heal, note
@@ -62,8 +63,7 @@ class Follower:
     client: Any
     marks: ItemMarks
     way: Way
-    watch: Callable[[Sequence[Change]], None] = lambda changes: None
-    """Sees every change that was delivered: canaries come home here."""
+    watch: Watch = unwatched
 
     def deliver(self, seconds: float) -> Lag:
         """Read up to what was written before this call, so long at most; says how many shards are not there yet.
@@ -76,6 +76,14 @@ class Follower:
             busy, oldest = self._round(deadline, begun)
             if not busy or time.monotonic() >= deadline:
                 return _lag(busy, oldest)
+
+    @property
+    def followed(self) -> Followed:
+        """What is known of the stream, whoever reads it."""
+        return Followed(self.way.stream.shards, self._finished, self.marks.canaries)
+
+    def _finished(self) -> set[str]:
+        return {name for name, place in self.marks.places(self.way.name).items() if place.done}
 
     def _round(self, deadline: float, begun: datetime) -> tuple[int, datetime | None]:
         """Read each readable shard once; give how many had something or were not come to, and how old the last of it was."""
@@ -104,14 +112,14 @@ class Follower:
         failpoint("stream.read")
         if page.changes or (page.ended and not place.done):
             try:
-                self._apply(page.changes, place, page.position, ended=page.ended)
+                self._apply(shard, page.changes, place, page.position, ended=page.ended)
             except Overtaken:
                 return None, True  # another consumer is at it: look again where it stands
-        self.watch(page.changes)
+        self.watch(shard, page.changes)
         last = page.changes[-1].at if page.changes else None
         return last, page.ended or len(page.changes) > FEW or (last is not None and last < begun)
 
-    def _apply(self, changes: Sequence[Change], place: Place, position: str | None, *, ended: bool) -> None:
+    def _apply(self, shard: str, changes: Sequence[Change], place: Place, position: str | None, *, ended: bool) -> None:
         asked = wishes_of_changes(changes, self.way.translation, self.marks.name, self.way.epoch)
         asked.forget_echoes(self.marks.name, self._is_followed)
         heal(self.marks, asked)
@@ -128,7 +136,7 @@ class Follower:
         if self.way.expects_ours:
             counted[astray(self.way.epoch)] = sum(map(self._is_astray, changes))
         after = place.moved(position, counted, done=ended)
-        home = [self.marks.saw_canary(name) for name in canaries_in(changes)]
+        home = [self.marks.saw_canary(name) for name in flights_in(shard, changes)]
         finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home])
         failpoint("stream.place_written")
 

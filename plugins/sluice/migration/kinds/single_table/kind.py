@@ -27,13 +27,13 @@ from sluice.migration.engine.contract import (
 from sluice.migration.engine.following import check_behind
 from sluice.migration.kinds.dynamodb_source import shadow
 from sluice.migration.kinds.dynamodb_source.canary import Canaries
+from sluice.migration.kinds.dynamodb_source.draining import drained
 from sluice.migration.kinds.dynamodb_source.retiring import diff_noted, noted_diff
 from sluice.migration.kinds.single_table import conditions, expiring, scaling, sweeping
 from sluice.migration.kinds.single_table.aborting import abort
 from sluice.migration.kinds.single_table.adopting import Adopting
 from sluice.migration.kinds.single_table.backfill import READ_UNITS, WRITE_UNITS, Copying
 from sluice.migration.kinds.single_table.comparing import compare
-from sluice.migration.kinds.single_table.draining import drained
 from sluice.migration.kinds.single_table.looking import Looking
 from sluice.migration.kinds.single_table.planted import plant_and_find
 from sluice.migration.kinds.single_table.switching import Switching
@@ -151,11 +151,16 @@ class SingleTable(Looking):
         return lag
 
     def drain(self, seconds: float) -> Lag:
-        """Deliver until canaries that are let go now have come out of the leader's stream, so long at most."""
+        """Deliver until each shard of the leader's stream is read past now, so long at most: canaries prove it."""
         state = self.marks.state()
         with self._gap.noting(state):
             self._ways.check_stream(state)
-            return drained(self._client, self.marks, self._ways.leader(state), self._ways.leading(state), seconds)
+            canaries = Canaries(self._client, self._ways.leader(state))
+            leading = replace(self._ways.leading(state), watch=canaries.watch)
+            try:
+                return drained(canaries, leading.followed, leading.deliver, seconds)
+            finally:
+                self.marks.forget_canaries(canaries.flight)
 
     # ---- proof ----
 
@@ -269,7 +274,7 @@ class SingleTable(Looking):
         """Where a drain was killed, its canaries are still out."""
         source = self.tables.source if self._retiring.is_there() else None
         for table in filter(None, (source, self.tables.whole_table)):
-            Canaries(self._client, table).call_back()
+            Canaries(self._client, table).call_all_back()
 
     @cached_property
     def _copying(self) -> Copying:
