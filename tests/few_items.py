@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -152,6 +153,13 @@ def settled(kind: SingleTable) -> Diff:
     kind.finish_backfill(Fence(kind.position().epoch))
     kind.replicate(5)
     return kind.diff()
+
+
+def seen_to(m: Any, told: object) -> Any:
+    """The migration's file with the word by which a person has seen to the strays that an error told of."""
+    word = re.search(r"strays-\d+-[0-9a-f]{16}", str(told))
+    assert word, told
+    return m.model_copy(update={"retire": m.retire.model_copy(update={"strays": word[0]})})
 
 
 def lying(kind: SingleTable, shards: int = 1, seed: int = 0, **faults: Any) -> StreamThatLies:

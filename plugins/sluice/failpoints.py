@@ -150,6 +150,11 @@ EDGES = (
     Edge("retired.exported", f"{_SOURCE}/retiring.py Retiring._proven", "exported whole, nothing is read back"),
     Edge("retired.proven", f"{_SOURCE}/retiring.py Retiring.settle", "read back and noted, the old table is there"),
     Edge(
+        "retired.looked",
+        f"{_SOURCE}/retiring.py Retiring._check_no_strays",
+        "what came past the route is noted, nobody was told",
+    ),
+    Edge(
         "retired.deleting", f"{_SOURCE}/retiring.py Retiring.delete", "the proof was looked at, the old table is there"
     ),
     Edge("retired.deleted", f"{_SOURCE}/retiring.py Retiring.delete", "the old table is gone; nobody was told"),

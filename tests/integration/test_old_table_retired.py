@@ -23,20 +23,22 @@ from sluice.local.documents import DocumentStore
 from sluice.local.ports import free_port
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Facts, NotYet, Phase
-from sluice.migration.kinds.dynamodb_source import exporting
+from sluice.migration.kinds.dynamodb_source import exporting, last_look
 from sluice.migration.kinds.dynamodb_source.bringing_back import NotEmpty, bring_back
+from sluice.migration.kinds.dynamodb_source.last_look import NotReadToEnd
 from sluice.migration.kinds.dynamodb_source.reading_back import Unproven
 from sluice.migration.kinds.dynamodb_source.retiring import EXPORT, PROOF
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.ours import as_known
 from sluice.stores.dynamodb.identity import OtherTable, delete_table, identify
 from sluice.stores.dynamodb.scan import scan_page
+from sluice.stores.dynamodb.streams import StreamPage
 from sluice.stores.dynamodb.values import Item, same
 from sluice.stores.objects import Damaged, Vault
 
 from tests.conftest import ScratchVault
 from tests.documents import Between, Documents
-from tests.few_items import Few, few_items, item, to_capturing
+from tests.few_items import Few, few_items, item, seen_to, to_capturing
 from tests.few_items import copy as copied
 
 ODD: dict[str, Any] = {
@@ -288,12 +290,41 @@ def test_what_was_written_between_two_tries_makes_it_begin_anew(
         with pytest.raises(Unproven, match="written after it was retired"):
             opened().retire()
         assert there(few)
-        with pytest.raises(Unproven, match="1 writes came to it past the route"):
-            opened().retire()
-        assert there(few), "what a stray wrote is in no record: a person is told once"
-        facts = opened().retire()
+        with failpoints.armed("retired.looked=raise"), pytest.raises(Broken):
+            opened().retire()  # it was found, and nobody told
+        for _ in range(2):
+            with pytest.raises(Unproven, match=r"1 writes came to it past the route.*late@Example.com") as told:
+                opened().retire()  # as a task that is tried again by itself
+        assert there(few), "what a stray wrote is in no record"
+        kind = opened()
+        kind.migration = seen_to(kind.migration, told.value)
+        facts = kind.retire()
         assert (facts["exported_items"], facts["old_deleted"]) == (41, 1)
         assert len(exports(bucket, opened(), "manifest-summary.json")) == 2
+
+
+def test_a_stray_that_the_stream_has_not_told_yet_is_waited_for_and_a_new_one_wants_a_new_word(
+    documents: Documents, make_table: Callable[..., str], bucket: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_look, "PATIENCE_SECONDS", 0.5)
+    with cut_over(documents, make_table, bucket) as (few, opened):
+        with failpoints.armed("retired.export_named=raise"), pytest.raises(Broken):
+            steps.retire(opened())
+        few.put(item("late"))
+        kind = opened()
+        monkeypatch.setattr(
+            kind._ways.source_stream, "read", lambda shard, after, limit: StreamPage((), after, ended=False)
+        )
+        with pytest.raises(NotReadToEnd, match="not read up to now: shardId"):
+            kind.retire()
+        kind = opened()
+        with pytest.raises(Unproven, match="1 writes") as told:
+            kind.retire()
+        kind.migration = seen_to(kind.migration, told.value)
+        few.delete("late")
+        with pytest.raises(Unproven, match="2 writes"):
+            kind._retiring._check_no_strays()
+        assert there(few)
 
 
 def test_a_file_that_is_not_what_was_written_keeps_the_table(
@@ -421,7 +452,11 @@ def test_what_expires_between_two_scans_is_no_difference(
         with failpoints.armed("retired.exported=raise"), pytest.raises(Broken):
             steps.retire(opened())
         few.client.delete_item(TableName=few.old, Key={"email": ghost["email"]})
-        with pytest.raises(Unproven, match="past the route"):  # that it was deleted by hand; the items are the same
+        with pytest.raises(
+            Unproven, match="past the route"
+        ) as told:  # that it was deleted by hand; the items are the same
             opened().retire()
-        facts = opened().retire()
+        kind = opened()
+        kind.migration = seen_to(kind.migration, told.value)
+        facts = kind.retire()
         assert (facts["read_back_items"], facts["old_deleted"]) == (41, 1)

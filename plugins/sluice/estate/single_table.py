@@ -128,6 +128,8 @@ class Retirement(Part):
     """`delete`: exported to the vault, read back, compared, and then deleted. `keep`: left as it is."""
     backup: Literal["on_demand", "point_in_time", "none"] = "on_demand"
     """The service's own backup before that: one on demand, or its history (35 days), or none."""
+    strays: str = Field(default="", pattern=r"^(strays-\d+-[0-9a-f]{16})?$")
+    """Writes past the route, after the last comparison, that a person has seen to: the word from the error that told of them."""
 
 
 class SingleTableMigration(Migration):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from sluice.errors import Terminal
@@ -18,6 +18,8 @@ from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
 from sluice.stores.dynamodb.values import Item, Key
 
 Kind = Literal["INSERT", "MODIFY", "REMOVE"]
+KEPT = timedelta(hours=23)
+"""How long what nobody has read is sure to be there still: a stream keeps a day."""
 _DIGITS = 40
 _EXPIRY = "dynamodb.amazonaws.com"
 

@@ -18,32 +18,37 @@ from sluice.estate.single_table import SingleTableMigration
 from sluice.failpoints import failpoint
 from sluice.migration.engine.contract import Diff, Facts, NotYet
 from sluice.migration.kinds.dynamodb_source.bringing_back import creation_of
+from sluice.migration.kinds.dynamodb_source.canary import Canaries
 from sluice.migration.kinds.dynamodb_source.exporting import JSON, Export, Seen, Written, new_id
+from sluice.migration.kinds.dynamodb_source.last_look import LastLook, Looked
 from sluice.migration.kinds.dynamodb_source.notes import Notes
 from sluice.migration.kinds.dynamodb_source.reading_back import Proof, Unproven, check_proof, prove
 from sluice.stores.dynamodb.backups import Backup, NoBackups, back_up, check_backups
 from sluice.stores.dynamodb.client import speaking
 from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.dynamodb.identity import TableIdentity, delete_table, identify
+from sluice.stores.dynamodb.streams import Change, Stream, StreamGone
 from sluice.stores.dynamodb.tables import describe
 from sluice.stores.objects import AlreadyThere, Damaged, Vault
 
 EXPORT, PROOF, BACKUP = "retired_export", "retired_proof", "retired_backup"
-DIFF, STRAYS = "retired_diff", "retired_strays"
+DIFF, LOOKED = "retired_diff", "retired_looked"
 """What is noted beside the data."""
 UNTOUCHED = "Nothing was changed."
 
 
 @dataclass(frozen=True)
 class Retiring:
-    """What becomes of the old table once nothing follows any more. `table` is its name; `strays` counts who wrote to it still."""
+    """What becomes of the old table once nothing follows any more. `table` is its name, `stream` gives its changes."""
 
     client: Any
     notes: Notes
     migration: SingleTableMigration | IntoPostgresMigration
     table: str
     vault: Callable[[], Vault] | None
-    strays: Callable[[], int]
+    stream: Callable[[], Stream]
+    is_stray: Callable[[Change], bool]
+    """Whose change came past the route."""
     seen: Seen
     """An item of the old table as its application knows it."""
 
@@ -104,14 +109,29 @@ class Retiring:
     # ---- within ----
 
     def _check_no_strays(self) -> None:
-        """Raise Unproven once where somebody wrote to the old table after it was compared for the last time."""
-        known, now = int(self.notes.read().get(STRAYS) or 0), self.strays()
-        self.notes.keep(**{STRAYS: str(now)})  # who clears the task has been told of these
-        if now > known:
+        """Raise Unproven where somebody wrote to the old table after it was compared, and nobody has said to have seen to it.
+
+        A task may be tried again by itself, wherever it died. So to have been told proves nothing; the file says the word.
+        """
+        looked = self._looked()
+        self.notes.keep(**{LOOKED: looked.text()})
+        failpoint("retired.looked")
+        if looked.strays and self.migration.retire.strays != looked.word:
             raise Unproven(
-                f"{self.table} was not deleted: {now - known} writes came to it past the route after it was compared. Stop who"
-                " writes there. What was written is in no record: bring it over by hand, then clear this task."
+                f"{self.table} was not deleted: {looked.strays} writes came to it past the route after it was compared, or may"
+                f" have: {'; '.join(looked.named)}. Stop who writes there. What was written is in the export alone: bring it"
+                f" over by hand, say so in the migration's file (`retire: {{strays: {looked.word}}}`), then clear this task."
             )
+
+    def _looked(self) -> Looked:
+        """Look at the stream, from where it was looked at before."""
+        definition = describe(self.client, self.table) or _gone(self.table)
+        try:
+            stream = self.stream()
+        except StreamGone:
+            stream = None
+        before = Looked.of(self.notes.read().get(LOOKED, ""))
+        return LastLook(Canaries(self.client, definition), self.is_stray).on(stream, before, self._now())
 
     def is_there(self) -> bool:
         """Whether the old table is there. Read-only."""
@@ -198,9 +218,9 @@ class Retiring:
         return identify(self.client, self.table) or _gone(self.table)
 
 
-def diff_noted(compared: tuple[Diff, int] | None) -> dict[str, str]:
-    """What to keep of the last comparison, and of the strays before it: taken again, the step has nothing to compare any more."""
-    return {DIFF: json.dumps(compared[0].facts()), STRAYS: str(compared[1])} if compared else {}
+def diff_noted(compared: tuple[Diff, Looked] | None) -> dict[str, str]:
+    """What to keep of the last comparison, and where the stream stood: taken again, the step has nothing to compare any more."""
+    return {DIFF: json.dumps(compared[0].facts()), LOOKED: compared[1].text()} if compared else {}
 
 
 def noted_diff(noted: Mapping[str, str]) -> Facts:

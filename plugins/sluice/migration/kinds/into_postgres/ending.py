@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from psycopg import errors
 
 from sluice.migration.engine.contract import Diff, Facts, NotYet, Phase
 from sluice.migration.kinds.dynamodb_source.canary import Canaries, without_canary
+from sluice.migration.kinds.dynamodb_source.last_look import Looked, is_stray
 from sluice.migration.kinds.dynamodb_source.retiring import Retiring, diff_noted, noted_diff
 from sluice.migration.kinds.into_postgres.delivering import replicate
 from sluice.migration.kinds.into_postgres.parts import Parts
-from sluice.migration.kinds.into_postgres.straying import count_strays
 from sluice.migration.kinds.into_postgres.switching import Switching
+from sluice.stores.dynamodb.streams import Stream
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import one
 from sluice.stores.statements import statement
@@ -23,11 +23,16 @@ LAST_SECONDS = 30.0
 
 
 def retire(
-    parts: Parts, switching: Switching, vault: Callable[[], Vault] | None, compared: tuple[Diff, int] | None
+    parts: Parts, switching: Switching, vault: Callable[[], Vault] | None, compared: tuple[Diff, Looked] | None
 ) -> Facts:
     """cut_over → retired, and the old table is exported, read back and deleted. Raises NotYet from elsewhere, Unproven."""
-    strays = partial(count_strays, parts)
-    retiring = Retiring(parts.client, parts.notes, parts.migration, parts.source_name, vault, strays, without_canary)
+
+    def stream() -> Stream:
+        return parts.stream
+
+    retiring = Retiring(
+        parts.client, parts.notes, parts.migration, parts.source_name, vault, stream, is_stray, without_canary
+    )
     if parts.position().phase is Phase.CUT_OVER:
         retiring.check()
         replicate(parts, LAST_SECONDS)

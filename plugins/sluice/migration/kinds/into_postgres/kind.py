@@ -26,6 +26,7 @@ from sluice.migration.engine.contract import (
 )
 from sluice.migration.engine.following import check_behind
 from sluice.migration.kinds.dynamodb_source import shadow
+from sluice.migration.kinds.dynamodb_source.last_look import Looked
 from sluice.migration.kinds.into_postgres import (
     delivering,
     describe,
@@ -67,7 +68,7 @@ class IntoPostgres:
         self._vault = vault
         self._last_segment = 0
         self._behind = 0.0
-        self._compared: tuple[Diff, int] | None = None
+        self._compared: tuple[Diff, Looked] | None = None
 
     # ---- looking ----
 
@@ -175,9 +176,9 @@ class IntoPostgres:
     def diff(self) -> Diff:
         """Compare every item with its row, and every row with its item, settled."""
         self.parts.check_mapping()
-        strays = standing.writes_astray(self.parts)
+        looked = standing.looked(self.parts, self.position())
         diff = proving.compare_sides(self.parts, self.position())
-        self._compared = diff, strays
+        self._compared = diff, looked
         return diff
 
     def check_verifier(self) -> Facts:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from sluice.migration.engine.contract import Drifted, Facts, NotYet, Phase, Progress
+from sluice.migration.engine.contract import Drifted, Facts, NotYet, Phase, Position, Progress
+from sluice.migration.kinds.dynamodb_source.last_look import Looked
 from sluice.migration.kinds.into_postgres.parts import Parts
 from sluice.stores.postgres import one, rows
 from sluice.stores.statements import statement
@@ -30,6 +31,16 @@ def standing(parts: Parts) -> Facts:
 def writes_astray(parts: Parts) -> int:
     """Count what was read of the old table's stream since the cutover: it came past the route."""
     return int(one(parts.c, statement("into_postgres.count_seen"), name=parts.name)["seen"])
+
+
+def looked(parts: Parts, position: Position) -> Looked:
+    """How far the old table's stream is read, where the rows lead."""
+    if position.phase is not Phase.CUT_OVER or position.now is None:
+        return Looked()
+    places = rows(parts.c, statement("into_postgres.list_places"), name=parts.name, epoch=position.epoch)
+    left = {row["shard"]: row["position"] for row in places if not row["done"]}
+    finished = tuple(row["shard"] for row in places if row["done"])
+    return Looked(position.now.isoformat(), parts.stream.arn, left, finished)
 
 
 def progress(parts: Parts) -> Progress:

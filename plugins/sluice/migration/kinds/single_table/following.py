@@ -15,8 +15,9 @@ from typing import Any
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.engine.contract import Lag
-from sluice.migration.kinds.dynamodb_source.canary import flights_in, is_canary
+from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
+from sluice.migration.kinds.dynamodb_source.last_look import is_stray
 from sluice.migration.kinds.single_table.claims import Claims
 from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.migration.kinds.single_table.quarantine import heal, note
@@ -24,7 +25,7 @@ from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
 from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
 from sluice.stores.dynamodb.clock import store_clock
-from sluice.stores.dynamodb.streams import Change, Shard, Stream, Trimmed, readable
+from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, Trimmed, readable
 from sluice.stores.dynamodb.values import key_from_text
 from sluice.stores.dynamodb.writes import Check
 
@@ -32,8 +33,6 @@ PAGE = 1000
 """Records that one request gives at most; 1 MB ends a page too."""
 FEW = 100
 """Records of a page behind which there is hardly more: its reader keeps up."""
-KEPT = timedelta(hours=23)
-"""How long what nobody has read is sure to be there still: a stream keeps a day."""
 NOTED_EVERY = timedelta(minutes=10)
 
 
@@ -152,8 +151,7 @@ class Follower:
 
     def _is_astray(self, change: Change) -> bool:
         """Whether somebody wrote past the route: not us, no canary, and not the table's own TTL."""
-        ours = is_ours(change, self.way.epoch) or is_canary(change.new) or is_canary(change.old)
-        return not (ours or change.expired)
+        return is_stray(change) and not is_ours(change, self.way.epoch)
 
     def _writer(self, place: Place) -> Writer:
         slots = iter(range(1, 1_000_000))

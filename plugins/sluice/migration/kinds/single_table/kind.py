@@ -171,10 +171,10 @@ class SingleTable(Looking):
         conditions.waiting(self.marks, self._ways, state)
         adopting = Adopting(self._client, self.marks, state)
         sides = adopting.seeing(self._ways.sides(state))
-        strays = self._astray(state)
+        looked = self._looked(state)
         diff = compare(sides, lambda: self.replicate(5.0), state.epoch, state.now)
         adopting.finish(diff)
-        self._compared = diff, strays
+        self._compared = diff, looked
         return diff
 
     def check_verifier(self) -> Facts:

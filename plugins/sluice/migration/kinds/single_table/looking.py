@@ -9,18 +9,19 @@ from typing import Any
 from sluice.estate.single_table import SingleTableMigration
 from sluice.ledger.item_marks import ItemMarks, State
 from sluice.migration.engine.contract import Diff, Facts, Finding, Load, Phase, Position, Progress
+from sluice.migration.kinds.dynamodb_source.last_look import Looked, is_stray
 from sluice.migration.kinds.dynamodb_source.notes import StateNotes
 from sluice.migration.kinds.dynamodb_source.retiring import Retiring
 from sluice.migration.kinds.single_table import conditions, describe, preflight
 from sluice.migration.kinds.single_table.following import astray
 from sluice.migration.kinds.single_table.gap import GapMender
-from sluice.migration.kinds.single_table.ours import as_known
+from sluice.migration.kinds.single_table.ours import as_known, is_ours
 from sluice.migration.kinds.single_table.routing import Route
 from sluice.migration.kinds.single_table.sampling import sample_of
 from sluice.migration.kinds.single_table.tables import Tables
 from sluice.migration.kinds.single_table.ways import Ways
 from sluice.proof.gates.rows import Subject
-from sluice.stores.dynamodb.streams import Trimmed
+from sluice.stores.dynamodb.streams import Change, Stream
 from sluice.stores.objects import Vault
 
 
@@ -39,7 +40,7 @@ class Looking:
         """`client`, `streams` and what `scaling` opens are boto3's; `vault` opens the estate's. Nothing is read yet."""
         self.migration, self.name = migration, migration.name
         self._vault, self._scaling = vault, scaling
-        self._compared: tuple[Diff, int] | None = None
+        self._compared: tuple[Diff, Looked] | None = None
         self._behind = 0.0
         self._client, self._streams = client, streams
         self.tables = Tables(client, migration, prefix)
@@ -113,14 +114,25 @@ class Looking:
     def _retiring(self) -> Retiring:
         source = self.tables.prefix + self.migration.source.table
         notes, seen = StateNotes(self.marks), partial(as_known, self.name)
-        return Retiring(self._client, notes, self.migration, source, self._vault, self._count_strays, seen)
+        epoch = self.marks.state().epoch
 
-    def _count_strays(self) -> int:
-        """Read what was written to the old table up to now, and count what came past the route."""
-        state = self.marks.state()
-        try:
-            self._ways.other(state).deliver(10.0)
-        except Trimmed:
-            self.marks.begin_way("forward", state.now)  # nobody looked for a day: begin with what is left of it
-            self._ways.other(state).deliver(10.0)
-        return self._astray(state)
+        def stream() -> Stream:
+            return self._ways.source_stream
+
+        def stray(change: Change) -> bool:
+            return is_stray(change) and not is_ours(change, epoch)
+
+        return Retiring(self._client, notes, self.migration, source, self._vault, stream, stray, seen)
+
+    def _looked(self, state: State) -> Looked:
+        """How far the old table's stream is read, where the records lead."""
+        if state.phase != Phase.CUT_OVER:
+            return Looked()
+        places = self.marks.places("forward")
+        left = {name: place.at for name, place in places.items() if not place.done}
+        return Looked(
+            state.now.isoformat(),
+            self._ways.source_stream.arn,
+            left,
+            tuple(name for name, place in places.items() if place.done),
+        )
