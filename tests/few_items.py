@@ -16,6 +16,7 @@ from sluice.migration.engine.contract import Diff, Fence
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.values import Item, Key, key_of, key_text
+from sluice.stores.dynamodb.writes import write_one
 
 from tests.documents import Documents
 from tests.moved_items import INDEXES, migration
@@ -160,6 +161,12 @@ def seen_to(m: Any, told: object) -> Any:
     word = re.search(r"strays-\d+-[0-9a-f]{16}", str(told))
     assert word, told
     return m.model_copy(update={"retire": m.retire.model_copy(update={"strays": word[0]})})
+
+
+def forget(kind: SingleTable, way: str) -> None:
+    """Let the marks know nothing of what was read of a way."""
+    for place in kind.marks.forgetting(way):
+        write_one(kind.marks.client, place)
 
 
 def lying(kind: SingleTable, shards: int = 1, seed: int = 0, **faults: Any) -> StreamThatLies:

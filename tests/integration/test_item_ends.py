@@ -22,7 +22,7 @@ from sluice.migration.kinds.single_table import SingleTable, following
 from sluice.migration.kinds.single_table.gap import Gap
 
 from tests.documents import Documents
-from tests.few_items import PAST, Few, copy, few_items, item, settled, to_capturing
+from tests.few_items import PAST, Few, copy, few_items, forget, item, settled, to_capturing
 from tests.integration.test_item_interleavings import Held
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +117,7 @@ def test_a_way_back_that_was_touched_is_compared_before_it_is_gone(few: Few, tou
     kind = to_cut_over(few)
     few.put(item("one", 9))
     if touched == "a gap":
-        kind.marks.forget_places("forward")
+        forget(kind, "forward")
         kind.marks.note(kind.marks.state(), gap_at=kind.marks.state().now.isoformat())
     else:
         kind.replicate(5)

@@ -15,7 +15,7 @@ from sluice.migration.kinds.single_table.gap import Gap
 from sluice.stores.dynamodb.values import Item
 
 from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, item, settled, to_capturing
+from tests.few_items import Few, copy, few_items, forget, item, settled, to_capturing, visit
 from tests.streams_that_lie import StreamThatLies
 
 
@@ -58,7 +58,7 @@ def test_an_item_whose_key_changes_keeps_its_records(few: Few, kind: SingleTable
 
 def test_a_gap_that_could_not_be_noted_is_found_again(few: Few, kind: SingleTable) -> None:
     kind._ways.__dict__["source_stream"] = stream = StreamThatLies(kind._ways.source_stream, shards=1, seed=1)
-    kind.marks.forget_places("forward")
+    forget(kind, "forward")
     few.put(item("one", 3))
     kind.replicate(5)
     few.put(item("one", 2), item("two", 2))
@@ -121,3 +121,33 @@ def test_what_was_seen_before_a_proof_was_forgotten_does_not_bring_it_back(kind:
     kind.forget_proof()
     assert not kind.marks.note(seen, gap_at="")
     assert kind.marks.state().facts["verified_at"] == ""
+
+
+def test_a_worker_that_comes_late_upon_a_gap_takes_no_place_of_the_next_epoch(
+    few: Few, kind: SingleTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {}
+
+    def gone_on() -> None:
+        other = few.opened()
+        other.abort()
+        to_capturing(other)
+        few.put(item("one", 4))
+        other.replicate(5)
+        kept.update(other.marks.places("forward"))
+
+    kind.marks.note(kind.marks.state(), stream="arn:of:another:stream")
+    with visit(monkeypatch, "gap.noted", gone_on), pytest.raises(Fenced):
+        kind.replicate(5)
+    assert kept and kind.marks.places("forward") == kept
+
+
+def test_a_worker_that_comes_late_puts_nothing_into_quarantine(
+    few: Few, kind: SingleTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nameless = item("odd")
+    del nameless["userId"]
+    few.put(nameless)
+    with visit(monkeypatch, "stream.applied", few.opened().abort), pytest.raises(Fenced):
+        kind.replicate(5)
+    assert kind.marks.quarantined() == []

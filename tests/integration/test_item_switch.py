@@ -12,9 +12,10 @@ from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Drifted, NotYet, Phase
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
+from sluice.stores.dynamodb.writes import write_one
 
 from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, item, lying, settled, to_capturing
+from tests.few_items import Few, copy, few_items, forget, item, lying, settled, to_capturing
 from tests.streams_that_lie import StreamThatLies
 
 
@@ -127,7 +128,7 @@ def test_a_gap_that_a_drain_comes_upon_is_noted_too(few: Few, torn: tuple) -> No
 
 def day_without_a_reader(kind: SingleTable, way: str) -> None:
     """Let the marks say that nobody has read for a day."""
-    kind.marks.look(way, kind.marks.state().now - timedelta(hours=24))
+    write_one(kind.marks.client, kind.marks.looking(way, kind.marks.state().now - timedelta(hours=24)))
 
 
 def test_what_a_shard_told_first_may_be_gone_after_a_day_without_a_reader(few: Few, torn: tuple) -> None:
@@ -159,7 +160,7 @@ def test_a_gap_on_the_way_back_is_seen_in_a_shard_that_had_told_nothing(few: Few
     kind, _, new = torn
     kind.cut_over()
     new.listen()
-    kind.marks.forget_places("reverse")  # a shard that came after the switch
+    forget(kind, "reverse")  # a shard that came after the switch
     day_without_a_reader(kind, "reverse")
     with pytest.raises(Gap, match="way back is copied anew"):
         kind.replicate(5)

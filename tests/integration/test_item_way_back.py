@@ -16,7 +16,7 @@ from sluice.stores.dynamodb.streams import Trimmed
 from sluice.stores.dynamodb.values import Item
 
 from tests.documents import Documents
-from tests.few_items import PAST, Few, copy, few_items, item, settled, to_capturing, visit
+from tests.few_items import PAST, Few, copy, few_items, forget, item, settled, to_capturing, visit
 from tests.streams_that_lie import StreamThatLies
 
 SKIP = {"expired": "expiresAt", "when": {"equals": {"status": "SECRET"}}}
@@ -98,7 +98,7 @@ def test_a_late_worker_at_a_shard_that_has_just_begun_brings_nothing_back(
     late, stream = few.opened(), StreamThatLies(kind._ways.target_stream, shards=1)
     for worker in (kind, late):
         worker._ways.__dict__["target_stream"] = stream
-    kind.marks.forget_places("reverse")
+    forget(kind, "reverse")
     put(few, kind, **whole(kind, item("one", 2)))
 
     def overtaken() -> None:

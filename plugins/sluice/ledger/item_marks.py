@@ -22,7 +22,7 @@ from sluice.stores.dynamodb.reads import get_item
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.tables import TableDefinition, describe
 from sluice.stores.dynamodb.values import Item, Key
-from sluice.stores.dynamodb.writes import Action, Cancelled, Check, Condition, Put, write_together
+from sluice.stores.dynamodb.writes import Action, Cancelled, Check, Condition, Delete, Put, write_together
 
 TABLE = "sluice-marks"
 SLOTS = 32
@@ -219,19 +219,13 @@ class ItemMarks:
         """A check that refuses a transaction once somebody else has moved the place."""
         return Check(self.table, self._key(f"POSITION#{place.name}"), _not_moved(place))
 
-    def forget_places(self, kind: str) -> None:
-        """Delete every place of a kind: a new epoch reads from the beginning."""
-        for item in self._list(f"POSITION#{kind}#"):
-            self.client.delete_item(TableName=self.table, Key={"PK": item["PK"], "SK": item["SK"]})
+    def forgetting(self, kind: str) -> list[Delete]:
+        """The writes that give up every place of a kind: what it stood for is read from the beginning."""
+        return [Delete(self.table, {"PK": item["PK"], "SK": item["SK"]}) for item in self._list(f"POSITION#{kind}#")]
 
-    def begin_way(self, name: str, now: datetime) -> None:
-        """Read a stream from the beginning again: what is left of it, and no day has gone by without a reader."""
-        self.forget_places(name)
-        self.look(name, now)
-
-    def look(self, name: str, at: datetime) -> None:
-        """Note that every shard of a stream was read at a time."""
-        self.client.put_item(TableName=self.table, Item={**self._key(f"LOOKED#{name}"), "at": {"S": at.isoformat()}})
+    def looking(self, name: str, at: datetime) -> Put:
+        """The write that says that every shard of a stream was read at a time."""
+        return self._put(f"LOOKED#{name}", {"at": {"S": at.isoformat()}})
 
     def looked(self, name: str) -> datetime | None:
         """When every shard of a stream was read for the last time, or None. Read-only."""

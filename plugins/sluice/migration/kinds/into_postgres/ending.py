@@ -67,7 +67,9 @@ def abort(parts: Parts) -> str:
         said = str(one(parts.c, statement("marks.abort"), name=parts.name)["said"])
     except errors.RaiseException as refused:
         raise NotYet(f"{refused.diag.message_primary}.") from None
-    parts.run("forget_places")
+    with parts.marks.alone(parts.c):
+        if parts.marks.row(parts.c)["phase"] == Phase.PLANNED:  # who is late takes no places of the next capture away
+            parts.run("forget_places")
     if parts.items.there():
         parts.route.publish(parts.c)
     return said

@@ -97,7 +97,7 @@ class Copying:
         writer = Writer(self.client, self.put, guard, self.judge, self.threads, units, rate)
         done = writer.write(asked.by_place.values())
         failpoint("segment.written")
-        note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps])
+        note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps], fenced)
         after = place.moved(
             key_text(page.next_key) if page.next_key else place.at,
             {

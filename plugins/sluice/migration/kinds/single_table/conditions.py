@@ -41,7 +41,7 @@ def drifted(tables: Tables, state: State) -> bool:
 
 def waiting(marks: ItemMarks, ways: Ways, state: State) -> list[Poison]:
     """What is in quarantine and has no place still."""
-    release(ways.client, marks, ways.sides(state))
+    release(ways.client, marks, ways.sides(state), lambda: [ways.fence(state)(0)])
     return marks.quarantined()
 
 

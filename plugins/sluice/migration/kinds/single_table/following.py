@@ -102,7 +102,7 @@ class Follower:
             if time.monotonic() >= deadline:
                 return busy + len(shards) - number, oldest
         if looked is None or begun - looked > NOTED_EVERY:
-            self.marks.look(self.way.name, begun)
+            finish(self.client, lambda: [self.way.fence(0)], [self.marks.looking(self.way.name, begun)])
         return busy, oldest
 
     def _read(self, shard: str, place: Place, begun: datetime) -> tuple[datetime | None, bool]:
@@ -130,7 +130,7 @@ class Follower:
         failpoint("stream.applied")
         if not self.way.leaves_tombstones:
             clear_tombstones(self.client, [*leaving, *rest])
-        note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps])
+        note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps], lambda: [self.way.fence(0)])
         counted = {"seen": asked.seen, "ours": asked.ours, "written": done.written, "older": done.older}
         if self.way.expects_ours:
             counted[astray(self.way.epoch)] = sum(map(self._is_astray, changes))

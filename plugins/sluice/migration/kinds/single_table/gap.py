@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import State
 from sluice.migration.engine.contract import Fence, Lag, NotYet, Phase
+from sluice.migration.kinds.single_table.places import begin_way, forget_places
 from sluice.migration.kinds.single_table.sweeping import left_over
 from sluice.migration.kinds.single_table.ways import Ways, source_leads
 from sluice.migration.kinds.single_table.wishes import Wish
@@ -42,15 +43,18 @@ class GapMender:
         """Begin the epoch in which the copy is made anew; give the error that tells a person of it."""
         marks, forward = self.ways.marks, source_leads(state)
         if not forward:
-            marks.forget_places("back")  # before it is due: a copy that was done once must not be taken for this one
+            # Before it is due: a copy that was done once must not be taken for this one.
+            forget_places(marks, "back", self.ways.fence(state)(0))
         fact, stream = self.ways.stream_of(forward)
         facts = {"gap_at": state.now.isoformat(), "verified_at": "", fact: stream.arn}
         facts |= {"segments": ""} if forward else {DUE: "1"}
-        if not marks.move(state, Phase.CAPTURING if forward else state.phase, epochs=1, facts=facts):
+        to = Phase.CAPTURING if forward else Phase(state.phase)
+        if not marks.move(state, to, epochs=1, facts=facts):
             return Gap(f"{trimmed} {marks.name} has gone on meanwhile: the next reader comes upon the gap again.")
         failpoint("gap.noted")
         # After it: were the places gone and the gap not noted, the next reader would begin anew and see none.
-        marks.begin_way("forward" if forward else "reverse", state.now)
+        begun = replace(state, phase=to, epoch=state.epoch + 1)
+        begin_way(marks, "forward" if forward else "reverse", state.now, self.ways.fence(begun)(0))
         again = (
             f"It is capturing again, in a new epoch: run migrate__{marks.name} onward, which copies and compares anew."
             if forward
@@ -78,7 +82,8 @@ class GapMender:
             log.warning("%s Nothing follows it: what is left of it is read.", trimmed)
         if not source_leads(state):
             self.ways.marks.note(self.ways.marks.state(), gap_at=state.now.isoformat())
-        self.ways.marks.begin_way("reverse" if source_leads(state) else "forward", state.now)
+        way = "reverse" if source_leads(state) else "forward"
+        begin_way(self.ways.marks, way, state.now, self.ways.fence(state)(0))
         return self.ways.other(state).deliver(seconds)
 
     def check(self, state: State) -> None:

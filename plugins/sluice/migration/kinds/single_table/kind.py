@@ -35,6 +35,7 @@ from sluice.migration.kinds.single_table.adopting import Adopting
 from sluice.migration.kinds.single_table.backfill import READ_UNITS, WRITE_UNITS, Copying
 from sluice.migration.kinds.single_table.comparing import compare
 from sluice.migration.kinds.single_table.looking import Looking
+from sluice.migration.kinds.single_table.places import begin_way, forget_places
 from sluice.migration.kinds.single_table.planted import plant_and_find
 from sluice.migration.kinds.single_table.switching import Switching
 from sluice.migration.kinds.single_table.writing import clear_tombstones
@@ -74,7 +75,7 @@ class SingleTable(Looking):
         state = self.marks.state()
         if state.phase == Phase.EXPANDED:
             for way in ("forward", "reverse"):
-                self.marks.begin_way(way, state.now)
+                begin_way(self.marks, way, state.now, self.marks.fence(0, state.epoch, Phase.EXPANDED))
             self._go(
                 state,
                 Phase.CAPTURING,
@@ -87,7 +88,7 @@ class SingleTable(Looking):
         """Lay out the segments; what has been copied of them stays copied."""
         state = self.marks.state()
         if not state.facts.get("segments") and state.phase == Phase.CAPTURING:
-            self.marks.forget_places("segment")
+            forget_places(self.marks, "segment", self._ways.fence(state)(0))
             count = self._client.describe_table(TableName=self.tables.source.name)["Table"]["ItemCount"]
             self.marks.note(
                 state,

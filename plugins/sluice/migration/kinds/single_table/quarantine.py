@@ -7,6 +7,7 @@ which records these are: the first good image, or the item's deletion, takes the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,9 @@ from sluice.ledger.item_marks import ItemMarks, Poison
 from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.sides import Sides
 from sluice.migration.kinds.single_table.wishes import Mishap, Wish, Wishes
+from sluice.migration.kinds.single_table.writing import Guard, Overtaken, finish
 from sluice.stores.dynamodb.values import key_from_text
-from sluice.stores.dynamodb.writes import Cancelled, Condition, write_one
+from sluice.stores.dynamodb.writes import Condition
 
 
 def heal(marks: ItemMarks, asked: Wishes) -> None:
@@ -30,20 +32,18 @@ def heal(marks: ItemMarks, asked: Wishes) -> None:
                 asked.add(Wish(table, key_from_text(key), None, came_from, mishap.token))
 
 
-def note(client: Any, marks: ItemMarks, mishaps: Iterable[Mishap]) -> None:
-    """Keep what became of each key. An older note never replaces a newer one."""
+def note(client: Any, marks: ItemMarks, mishaps: Iterable[Mishap], guard: Guard) -> None:
+    """Keep what became of each key. An older note never replaces a newer one. Raises Fenced."""
     for mishap in mishaps:
         before = marks.poison(mishap.key)
         if mishap.reason is None and before is None:
             continue
-        try:
-            write_one(client, marks.quarantine(_poison(mishap, before)))
-        except Cancelled:
-            continue  # a younger image has had its say
+        with suppress(Overtaken):  # a younger image has had its say
+            finish(client, guard, [marks.quarantine(_poison(mishap, before))])
 
 
-def release(client: Any, marks: ItemMarks, sides: Sides) -> None:
-    """Let go of every key that has its place by now: it is looked at, since no change may tell of that.
+def release(client: Any, marks: ItemMarks, sides: Sides, guard: Guard) -> None:
+    """Let go of every key that has its place by now: it is looked at, since no change may tell of that. Raises Fenced.
 
     A place may have been free only later, an item been mended while nobody followed, or before a slow copy had noted it.
     """
@@ -52,10 +52,8 @@ def release(client: Any, marks: ItemMarks, sides: Sides) -> None:
         if is_followed(sides, key_from_text(poison.key), stale):
             unchanged = Condition("#token = :token", {"#token": "token"}, {":token": {"S": poison.token}})
             healed = marks.quarantine(Poison(poison.key, "", poison.token, healed=True))
-            try:
-                write_one(client, replace(healed, condition=unchanged))
-            except Cancelled:
-                continue  # it is poisoned anew
+            with suppress(Overtaken):  # it is poisoned anew
+                finish(client, guard, [replace(healed, condition=unchanged)])
 
 
 def _poison(mishap: Mishap, before: Poison | None) -> Poison:

@@ -151,11 +151,12 @@ class Ways:
     def _follower(self, state: State, translation: Translation, *, forward: bool) -> Follower:
         name, stream = ("forward", self.source_stream) if forward else ("reverse", self.target_stream)
         astray = forward and not source_leads(state)
-        fence, claims = self._fence(state), self.claims(state)
+        fence, claims = self.fence(state), self.claims(state)
         way = Way(name, stream, translation, state.epoch, fence, claims, astray, leaves_tombstones=forward)
         return Follower(self.client, self.marks, way)
 
-    def _fence(self, state: State) -> Callable[[int], Check]:
+    def fence(self, state: State) -> Callable[[int], Check]:
+        """Give the check of a fence's slot that refuses who goes on as it stands in a state, once that is over."""
         # Phases in which the same side leads: a delivery need not stop for a step among them.
         phases: Sequence[str] = COPIES_IN if source_leads(state) else (state.phase,)
         return lambda slot: self.marks.fence(slot, state.epoch, *phases)
