@@ -112,6 +112,12 @@ WHERE migration = %(name)s AND epoch = %(epoch)s AND shard = %(shard)s AND read_
 -- To the next epoch: the stream is read on where it was.
 UPDATE sluice.place SET epoch = epoch + 1 WHERE migration = %(name)s AND epoch = %(epoch)s
 
+-- name: begin_again
+-- What is gone is done with; what was lost of a shard is passed over, to its oldest record.
+UPDATE sluice.place SET stream = %(stream)s, position = CASE WHEN shard <> ALL (%(lost)s::text[]) THEN position END,
+       done = done OR shard <> ALL (%(shards)s::text[]), read_at = now()
+WHERE migration = %(name)s AND epoch = %(epoch)s
+
 -- name: forget_places
 DELETE FROM sluice.place WHERE migration = %(name)s
 

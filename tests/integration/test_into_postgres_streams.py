@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 from sluice.errors import Transient
 from sluice.estate.single_table import ScanPace
 from sluice.failpoints import armed
-from sluice.migration.engine.contract import Fence, Phase
+from sluice.migration.engine import steps
+from sluice.migration.engine.contract import Fence, NotYet, Phase
 from sluice.migration.kinds.into_postgres.gap import Gap
 
 from tests.rowed import (
@@ -149,6 +151,35 @@ def test_what_is_trimmed_is_copied_again_in_a_new_epoch(stage: Stage, begun: boo
     assert "a00005" not in stand and stand["a00006"][5]["note"] == "in the gap"
     assert stand["a00007"][5]["note"] == "after it"
     assert kind.diff().clean
+
+
+@pytest.mark.parametrize("lost", ["off", "trimmed"])
+def test_after_the_cutover_a_stream_that_forgot_shuts_neither_way(stage: Stage, lost: str) -> None:
+    kind = to_backfilled(stage)
+    steps.verify(kind)
+    kind.shadow()
+    if lost == "trimmed":
+        kind.parts.__dict__["stream"] = stream = StreamThatLies(kind.parts.stream, 1, 0)
+        kind.parts.run("forget_places")
+        stage.put(audit(9, note={"S": "read"}))
+    kind.cut_over()
+    stage.put(audit(7, note={"S": "lost"}))
+    if lost == "off":
+        stage.client.update_table(TableName=stage.table, StreamSpecification={"StreamEnabled": False})
+        kind = stage.kind()
+    else:
+        assert stream.trim()
+    kind.replicate(5)
+    with pytest.raises(NotYet, match="a00007"):
+        (kind.cut_back if lost == "off" else partial(steps.retire, kind))()
+    assert kind.position().phase is Phase.CUT_OVER
+    stage.put(audit(7, note={"S": "once more"}))
+    if lost == "off":
+        kind.cut_back()
+        assert kind.position().phase is Phase.VERIFIED and kind.diff().clean
+    else:
+        assert steps.retire(kind)["old_kept"] == 1
+    assert stage.rows()["a00007"][5]["note"] == "once more"
 
 
 def test_a_shard_that_went_unread_or_another_stream_is_a_gap(stage: Stage) -> None:

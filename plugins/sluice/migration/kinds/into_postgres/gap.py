@@ -10,8 +10,10 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import COPIES_IN, Fence, Phase
-from sluice.stores.dynamodb.streams import StreamGone, Trimmed
-from sluice.stores.postgres import Connection
+from sluice.migration.kinds.into_postgres.fencing import working
+from sluice.migration.kinds.into_postgres.following import PAGE, Follower
+from sluice.stores.dynamodb.streams import Stream, StreamGone, Trimmed
+from sluice.stores.postgres import Connection, Row, rows
 from sluice.stores.statements import statement
 
 
@@ -24,9 +26,7 @@ def begin_gap(c: Connection, marks: Marks, fence: Fence, lost: Trimmed | StreamG
     with marks.alone(c):
         row = marks.row(c)
         if row["phase"] == Phase.CUT_OVER:
-            return Gap(
-                f"{lost} Whoever wrote to the old table after the cutover of {marks.name} did so past its route."
-            )
+            return Gap(f"{lost} {marks.name} was cut over meanwhile: the next reader goes on with what is left.")
         if row["epoch"] == fence.epoch and marks.move(c, *COPIES_IN, to=Phase.CAPTURING, epochs=1):
             c.execute(statement("into_postgres.forget_places"), {"name": marks.name})
             marks.execute(c, "delete_chunks")
@@ -36,3 +36,26 @@ def begin_gap(c: Connection, marks: Marks, fence: Fence, lost: Trimmed | StreamG
         f"{lost} {marks.name} is capturing again, in a new epoch: run migrate__{marks.name} onward, which copies and compares"
         " anew."
     )
+
+
+def begin_again(c: Connection, stream: Stream, follower: Follower) -> None:
+    """Go on with what is left of a stream after the cutover; what was counted until then stays counted. Raises Fenced."""
+    shards = [shard.id for shard in stream.shards()]
+    named = {"name": follower.marks.name, "epoch": follower.fence.epoch}
+    with working(c, follower.marks, follower.fence, *follower.phases):
+        places = rows(c, statement("into_postgres.list_places"), **named)
+        lost = [place["shard"] for place in places if place["shard"] in shards and _is_forgotten(stream, place)]
+        again = {"stream": stream.arn, "shards": shards, "lost": lost, **named}
+        c.execute(statement("into_postgres.begin_again"), again)
+        c.execute(statement("into_postgres.add_places"), again)
+
+
+def _is_forgotten(stream: Stream, place: Row) -> bool:
+    """Whether a stream no longer has what followed a position."""
+    if place["done"] or place["position"] is None:
+        return False
+    try:
+        stream.read(place["shard"], place["position"], PAGE)
+    except Trimmed:
+        return True
+    return False

@@ -40,7 +40,8 @@ def looked(parts: Parts, position: Position) -> Looked:
     places = rows(parts.c, statement("into_postgres.list_places"), name=parts.name, epoch=position.epoch)
     left = {row["shard"]: row["position"] for row in places if not row["done"]}
     finished = tuple(row["shard"] for row in places if row["done"])
-    return Looked(position.now.isoformat(), parts.stream.arn, left, finished)
+    stream = next((row["stream"] for row in places), "")
+    return Looked(position.now.isoformat(), stream, left, finished)
 
 
 def progress(parts: Parts) -> Progress:
