@@ -10,8 +10,8 @@ CREATE TABLE {target} ({columns}, _from text, _token text COLLATE "C", _deleted 
 ALTER TABLE {target} ALTER COLUMN {column} SET DEFAULT {value}, ALTER COLUMN {column} SET NOT NULL
 
 -- name: create_marks_index
--- Few rows are in it: tombstones, and what applications wrote themselves.
-CREATE INDEX {name} ON {target} (_deleted) WHERE _deleted OR _token IS NULL
+-- Few rows are in it: tombstones, what applications wrote themselves, and what lapsed.
+CREATE INDEX {name} ON {target} (_deleted) WHERE _deleted OR _token IS NULL OR right(_token, 7) = '#lapsed'
 
 -- name: create_tenant_policy
 -- An unset tenant sees no row and writes none.
@@ -66,6 +66,13 @@ INSERT INTO {target} AS t ({columns}, _from, _token, _deleted)
 SELECT {values}, p._from, p._token, p._deleted FROM {stage}
 ON CONFLICT ({key}) DO UPDATE SET {assignments}, _from = excluded._from, _token = excluded._token, _deleted = excluded._deleted
 WHERE t._from = excluded._from AND t._token < excluded._token OR t._from IS DISTINCT FROM excluded._from AND t._deleted
+
+-- name: lapse_rows
+-- Their items have expired while the rows led: they stay, and the token says so. What was written again since has a younger one.
+UPDATE {target} AS t SET _token = p._token FROM {stage} WHERE {same_key} AND t._from = p._from AND t._token < p._token AND NOT t._deleted
+
+-- name: remove_lapsed
+UPDATE {target} SET _deleted = true WHERE right(_token, 7) = '#lapsed' AND NOT _deleted
 
 -- name: find_occupied
 -- Wishes whose place another item's row has, or one that an application wrote.

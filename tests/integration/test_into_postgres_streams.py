@@ -182,6 +182,28 @@ def test_after_the_cutover_a_stream_that_forgot_shuts_neither_way(stage: Stage, 
     assert stage.rows()["a00007"][5]["note"] == "once more"
 
 
+def test_what_expired_after_the_cutover_goes_on_the_way_back_and_nothing_else(stage: Stage) -> None:
+    kind = to_backfilled(stage)
+    steps.verify(kind)
+    kind.shadow()
+    kind.parts.__dict__["stream"] = stream = StreamThatLies(kind.parts.stream, 1, 0)
+    kind.parts.run("forget_places")
+    kind.cut_over()
+    for number in (5, 6, 7):
+        stream.expire(stage.client, stage.table, {"auditId": {"S": f"a{number:05}"}})
+    stage.put(audit(7, note={"S": "made again"}))
+    kind.replicate(5)
+    assert {"a00005", "a00006", "a00007"} <= set(stage.rows()), (
+        "where the rows lead, what expired in the old table stays"
+    )
+    kind.cut_back()
+    assert not {"a00005", "a00006"} & set(stage.rows()) and stage.rows()["a00007"][5]["note"] == "made again"
+    assert kind.diff().clean
+    stage.ask("UPDATE app.tyler_audit_log SET _deleted = false WHERE id = 'a00005'")
+    diff = kind.diff()
+    assert (diff.extra, diff.missing, diff.different) == (1, 0, 0), "what stands without an item is told"
+
+
 def test_a_shard_that_went_unread_or_another_stream_is_a_gap(stage: Stage) -> None:
     kind = to_backfilled(stage)
     stage.ask("UPDATE sluice.place SET stream = 'another'")

@@ -111,6 +111,8 @@ class Follower:
             new = [change for change in page.changes if position is None or change.order > padded(position)]
             asked = of_changes(new, self.target.shape, self.fence.epoch, expired_too=self.expired_too)
             done = apply(self.c, self.marks, self.target, asked)
+            if asked.lapsed:
+                self.c.execute(self.target.lapse, self.target.staged(asked.lapsed))
             if seen := flights_in(shard, page.changes):  # whoever waits for them need not be the one who reads them
                 self.c.execute(statement("into_postgres.note_canaries"), {"name": self.marks.name, "names": seen})
             failpoint("rows.applied")

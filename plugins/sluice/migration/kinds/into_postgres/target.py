@@ -44,6 +44,11 @@ class Target:
         return statement("into_postgres.find_occupied", **self._joined)
 
     @cached_property
+    def lapse(self) -> sql.Composed:
+        """Say in the rows' tokens that their items have expired."""
+        return statement("into_postgres.lapse_rows", **self._joined)
+
+    @cached_property
     def compare(self) -> sql.Composed:
         """Find the wishes whose row is not there, or another."""
         differs = {

@@ -18,6 +18,8 @@ from sluice.records import Unmappable
 from sluice.stores.dynamodb.streams import Change
 from sluice.stores.dynamodb.values import Item
 
+LAPSED = "#lapsed"
+"""Behind the token of a row whose item the table's TTL removed while the rows led: it stays, and goes on the way back."""
 Place = tuple[str, ...]
 """The texts of a row's key."""
 
@@ -83,10 +85,15 @@ def collision(owner: str) -> str:
 
 
 def of_changes(changes: Iterable[Change], shape: RowShape, epoch: int, *, expired_too: bool = True) -> Asked:
-    """Give what changes of one shard, in order, ask for. Without `expired_too` what the table's TTL removes stays a row."""
+    """Give what changes of one shard, in order, ask for. Without `expired_too` what TTL removes stays a row, and lapses."""
     asked = Asked()
     for change in changes:
-        if is_canary(change.new) or is_canary(change.old) or (change.expired and not expired_too):
+        if is_canary(change.new) or is_canary(change.old):
+            continue
+        if change.expired and not expired_too:
+            if before := _row_or_nothing(change.old, shape):
+                at = token(epoch, change.order) + LAPSED
+                asked.lapsed.append(Wish(before.key, before.values, origin_of(change.key), at))
             continue
         asked.seen += 1
         _add_change(asked, change, shape, origin_of(change.key), token(epoch, change.order))
