@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from sluice.access.breaker import Breaker
 from sluice.access.entities import (
     ABSENT,
     AlreadyExists,
@@ -502,3 +503,17 @@ def test_a_write_whose_answer_was_lost_is_known_by_its_name(tyler: Tyler, when: 
             with pytest.raises(DynamoDown):
                 write()
         assert entities.get("user", {"id": "1"}) == first
+
+
+def test_a_write_that_may_be_done_is_never_said_to_be_one_that_nobody_sent(tyler: Tyler) -> None:
+    """The answer is lost, and with it the breaker opens: who then cannot look says so by the first error."""
+    client = tyler.documents.client()
+
+    def broken(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="http://dynamodb")
+
+    client.meta.events.register("after-call.dynamodb.TransactWriteItems", broken)
+    entities = Entities(Store(Endpoint(client, Breaker(failures=1))), tyler.layout, tyler.seal)
+    with pytest.raises(DynamoDown, match="cannot write to"):
+        entities.create("user", ANN)
+    assert tyler.entities.get("user", {"id": "1"}) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +26,7 @@ from sluice.access.walking import Index, Place
 from sluice.estate import read_model
 from sluice.estate.design import TableModel
 from sluice.estate.templates import placeholders
-from sluice.stores.dynamodb.client import DynamoDown
+from sluice.stores.dynamodb.client import DynamoDown, Throttled
 from sluice.stores.dynamodb.writes import Cancelled
 
 
@@ -113,6 +114,62 @@ def test_calls_run_side_by_side() -> None:
     for thread in threads:
         thread.join()
     assert not barrier.broken
+
+
+def test_a_call_of_before_says_nothing_of_the_state_after_it() -> None:
+    """Slow calls that began while all was well end one after the other: some while it is open, some when it is up again."""
+    clock = Clock()
+    breaker = Breaker(clock=clock)
+    slow = [Slow(breaker) for _ in range(8)]
+    failing(breaker, 5)
+    clock.seconds += 50
+    slow.pop().end()
+    slow.pop().end(DynamoDown("late"))  # the rest of the minute stays ten seconds
+    clock.seconds += 10
+    trying = Slow(breaker)
+    slow.pop().end(DynamoDown("late"))
+    with pytest.raises(BreakerOpen):  # and one tries, no second one beside it
+        breaker.call(lambda: None)
+    trying.end()
+    assert not breaker.is_open
+    for one in slow:
+        one.end(DynamoDown("late"))
+    assert not breaker.is_open
+
+
+def test_a_table_that_asks_for_patience_is_no_store_that_is_down() -> None:
+    """It is one table of many, and it answers; the breaker is the whole endpoint's."""
+    breaker = Breaker()
+    for _ in range(6):
+        with pytest.raises(Throttled):
+            breaker.call(raising(Throttled("patience")))
+    breaker.call(lambda: None)
+
+
+class Slow:
+    """A call that has begun, and ends when it is told to."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._inside, self._go_on = threading.Event(), threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(breaker,))
+        self._thread.start()
+        assert self._inside.wait(5)
+
+    def end(self, error: Exception | None = None) -> None:
+        self._error = error
+        self._go_on.set()
+        self._thread.join(5)
+
+    def _run(self, breaker: Breaker) -> None:
+        with suppress(DynamoDown):
+            breaker.call(self._wait)
+
+    def _wait(self) -> None:
+        self._inside.set()
+        assert self._go_on.wait(5)
+        if self._error:
+            raise self._error
 
 
 def raising(error: BaseException) -> Callable[[], None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from sluice.access.breaker import Breaker, BreakerOpen
-from sluice.stores.dynamodb.client import DynamoDown, speaking
+from sluice.stores.dynamodb.client import DynamoDown, Throttled, speaking
 from sluice.stores.dynamodb.patience import Patience
 from sluice.stores.dynamodb.reads import get_items
 from sluice.stores.dynamodb.values import Item, Key
@@ -96,5 +96,5 @@ class Store:
             return read(self.main)
         try:
             return read(self.fast)
-        except (DynamoDown, BreakerOpen):
+        except (DynamoDown, Throttled, BreakerOpen):
             return read(self.main)

@@ -19,6 +19,7 @@ from sluice.access.history import History
 from sluice.access.layout import Layout
 from sluice.access.refusals import AlreadyExists, Changed, KeyChanged, NotWhole
 from sluice.access.store import Store
+from sluice.errors import Transient
 from sluice.records.mapping import MARK
 from sluice.records.record import Record
 from sluice.records.shape import item_of, records_of
@@ -140,9 +141,16 @@ class Writer:
             raise
         except DynamoDown:
             # Perhaps only the answer was lost.
-            seen = self._store.get(self._layout.whole(kind).table, [key], "strong").get(key_text(key))
-            if self.version(kind, seen) != becomes:
+            if not self._became(kind, key, becomes):
                 raise
+
+    def _became(self, kind: str, key: Key, version: str) -> bool:
+        """Tell whether the entity is known to be at `version` by now."""
+        try:
+            seen = self._store.get(self._layout.whole(kind).table, [key], "strong").get(key_text(key))
+        except Transient:  # by now perhaps BreakerOpen: nobody asked, but the write itself was sent
+            return False
+        return self.version(kind, seen) == version
 
     def _refusal(self, kind: str, key: Key, version: str | None) -> Changed | AlreadyExists:
         if version == ABSENT:
