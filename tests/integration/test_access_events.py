@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
+from sluice.access.breaker import Breaker
 from sluice.access.cursors import CursorRefused
-from sluice.access.events import Event, EventRefused, Events
+from sluice.access.events import Event, EventLate, EventRefused, Events
 from sluice.access.ids import Ulids
 from sluice.access.store import Endpoint, Store
 from sluice.errors import Terminal
@@ -166,6 +168,29 @@ def test_an_event_that_took_too_long_to_store_is_stored_under_a_later_time_and_g
     assert names(early.poll(limit=2)) == [1, 2]
     assert early.poll(look_back=True) == []
     assert names(late.poll()) == [2, 1]
+
+
+@pytest.mark.parametrize("then", ["slow", "down"])
+def test_an_event_that_is_stored_too_late_each_time_is_told_as_late_and_not_stored_for_ever(
+    tyler: Tyler, then: str
+) -> None:
+    """A write that takes longer than readers wait, whenever it is tried; and one whose second try finds nobody."""
+    clock, stored = Clock(NOON), []
+    client = tyler.documents.client()
+
+    def takes_long(**_: Any) -> None:
+        clock.seconds += 7
+        stored.append(clock.seconds)
+        assert len(stored) < 20, "it never ends"
+        if then == "down" and len(stored) > 1:
+            raise ReadTimeoutError(endpoint_url="http://dynamodb")
+
+    client.meta.events.register("before-call.dynamodb.PutItem", takes_long)
+    ours = Events(Store(Endpoint(client, Breaker(failures=1))), tyler.layout, tyler.seal, clock=clock)
+    with pytest.raises(EventLate, match=r"LATE of e is stored, .* may have passed it"):
+        ours.publish("LATE", "e", {"n": 1})
+    assert len(stored) <= 3
+    assert names(events(tyler, clock).reader("LATE", since=NOON).poll()) == [1]
 
 
 def test_a_burst_that_no_cursor_can_remember_is_given_once_and_what_comes_later_too(tyler: Tyler) -> None:

@@ -20,9 +20,11 @@ from sluice.access.ids import CROCKFORD, Ulids, uuid7
 from sluice.access.layout import Layout, NotAnswered
 from sluice.access.loader import Loader, NotAKey, loader_of
 from sluice.access.partitions import partitions_of, periods
+from sluice.access.refusals import Changed
 from sluice.access.spans import NoMoment, Span
 from sluice.access.values import NotStorable, attributes_of, from_wire, item_from, to_wire
 from sluice.access.walking import Index, Place
+from sluice.access.writing import again
 from sluice.estate import read_model
 from sluice.estate.design import TableModel
 from sluice.estate.templates import placeholders
@@ -220,6 +222,37 @@ def test_a_load_that_failed_is_done_again() -> None:
     assert (later.value(), loader.load(2)) == (-1, -2)
 
 
+def test_those_that_were_asked_for_are_still_loaded_together_after_a_load_that_found_the_store_down() -> None:
+    batches: list[list[int]] = []
+
+    def load_all(keys: Sequence[int]) -> Mapping[int, int]:
+        batches.append(list(keys))
+        if len(batches) == 1:
+            raise DynamoDown("once")
+        return {key: -key for key in keys}
+
+    loader = Loader(load_all)
+    later = [loader.ask(key) for key in (1, 2, 3)]
+    with pytest.raises(DynamoDown):
+        later[0].value()
+    assert [one.value() for one in later] == [-1, -2, -3]
+    assert batches == [[1, 2, 3]] * 2
+
+
+def test_a_key_that_makes_every_load_fail_does_not_stay_in_the_way_of_the_others() -> None:
+    def load_all(keys: Sequence[int]) -> Mapping[int, int]:
+        return {key: 1 // key for key in keys}
+
+    loader = Loader(load_all)
+    bad = loader.ask(0)
+    with pytest.raises(ZeroDivisionError):
+        loader.load(1)
+    assert loader.load(1) == 1
+    with pytest.raises(ZeroDivisionError):
+        bad.value()
+    assert loader.load(2) == 0
+
+
 def test_a_key_that_is_none_fails_alone() -> None:
     """Also in a loader by several attributes, whose keys are their values."""
     asked: list[Any] = []
@@ -242,6 +275,30 @@ def test_a_key_that_is_none_fails_alone() -> None:
         with pytest.raises(NotAKey, match="a, b"):
             two.load(wrong)
     assert asked == [[{"a": "x"}, {"a": "y"}], [{"a": "x", "b": 1}]]
+
+
+# ---- collisions ----
+
+
+def test_who_collides_waits_by_chance_and_longer_each_time_and_not_at_all_where_a_version_was_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two in lock step would collide for ever; and waits below one write's time help nobody."""
+    slept: list[float] = []
+    monkeypatch.setattr("sluice.access.writing.time.sleep", slept.append)
+    for _ in range(200):
+        with pytest.raises(Changed):
+            again(None, raising(Changed("theirs")))
+    assert len(slept) == 200 * 9
+    assert len(set(slept)) > 1000
+    last = slept[8::9]
+    assert min(last) < 0.1
+    assert 0.5 < max(last) <= 0.6
+    assert max(slept[0::9]) <= 0.02
+    slept.clear()
+    with pytest.raises(Changed):
+        again("a version", raising(Changed("theirs")))
+    assert slept == []
 
 
 # ---- cursors ----

@@ -20,14 +20,21 @@ from sluice.access.spans import as_utc
 from sluice.access.store import Store
 from sluice.access.values import from_wire, to_wire
 from sluice.access.walking import Place, Question, walk
+from sluice.errors import Transient
 from sluice.records.shape import records_of
 from sluice.stores.dynamodb.actions import Put
 from sluice.stores.dynamodb.values import Item
 
-__all__ = ["Event", "EventReader", "EventRefused", "Events"]
+__all__ = ["Event", "EventLate", "EventReader", "EventRefused", "Events"]
 
+STORED_AT_MOST = 3
+"""Times that one event is stored: who is that slow three times in a row will be so the fourth time."""
 AHEAD = 200
 """Events that one look reads, over all buckets."""
+
+
+class EventLate(Transient):
+    """The event is stored, but later than its time says, each time it was tried: readers may have passed it."""
 
 
 class Events:
@@ -56,7 +63,8 @@ class Events:
     def publish(self, kind: str, entity_id: str, data: Mapping[str, Any]) -> Event:
         """Store an event; readers see it with their next poll.
 
-        Raises EventRefused, NotStorable, Throttled, and DynamoDown: then it may be there, and to publish it again makes another.
+        Raises EventRefused, NotStorable, BreakerOpen; Throttled and DynamoDown: then it may be there, and to publish it again
+        makes another; EventLate: then it is there.
         """
         if not (isinstance(kind, str) and isinstance(entity_id, str) and kind and entity_id) or "#" in kind:
             raise EventRefused(f"{kind!r} of {entity_id!r} is no event: both are text, and a kind has no # in it.")
@@ -65,12 +73,18 @@ class Events:
         began = self._clock()
         millis = int(began * 1000)
         event = Event(kind, entity_id, dict(data), _moment(millis / 1000), self._ulids.next(millis))
-        self._put(event)
-        while self._clock() - event.at.timestamp() > self._window.total_seconds() / 2:
+        for turn in range(STORED_AT_MOST):
+            try:
+                self._put(event)
+            except Transient as error:
+                if turn == 0:
+                    raise
+                raise self._late(event) from error
+            if self._clock() - event.at.timestamp() <= self._window.total_seconds() / 2:
+                return event
             # Readers may have passed its time for good.
             event = replace(event, at=_moment(int(self._clock() * 1000) / 1000))
-            self._put(event)
-        return event
+        raise self._late(event)
 
     def reader(self, kind: str, *, since: str | datetime | None = None, entities: Iterable[str] = ()) -> EventReader:
         """Read `kind` since a reader's cursor or a moment (now, if nothing is said), of these entities or of all.
@@ -132,9 +146,18 @@ class Events:
             "sequence": {"S": event.id},
             "data": to_wire(event.data),
         }
-        for record in records_of(self._layout.shape(self._entity), item):
-            # Its key is its own: doing it twice is doing it once.
-            self._store.put(Put(record.table, record.item))
+        # Its keys are its own: doing it twice is doing it once.
+        puts = [Put(record.table, record.item) for record in records_of(self._layout.shape(self._entity), item)]
+        if len(puts) == 1:
+            self._store.put(puts[0])
+        else:
+            self._store.write(puts)
+
+    def _late(self, event: Event) -> EventLate:
+        return EventLate(
+            f"{event.kind} of {event.entity_id} is stored, as {event.id}, but later than its time says: "
+            "readers may have passed it. See why the store is so slow; publish it again if to be told twice does them no harm."
+        )
 
 
 def _of(kind: str, day: date) -> Item:
