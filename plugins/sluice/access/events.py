@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from sluice.access.bell import Bell
 from sluice.access.cursors import Seal
 from sluice.access.event_reader import MOST_EARLY, MOST_TOLD, Event, EventReader, EventRefused, Rules, checked
 from sluice.access.ids import Ulids
@@ -51,7 +52,8 @@ class Events:
         kept: timedelta = timedelta(days=30),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`kind` is the design's entity of events: keyed by eventType, timestamp, entityId and sequence.
+        """`kind` is the design's entity of events: keyed by eventType, timestamp, entityId and sequence. With an entity
+        `<kind>_bell`, keyed by eventType, a reader that waits costs one request a look (`bell`).
 
         Clocks of publishers and readers differ by less than half the `window`; events live as long as `kept`, by the design.
         """
@@ -59,6 +61,7 @@ class Events:
         self._layout, self._entity = layout, kind
         self._window, self._kept = window, kept
         self._ulids = Ulids()
+        self._bell = Bell(store, layout, f"{kind}_bell") if f"{kind}_bell" in layout.model.entities else None
 
     def publish(self, kind: str, entity_id: str, data: Mapping[str, Any]) -> Event:
         """Store an event; readers see it with their next poll.
@@ -81,6 +84,8 @@ class Events:
                     raise
                 raise self._late(event) from error
             if self._clock() - event.at.timestamp() <= self._window.total_seconds() / 2:
+                if self._bell:
+                    self._bell.ring(event)
                 return event
             # Readers may have passed its time for good.
             event = replace(event, at=_moment(int(self._clock() * 1000) / 1000))
@@ -109,13 +114,18 @@ class Events:
         whose = checked(entities)
         query = f"2 {self._layout.whole(self._entity).table} {kind} {sorted(whose)}"
         rules = Rules(query, self._window, self._kept, self._clock, self._seal)
-        reader = EventReader(lambda place: self._look(kind, whose, place), rules, most_early)
+        reader = EventReader(lambda place: self._look(kind, whose, place), rules, most_early, self._rung(kind, whose))
         if isinstance(since, str):
             reader.go_to(since)
         else:
             begin = self._clock() if since is None else as_utc(since, "since").timestamp()
             reader.start(int(begin * 1000))
         return reader
+
+    def _rung(self, kind: str, entities: frozenset[str]) -> Callable[[], bool]:
+        """Give what tells whether a look may find something: the bell, where a look asks more than one partition."""
+        (partitions,) = self._question(kind, [_moment(self._clock()).date()], "", entities).stages
+        return self._bell.listener(kind) if self._bell and len(partitions) > 1 else lambda: True
 
     def _look(self, kind: str, entities: frozenset[str], place: str) -> Iterator[tuple[str, Event]]:
         question = self._question(kind, self._days(place), place, entities)
