@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from hypothesis import strategies as some
 from sluice.access.breaker import Breaker, BreakerOpen
 from sluice.access.cursors import CursorRefused, Seal
 from sluice.access.ids import CROCKFORD, Ulids, uuid7
-from sluice.access.layout import Layout, NotAnswered
+from sluice.access.layout import LIST, RELATIONS, SEARCH, SERIES, Layout, NotAnswered
 from sluice.access.loader import Loader, NotAKey, loader_of
 from sluice.access.partitions import partitions_of, periods
 from sluice.access.refusals import Changed
@@ -488,6 +489,24 @@ MODEL = """{"model": "m", "store": "s", "tables": {"entity": {"name": "entity", 
 def test_a_design_is_read_by_its_name_too() -> None:
     path = Path(__file__).resolve().parents[2] / "include/estate/tyler.yaml"
     assert read_model(str(path)) == read_model(path)
+
+
+def test_the_pages_design_of_ones_own_answers_what_its_comments_say(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs/howto/use-the-new-tables.md"
+    ((design,),) = [re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)]
+    (tmp_path / "shop.yaml").write_text(design)
+    layout = Layout(read_model(tmp_path / "shop.yaml"))
+    year = Span(datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
+    assert len(layout.find("order", LIST, {}).stages[0]) == 3
+    assert layout.find("order", SEARCH, {"number": {"N": "7"}}).stages == (("ORDER_NUMBER#7",),)
+    assert layout.find("order", RELATIONS, {"customerId": {"S": "c"}}).stages == (("CUSTOMER_ORDER#c",),)
+    assert len(layout.find_between("order", SERIES, year, {}).stages) == 12
+
+
+@pytest.mark.parametrize("kind", ["event", "cache"])
+def test_a_design_without_events_or_cache_is_told_where_to_take_them_from(kind: str) -> None:
+    with pytest.raises(NotAnswered, match=f"m has no entity '{kind}'.*take it over from include/estate/tyler.yaml"):
+        Layout(TableModel.model_validate_json(MODEL)).shape(kind)
 
 
 def test_a_bound_in_time_is_before_that_very_moment_in_whatever_form_it_was_written() -> None:
