@@ -108,8 +108,8 @@ def test_schedules_are_of_the_ring_chaos(asked, capsys):
     assert asked == []
 
 
-@pytest.mark.parametrize(("ring", "workers"), [("integration", 2), ("chaos", 0)])
-def test_files_are_shared_by_workers_only_where_nothing_is_timed(monkeypatch, ring, workers):
+@pytest.mark.parametrize(("ring", "workers"), [("integration", 2), ("e2e", 0)])
+def test_files_are_shared_by_workers_but_not_a_machine(monkeypatch, ring, workers):
     commands: list[list[str]] = []
     monkeypatch.setattr(rings, "_run", lambda name, module, environment: commands.append([*module]))
     rings.run_ring(ring)

@@ -25,8 +25,8 @@ BUDGETS = {"unit": 2, "dags": 1, "integration": 16, "chaos": 6, "e2e": 7}
 # A ring that is only run when it is named, or with everything: other people's databases, fetched; a kill at every edge.
 BEYOND = {"zoo": 35, "kills": 20}
 # Rings whose files are shared by so many workers, each with engines of its own: a test and its engine take turns, so that one
-# worker leaves half of two cores idle. Chaos and e2e measure how long users wait, and want the machine for themselves.
-WORKERS = {"unit": 2, "integration": 2}
+# worker leaves half of two cores idle. The rings with Airflow and its machine want it for themselves.
+WORKERS = {"unit": 2, "integration": 2, "chaos": 2}
 
 # Minutes of random schedules among everything, and the rings that a version of PostgreSQL could change.
 MINUTES = 10.0
