@@ -76,10 +76,15 @@ def read(stopping: Event) -> dict[str, Any]:
     return {"reads": reads, "slow": slow, "errors": errors}
 
 
+def _until_the_input_ends(stopping: Event) -> None:
+    sys.stdin.read()
+    stopping.set()
+
+
 def main() -> None:
     """Read until the input ends."""
     stopping = Event()
-    Thread(target=lambda: (sys.stdin.read(), stopping.set()), daemon=True).start()
+    Thread(target=_until_the_input_ends, args=[stopping], daemon=True).start()
     print(json.dumps(read(stopping)), flush=True)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sluice.estate import read_estate
-from sluice.estate.models import Limits, Migration
+from sluice.estate import SameClusterMigration, read_estate
+from sluice.estate.models import Limits
 from sluice.local import databases
 from sluice.local.certify import WorkloadProcess, seed
 from sluice.local.ports import free_port
@@ -45,7 +45,7 @@ class Scratch:
 
     cluster: Cluster
     passwords: Mapping[str, str]
-    migration: Migration
+    migration: SameClusterMigration
     folder: Path
     opened: list[Connection]
 
@@ -83,6 +83,7 @@ def scratch(rows: int = ROWS, make: type[Cluster] = Cluster) -> Iterator[Scratch
         cluster = make(folder, free_port(), secrets.token_urlsafe())
         passwords = {role: secrets.token_urlsafe() for role in databases.LOGINS}
         migration = read_estate(ROOT).migrations["user_sessions"]
+        assert isinstance(migration, SameClusterMigration)
         made = Scratch(cluster, passwords, migration, folder, [])
         try:
             cluster.create()
@@ -122,11 +123,11 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def rounds(cases: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+def rounds(cases: Mapping[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
     """Run each case (it gives seconds) once a round: what disturbs the machine disturbs all of them."""
     seen: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(count):
-        for name in cases if number % 2 == 0 else reversed(cases):
+        for name in cases if number % 2 == 0 else reversed([*cases]):
             seen[name].append(cases[name]())
             print(f"round {number + 1} of {count}, {name}: {seen[name][-1]:.2f} s", flush=True)
     return seen

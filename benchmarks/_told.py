@@ -43,7 +43,7 @@ class Told:
     @property
     def claims(self) -> float:
         """Chunks a second that 200 lanes get."""
-        return next(c["chunks_per_second"] for c in self.leases["cases"] if c["lanes"] == 200)
+        return float(next(c["chunks_per_second"] for c in self.leases["cases"] if c["lanes"] == 200))
 
     @property
     def machine(self) -> Machine:
@@ -203,7 +203,8 @@ class Told:
     # ---- within ----
 
     def _quantities(self) -> Iterable[tuple[str, dict[str, float]]]:
-        return self.scale["predicted"]["quantities"].items()
+        quantities: Mapping[str, dict[str, float]] = self.scale["predicted"]["quantities"]
+        return quantities.items()
 
     def _hours(self, name: str, rows: float, lanes: int) -> dict[str, str]:
         rate = self.copy.rate(self._roomy(lanes), lanes)
@@ -236,8 +237,8 @@ class Told:
         return sum(self.law(f"seconds: {phase}").at(rows) for phase in ("expand", "vacuum", "verify")) / 3600
 
     def _pause(self, chunks: float) -> float:
-        few, many = (median(self.leases["pauses"][key]) for key in ("0", str(self.leases["chunks"])))
-        return few + max(0.0, many - few) * chunks / self.leases["chunks"]
+        few, many = (float(median(self.leases["pauses"][key])) for key in ("0", str(self.leases["chunks"])))
+        return few + max(0.0, many - few) * chunks / float(self.leases["chunks"])
 
 
 def amount(what: str, value: float) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
+from sluice.migration.kinds.same_cluster import SameCluster
 from sluice.stores.postgres import Connection, Table
 from sluice.stores.statements import statement
 
@@ -41,13 +42,18 @@ def main() -> dict[str, Any]:
         seen = rounds(cases, count)
         for spoilt in SPOILT:
             with _spoilt(made, spoilt):
-                found = {f"{spoilt:,} rows differ": partial(_compare, made, spoilt), **_peer(made, spoilt)}
+                found: dict[str, Callable[[], float]] = {
+                    f"{spoilt:,} rows differ": partial(_compare, made, spoilt),
+                    **_peer(made, spoilt),
+                }
                 seen |= rounds(found, count)
         return summary("diff", HEADLINE, LIMIT, seen)
 
 
 def _plain(made: Scratch, c: Connection) -> float:
-    pair = made.kind()._route().pair()
+    kind = made.kind()
+    assert isinstance(kind, SameCluster)
+    pair = kind._route().pair()
     sides = (pair.left, pair.right)
     scans = [statement("bench.hash_table", table=side.table.identifier, hash=side.hash()) for side in sides]
     return timed(lambda: [c.execute(scan) for scan in scans])
@@ -86,7 +92,7 @@ def _reladiff(made: Scratch, program: str, expected: int) -> float:
     address = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
     left, right = (str(Table.parse(end.table)) for end in (made.migration.source, made.migration.target))
     command = [program, address, left, address, right, "--key-columns=id", "--columns=%", "--threads=2"]
-    print("  " + " ".join(command).replace(parts["password"], "…"), flush=True)
+    print("  " + " ".join(command).replace(str(parts["password"]), "…"), flush=True)
     said: list[str] = []
 
     def work() -> None:

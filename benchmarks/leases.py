@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import _ceiling as ceiling
 from benchmarks._lanes import Dying, pace, pauses
 from benchmarks._queue import Lanes, simulate
-from benchmarks._scratch import scratch, setting
+from benchmarks._scratch import Scratch, scratch, setting
 
 LANES = (1, 2, 20, 200)
 PACED = (1, 2, 4, 8, 16)
@@ -50,7 +50,7 @@ def main() -> dict[str, Any]:
     }
 
 
-def _queue(made: ceiling.Scratch) -> dict[str, Any]:
+def _queue(made: Scratch) -> dict[str, Any]:
     """What the queue hands out: by lanes, when it is nearly done, and behind somebody's old snapshot."""
     ceiling.prepare(made)
     cases = []

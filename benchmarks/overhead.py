@@ -186,7 +186,7 @@ _GROUPS = {Step.CUT_OVER: "cutover"}
 def _take(kind: Kind, migration: Migration, step: Step, root: Path) -> None:
     if step is Step.BACKFILL:
         steps.plan_backfill(kind)
-        work_lane(kind, 0, Fence(kind.position().epoch), Throttle(migration.backfill.slow_down_when))
+        work_lane(kind, 0, Fence(kind.position().epoch), Throttle(migration.backfill.limits))
         facts = steps.finish_backfill(kind)
     else:
         facts = steps.TAKES[step](kind)

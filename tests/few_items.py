@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -112,6 +113,10 @@ def _clients(documents: Documents) -> tuple[Any, Any]:
     return documents.client(), documents.streams()
 
 
+SOON = (0.05, 0.1)
+"""Seconds after which a comparison looks again: here nothing is on its way when it begins."""
+
+
 @contextmanager
 def few_items(documents: Documents, make_table: Callable[..., str], *seeds: Item, **more: Any) -> Iterator[Few]:
     """Make a legacy table of these items, whose stream is not on yet, and a place for its records."""
@@ -128,11 +133,15 @@ def few_items(documents: Documents, make_table: Callable[..., str], *seeds: Item
     }
     more = {"into": into, "skip": {"expired": "expiresAt"}, "backfill": {"segments": 1, "chunk_rows": 100}, **more}
     m = migration(old.removeprefix(documents.prefix), "", **more)
+    # A second is the least that a file may say; here nobody writes under a lease.
+    m = m.model_copy(update={"cutover": m.cutover.model_copy(update={"lease": timedelta(0)})})
     client, streams = _clients(documents)
     few = Few(documents, client, old, lambda: SingleTable(m, client, streams, documents.prefix))
     few.put(*seeds)
     try:
-        yield few
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sluice.migration.kinds.single_table.comparing.WAITS", SOON)
+            yield few
     finally:
         documents.drop(target)
 
@@ -167,6 +176,15 @@ def forget(kind: SingleTable, way: str) -> None:
     """Let the marks know nothing of what was read of a way."""
     for place in kind.marks.forgetting(way):
         write_one(kind.marks.client, place)
+
+
+def to_shadowing(kind: SingleTable) -> SingleTable:
+    """From planned to where it may be cut over."""
+    to_capturing(kind)
+    copy(kind)
+    kind.verify(settled(kind))
+    kind.shadow()
+    return kind
 
 
 def lying(kind: SingleTable, shards: int = 1, seed: int = 0, **faults: Any) -> StreamThatLies:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sluice.estate.single_table import SingleTableMigration
@@ -43,6 +44,7 @@ RECORDS = [
         "keep": ("id", "email", "status"),
     },
 ]
+LEASE = timedelta(milliseconds=500)
 INDEXES = {f"GSI{n}": {"partition": f"GSI{n}PK", "sort": f"GSI{n}SK"} for n in (1, 2)}
 
 
@@ -148,6 +150,8 @@ def legacy_table(
     for number in range(people):
         client.put_item(TableName=old, Item=user(number))
     m = migration(old.removeprefix(documents.prefix), "entity")
+    # A second is the least that a file may say; here nobody writes for longer than this.
+    m = m.model_copy(update={"cutover": m.cutover.model_copy(update={"lease": LEASE})})
     try:
         yield lambda: SingleTable(m, documents.client(), documents.streams(), documents.prefix), old
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 from sluice.estate.into_postgres import IntoPostgresMigration
-from sluice.migration.engine import lanes
+from sluice.migration.engine import lanes, steps
 from sluice.migration.engine.contract import Fence
 from sluice.migration.engine.throttle import Throttle
 from sluice.migration.kinds.into_postgres import IntoPostgres, delivering
@@ -173,6 +173,14 @@ def to_backfilled(stage: Stage) -> IntoPostgres:
     kind = to_capturing(stage)
     copied(kind)
     kind.finish_backfill(Fence(kind.position().epoch))
+    return kind
+
+
+def to_shadowing(stage: Stage) -> IntoPostgres:
+    """From planned to where it may be cut over."""
+    kind = to_backfilled(stage)
+    steps.verify(kind)
+    kind.shadow()
     return kind
 
 

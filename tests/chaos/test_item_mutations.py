@@ -8,44 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
 from sluice.ledger.item_marks import ItemMarks
 from sluice.migration.engine.contract import Diff, Fence, Fenced, Phase
 from sluice.migration.kinds.single_table import SingleTable, claims, following, gap, ways, wishes
-from sluice.migration.kinds.single_table import kind as verbs
 from sluice.migration.kinds.single_table.adopting import Adopting
-from sluice.migration.kinds.single_table.comparing import compare
 from sluice.migration.kinds.single_table.wishes import Wish
 from sluice.stores.dynamodb import streams
 from sluice.stores.dynamodb.applying import apply_tables
 from sluice.stores.dynamodb.streams import Change
 from sluice.stores.dynamodb.writes import Check, Condition, Delete, Put
 
+from tests.chaos.mutilation import Mutilation
 from tests.documents import Between, Documents
-from tests.few_items import Few, copy, few_items, item, key, lying, settled, to_capturing, visit
+from tests.few_items import Few, copy, few_items, item, key, lying, settled, to_capturing, to_shadowing
 
 Play = Callable[["Drill"], None]
 
 
-class Drill:
+class Drill(Mutilation):
     """One drill: its items, and the part that is taken out in the mutilated run."""
 
     def __init__(self, few: Few, monkeypatch: pytest.MonkeyPatch, mutilated: bool) -> None:
-        self.few, self.monkeypatch, self.mutilated = few, monkeypatch, mutilated
-        self.kind = few.opened()
-
-    def take_out(self, where: object, name: str, instead: object) -> None:
-        """Replace a part, in the mutilated run."""
-        assert hasattr(where, name), f"{where} no longer has {name}: mend this drill"
-        if self.mutilated:
-            self.monkeypatch.setattr(where, name, instead)
-
-    def meanwhile(self, edge: str, act: Callable[[], object]) -> Any:
-        """Whoever passes an edge first waits there until `act` is done."""
-        return visit(self.monkeypatch, edge, act)
+        super().__init__(monkeypatch, mutilated)
+        self.few, self.kind = few, few.opened()
 
     def deliver(self) -> None:
         """A worker of its own delivers what there is."""
@@ -186,13 +174,7 @@ def late(drill: Drill) -> None:
 
 def lead_by_records(drill: Drill) -> SingleTable:
     """From planned to shadowing, with nobody's lease to wait for."""
-    kind = drill.few.opened()
-    kind.route = replace(kind.route, lease=0.0)
-    to_capturing(kind)
-    copy(kind)
-    kind.verify(settled(kind))
-    kind.shadow()
-    return kind
+    return to_shadowing(drill.few.opened())
 
 
 def record(kind: SingleTable, name: str, version: int) -> list[dict[str, Any]]:
@@ -282,9 +264,8 @@ TABLE: dict[str, Play] = {
 
 
 @pytest.fixture(params=(False, True), ids=("whole", "mutilated"))
-def mutilated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Which run it is. Nothing here is still on its way when it is compared: a red comparison need not wait long."""
-    monkeypatch.setattr(verbs, "compare", partial(compare, waits=(0.05, 0.05)))
+def mutilated(request: pytest.FixtureRequest) -> bool:
+    """Which run it is."""
     return bool(request.param)
 
 

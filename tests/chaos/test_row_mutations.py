@@ -23,9 +23,9 @@ from sluice.stores.dynamodb import streams
 from sluice.stores.dynamodb.streams import Stream, StreamPage
 from sluice.stores.postgres import Connection
 
+from tests.chaos.mutilation import Mutilation
 from tests.conftest import Database
 from tests.documents import Between, Documents
-from tests.few_items import visit
 from tests.rowed import Stage, audit, clients, copied, staged, to_capturing
 
 Play = Callable[["Drill"], None]
@@ -53,22 +53,12 @@ class Numbered:
         return getattr(self.stream, name)
 
 
-class Drill:
+class Drill(Mutilation):
     """One drill: a few items, and the part that is taken out in the mutilated run."""
 
     def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch, mutilated: bool) -> None:
-        self.stage, self.monkeypatch, self.mutilated = stage, monkeypatch, mutilated
-        self.kind = stage.kind()
-
-    def take_out(self, where: object, name: str, instead: object) -> None:
-        """Replace a part, in the mutilated run."""
-        assert hasattr(where, name), f"{where} no longer has {name}: mend this drill"
-        if self.mutilated:
-            self.monkeypatch.setattr(where, name, instead)
-
-    def meanwhile(self, edge: str, act: Callable[[], object]) -> Any:
-        """Whoever passes an edge first waits there until `act` is done."""
-        return visit(self.monkeypatch, edge, act)
+        super().__init__(monkeypatch, mutilated)
+        self.stage, self.kind = stage, stage.kind()
 
     def put(self, number: int, version: int) -> None:
         """Write one item."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import Database
 from tests.documents import Documents
+from tests.few_items import Few, few_items, item
 from tests.integration.accessing import Tyler, tyler_on
 from tests.integration.moved import Moved
 from tests.rowed import Stage, staged
@@ -42,6 +43,13 @@ def moving(make_database: Callable[[], Database]) -> Iterator[Callable[..., Move
     yield move
     for moved in made:
         moved.close()
+
+
+@pytest.fixture
+def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
+    """Two items to move."""
+    with few_items(documents, make_table, item("one"), item("two")) as made:
+        yield made
 
 
 @pytest.fixture

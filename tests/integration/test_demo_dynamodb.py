@@ -31,7 +31,7 @@ from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Fence, Fenced, Phase
 from sluice.migration.engine.lanes import work_lane
 from sluice.migration.engine.throttle import Throttle
-from sluice.migration.engine.way import Step, way
+from sluice.migration.engine.way import ARRIVES_AT, Step, way
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.stores.dynamodb.applying import apply_tables
 from sluice.stores.dynamodb.tables import TableDefinition
@@ -73,7 +73,7 @@ class ByHand(Tyler):
                     self.red[run] = [HOLDS]
                 gate = "backfilled"
             else:
-                facts, gate = steps.TAKES[step](kind), str(step)
+                facts, gate = steps.TAKES[step](kind), "cut_back" if step is Step.CUT_BACK else str(ARRIVES_AT[step])
             done.append({"migration": name, "gate": gate, "run": run, "facts": facts})
         return done
 
@@ -154,6 +154,9 @@ def test_tables_of_somebodys_are_named_and_left_alone(store: Documents, tmp_path
         belongings.check_strangers()
     belongings.write_down()
     apply_tables(client, [TableDefinition("tyler-entity", "PK", "SK")])
+    with pytest.raises(Strangers, match=r"table tyler-entity\. Nothing was changed"):
+        belongings.check_strangers()
+    belongings.write_down()
     belongings.check_strangers()
     belongings.note.write_text(json.dumps({"users": "1999-01-01T00:00:00+00:00"}))
     with pytest.raises(Strangers, match="table users"):

@@ -43,6 +43,20 @@ def target(documents: Documents) -> Iterator[str]:
     documents.drop(name)
 
 
+@contextmanager
+def two_moving(
+    documents: Documents, make_table: Callable[..., str], target: str
+) -> Iterator[tuple[Few, SingleTable, SingleTable, str]]:
+    """Two such migrations into one table."""
+    other = into(target, ttl="{expiresAt|seconds}")
+    other["records"][0]["key"]["PK"] = "OTHER#{id}"
+    with (
+        moving(documents, make_table, target) as (few, first, table),
+        moving(documents, make_table, target, into=other) as (_, second, _),
+    ):
+        yield few, first, second, table
+
+
 def to_retired(kind: SingleTable) -> dict[str, Any]:
     to_capturing(kind)
     copy(kind)
@@ -78,12 +92,7 @@ def test_it_is_off_until_the_end_and_then_on(documents: Documents, make_table: C
 def test_the_last_migration_into_a_table_switches_it_on(
     documents: Documents, make_table: Callable[..., str], target: str
 ) -> None:
-    other = into(target, ttl="{expiresAt|seconds}")
-    other["records"][0]["key"]["PK"] = "OTHER#{id}"
-    with (
-        moving(documents, make_table, target) as (few, kind, table),
-        moving(documents, make_table, target, into=other) as (_, second, _),
-    ):
+    with two_moving(documents, make_table, target) as (few, kind, second, table):
         to_capturing(second)
         facts = to_retired(kind)
         assert (facts["expiry_on"], facts["expiry_waits"]) == (0, 1)
@@ -97,12 +106,7 @@ def test_the_last_migration_into_a_table_switches_it_on(
 def test_a_later_migration_comes_into_a_table_whose_expiry_is_on(
     documents: Documents, make_table: Callable[..., str], target: str
 ) -> None:
-    other = into(target, ttl="{expiresAt|seconds}")
-    other["records"][0]["key"]["PK"] = "OTHER#{id}"
-    with (
-        moving(documents, make_table, target) as (few, kind, table),
-        moving(documents, make_table, target, into=other) as (_, second, _),
-    ):
+    with two_moving(documents, make_table, target) as (few, kind, second, table):
         to_retired(kind)
         assert [finding for finding in second.preflight() if finding.blocks] == []
         facts = to_retired(second)

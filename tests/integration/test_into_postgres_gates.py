@@ -9,13 +9,12 @@ import pytest
 from sluice.estate.single_table import DualRead
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Facts, Phase, Swap
-from sluice.migration.kinds.into_postgres import IntoPostgres
 from sluice.proof.gates.run import judge
 from sluice.proof.gates.suites import suite_for
 from sluice.proof.gates.verdict import Verdict
 from sluice.stores.dynamodb.writes import Put, write_one
 
-from tests.rowed import ITEMS, TENANT, Stage, audit, copied, to_backfilled, to_capturing
+from tests.rowed import ITEMS, TENANT, Stage, audit, copied, to_backfilled, to_capturing, to_shadowing
 
 ROOT = Path(__file__).parents[2]
 TABLE = "app.tyler_audit_log"
@@ -29,13 +28,6 @@ def judged(gate: str, facts: Facts) -> Verdict:
         gate, facts, subject="audit", suites=[suite_for(ROOT, gate, "into_postgres")], window=None,
         freshness=timedelta(minutes=30), now=now, facts_at=now, root=ROOT,
     ).verdict  # fmt: skip
-
-
-def to_shadowing(stage: Stage) -> IntoPostgres:
-    kind = to_backfilled(stage)
-    steps.verify(kind)
-    kind.shadow()
-    return kind
 
 
 def test_every_gate_is_green_on_the_way_there_back_and_there_again(stage: Stage) -> None:

@@ -19,11 +19,10 @@ from sluice.estate.single_table import DualRead
 from sluice.failpoints import armed
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Fence, Fenced, Phase
-from sluice.migration.kinds.into_postgres import IntoPostgres
 from sluice.migration.kinds.into_postgres.routing import RouteHeld
 from sluice.stores.dynamodb.writes import Condition, Put, write_one
 
-from tests.rowed import ITEMS, TENANT, Stage, audit, staged, to_backfilled, to_capturing
+from tests.rowed import ITEMS, TENANT, Stage, audit, staged, to_backfilled, to_capturing, to_shadowing
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/howto/use-the-new-tables.md"
@@ -55,13 +54,6 @@ def told(stage: Stage, c: psycopg.Connection[Any]) -> tuple[str, str]:
     assert (route.read_from, route.write_to) == (item["read_from"]["S"], item["write_to"]["S"])
     assert (str(route.epoch), f"{route.lease_seconds:g}") == (item["epoch"]["N"], item["lease_seconds"]["N"])
     return route.read_from, route.write_to
-
-
-def to_shadowing(stage: Stage) -> IntoPostgres:
-    kind = to_backfilled(stage)
-    steps.verify(kind)
-    kind.shadow()
-    return kind
 
 
 def test_view_and_item_tell_the_same_all_the_way(stage: Stage, application: psycopg.Connection[Any]) -> None:

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-
 import pytest
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.stores.dynamodb.values import Item
 
-from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, item, key, settled, to_capturing
-
-
-@pytest.fixture
-def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
-    """Two items to move."""
-    with few_items(documents, make_table, item("one"), item("two")) as made:
-        yield made
+from tests.few_items import Few, item, key, to_shadowing
 
 
 @pytest.fixture
 def kind(few: Few) -> SingleTable:
     """The kind that moves them, shadowing."""
-    made = few.opened()
-    made.route = replace(made.route, lease=0.0)
-    to_capturing(made)
-    copy(made)
-    made.verify(settled(made))
-    made.shadow()
-    return made
+    return to_shadowing(few.opened())
 
 
 def read(few: Few, table: str, at: Item) -> Item:

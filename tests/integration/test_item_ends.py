@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, current_thread
 from types import SimpleNamespace
@@ -22,27 +21,15 @@ from sluice.migration.kinds.single_table import SingleTable, following
 from sluice.migration.kinds.single_table.gap import Gap
 
 from tests.documents import Documents
-from tests.few_items import PAST, Few, copy, few_items, forget, item, settled, to_capturing
+from tests.few_items import PAST, Few, copy, few_items, forget, item, settled, to_capturing, to_shadowing
 from tests.integration.test_item_interleavings import Held
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
-    """Two items to move."""
-    with few_items(documents, make_table, item("one"), item("two")) as made:
-        yield made
-
-
 def to_cut_over(few: Few) -> SingleTable:
     """The kind that moves them, all the way."""
-    kind = few.opened()
-    kind.route = replace(kind.route, lease=0.0)
-    to_capturing(kind)
-    copy(kind)
-    kind.verify(settled(kind))
-    kind.shadow()
+    kind = to_shadowing(few.opened())
     kind.cut_over()
     return kind
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,28 +13,14 @@ from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
 from sluice.stores.dynamodb.values import Item
 
-from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, forget, item, settled, to_capturing, visit
+from tests.few_items import Few, forget, item, to_capturing, to_shadowing, visit
 from tests.streams_that_lie import StreamThatLies
-
-
-@pytest.fixture
-def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
-    """Two items to move."""
-    with few_items(documents, make_table, item("one"), item("two")) as made:
-        yield made
 
 
 @pytest.fixture
 def kind(few: Few) -> SingleTable:
     """The kind that moves them, shadowing."""
-    made = few.opened()
-    made.route = replace(made.route, lease=0.0)
-    to_capturing(made)
-    copy(made)
-    made.verify(settled(made))
-    made.shadow()
-    return made
+    return to_shadowing(few.opened())
 
 
 def moved(name: str, to: str) -> list[Item]:

@@ -11,11 +11,10 @@ import pytest
 from sluice.migration.engine.contract import Fence, Phase
 from sluice.migration.kinds.dynamodb_source.arriving import NotArrived
 from sluice.migration.kinds.dynamodb_source.canary import Canaries
-from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.pacing import Share
 
 from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, item, settled, to_capturing
+from tests.few_items import Few, copy, few_items, item, to_capturing, to_shadowing
 from tests.rowed import Stage, to_backfilled
 
 ITEMS = 12
@@ -61,20 +60,10 @@ def test_a_lane_sees_who_else_is_at_work(few: Few) -> None:
     assert copying.share.rate.rate == 20
 
 
-def item_shadowing(few: Few) -> SingleTable:
-    kind = few.opened()
-    kind.route = replace(kind.route, lease=0.0)
-    to_capturing(kind)
-    copy(kind)
-    kind.verify(settled(kind))
-    kind.shadow()
-    return kind
-
-
 def test_a_cutover_to_records_begins_only_where_canaries_arrive_in_time(
     few: Few, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = item_shadowing(few)
+    kind = to_shadowing(few.opened())
     assert kind._switching(kind.marks.state()).within == timedelta(seconds=10)
     asked = list[float]()
     drain = kind.drain

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from sluice.migration.kinds.single_table import SingleTable
 from sluice.stores.dynamodb.values import Item
 
 from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, item, key, lying, settled, to_capturing, visit
+from tests.few_items import Few, copy, few_items, item, key, lying, settled, to_capturing, to_shadowing, visit
 
 WHOLE = {"PK": {"S": "USER#one"}, "SK": {"S": "METADATA"}}
 LOOKUP = {"PK": {"S": "USER#one"}, "SK": {"S": "LOOKUP#ACTIVE"}}
@@ -31,17 +30,7 @@ def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
 @pytest.fixture
 def kind(few: Few) -> SingleTable:
     """The kind that moves them, planned."""
-    made = few.opened()
-    made.route = replace(made.route, lease=0.0)
-    return made
-
-
-def to_shadowing(kind: SingleTable) -> None:
-    """From planned on."""
-    to_capturing(kind)
-    copy(kind)
-    kind.verify(settled(kind))
-    kind.shadow()
+    return few.opened()
 
 
 def put(few: Few, kind: SingleTable, *items: Item, **more: Any) -> None:

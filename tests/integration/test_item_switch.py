@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -14,28 +13,14 @@ from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
 from sluice.stores.dynamodb.writes import write_one
 
-from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, forget, item, lying, settled, to_capturing
+from tests.few_items import Few, copy, forget, item, lying, settled, to_shadowing
 from tests.streams_that_lie import StreamThatLies
-
-
-@pytest.fixture
-def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
-    """Two items to move."""
-    with few_items(documents, make_table, item("one"), item("two")) as made:
-        yield made
 
 
 @pytest.fixture
 def kind(few: Few) -> SingleTable:
     """The kind that moves them, shadowing."""
-    made = few.opened()
-    made.route = replace(made.route, lease=0.0)
-    to_capturing(made)
-    copy(made)
-    made.verify(settled(made))
-    made.shadow()
-    return made
+    return to_shadowing(few.opened())
 
 
 def drift(kind: SingleTable) -> None:
@@ -102,7 +87,6 @@ def test_a_switch_taken_again_has_all_that_its_gate_asks_for(few: Few, kind: Sin
 def torn(few: Few) -> tuple[SingleTable, StreamThatLies, StreamThatLies]:
     """The kind, shadowing, and the streams of the old table and of the records, which can be trimmed."""
     made = few.opened()
-    made.route = replace(made.route, lease=0.0)
     made.expand()
     made.start_capture()
     old = lying(made)

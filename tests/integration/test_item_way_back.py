@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from sluice.stores.dynamodb.streams import Trimmed
 from sluice.stores.dynamodb.values import Item
 
 from tests.documents import Documents
-from tests.few_items import PAST, Few, copy, few_items, forget, item, settled, to_capturing, visit
+from tests.few_items import PAST, Few, few_items, forget, item, to_shadowing, visit
 from tests.streams_that_lie import StreamThatLies
 
 SKIP = {"expired": "expiresAt", "when": {"equals": {"status": "SECRET"}}}
@@ -34,12 +33,7 @@ def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
 @pytest.fixture
 def kind(few: Few) -> SingleTable:
     """The kind that moves them, cut over: the records lead."""
-    made = few.opened()
-    made.route = replace(made.route, lease=0.0)
-    to_capturing(made)
-    copy(made)
-    made.verify(settled(made))
-    made.shadow()
+    made = to_shadowing(few.opened())
     made.cut_over()
     return made
 
@@ -180,11 +174,7 @@ def test_an_attribute_that_was_given_up_is_no_difference_on_the_way_back(
     with few_items(documents, make_table, *seeds, attributes=attributes) as few:
         kind = few.opened()
         assert [f.code for f in kind.preflight() if f.blocks and f.code == "loses_attribute"] == ["loses_attribute"]
-        kind.route = replace(kind.route, lease=0.0)
-        to_capturing(kind)
-        copy(kind)
-        kind.verify(settled(kind))
-        kind.shadow()
+        to_shadowing(kind)
         kind.cut_over()
         diff = kind.diff()
         assert diff.clean, diff.facts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,18 +19,11 @@ from sluice.migration.kinds.single_table import SingleTable
 from sluice.stores.dynamodb.actions import Put
 from sluice.stores.dynamodb.writes import write_one
 
-from tests.documents import Documents
-from tests.few_items import Few, copy, few_items, item, settled, to_capturing
+from tests.few_items import Few, copy, item, settled, to_capturing
 from tests.rowed import Stage, audit, to_backfilled
 
 HANDED_OUT, SHORTENED = 2.0, 0.1
 """Seconds that applications were told, and those of the file that was edited before the cutover."""
-
-
-@pytest.fixture
-def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
-    with few_items(documents, make_table, item("one"), item("two")) as made:
-        yield made
 
 
 def of_items(few: Few, lease: float) -> SingleTable:

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from sluice.local.demo.dynamodb.report import KINDS, WRITTEN_IN, as_table, judged, lag_of
+from sluice.local.demo.dynamodb.report import KINDS, WAY, WRITTEN_IN, as_table, judged, lag_of
 from sluice.local.tyler.dirt import poisons
 
 COUNTS = {"writes": 500, **dict.fromkeys(KINDS, 50), "longest_gap_seconds": 0.4}
@@ -15,6 +15,7 @@ GOOD: dict[str, Any] = {
     "records": 4000,
     "seconds": 90,
     "copied": {"tyler_users": {"rows_copied": 240, "rows_skipped": 0, "rows_per_second": 900}},
+    "steps": {"tyler_users": dict(WAY)},
     "acknowledged_writes": 2000,
     "acknowledged_writes_lost": 0,
     "keys_checked": 900,
@@ -32,6 +33,9 @@ GOOD: dict[str, Any] = {
     "gates_red": 0,
 }
 BROKEN = {
+    "every table went the whole way: not tyler_users cut_back": {"steps": {"tyler_users": {**WAY, "cut_back": 0}}},
+    "every table was copied": {"copied": {}},
+    "every table was copied (of nothing)": {"copied": {"tyler_users": {"rows_copied": 0}}},
     "no acknowledged write is lost": {"acknowledged_writes_lost": 1},
     "no acknowledged write is lost (of nothing)": {"keys_checked": 0},
     "both sides are the same": {"mismatches": 1},
@@ -39,8 +43,10 @@ BROKEN = {
     "no comparison found a difference": {"diffs": 1},
     "no comparison found a difference (of none)": {"comparisons": 0},
     "what cannot be mapped is in quarantine": {"quarantined": GOOD["quarantined"][1:]},
+    "what cannot be mapped is in quarantine (of nothing)": {"quarantined": [], "poisoned": 0},
     "each in quarantine has its reason": {"quarantined": [{"key": "x", "reason": ""}, *GOOD["quarantined"][1:]]},
     "no user saw an error": {"user_errors": 1},
+    "no user saw an error (of none)": {"acknowledged_writes": 0},
     "no gate is red but for the quarantine": {"gates_red": 1},
     "no gate is red but for the quarantine (of none)": {"gates_passed": 0},
     "the lag was measured": {"lag_seconds": lag_of([])},

@@ -108,6 +108,15 @@ def test_schedules_are_of_the_ring_chaos(asked, capsys):
     assert asked == []
 
 
+@pytest.mark.parametrize(("ring", "workers"), [("integration", 2), ("e2e", 0)])
+def test_files_are_shared_by_workers_but_not_a_machine(monkeypatch, ring, workers):
+    commands: list[list[str]] = []
+    monkeypatch.setattr(rings, "_run", lambda name, module, environment: commands.append([*module]))
+    rings.run_ring(ring)
+    shared = [f"--numprocesses={workers}", "--dist=loadfile"] if workers else []
+    assert commands == [["pytest", f"tests/{ring}", *shared]]
+
+
 def test_everything_is_every_ring_each_other_postgresql_and_schedules(monkeypatch):
     ran: list[str] = []
 

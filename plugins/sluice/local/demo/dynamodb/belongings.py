@@ -1,7 +1,7 @@
 """Which tables of the local DynamoDB are the demo's own, and how they go. A table of somebody's may have the same name.
 
 What a demo made is noted beside the machine's state, by name and time of making: any other table of that name is a stranger.
-The design's table is made by a migration, later: it is the demo's when it is younger than the legacy tables.
+The design's table is made by a migration, later, and noted after that: a person may have made their own in between two demos.
 """
 
 from __future__ import annotations
@@ -33,10 +33,7 @@ class Belongings:
     def check_strangers(self) -> None:
         """Raise Strangers where a table, or a migration's records, would go that no demo made. Read-only."""
         noted = json.loads(self.note.read_text()) if self.note.exists() else {}
-        since = max(noted.values(), default="9999")
-        there = self._there()
-        strange = [f"table {name}" for name in LEGACY if name in there and there[name] != noted.get(name)]
-        strange += [f"table {TARGET}"] * (TARGET in there and there[TARGET] < since)
+        strange = [f"table {name}" for name, made in self._there().items() if made != noted.get(name)]
         if found := [*strange, *self._others()]:
             raise Strangers(found, "./sluice demo dynamodb --fresh")
 
@@ -56,8 +53,8 @@ class Belongings:
             self.client.delete_table(TableName=name)
 
     def write_down(self) -> None:
-        """Note that the legacy tables that are there now are the demo's."""
-        self.note.write_text(json.dumps({name: made for name, made in self._there().items() if name in LEGACY}))
+        """Note that the tables that are there now are the demo's."""
+        self.note.write_text(json.dumps(self._there()))
 
     def _there(self) -> dict[str, str]:
         """The tables, each with the time when it was made."""

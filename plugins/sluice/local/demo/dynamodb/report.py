@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sluice.ledger.item_marks import Poison
 from sluice.local.certify import OracleReport
 from sluice.local.certify.tally import PhaseReport, Snapshot
-from sluice.local.demo.report import Report, differences, read_ledger
+from sluice.local.demo.report import Report, comparisons, differences, not_taken, read_ledger, steps_taken
 from sluice.local.tables import table
 from sluice.local.tyler.dirt import poisons
 from sluice.local.tyler.oracle import Survey
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 KINDS = ("inserts", "updates", "deletes", "reinserts")
 LEAST_WRITES, LEAST_OF_A_KIND = 100, 5
 """A loss count of nothing is no count: each phase that matters must have had writes to lose."""
+WAY = {"backfilled": 1, "verified": 1, "shadowing": 1, "cut_over": 2, "cut_back": 1}
+"""How often each migration must have been judged at each of these gates, at the least."""
 WRITTEN_IN = ("copy", "after_cutover", "after_cut_back", "after_second_cutover")
 
 
@@ -48,7 +50,8 @@ def make_report(
         "mismatches": len(found.differing),
         "mismatching": found.differing[:10],
         "diffs": differences(facts),
-        "comparisons": sum("rows_compared" in f["facts"] for f in facts),
+        "comparisons": comparisons(facts),
+        "steps": steps_taken(stage, facts),
         "quarantined": [{"key": name, "reason": poison.reason} for name, poison in waiting.items()],
         "poisoned": len(poisons()),
         "user_errors": workload.total.user_errors,
@@ -73,14 +76,20 @@ def lag_of(lags: Sequence[float]) -> dict[str, float]:
 
 
 def judged(report: Report) -> list[str]:
-    """List the promises that were not kept."""
+    """List the promises that were not kept. One whose evidence is missing was not."""
+    lacking = not_taken(report, WAY)
     wanted = {
+        f"every table went the whole way{': not ' if lacking else ''}{', '.join(lacking)}": not lacking,
+        "every table was copied": set(report["copied"]) == set(report["steps"])
+        and all(done["rows_copied"] > 0 for done in report["copied"].values()),
         "no acknowledged write is lost": report["acknowledged_writes_lost"] == 0 and report["keys_checked"] > 0,
         "both sides are the same": report["mismatches"] == 0 and report["records"] > 0,
         "no comparison found a difference": report["diffs"] == 0 and report["comparisons"] > 0,
-        "what cannot be mapped is in quarantine, and nothing else": len(report["quarantined"]) == report["poisoned"],
+        "what cannot be mapped is in quarantine, and nothing else": len(report["quarantined"])
+        == report["poisoned"]
+        > 0,
         "each in quarantine has its reason": all(one["reason"] for one in report["quarantined"]),
-        "no user saw an error": report["user_errors"] == 0,
+        "no user saw an error": report["user_errors"] == 0 and report["acknowledged_writes"] > 0,
         "no gate is red but for the quarantine": report["gates_red"] == 0 and report["gates_passed"] > 0,
         "the lag was measured": report["lag_seconds"]["measured"] > 0,
     }

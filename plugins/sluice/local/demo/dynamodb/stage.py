@@ -65,7 +65,10 @@ class Tyler(Stage):
 
     def copy(self) -> dict[str, Poison]:
         """Copy everything; gives what could not be mapped, by migration and key. Raises RunFailed for any other reason."""
-        runs = self.run_all("backfilled")
+        try:
+            runs = self.run_all("backfilled")
+        finally:
+            self._belongings.write_down()  # by now the design's table is there, too
         waiting = self.quarantined()
         held = {name for name, run in runs.items() if self.red_tasks(name, run) == [HOLDS]}
         red = {name: run for name, run in runs.items() if name not in held and self.red_tasks(name, run)}

@@ -63,9 +63,9 @@ class Found:
 
 
 def compare(
-    sides: Sides, deliver: Callable[[], object], epoch: int, since: datetime, waits: Sequence[float] = WAITS
+    sides: Sides, deliver: Callable[[], object], epoch: int, since: datetime, waits: Sequence[float] | None = None
 ) -> Diff:
-    """Compare everything, and look again at what differs after each of `waits`, in seconds.
+    """Compare everything, and look again at what differs after each of `waits` (WAITS), in seconds.
 
     Raises TooDifferent, Throttled, DynamoDown.
     """
@@ -81,7 +81,7 @@ def compare(
         raise TooDifferent(
             f"{len(found.suspects):,} items differ: capture is far behind, or was not on. Nothing was settled."
         )
-    differ = settled(sides, list(found.suspects.values()), deliver, waits)
+    differ = settled(sides, list(found.suspects.values()), deliver, WAITS if waits is None else waits)
     whats = [row.what for row in differ]
     return Diff(
         compared=found.compared,
