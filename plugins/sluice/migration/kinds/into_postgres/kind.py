@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sluice.estate.into_postgres import IntoPostgresMigration
@@ -14,6 +14,7 @@ from sluice.migration.engine.contract import (
     Fence,
     Fenced,
     Finding,
+    Held,
     Lag,
     Load,
     NotYet,
@@ -98,6 +99,10 @@ class IntoPostgres:
     def standing(self) -> Facts:
         """Facts that every gate wants: drift, quarantine, and writes past the route."""
         return standing.standing(self.parts)
+
+    def quarantine(self, most: int) -> Sequence[Held]:
+        """Items that are no row yet."""
+        return [Held(**row) for row in self.parts.marks.held(self.parts.c, most)]
 
     def sample(self) -> Subject | None:
         """The target."""
