@@ -333,7 +333,7 @@ class Kind(Protocol):
         """Take everything back. Anything before cut_over → planned, epoch + 1."""
 
     def standing(self) -> Facts:
-        """What every gate wants: `fingerprint_differs` (0 or 1), `quarantined` (rows), the first of them as `quarantined_told`."""
+        """What every gate wants: `fingerprint_differs` (0 or 1), `quarantined` (rows), the first as `quarantined_told`."""
 
     def quarantine(self, most: int) -> Sequence[Held]:
         """What waits in quarantine and why, the oldest first, so many at most. Read-only."""
