@@ -26,6 +26,8 @@ def judged(reports: Sequence[Item], limits: DualRead | None) -> Facts:
     lacking = limits.required and added("compared") < limits.at_least
     seen = f"{added('compared'):,} reads of {len(reports)} readers compared"
     headline = f"{seen}: {added('real')} differ for good, {added('race')} raced"
+    if asked and not added("compared"):
+        headline = f"{seen}: nobody's reads vouch for the new side yet (docs/howto/read-the-shadow-read.md)"
     return {
         "headline": headline,
         "shadow_compared": added("compared"),
