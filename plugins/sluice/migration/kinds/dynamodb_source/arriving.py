@@ -32,7 +32,7 @@ def check_settled(migration: str, drain: Drain, within: timedelta) -> None:
         raise NotSettled(
             f"{migration}: {lag.pending} canaries or shards had not arrived within {within.total_seconds():g} s"
             f" (replication.settled_within; {lag.held_by or 'nothing else is late'}). Nobody was kept waiting and nothing was"
-            " switched. It is tried again by itself; if it stays, see that replicate_changes keeps up (or run ./sluice replicate)."
+            " switched. It is tried again by itself; if it stays, see that replicate_changes keeps up, or run ./sluice replicate."
         )
 
 

@@ -206,7 +206,7 @@ class IntoPostgres:
         p, before = self.parts, self.position()
         if before.phase not in (Phase.VERIFIED, Phase.SHADOWING):
             raise NotYet(f"{self.name} is {before.phase}: reads are compared between verified and the cutover.")
-        facts = shadow.judged(p.items.shadow_reports(before.epoch), self.migration.gates.shadow)
+        facts = self._reads(before.epoch)
         there, to = (Phase.VERIFIED, Phase.SHADOWING)[:: 1 if shadow.is_good(facts) else -1]
         with p.marks.alone(p.c):
             if self.position().epoch != before.epoch:
@@ -223,6 +223,7 @@ class IntoPostgres:
             self.parts.route.publish(self.parts.c)
             return self._switched_already()
         standing.check_ready(self.parts)
+        shadow.check_reads(self.name, self._reads(self.position().epoch))
         return self._switching.over(Fence(self.position().epoch))
 
     def cut_back(self) -> Swap:
@@ -252,6 +253,10 @@ class IntoPostgres:
         return ending.abort(self.parts)
 
     # ---- within ----
+
+    def _reads(self, epoch: int) -> Facts:
+        """What readers have told by now."""
+        return shadow.judged(self.parts.items.shadow_reports(epoch), self.migration.gates.shadow)
 
     @property
     def _switching(self) -> Switching:
