@@ -301,3 +301,28 @@ def test_a_value_that_cannot_be_stored_is_named_and_not_shown(tyler: Tyler) -> N
     with pytest.raises(NotStorable, match="USER n is of type Entity") as refused:
         cache_of(tyler, Clock()).request().get("USER", "n", lambda: ann)
     assert "Ann" not in str(refused.value)
+
+
+def test_who_waits_for_one_key_of_a_load_that_failed_loads_by_himself(tyler: Tyler) -> None:
+    """The load was of several, and nobody knows which of them it failed for."""
+    cache, source = cache_of(tyler, Clock()), Source(a="x")
+    inside, go_on = threading.Event(), threading.Event()
+
+    def bad(_: Sequence[str]) -> Mapping[str, Any]:
+        inside.set()
+        assert go_on.wait(10)
+        raise ValueError("b cannot be loaded")
+
+    def warm() -> None:
+        with pytest.raises(ValueError, match="b cannot"):
+            cache.warm("USER", ["a", "b"], bad)
+
+    warming = threading.Thread(target=warm)
+    warming.start()
+    assert inside.wait(10)
+    threads, found = asking(cache, source, 3)
+    time.sleep(0.2)
+    go_on.set()
+    for thread in (warming, *threads):
+        thread.join(10)
+    assert found == ["x"] * 3

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
+from sluice.access.breaker import Breaker
 from sluice.access.entities import (
     ABSENT,
     AlreadyExists,
@@ -481,15 +482,19 @@ def test_an_entity_and_a_page_are_used_as_one_would(tyler: Tyler) -> None:
         asked[1].value()
 
 
-@pytest.mark.parametrize("when", ["before-call", "after-call"])
-def test_a_write_whose_answer_was_lost_is_known_by_its_name(tyler: Tyler, when: str) -> None:
-    """The connection breaks before the request arrives, or before the answer does."""
+WAIT = ClientError({"Error": {"Code": "ThrottlingException", "Message": "wait"}}, "TransactWriteItems")
+LOST = ReadTimeoutError(endpoint_url="http://dynamodb")
+
+
+@pytest.mark.parametrize(("when", "error"), [("before-call", LOST), ("after-call", LOST), ("after-call", WAIT)])
+def test_a_write_whose_answer_was_lost_is_known_by_its_name(tyler: Tyler, when: str, error: Exception) -> None:
+    """The connection breaks before the request arrives, or before the answer does; and the next try is asked to wait."""
     client = tyler.documents.client()
     entities = Entities(Store(Endpoint(client)), tyler.layout, tyler.seal)
     first = entities.create("user", ANN)
 
     def broken(**_: Any) -> None:
-        raise ReadTimeoutError(endpoint_url="http://dynamodb")
+        raise error
 
     client.meta.events.register(f"{when}.dynamodb.TransactWriteItems", broken)
     if when == "after-call":
@@ -502,3 +507,17 @@ def test_a_write_whose_answer_was_lost_is_known_by_its_name(tyler: Tyler, when: 
             with pytest.raises(DynamoDown):
                 write()
         assert entities.get("user", {"id": "1"}) == first
+
+
+def test_a_write_that_may_be_done_is_never_said_to_be_one_that_nobody_sent(tyler: Tyler) -> None:
+    """The answer is lost, and with it the breaker opens: who then cannot look says so by the first error."""
+    client = tyler.documents.client()
+
+    def broken(**_: Any) -> None:
+        raise LOST
+
+    client.meta.events.register("after-call.dynamodb.TransactWriteItems", broken)
+    entities = Entities(Store(Endpoint(client, Breaker(failures=1))), tyler.layout, tyler.seal)
+    with pytest.raises(DynamoDown, match="cannot write to"):
+        entities.create("user", ANN)
+    assert tyler.entities.get("user", {"id": "1"}) is not None

@@ -11,12 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
+from sluice.access.breaker import Breaker
 from sluice.access.cursors import CursorRefused
-from sluice.access.events import Event, EventRefused, Events
+from sluice.access.events import Event, EventLate, EventRefused, Events
 from sluice.access.ids import Ulids
 from sluice.access.store import Endpoint, Store
 from sluice.errors import Terminal
 from sluice.records.shape import records_of
+from sluice.stores.dynamodb.values import Item
 
 from tests.integration.accessing import Tyler
 
@@ -39,6 +42,11 @@ def events(tyler: Tyler, clock: Callable[[], float] = time.time) -> Events:
 
 def names(found: list[Event]) -> list[Any]:
     return [event.data["n"] for event in found]
+
+
+def stored(tyler: Tyler) -> list[Item]:
+    """What lies in the table but for the bells."""
+    return [item for item in tyler.items("event") if item["SK"]["S"] != "BELL"]
 
 
 def test_a_reader_sees_an_event_within_a_tenth_of_a_second(tyler: Tyler) -> None:
@@ -69,6 +77,54 @@ def test_a_reader_sees_an_event_within_a_tenth_of_a_second(tyler: Tyler) -> None
     assert statistics.median(taken) < 0.1
 
 
+def test_who_waits_while_nothing_happens_asks_for_one_item_and_sees_an_event_at_its_next_look(tyler: Tyler) -> None:
+    """Four partitions twenty times a second are eighty requests, most of them for nothing."""
+    client, asked = tyler.documents.client(), []
+    client.meta.events.register("before-call.dynamodb.*", lambda model, **_: asked.append(model.name))
+    ours = Events(Store(Endpoint(client)), tyler.layout, tyler.seal)
+    reader, other = ours.reader("QUIET"), events(tyler)
+    assert reader.poll() == []
+    reader._looked_back = float("inf")  # looks back when told to, and not by itself
+    asked.clear()
+    for _ in range(10):
+        assert reader.poll() == []
+    assert asked == ["BatchGetItem"] * 10
+    for number in range(3):  # the second and the third do not ring
+        other.publish("QUIET", f"e{number}", {"n": number})
+        assert names(reader.poll()) == [number]
+    assert [item["PK"]["S"] for item in tyler.items("event") if item["SK"]["S"] == "BELL"] == ["QUIET#BELL"]
+
+
+def test_a_burst_rings_once_and_is_given_at_once_whatever_the_limit(tyler: Tyler) -> None:
+    client, stored = tyler.documents.client(), []
+    client.meta.events.register("before-call.dynamodb.PutItem", lambda **_: stored.append(time.monotonic()))
+    ours = Events(Store(Endpoint(client)), tyler.layout, tyler.seal)
+    reader = ours.reader("BELLS")
+    reader._looked_back = float("inf")
+    assert reader.poll() == []
+    for number in range(20):
+        ours.publish("BELLS", f"e{number}", {"n": number})
+    assert len(stored) - 20 <= 1 + (stored[-1] - stored[0]) / 0.5
+    assert names(reader.poll(limit=4)) == [0, 1, 2, 3]
+    reader._rung = lambda: False  # long after the bell
+    assert [len(reader.poll(limit=4)) for _ in range(5)] == [4, 4, 4, 4, 0]
+
+
+def test_an_event_that_nobody_rang_for_is_given_all_the_same(tyler: Tyler) -> None:
+    """The ring fails: the event is published, and comes when the reader looks through everything."""
+    client, calls = tyler.documents.client(), []
+
+    def second_fails(**_: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ReadTimeoutError(endpoint_url="http://dynamodb")
+
+    client.meta.events.register("before-call.dynamodb.PutItem", second_fails)
+    reader = events(tyler).reader("DUMB")
+    Events(Store(Endpoint(client)), tyler.layout, tyler.seal).publish("DUMB", "e", {"n": 1})
+    assert (len(calls), names(reader.poll(look_back=True))) == (2, [1])
+
+
 def test_events_are_read_in_order_across_midnight_by_who_keeps_only_a_cursor(tyler: Tyler) -> None:
     clock = Clock(NOON.replace(hour=23, minute=59, second=50))
     ours = events(tyler, clock)
@@ -76,7 +132,7 @@ def test_events_are_read_in_order_across_midnight_by_who_keeps_only_a_cursor(tyl
     for number in range(20):
         ours.publish("NIGHT", f"e{number % 5}", {"n": number})
         clock.seconds += 1
-    days = {item["PK"]["S"].split("#")[1] for item in tyler.items("event")}
+    days = {item["PK"]["S"].split("#")[1] for item in stored(tyler)}
     assert days == {"2024-05-01", "2024-05-02"}
     found: list[Event] = []
     for _ in range(5):
@@ -161,11 +217,44 @@ def test_an_event_that_took_too_long_to_store_is_stored_under_a_later_time_and_g
     ours = Events(Store(Endpoint(client)), tyler.layout, tyler.seal, clock=clock)
     early, late = (ours.reader("SLOW", since=since) for since in (NOON, NOON + timedelta(seconds=30)))
     told = ours.publish("SLOW", "e", {"n": 1})
-    assert (told.at, len(tyler.items("event"))) == (NOON + timedelta(seconds=60), 2)
+    assert (told.at, len(stored(tyler))) == (NOON + timedelta(seconds=60), 2)
     events(tyler, Clock(NOON + timedelta(seconds=55))).publish("SLOW", "e", {"n": 2})
     assert names(early.poll(limit=2)) == [1, 2]
     assert early.poll(look_back=True) == []
     assert names(late.poll()) == [2, 1]
+
+
+def test_a_day_that_has_begun_for_the_publisher_alone_is_looked_at_too(tyler: Tyler) -> None:
+    """His clock is four seconds ahead, and it is two to midnight: without a look at tomorrow the event comes after midnight."""
+    now, ahead = (Clock(NOON.replace(hour=23, minute=59, second=second)) for second in (56, 58))
+    ahead.seconds += 4
+    reader = events(tyler, now).reader("EVE")
+    now.seconds += 2
+    events(tyler, ahead).publish("EVE", "e", {"n": 1})
+    assert names(reader.poll(look_back=True)) == [1]
+
+
+@pytest.mark.parametrize("then", ["slow", "down"])
+def test_an_event_that_is_stored_too_late_each_time_is_told_as_late_and_not_stored_for_ever(
+    tyler: Tyler, then: str
+) -> None:
+    """A write that takes longer than readers wait, whenever it is tried; and one whose second try finds nobody."""
+    clock, stored = Clock(NOON), []
+    client = tyler.documents.client()
+
+    def takes_long(**_: Any) -> None:
+        clock.seconds += 7
+        stored.append(clock.seconds)
+        assert len(stored) < 20, "it never ends"
+        if then == "down" and len(stored) > 1:
+            raise ReadTimeoutError(endpoint_url="http://dynamodb")
+
+    client.meta.events.register("before-call.dynamodb.PutItem", takes_long)
+    ours = Events(Store(Endpoint(client, Breaker(failures=1))), tyler.layout, tyler.seal, clock=clock)
+    with pytest.raises(EventLate, match=r"LATE of e is stored, .* may have passed it"):
+        ours.publish("LATE", "e", {"n": 1})
+    assert len(stored) <= 3
+    assert names(events(tyler, clock).reader("LATE", since=NOON).poll()) == [1]
 
 
 def test_a_burst_that_no_cursor_can_remember_is_given_once_and_what_comes_later_too(tyler: Tyler) -> None:

@@ -6,15 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from sluice.access.entities import Entities
 from sluice.access.routing import ItemRoute, NoRoute, RouteFrozen, Routing
 from sluice.access.shadow import Latency, ShadowReader, new_side, old_side
-from sluice.access.store import Endpoint, Store
 from sluice.estate.single_table import SingleTableMigration
 from sluice.ledger.item_marks import ItemMarks
 from sluice.records.record import Unmappable
 from sluice.records.shape import compile_shape
-from sluice.stores.dynamodb.client import DynamoDown, dynamodb_client
+from sluice.stores.dynamodb.client import DynamoDown
 from sluice.stores.dynamodb.values import Item
 from sluice.stores.dynamodb.writes import write_together
 
@@ -180,20 +178,55 @@ def test_what_is_not_sampled_is_read_new_and_falls_back(tyler: Tyler, marks: Ite
     assert (sides.reader.report().fell_back, sides.reader.report().compared) == (2, 0)
 
 
+def test_what_a_side_of_the_applications_own_raises_is_no_reason_not_to_answer_nor_to_stop_comparing(
+    tyler: Tyler, marks: ItemMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver's error while a difference is looked at again; more of them than may wait."""
+    monkeypatch.setattr("sluice.access.shadow.MOST_WAITING", 2)
+    tell(marks, "shadow", "old")
+    found: list[Item | Exception | None] = [None]
+
+    def new(_: str) -> Item | None:
+        if isinstance(found[0], Exception):
+            raise found[0]
+        return found[0]
+
+    item: Item = {"text": {"S": "x"}}
+    source = ItemRoute(tyler.store, "users", marks.table)
+    reader = ShadowReader[str](Routing(source), lambda _: item, new, settle_seconds=0.2)
+    for _ in range(3):
+        found[0] = None
+        assert reader.read("a") == item  # differs: it is looked at again, and meanwhile
+        found[0] = OSError("the driver's own")
+        assert reader.read("a") == item
+        assert reader.report().not_compared > 0
+    found[0] = None
+    reader.read("a")
+    assert reader.report().real == 1
+    assert reader.report().fell_back == 7
+
+
+@pytest.mark.parametrize("sample", [0.0, 1.0])
+def test_while_shadowing_no_error_of_the_new_side_is_the_applications(
+    tyler: Tyler, marks: ItemMarks, sample: float
+) -> None:
+    tell(marks, "shadow", "old")
+    item: Item = {"text": {"S": "x"}}
+
+    def broken(_: str) -> Item:
+        raise OSError("the driver's own")
+
+    source = ItemRoute(tyler.store, "users", marks.table)
+    reader = ShadowReader[str](Routing(source), lambda _: item, broken, sample=sample)
+    assert reader.read("a") == item
+    assert reader.report().fell_back == 1
+    wrong_way = ShadowReader[str](Routing(source), broken, lambda _: item, sample=sample)
+    if sample:
+        with pytest.raises(OSError, match="driver"):  # the old side is the truth: its own error is the answer
+            wrong_way.read("a")
+
+
 def test_percentiles_are_by_nearest_rank() -> None:
     assert Latency.of([n / 1000 for n in range(1, 101)]) == Latency(50.0, 95.0, 99.0)
     assert Latency.of([0.004]) == Latency(4.0, 4.0, 4.0)
     assert Latency.of([]) == Latency(0.0, 0.0, 0.0)
-
-
-def test_a_call_is_tried_three_times_and_then_the_breaker_counts_one(tyler: Tyler) -> None:
-    """Against a door that is shut: each knock is seen by the hook that sends."""
-    knocks = []
-    nobody = dynamodb_client("http://127.0.0.1:9", "key", "secret", "us-east-1")
-    nobody.meta.events.register("before-send.dynamodb.*", lambda **_: knocks.append(1))
-    end = Endpoint(nobody)
-    entities = Entities(Store(end), tyler.layout, tyler.seal)
-    with pytest.raises(DynamoDown):
-        entities.get("user", {"id": "a"})
-    assert len(knocks) == 3
-    assert not end.breaker.is_open

@@ -168,6 +168,16 @@ def test_looking_at_the_newest_reads_only_those() -> None:
     assert log.looked_at <= 3
 
 
+def test_a_quick_look_gives_no_more_than_may_be_remembered() -> None:
+    log = Log()
+    reader = log.reader(3)
+    assert reader.poll(look_back=True) == []
+    for _ in range(10):
+        log.store()
+    assert len(reader.poll()) == 3
+    assert len(reader._early) == 3
+
+
 def test_a_copy_that_was_stored_under_a_later_time_is_not_given_again() -> None:
     log = Log()
     reader = log.reader(10)

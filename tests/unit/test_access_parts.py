@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -16,16 +18,18 @@ from hypothesis import strategies as some
 from sluice.access.breaker import Breaker, BreakerOpen
 from sluice.access.cursors import CursorRefused, Seal
 from sluice.access.ids import CROCKFORD, Ulids, uuid7
-from sluice.access.layout import Layout, NotAnswered
+from sluice.access.layout import LIST, RELATIONS, SEARCH, SERIES, Layout, NotAnswered
 from sluice.access.loader import Loader, NotAKey, loader_of
 from sluice.access.partitions import partitions_of, periods
+from sluice.access.refusals import Changed
 from sluice.access.spans import NoMoment, Span
 from sluice.access.values import NotStorable, attributes_of, from_wire, item_from, to_wire
 from sluice.access.walking import Index, Place
+from sluice.access.writing import again
 from sluice.estate import read_model
 from sluice.estate.design import TableModel
 from sluice.estate.templates import placeholders
-from sluice.stores.dynamodb.client import DynamoDown
+from sluice.stores.dynamodb.client import DynamoDown, Throttled
 from sluice.stores.dynamodb.writes import Cancelled
 
 
@@ -115,6 +119,62 @@ def test_calls_run_side_by_side() -> None:
     assert not barrier.broken
 
 
+def test_a_call_of_before_says_nothing_of_the_state_after_it() -> None:
+    """Slow calls that began while all was well end one after the other: some while it is open, some when it is up again."""
+    clock = Clock()
+    breaker = Breaker(clock=clock)
+    slow = [Slow(breaker) for _ in range(8)]
+    failing(breaker, 5)
+    clock.seconds += 50
+    slow.pop().end()
+    slow.pop().end(DynamoDown("late"))  # the rest of the minute stays ten seconds
+    clock.seconds += 10
+    trying = Slow(breaker)
+    slow.pop().end(DynamoDown("late"))
+    with pytest.raises(BreakerOpen):  # and one tries, no second one beside it
+        breaker.call(lambda: None)
+    trying.end()
+    assert not breaker.is_open
+    for one in slow:
+        one.end(DynamoDown("late"))
+    assert not breaker.is_open
+
+
+def test_a_table_that_asks_for_patience_is_no_store_that_is_down() -> None:
+    """It is one table of many, and it answers; the breaker is the whole endpoint's."""
+    breaker = Breaker()
+    for _ in range(6):
+        with pytest.raises(Throttled):
+            breaker.call(raising(Throttled("patience")))
+    breaker.call(lambda: None)
+
+
+class Slow:
+    """A call that has begun, and ends when it is told to."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._inside, self._go_on = threading.Event(), threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(breaker,))
+        self._thread.start()
+        assert self._inside.wait(5)
+
+    def end(self, error: Exception | None = None) -> None:
+        self._error = error
+        self._go_on.set()
+        self._thread.join(5)
+
+    def _run(self, breaker: Breaker) -> None:
+        with suppress(DynamoDown):
+            breaker.call(self._wait)
+
+    def _wait(self) -> None:
+        self._inside.set()
+        assert self._go_on.wait(5)
+        if self._error:
+            raise self._error
+
+
 def raising(error: BaseException) -> Callable[[], None]:
     def call() -> None:
         raise error
@@ -163,6 +223,37 @@ def test_a_load_that_failed_is_done_again() -> None:
     assert (later.value(), loader.load(2)) == (-1, -2)
 
 
+def test_those_that_were_asked_for_are_still_loaded_together_after_a_load_that_found_the_store_down() -> None:
+    batches: list[list[int]] = []
+
+    def load_all(keys: Sequence[int]) -> Mapping[int, int]:
+        batches.append(list(keys))
+        if len(batches) == 1:
+            raise DynamoDown("once")
+        return {key: -key for key in keys}
+
+    loader = Loader(load_all)
+    later = [loader.ask(key) for key in (1, 2, 3)]
+    with pytest.raises(DynamoDown):
+        later[0].value()
+    assert [one.value() for one in later] == [-1, -2, -3]
+    assert batches == [[1, 2, 3]] * 2
+
+
+def test_a_key_that_makes_every_load_fail_does_not_stay_in_the_way_of_the_others() -> None:
+    def load_all(keys: Sequence[int]) -> Mapping[int, int]:
+        return {key: 1 // key for key in keys}
+
+    loader = Loader(load_all)
+    bad = loader.ask(0)
+    with pytest.raises(ZeroDivisionError):
+        loader.load(1)
+    assert loader.load(1) == 1
+    with pytest.raises(ZeroDivisionError):
+        bad.value()
+    assert loader.load(2) == 0
+
+
 def test_a_key_that_is_none_fails_alone() -> None:
     """Also in a loader by several attributes, whose keys are their values."""
     asked: list[Any] = []
@@ -185,6 +276,30 @@ def test_a_key_that_is_none_fails_alone() -> None:
         with pytest.raises(NotAKey, match="a, b"):
             two.load(wrong)
     assert asked == [[{"a": "x"}, {"a": "y"}], [{"a": "x", "b": 1}]]
+
+
+# ---- collisions ----
+
+
+def test_who_collides_waits_by_chance_and_longer_each_time_and_not_at_all_where_a_version_was_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two in lock step would collide for ever; and waits below one write's time help nobody."""
+    slept: list[float] = []
+    monkeypatch.setattr("sluice.access.writing.time.sleep", slept.append)
+    for _ in range(200):
+        with pytest.raises(Changed):
+            again(None, raising(Changed("theirs")))
+    assert len(slept) == 200 * 9
+    assert len(set(slept)) > 1000
+    last = slept[8::9]
+    assert min(last) < 0.1
+    assert 0.5 < max(last) <= 0.6
+    assert max(slept[0::9]) <= 0.02
+    slept.clear()
+    with pytest.raises(Changed):
+        again("a version", raising(Changed("theirs")))
+    assert slept == []
 
 
 # ---- cursors ----
@@ -374,6 +489,24 @@ MODEL = """{"model": "m", "store": "s", "tables": {"entity": {"name": "entity", 
 def test_a_design_is_read_by_its_name_too() -> None:
     path = Path(__file__).resolve().parents[2] / "include/estate/tyler.yaml"
     assert read_model(str(path)) == read_model(path)
+
+
+def test_the_pages_design_of_ones_own_answers_what_its_comments_say(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs/howto/use-the-new-tables.md"
+    ((design,),) = [re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)]
+    (tmp_path / "shop.yaml").write_text(design)
+    layout = Layout(read_model(tmp_path / "shop.yaml"))
+    year = Span(datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
+    assert len(layout.find("order", LIST, {}).stages[0]) == 3
+    assert layout.find("order", SEARCH, {"number": {"N": "7"}}).stages == (("ORDER_NUMBER#7",),)
+    assert layout.find("order", RELATIONS, {"customerId": {"S": "c"}}).stages == (("CUSTOMER_ORDER#c",),)
+    assert len(layout.find_between("order", SERIES, year, {}).stages) == 12
+
+
+@pytest.mark.parametrize("kind", ["event", "cache"])
+def test_a_design_without_events_or_cache_is_told_where_to_take_them_from(kind: str) -> None:
+    with pytest.raises(NotAnswered, match=f"m has no entity '{kind}'.*take it over from include/estate/tyler.yaml"):
+        Layout(TableModel.model_validate_json(MODEL)).shape(kind)
 
 
 def test_a_bound_in_time_is_before_that_very_moment_in_whatever_form_it_was_written() -> None:

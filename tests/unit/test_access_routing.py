@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from sluice.access.routing import LeaseOverrun, LeaseShort, ReadFrom, Route, RouteFrozen, RouteUnknown, Routing
+from sluice.access.routing import LeaseOverrun, LeaseShort, NoRoute, ReadFrom, Route, RouteFrozen, RouteUnknown, Routing
+from sluice.access.view_route import ViewRoute
 from sluice.stores.dynamodb.client import DynamoDown
 
 
@@ -237,3 +238,10 @@ def test_a_short_lease_is_renewed_at_its_half() -> None:
             pass
         clock.seconds += 0.5
     assert len(source.reads) == 3
+
+
+@pytest.mark.parametrize("row", [None, ("elsewhere", "new", 1, 5.0), ("old", "both", 1, 5.0)])
+def test_a_view_that_tells_what_this_release_does_not_know_is_no_route(row: tuple[Any, ...] | None) -> None:
+    """Whoever took it for one would write where nobody said."""
+    with pytest.raises(NoRoute, match=r"check the name|update it"):
+        ViewRoute(lambda _: row, "users").read()

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sluice.estate import EstateErrors, migration_files, read_migration, read_stores
+from sluice.estate import EstateErrors, migration_files, read_migration, read_model, read_stores
 from sluice.local.cli import _parser as command_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,12 +69,14 @@ def _parses(told: list[str]) -> bool:
 
 
 def wrong_yaml(text: str, root: Path) -> list[str]:
-    """List what is wrong with the YAML of a page: whole migrations, pieces of one, pieces of estate.yaml."""
+    """List what is wrong with the YAML of a page: whole migrations, pieces of one, pieces of estate.yaml, whole designs."""
     return [said for block in blocks(text, "yaml") if (said := _judged(block, root))]
 
 
 def _judged(block: str, root: Path) -> str:
     data = yaml.safe_load(block)
+    if "entities" in data:
+        return _judged_design(block, root / f"{data['model']}.yaml")
     estate, sample = root / "include/estate/estate.yaml", root / "include/estate/migrations/orders.yaml"
     is_estate = "stores" in data
     base = yaml.safe_load(SAMPLES["include/estate/migrations/orders.yaml"])
@@ -88,6 +90,15 @@ def _judged(block: str, root: Path) -> str:
         return str(error)
     finally:
         target.write_text(before) if before else target.unlink()
+    return ""
+
+
+def _judged_design(block: str, path: Path) -> str:
+    path.write_text(block)
+    try:
+        read_model(path)
+    except EstateErrors as error:
+        return str(error)
     return ""
 
 
@@ -229,6 +240,7 @@ def test_a_dead_link_is_found() -> None:
         "cutover:\n  windows: {}\n",
         "gates: {verified: [no_such_suite]}\n",
         "stores:\n  shop: {engine: postgres}\n",
+        "model: shop\nstore: shop\nentities:\n  order: {records: [{record: METADATA}]}\n",
     ],
 )
 def test_wrong_yaml_is_found(block: str, estate: Path) -> None:

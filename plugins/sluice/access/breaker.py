@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sluice.errors import Transient
-from sluice.stores.dynamodb.client import DynamoDown, Throttled
+from sluice.stores.dynamodb.client import DynamoDown
 
 T = TypeVar("T")
 
@@ -34,12 +34,13 @@ class _Open:
 class Breaker:
     """Counts failures in a row, by type. One for each endpoint; threads share it, and it holds no lock while a call runs.
 
-    What is counted has been tried again already: botocore makes three tries with backoff (`client_config`).
+    What is counted has been tried again already: botocore makes three tries with backoff (`client_config`). A table that asks
+    for patience (Throttled) is not counted: it answers, and it is one of many behind the endpoint.
     """
 
     def __init__(
         self,
-        counts: tuple[type[Exception], ...] = (DynamoDown, Throttled),
+        counts: tuple[type[Exception], ...] = (DynamoDown,),
         *,
         failures: int = 5,
         reset_after: float = 60.0,
@@ -49,6 +50,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failed = 0
         self._open: _Open | None = None
+        self._generation = 0
 
     @property
     def is_open(self) -> bool:
@@ -57,7 +59,7 @@ class Breaker:
 
     def call(self, function: Callable[[], T]) -> T:
         """Call `function`, or raise BreakerOpen without calling it."""
-        self._enter()
+        generation = self._enter()
         answered: bool | None = None  # an interruption says nothing of the store
         try:
             result = function()
@@ -69,28 +71,36 @@ class Breaker:
             answered = True  # if only with a refusal
             raise
         finally:
-            self._leave(answered)
+            self._leave(generation, answered)
         return result
 
-    def _enter(self) -> None:
+    def _enter(self) -> int:
+        """Give the generation that the call belongs to. Raises BreakerOpen."""
         with self._lock:
-            if self._open is None:
-                return
-            rest = self._open.since + self._reset_after - self._clock()
-            if self._open.trying or rest > 0:
-                raise BreakerOpen(
-                    f"The store failed {self._failed} times in a row and is left alone for {max(rest, 0):.0f} s more. "
-                    "Serve what you have, or answer later."
-                )
-            self._open = _Open(self._open.since, trying=True)
+            if self._open is not None:
+                rest = self._open.since + self._reset_after - self._clock()
+                if self._open.trying or rest > 0:
+                    raise BreakerOpen(
+                        f"The store failed {self._failed} times in a row and is left alone for {max(rest, 0):.0f} s more. "
+                        "Nothing was sent: serve what you have, or answer later."
+                    )
+                self._turn(_Open(self._open.since, trying=True))
+            return self._generation
 
-    def _leave(self, answered: bool | None) -> None:
+    def _leave(self, generation: int, answered: bool | None) -> None:
         with self._lock:
+            if generation != self._generation:
+                return  # it began before the breaker opened, closed or let one try: how it ended is old news
             if answered:
-                self._failed, self._open = 0, None
+                self._failed = 0
+                self._turn(None)
             elif answered is None:
-                self._open = self._open and _Open(self._open.since)
+                self._turn(self._open and _Open(self._open.since))
             else:
                 self._failed += 1
                 if self._failed >= self._most:
-                    self._open = _Open(self._clock())
+                    self._turn(_Open(self._clock()))
+
+    def _turn(self, to: _Open | None) -> None:
+        if to != self._open:
+            self._open, self._generation = to, self._generation + 1

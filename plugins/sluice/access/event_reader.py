@@ -68,9 +68,15 @@ class Rules:
 class EventReader:
     """Gives each event once. For one thread; `poll` as often as you like. `Events.reader` makes it."""
 
-    def __init__(self, look: Look, rules: Rules, most_early: int = MOST_EARLY) -> None:
-        """It begins where `start` or `go_to` say. It gives at most `most_early` before they are settled."""
-        self._look, self._rules, self._most = look, rules, most_early
+    def __init__(
+        self, look: Look, rules: Rules, most_early: int = MOST_EARLY, rung: Callable[[], bool] = lambda: True
+    ) -> None:
+        """It begins where `start` or `go_to` say. It gives at most `most_early` before they are settled.
+
+        `rung` tells whether there may be something new: where not, it is looked for once a second only.
+        """
+        self._look, self._rules, self._most, self._rung = look, rules, most_early, rung
+        self._more = False
         self._settled = self._front = ""
         self._early: dict[bytes, str] = {}
         self._stored_again: dict[bytes, str] = {}
@@ -105,8 +111,11 @@ class EventReader:
         now = time.monotonic()
         if look_back or now - self._looked_back >= LOOKS_BACK_EVERY or len(self._early) >= self._most:
             self._looked_back = now
-            return self._from_settled(limit)
-        return self._from_front(limit)
+            found = self._from_settled(limit)
+        else:
+            found = self._from_front(limit) if self._more or self._rung() else []
+        self._more = len(found) == limit
+        return found
 
     def follow(self, stop: threading.Event, every: float = 0.05) -> Iterator[Event]:
         """Give events as they come, looking `every` so many seconds, until `stop` is set."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from sluice.access.bell import Bell
 from sluice.access.cursors import Seal
 from sluice.access.event_reader import MOST_EARLY, MOST_TOLD, Event, EventReader, EventRefused, Rules, checked
 from sluice.access.ids import Ulids
@@ -20,14 +21,21 @@ from sluice.access.spans import as_utc
 from sluice.access.store import Store
 from sluice.access.values import from_wire, to_wire
 from sluice.access.walking import Place, Question, walk
+from sluice.errors import Transient
 from sluice.records.shape import records_of
 from sluice.stores.dynamodb.actions import Put
 from sluice.stores.dynamodb.values import Item
 
-__all__ = ["Event", "EventReader", "EventRefused", "Events"]
+__all__ = ["Event", "EventLate", "EventReader", "EventRefused", "Events"]
 
+STORED_AT_MOST = 3
+"""Times that one event is stored: who is that slow three times in a row will be so the fourth time."""
 AHEAD = 200
 """Events that one look reads, over all buckets."""
+
+
+class EventLate(Transient):
+    """The event is stored, but later than its time says, each time it was tried: readers may have passed it."""
 
 
 class Events:
@@ -44,7 +52,8 @@ class Events:
         kept: timedelta = timedelta(days=30),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`kind` is the design's entity of events: keyed by eventType, timestamp, entityId and sequence.
+        """`kind` is the design's entity of events: keyed by eventType, timestamp, entityId and sequence. With an entity
+        `<kind>_bell`, keyed by eventType, a reader that waits costs one request a look (`bell`).
 
         Clocks of publishers and readers differ by less than half the `window`; events live as long as `kept`, by the design.
         """
@@ -52,11 +61,13 @@ class Events:
         self._layout, self._entity = layout, kind
         self._window, self._kept = window, kept
         self._ulids = Ulids()
+        self._bell = Bell(store, layout, f"{kind}_bell") if f"{kind}_bell" in layout.model.entities else None
 
     def publish(self, kind: str, entity_id: str, data: Mapping[str, Any]) -> Event:
         """Store an event; readers see it with their next poll.
 
-        Raises EventRefused, NotStorable, Throttled, and DynamoDown: then it may be there, and to publish it again makes another.
+        Raises EventRefused, NotStorable, BreakerOpen; Throttled and DynamoDown: then it may be there, and to publish it again
+        makes another; EventLate: then it is there.
         """
         if not (isinstance(kind, str) and isinstance(entity_id, str) and kind and entity_id) or "#" in kind:
             raise EventRefused(f"{kind!r} of {entity_id!r} is no event: both are text, and a kind has no # in it.")
@@ -65,12 +76,20 @@ class Events:
         began = self._clock()
         millis = int(began * 1000)
         event = Event(kind, entity_id, dict(data), _moment(millis / 1000), self._ulids.next(millis))
-        self._put(event)
-        while self._clock() - event.at.timestamp() > self._window.total_seconds() / 2:
+        for turn in range(STORED_AT_MOST):
+            try:
+                self._put(event)
+            except Transient as error:
+                if turn == 0:
+                    raise
+                raise self._late(event) from error
+            if self._clock() - event.at.timestamp() <= self._window.total_seconds() / 2:
+                if self._bell:
+                    self._bell.ring(event)
+                return event
             # Readers may have passed its time for good.
             event = replace(event, at=_moment(int(self._clock() * 1000) / 1000))
-            self._put(event)
-        return event
+        raise self._late(event)
 
     def reader(self, kind: str, *, since: str | datetime | None = None, entities: Iterable[str] = ()) -> EventReader:
         """Read `kind` since a reader's cursor or a moment (now, if nothing is said), of these entities or of all.
@@ -95,13 +114,18 @@ class Events:
         whose = checked(entities)
         query = f"2 {self._layout.whole(self._entity).table} {kind} {sorted(whose)}"
         rules = Rules(query, self._window, self._kept, self._clock, self._seal)
-        reader = EventReader(lambda place: self._look(kind, whose, place), rules, most_early)
+        reader = EventReader(lambda place: self._look(kind, whose, place), rules, most_early, self._rung(kind, whose))
         if isinstance(since, str):
             reader.go_to(since)
         else:
             begin = self._clock() if since is None else as_utc(since, "since").timestamp()
             reader.start(int(begin * 1000))
         return reader
+
+    def _rung(self, kind: str, entities: frozenset[str]) -> Callable[[], bool]:
+        """Give what tells whether a look may find something: the bell, where a look asks more than one partition."""
+        (partitions,) = self._question(kind, [_moment(self._clock()).date()], "", entities).stages
+        return self._bell.listener(kind) if self._bell and len(partitions) > 1 else lambda: True
 
     def _look(self, kind: str, entities: frozenset[str], place: str) -> Iterator[tuple[str, Event]]:
         question = self._question(kind, self._days(place), place, entities)
@@ -132,9 +156,18 @@ class Events:
             "sequence": {"S": event.id},
             "data": to_wire(event.data),
         }
-        for record in records_of(self._layout.shape(self._entity), item):
-            # Its key is its own: doing it twice is doing it once.
-            self._store.put(Put(record.table, record.item))
+        # Its keys are its own: doing it twice is doing it once.
+        puts = [Put(record.table, record.item) for record in records_of(self._layout.shape(self._entity), item)]
+        if len(puts) == 1:
+            self._store.put(puts[0])
+        else:
+            self._store.write(puts)
+
+    def _late(self, event: Event) -> EventLate:
+        return EventLate(
+            f"{event.kind} of {event.entity_id} is stored, as {event.id}, but later than its time says: "
+            "readers may have passed it. See why the store is so slow; publish it again if to be told twice does them no harm."
+        )
 
 
 def _of(kind: str, day: date) -> Item:

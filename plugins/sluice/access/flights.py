@@ -61,9 +61,11 @@ def land(flights: Mapping[str, Flight], values: Mapping[str, Any]) -> None:
 
 
 def fail(flights: Mapping[str, Flight], error: BaseException) -> None:
-    """Tell those who wait. An interruption is this thread's own: they load by themselves then."""
+    """Tell those who wait. They load by themselves where it was an interruption, this thread's own, or a load of several keys:
+    nobody knows which of them it failed for.
+    """
     for flight in flights.values():
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and len(flights) == 1:
             flight.found.set_exception(error)
         else:
             flight.found.cancel()

@@ -26,6 +26,7 @@ LAST = "\U0010ffff"
 Moment = datetime | None
 ALWAYS = Span()
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+OURS = " The library's own, take it over from include/estate/tyler.yaml, with its table."
 
 __all__ = ["LIST", "RELATIONS", "SEARCH", "SERIES", "Layout", "Lookup", "NotAnswered"]
 
@@ -60,7 +61,8 @@ class Layout:
     def shape(self, kind: str) -> Shape:
         """Give the compiled entity. Raises NotAnswered."""
         if kind not in self._shapes:
-            raise NotAnswered(f"{self.model.model} has no entity {kind!r}: it has {', '.join(self._shapes)}.")
+            told = f"{self.model.model} has no entity {kind!r}: it has {', '.join(self._shapes)}."
+            raise NotAnswered(told + (OURS if kind in ("event", "cache") else ""))
         return self._shapes[kind]
 
     def whole(self, kind: str) -> CompiledRule:

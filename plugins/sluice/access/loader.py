@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from sluice.errors import SluiceError, Terminal
+from sluice.errors import SluiceError, Terminal, Transient
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -82,7 +82,12 @@ class Loader(Generic[K, V]):
 
     def _fetch(self) -> None:
         keys, self._wanted = list(self._wanted), {}
-        found = self._load_all(keys)
+        try:
+            found = self._load_all(keys)
+        except Transient:
+            # None of them is to blame: they are loaded together when somebody looks again.
+            self._wanted = {**dict.fromkeys(key for key in keys if key not in self._known), **self._wanted}
+            raise
         self._known.update((key, found.get(key)) for key in keys)
 
 

@@ -22,7 +22,7 @@ from typing import Generic, TypeVar
 from sluice.access.layout import Layout
 from sluice.access.routing import Routing
 from sluice.access.store import SIDE_BY_SIDE, Store
-from sluice.errors import SluiceError, Transient
+from sluice.errors import Transient
 from sluice.records.shape import Shape, entity_of, item_of, skipped
 from sluice.stores.dynamodb.values import Item, Key, key_text, same
 
@@ -185,7 +185,7 @@ class ShadowReader(Generic[K]):
     def _fallen_back(self, key: K) -> Item | None:
         try:
             found = self._new(key)
-        except Transient:
+        except Exception:  # it is on trial: none of its errors is the application's
             found = None
         if found is not None:
             return found
@@ -220,7 +220,14 @@ class ShadowReader(Generic[K]):
 
     def _look_again(self, key: K, before: Item | None, due: float) -> None:
         """Tell a race from a real difference."""
-        time.sleep(max(0.0, due - time.monotonic()))
+        try:
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._judge(key, before)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _judge(self, key: K, before: Item | None) -> None:
         old, new = self._both(key)
         if isinstance(old, Exception) or isinstance(new, Exception):
             self._count("not_compared")
@@ -230,27 +237,25 @@ class ShadowReader(Generic[K]):
         else:
             self._count("real")
             self._remember(key, old or {}, new or {})
-        with self._lock:
-            self._waiting -= 1
 
-    def _both(self, key: K) -> tuple[Item | SluiceError | None, Item | SluiceError | None]:
+    def _both(self, key: K) -> tuple[Item | Exception | None, Item | Exception | None]:
         beside = self._beside.submit(self._timed, "old", self._old, key)
         new = self._timed("new", self._new, key)
         return beside.result(), new
 
-    def _timed(self, side: str, read: Read[K], key: K) -> Item | SluiceError | None:
+    def _timed(self, side: str, read: Read[K], key: K) -> Item | Exception | None:
         began = time.perf_counter()
         try:
-            found: Item | SluiceError | None = read(key)
-        except SluiceError as error:
+            found: Item | Exception | None = read(key)
+        except Exception as error:  # a side may be the application's own, with any driver
             found = error
         taken = time.perf_counter() - began
         with self._lock:
             self._times[side].add(taken)
         return found
 
-    def _answer(self, found: Item | SluiceError | None) -> Item | None:
-        if isinstance(found, SluiceError):
+    def _answer(self, found: Item | Exception | None) -> Item | None:
+        if isinstance(found, Exception):
             raise found
         return found
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from sluice.access.breaker import Breaker, BreakerOpen
-from sluice.stores.dynamodb.client import DynamoDown, speaking
+from sluice.stores.dynamodb.client import DynamoDown, Throttled, speaking
 from sluice.stores.dynamodb.patience import Patience
 from sluice.stores.dynamodb.reads import get_items
 from sluice.stores.dynamodb.values import Item, Key
@@ -20,8 +20,9 @@ from sluice.stores.dynamodb.writes import Action, Put, write_one, write_together
 Consistency = Literal["strong", "eventual"]
 T = TypeVar("T")
 
-# A person is waiting: keys left unprocessed and conflicts are tried again for about a second, not for minutes.
-BRIEF = Patience(again=6, first=0.02, longest=0.4)
+# A person is waiting. What is throttled as a whole, or not answered, botocore has tried three times, and nobody tries it again.
+# What it does not try, keys left unprocessed and conflicts, is tried six times more, and never when a second is over.
+BRIEF = Patience(again=6, first=0.02, longest=0.4, within=1.0, beyond_botocore=False)
 SIDE_BY_SIDE = 16
 
 
@@ -96,5 +97,5 @@ class Store:
             return read(self.main)
         try:
             return read(self.fast)
-        except (DynamoDown, BreakerOpen):
+        except (DynamoDown, Throttled, BreakerOpen):
             return read(self.main)

@@ -7,7 +7,6 @@ with it.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -19,28 +18,31 @@ from sluice.access.history import History
 from sluice.access.layout import Layout
 from sluice.access.refusals import AlreadyExists, Changed, KeyChanged, NotWhole
 from sluice.access.store import Store
+from sluice.errors import Transient
 from sluice.records.mapping import MARK
 from sluice.records.record import Record
 from sluice.records.shape import item_of, records_of
 from sluice.stores.dynamodb.actions import Action, Condition, Delete, Put
-from sluice.stores.dynamodb.client import DynamoDown
+from sluice.stores.dynamodb.client import DynamoDown, Throttled
+from sluice.stores.dynamodb.patience import Patience
 from sluice.stores.dynamodb.values import Item, Key, key_text
 from sluice.stores.dynamodb.writes import Cancelled
 
 WRITE = "_write"
 ABSENT = ""
 """The version of what is not there."""
-AGAIN = 10
+COLLIDED = Patience(again=9, first=0.02, longest=0.6)
+"""Where many write one entity, waits must grow beyond one write's time: else the same ones lose each time."""
 T = TypeVar("T")
 
 
 def again(version: str | None, write: Callable[[], T]) -> T:
-    """Write. Whoever named no version did not decide by what was there: a collision is tried again."""
-    for turn in range(1, AGAIN if version is None else 1):
+    """Write. Whoever named no version did not decide by what was there: a collision is tried again, ten times in all."""
+    for wait in COLLIDED.waits() if version is None else ():
         try:
             return write()
         except Changed:
-            time.sleep(random.uniform(0, 0.01 * turn))  # else the fastest of many writers wins each time
+            time.sleep(wait)
     return write()
 
 
@@ -138,11 +140,18 @@ class Writer:
             if any(one.code == "condition" for one in cancelled.refused):
                 raise self._refusal(kind, key, version) from cancelled
             raise
-        except DynamoDown:
-            # Perhaps only the answer was lost.
-            seen = self._store.get(self._layout.whole(kind).table, [key], "strong").get(key_text(key))
-            if self.version(kind, seen) != becomes:
+        except (DynamoDown, Throttled):
+            # Perhaps only the answer was lost, of the first of several tries.
+            if not self._became(kind, key, becomes):
                 raise
+
+    def _became(self, kind: str, key: Key, version: str) -> bool:
+        """Tell whether the entity is known to be at `version` by now."""
+        try:
+            seen = self._store.get(self._layout.whole(kind).table, [key], "strong").get(key_text(key))
+        except Transient:  # by now perhaps BreakerOpen: nobody asked, but the write itself was sent
+            return False
+        return self.version(kind, seen) == version
 
     def _refusal(self, kind: str, key: Key, version: str | None) -> Changed | AlreadyExists:
         if version == ABSENT:

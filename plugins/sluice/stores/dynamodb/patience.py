@@ -5,6 +5,7 @@ From M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +24,20 @@ class Patience:
     again: int = 8
     first: float = 0.05
     longest: float = 5.0
+    within: float = math.inf
+    """After so long no other try is begun."""
+    beyond_botocore: bool = True
+    """Whether a request is tried again that was throttled as a whole: botocore has tried it three times by then."""
 
-    def waits(self) -> Iterator[float]:
-        """Give the length of each wait, drawn anew."""
+    def until(self) -> float:
+        """Give when patience ends that begins now, by the monotonic clock."""
+        return time.monotonic() + self.within
+
+    def waits(self, until: float = math.inf) -> Iterator[float]:
+        """Give the length of each wait, drawn anew; none more after `until`."""
         for turn in range(self.again):
+            if time.monotonic() >= until:
+                return
             yield random.uniform(0, min(self.longest, self.first * 2**turn))
 
 

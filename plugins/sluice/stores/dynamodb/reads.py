@@ -52,12 +52,13 @@ def _all_of(
     client: Any, table: str, keys: Sequence[Key], consistent: bool, units: Units | None, patience: Patience
 ) -> list[Item]:
     found: list[Item] = []
-    waits = patience.waits()
+    until = patience.until()
+    waits = patience.waits(until)
     while keys:
-        items, left = _some_of(client, table, keys, consistent, units)
+        items, left = _some_of(client, table, keys, consistent, units, patience)
         found += items
         if left and len(left) < len(keys):
-            waits = patience.waits()  # it moves: only standing still uses patience up
+            waits = patience.waits(until)  # it moves: only standing still uses patience up
         if left and (wait := next(waits, None)) is None:
             raise Throttled(
                 f"Table {table} left {len(left)} keys of a batch unread, again and again. Give it more capacity."
@@ -69,7 +70,7 @@ def _all_of(
 
 
 def _some_of(
-    client: Any, table: str, keys: Sequence[Key], consistent: bool, units: Units | None
+    client: Any, table: str, keys: Sequence[Key], consistent: bool, units: Units | None, patience: Patience
 ) -> tuple[list[Item], Sequence[Key]]:
     """Ask once; give what came and the keys that were left."""
     request = {table: {"Keys": list(keys), "ConsistentRead": consistent}}
@@ -77,6 +78,8 @@ def _some_of(
         with speaking(f"read {len(keys)} keys of", table):
             answer = client.batch_get_item(RequestItems=request, ReturnConsumedCapacity="TOTAL")
     except Throttled:
+        if not patience.beyond_botocore:
+            raise
         return [], keys
     if units:
         units.count(answer)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -72,7 +73,7 @@ def _settle(
 ) -> None:
     """Call `write` with an idempotency token until it is done or refused for good."""
     token = str(uuid4())
-    for wait in (*patience.waits(), None):
+    for wait in chain(patience.waits(patience.until()), (None,)):
         if rate:
             rate.take(len(actions))
         try:
@@ -80,7 +81,7 @@ def _settle(
         except (Throttled, Cancelled) as error:
             if rate and _was_throttled(error):
                 rate.throttled()
-            if wait is None or not _passes(error):
+            if wait is None or not _passes(error, patience):
                 raise
             # Of a cancelled transaction it is certain that nothing was written: the next one is another.
             token = str(uuid4()) if isinstance(error, Cancelled) else token
@@ -111,8 +112,10 @@ def _told_apart(write: Callable[[str], Any], token: str, actions: Sequence[Actio
         raise
 
 
-def _passes(error: Throttled | Cancelled) -> bool:
-    return isinstance(error, Throttled) or {one.code for one in error.refused} <= _PASSING
+def _passes(error: Throttled | Cancelled, patience: Patience) -> bool:
+    if isinstance(error, Throttled):
+        return patience.beyond_botocore
+    return {one.code for one in error.refused} <= _PASSING
 
 
 def _was_throttled(error: Throttled | Cancelled) -> bool:
