@@ -106,9 +106,12 @@ WHERE name = %(name)s
 -- name: count_quarantined
 -- How many rows the other table cannot hold, and the first few of them, with why.
 SELECT count(*) AS rows,
-       coalesce((SELECT string_agg(key::text || ' ' || reason, '; ' ORDER BY at)
+       coalesce((SELECT string_agg(key::text || ': ' || reason, '; ' ORDER BY at)
                  FROM (SELECT key, reason, at FROM sluice.quarantine WHERE migration = %(name)s ORDER BY at LIMIT 5) AS first), '') AS samples
 FROM sluice.quarantine WHERE migration = %(name)s
+
+-- name: list_quarantined
+SELECT key::text AS key, reason FROM sluice.quarantine WHERE migration = %(name)s ORDER BY at, key LIMIT %(most)s
 
 -- name: count_chunks
 SELECT count(*) AS chunks, count(done_at) AS done, coalesce(sum(rows_written), 0)::bigint AS rows,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from sluice.access.routing import ItemRoute, NoRoute, RouteFrozen, Routing
-from sluice.access.shadow import Latency, ShadowReader, new_side, old_side
+from sluice.access.shadow import Latency, ShadowReader, ShadowReport, new_side, old_side
 from sluice.estate.single_table import SingleTableMigration
 from sluice.ledger.item_marks import ItemMarks
 from sluice.records.record import Unmappable
@@ -74,12 +75,23 @@ class Sides:
             raise DynamoDown("the new side")
         return new_side(self.tyler.store, self.tyler.layout, "user", lambda asked: {"id": {"S": asked}})(key)
 
+    def settled(self) -> ShadowReport:
+        return settled(self.reader)
+
     def write_old(self, key: str, text: str, **rest: Any) -> None:
         item = {"PK": {"S": key}, "SK": {"S": "LEGACY"}, "userId": {"S": key}, "text": {"S": text}, **rest}
         self.tyler.client.put_item(TableName=self.legacy, Item=item)
 
     def write_new(self, key: str, text: str) -> None:
         self.tyler.entities.put("user", {"id": key, "createdAt": "2024-01-01", "text": text})
+
+
+def settled(reader: ShadowReader[str]) -> ShadowReport:
+    """What a reader has seen, once nothing is to be looked at again."""
+    until = time.monotonic() + 20
+    while (report := reader.report()).waiting and time.monotonic() < until:
+        time.sleep(0.05)
+    return report
 
 
 def text(found: Item | None) -> str | None:
@@ -109,7 +121,7 @@ def test_reads_follow_the_route(tyler: Tyler, marks: ItemMarks) -> None:
     for read_from, wanted in (("old", "old"), ("new", "new"), ("shadow", "old")):
         tell(marks, read_from, "old")
         assert text(sides.reader.read("a")) == wanted
-    assert sides.reader.report().compared == 1  # only what was shadowed
+    assert sides.settled().compared == 1  # only what was shadowed
 
 
 def test_a_difference_that_passes_is_a_race_and_one_that_stays_is_real(tyler: Tyler, marks: ItemMarks) -> None:
@@ -123,7 +135,7 @@ def test_a_difference_that_passes_is_a_race_and_one_that_stays_is_real(tyler: Ty
     answers = {key: text(sides.reader.read(key)) for key in ("equal", "behind", "wrong", "missing", "orphan", "moving")}
     sides.write_new("behind", "x")  # it arrives a little later
     sides.write_old("moving", "z")  # changed meanwhile: the new side cannot have it yet
-    report = sides.reader.report()
+    report = sides.settled()
     assert answers == {"equal": "x", "behind": "x", "wrong": "x", "missing": "x", "orphan": None, "moving": "x"}
     assert (report.compared, report.equal, report.race, report.real) == (6, 1, 2, 3)
     assert report.fell_back == 3
@@ -132,6 +144,18 @@ def test_a_difference_that_passes_is_a_race_and_one_that_stays_is_real(tyler: Ty
     assert report.old.p50 > 0 < report.new.p99
     assert "6: 1 equal, 2 race, 3 real" in str(report)
     assert "wrong in text" in str(report)
+
+
+def test_a_difference_counts_for_nothing_while_changes_may_be_on_their_way(tyler: Tyler, marks: ItemMarks) -> None:
+    tell(marks, "shadow", "old")
+    sides = Sides(tyler, marks)
+    sides.write_old("late", "x")
+    sides.reader.read("late")
+    time.sleep(0.2)  # the first two looks are over, the last is not
+    assert (sides.reader.report().waiting, sides.reader.report().compared) == (1, 0)
+    sides.write_new("late", "x")
+    report = sides.settled()
+    assert (report.waiting, report.race, report.real) == (0, 1, 0)
 
 
 def test_what_has_expired_is_on_neither_side_and_what_cannot_be_mapped_is_said(tyler: Tyler, marks: ItemMarks) -> None:
@@ -146,7 +170,7 @@ def test_what_has_expired_is_on_neither_side_and_what_cannot_be_mapped_is_said(t
     (record,) = tyler.items()
     tyler.fill([{**record, "ttl": {"N": "1700000000"}}])
     assert sides.new("n") is None
-    report = sides.reader.report()
+    report = sides.settled()
     assert (report.equal, report.not_compared) == (1, 1)
 
 
@@ -162,7 +186,7 @@ def test_what_one_side_cannot_answer_the_other_does(tyler: Tyler, marks: ItemMar
     sides.down = {"old", "new"}
     with pytest.raises(DynamoDown):
         sides.reader.read("a")
-    report = sides.reader.report()
+    report = sides.settled()
     assert (report.compared, report.not_compared, report.fell_back) == (0, 3, 1)
 
 
@@ -175,7 +199,7 @@ def test_what_is_not_sampled_is_read_new_and_falls_back(tyler: Tyler, marks: Ite
     assert text(sides.reader.read("a")) == "new"
     sides.down = {"new"}
     assert text(sides.reader.read("a")) == "old"
-    assert (sides.reader.report().fell_back, sides.reader.report().compared) == (2, 0)
+    assert (sides.settled().fell_back, sides.settled().compared) == (2, 0)
 
 
 def test_what_a_side_of_the_applications_own_raises_is_no_reason_not_to_answer_nor_to_stop_comparing(
@@ -199,11 +223,11 @@ def test_what_a_side_of_the_applications_own_raises_is_no_reason_not_to_answer_n
         assert reader.read("a") == item  # differs: it is looked at again, and meanwhile
         found[0] = OSError("the driver's own")
         assert reader.read("a") == item
-        assert reader.report().not_compared > 0
+        assert settled(reader).not_compared > 0
     found[0] = None
     reader.read("a")
-    assert reader.report().real == 1
-    assert reader.report().fell_back == 7
+    assert settled(reader).real == 1
+    assert settled(reader).fell_back == 7
 
 
 @pytest.mark.parametrize("sample", [0.0, 1.0])

@@ -117,6 +117,18 @@ def test_what_does_not_fit_is_set_aside_with_its_reason_and_stops_nobody(stage: 
     assert "a00906" in stage.rows()
 
 
+def test_a_run_after_what_was_unfit_is_mended_copies_nothing_and_goes_on(stage: Stage) -> None:
+    stage.put(audit(999, timestamp={"S": "yesterday"}))
+    kind = to_backfilled(stage)
+    assert kind.standing()["quarantined"] == 1
+    stage.put(audit(999))
+    kind.replicate(10)
+    kind.plan_chunks()
+    assert kind.copy_chunk(0, Fence(1)) is None
+    kind.finish_backfill(Fence(1))
+    assert kind.standing()["quarantined"] == 0 and kind.diff().clean
+
+
 def test_a_row_whose_item_became_unfit_goes_and_comes_again(stage: Stage) -> None:
     kind = to_backfilled(stage)
     stage.put(audit(1, timestamp={"S": "never"}), audit(2, action={"S": "longer than 12"}))

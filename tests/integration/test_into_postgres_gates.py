@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sluice.estate.single_table import DualRead
 from sluice.migration.engine import steps
-from sluice.migration.engine.contract import Facts, Phase, Swap
+from sluice.migration.engine.contract import Facts, NotYet, Phase, Swap
 from sluice.proof.gates.run import judge
 from sluice.proof.gates.suites import suite_for
 from sluice.proof.gates.verdict import Verdict
@@ -125,6 +125,10 @@ def test_reads_that_differ_or_come_late_or_lack_are_red_and_hold_the_phase(stage
         assert all(reason.startswith(fact or "?") for reason in verdict.reasons)
         assert kind.position().phase is (Phase.VERIFIED if fact else Phase.SHADOWING)
     assert "100 reads of 1 readers compared" in verdict.headline
+    told_since = {**item, "real": {"N": "3"}}
+    write_one(stage.client, Put(kind.parts.items.table, {**place, **told_since}))
+    with pytest.raises(NotYet, match=r"100 reads of 1 readers compared: 3 differ for good.*Nothing was switched"):
+        kind.cut_over()
 
 
 CUT_OVER = {

@@ -70,7 +70,7 @@ WRONG = {
         "name another table under `into.table`",
     ),
     "target_not_ours": ("ALTER TABLE {t} OWNER TO postgres", "belongs to postgres"),
-    "target_open": ("ALTER TABLE app.log_spring NO FORCE ROW LEVEL SECURITY", "on each partition"),
+    "target_open": ("ALTER TABLE app.log_spring NO FORCE ROW LEVEL SECURITY", "enabled and forced on app.log_spring"),
     "target_overlaps": (
         "CREATE TABLE app.odd PARTITION OF {t} FOR VALUES FROM ('2024-07-15Z') TO ('2024-09-01Z')",
         "y2024m07",

@@ -8,7 +8,7 @@ import pytest
 from sluice import failpoints
 from sluice.failpoints import Broken
 from sluice.migration.engine.contract import Fenced, Lag, NotYet, Phase
-from sluice.migration.kinds.dynamodb_source.arriving import NotArrived
+from sluice.migration.kinds.dynamodb_source.arriving import NotSettled
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
 from sluice.stores.dynamodb.values import Item
@@ -77,7 +77,7 @@ def test_a_canary_that_another_reader_has_delivered_is_home(few: Few, kind: Sing
 
 def test_nothing_is_switched_before_the_way_back_is_read_up_to_now(kind: SingleTable) -> None:
     switching = replace(kind._switching(kind.marks.state()), read_up=lambda: Lag(1))
-    with pytest.raises(NotArrived, match="not read up to now"):
+    with pytest.raises(NotSettled, match="not read up to now"):
         switching.over(kind.marks.state())
     assert kind.marks.route()["write_to"] == {"S": "old"}
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from sluice.migration.engine.contract import Fence, Phase
-from sluice.migration.kinds.dynamodb_source.arriving import NotArrived
+from sluice.migration.kinds.dynamodb_source.arriving import NotSettled
 from sluice.migration.kinds.dynamodb_source.canary import Canaries
 from sluice.migration.kinds.single_table.pacing import Share
 
@@ -73,7 +73,7 @@ def test_a_cutover_to_records_begins_only_where_canaries_arrive_in_time(
         update={"replication": kind.migration.replication.model_copy(update={"settled_within": timedelta(seconds=0.3)})}
     )
     before = kind.marks.route()
-    with pytest.raises(NotArrived, match=r"settled_within"):
+    with pytest.raises(NotSettled, match=r"settled_within"):
         kind.cut_over()
     assert (asked, kind.marks.route()) == ([0.3], before), "nobody was held"
     assert kind.position().phase is Phase.SHADOWING
@@ -89,7 +89,7 @@ def test_a_cutover_to_rows_begins_only_where_canaries_arrive_in_time(
     kind.shadow()
     before = kind.parts.items.route()
     monkeypatch.setattr(Canaries, "let_go", lambda self: self.out.add("never"))
-    with pytest.raises(NotArrived, match=r"settled_within"):
+    with pytest.raises(NotSettled, match=r"settled_within"):
         kind.cut_over()
     assert kind.parts.items.route() == before, "nobody was held"
     monkeypatch.undo()

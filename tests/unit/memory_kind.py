@@ -7,7 +7,7 @@ moment and writes at a later one, and two tables are never read at the same inst
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -23,6 +23,7 @@ from sluice.migration.engine.contract import (
     Fence,
     Fenced,
     Finding,
+    Held,
     Kind,
     Lag,
     Load,
@@ -313,7 +314,11 @@ class MemoryKind:
 
     def standing(self) -> Facts:
         """Everything fits, and nothing drifts."""
-        return {"fingerprint_differs": 0, "quarantined": 0}
+        return {"fingerprint_differs": 0, "quarantined": 0, "quarantined_told": ""}
+
+    def quarantine(self, most: int) -> Sequence[Held]:
+        """Nothing."""
+        return ()
 
     def sample(self) -> Subject | None:
         """It cannot be asked in SQL."""

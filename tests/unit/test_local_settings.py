@@ -91,6 +91,19 @@ def test_a_taken_port_is_refused_with_its_owner_and_the_way_out():
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         port = stranger.getsockname()[1]
-        with pytest.raises(Terminal, match=rf"Port {port} \(for Airflow\) is taken by pid \d+ .*SLUICE_PORT="):
-            ports.require_free(port, "Airflow", "SLUICE_PORT")
-    ports.require_free(port, "Airflow", "SLUICE_PORT")
+        with pytest.raises(Terminal, match=rf"Port {port} \(for Airflow\) is taken by pid \d+ .*\n.*SLUICE_PORT="):
+            ports.require_free([ports.Asked(port, "Airflow", "SLUICE_PORT")])
+    ports.require_free([ports.Asked(port, "Airflow", "SLUICE_PORT")])
+
+
+def test_all_taken_ports_are_told_at_once_with_one_way_out():
+    with socket.socket() as one, socket.socket() as other:
+        asked = []
+        for stranger, setting in ((one, "SLUICE_PORT"), (other, "SLUICE_S3_PORT")):
+            stranger.bind(("127.0.0.1", 0))
+            stranger.listen()
+            asked.append(ports.Asked(stranger.getsockname()[1], "it", setting))
+        with pytest.raises(
+            Terminal, match=r"Port \d+ .*\nPort \d+ .*\n.*SLUICE_PORT=\d+ SLUICE_S3_PORT=\d+ ./sluice up"
+        ):
+            ports.require_free(asked)

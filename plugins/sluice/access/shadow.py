@@ -31,6 +31,8 @@ Read = Callable[[K], Item | None]
 KEPT_SAMPLES = 10_000
 KEPT_EXAMPLES = 20
 MOST_WAITING = 1000
+LOOKS = (1 / 60, 1 / 6, 1.0)
+"""When a difference is looked at again, in parts of `settle_seconds`: most are over soon."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class ShadowReport:
     """Answered by the old side, because the new one had nothing or could not answer."""
     not_compared: int
     """One of the sides could not answer at all."""
+    waiting: int
+    """Differ, and are to be looked at again."""
     old: Latency
     new: Latency
     examples: tuple[Difference, ...]
@@ -79,7 +83,8 @@ class ShadowReport:
     def __str__(self) -> str:
         lines = [
             f"compared {self.compared}: {self.equal} equal, {self.race} race, {self.real} real",
-            f"fell back to the old side {self.fell_back} times; {self.not_compared} could not be compared",
+            f"fell back to the old side {self.fell_back} times; {self.not_compared} could not be compared;"
+            f" {self.waiting} differ and are looked at again",
             f"old {self.old}, new {self.new} (P50 / P95 / P99)",
             *(f"differs: {one.key} in {', '.join(one.attributes) or 'being there'}" for one in self.examples),
         ]
@@ -146,11 +151,15 @@ class ShadowReader(Generic[K]):
         new: Read[K],
         *,
         sample: float = 1.0,
-        settle_seconds: float = 0.5,
+        settle_seconds: float = 30.0,
     ) -> None:
-        """`sample` is the part of shadowed reads that is compared; a difference is looked at again after `settle_seconds`."""
+        """`sample` is the part of shadowed reads that is compared.
+
+        A difference is looked at again after a moment, and for the last time after `settle_seconds`: longer than changes take to
+        be delivered, or whoever reads what was just written sees differences that are none.
+        """
         self._routing, self._old, self._new = routing, old, new
-        self._sample, self._settle = sample, settle_seconds
+        self._sample = sample
         self._lock = threading.Lock()
         self._counted: Counter[str] = Counter()
         self._times = {"old": _Times(), "new": _Times()}
@@ -158,7 +167,10 @@ class ShadowReader(Generic[K]):
         self._waiting = 0
         # Pools of its own: what is read may use the store's, and must not wait for itself.
         self._beside = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sluice-shadow")
-        self._behind = ThreadPoolExecutor(1, thread_name_prefix="sluice-shadow")
+        # One after the other: whoever differs still goes on to the next, so that those who wait long hold up nobody.
+        self._looks = [
+            (settle_seconds * part, ThreadPoolExecutor(1, thread_name_prefix="sluice-shadow")) for part in LOOKS
+        ]
 
     def read(self, key: K) -> Item | None:
         """Give the entity, as an item in the wire's form. Raises RouteUnknown, and what its sides raise."""
@@ -170,16 +182,15 @@ class ShadowReader(Generic[K]):
         return self._compared(key) if random.random() < self._sample else self._fallen_back(key)
 
     def report(self) -> ShadowReport:
-        """Say what was seen, once every difference has been looked at again."""
-        self._behind.submit(lambda: None).result()
+        """Say what was seen by now. What differs and is to be looked at again is none of it yet, but `waiting`."""
         with self._lock:
             counted = Counter(self._counted)
             old, new = (Latency.of(self._times[side].kept) for side in ("old", "new"))
-            examples = tuple(self._examples.values())
+            examples, waiting = tuple(self._examples.values()), self._waiting
         compared = counted["equal"] + counted["race"] + counted["real"]
         return ShadowReport(
             compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"], counted["not_compared"],
-            old, new, examples,
+            waiting, old, new, examples,
         )  # fmt: skip
 
     def _fallen_back(self, key: K) -> Item | None:
@@ -216,27 +227,38 @@ class ShadowReader(Generic[K]):
         if full:
             self._count("not_compared")
         else:
-            self._behind.submit(self._look_again, key, before, time.monotonic() + self._settle)
+            self._look_at(0, key, before, time.monotonic())
 
-    def _look_again(self, key: K, before: Item | None, due: float) -> None:
+    def _look_at(self, number: int, key: K, before: Item | None, seen: float) -> None:
+        after, thread = self._looks[number]
+        thread.submit(self._look_again, number, key, before, seen, seen + after)
+
+    def _look_again(self, number: int, key: K, before: Item | None, seen: float, due: float) -> None:
         """Tell a race from a real difference."""
+        over = True
         try:
             time.sleep(max(0.0, due - time.monotonic()))
-            self._judge(key, before)
+            over = self._judge(key, before, last=number + 1 == len(self._looks))
         finally:
             with self._lock:
-                self._waiting -= 1
+                self._waiting -= over
+        if not over:
+            self._look_at(number + 1, key, before, seen)
 
-    def _judge(self, key: K, before: Item | None) -> None:
+    def _judge(self, key: K, before: Item | None, *, last: bool) -> bool:
+        """Count what has been decided by now; False where it is to be looked at once more."""
         old, new = self._both(key)
         if isinstance(old, Exception) or isinstance(new, Exception):
             self._count("not_compared")
         # Changed on the old side meanwhile: the new one cannot be expected to have it.
         elif same(old, new) or not same(old, before):
             self._count("race")
-        else:
+        elif last:
             self._count("real")
             self._remember(key, old or {}, new or {})
+        else:
+            return False
+        return True
 
     def _both(self, key: K) -> tuple[Item | Exception | None, Item | Exception | None]:
         beside = self._beside.submit(self._timed, "old", self._old, key)

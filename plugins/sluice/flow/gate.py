@@ -104,14 +104,22 @@ class Gate(BaseOperator):
 
 
 def _samples(facts: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """What to show beside a failed count: rows by keys and columns, never values, and statements of the application."""
+    """What to show beside a failed count: rows by keys and columns, never values, and statements of the application.
+
+    The fact `<count>_told` names what `<count>` has counted.
+    """
+    told = {
+        name.removesuffix("_told"): [{"row": text} for text in str(value).split("; ") if text]
+        for name, value in facts.items()
+        if name.endswith("_told")
+    }
     listed = [{"row": text} for text in str(facts.get("diff_samples", "")).split("; ") if text]
     reads = {
         name: [{"read": text} for text in str(facts[where]).splitlines()]
         for name, where in _READS.items()
         if where in facts
     }
-    return {**{name: [s for s in listed if word in s["row"]] for name, word in _WORDS.items()}, **reads}
+    return {**told, **{name: [s for s in listed if word in s["row"]] for name, word in _WORDS.items()}, **reads}
 
 
 _READS = {

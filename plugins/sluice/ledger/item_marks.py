@@ -258,6 +258,11 @@ class ItemMarks:
         """Every key that waits in quarantine, in order. Read-only."""
         return [poison for poison in map(_poison, self._list("QUARANTINE#")) if not poison.healed]
 
+    def forget_quarantine(self) -> None:
+        """Delete what was noted of every key. Nothing may be under way: a worker would note it again."""
+        for item in self._list("QUARANTINE#"):
+            self.client.delete_item(TableName=self.table, Key={"PK": item["PK"], "SK": item["SK"]})
+
     def saw_canary(self, where: str) -> Put:
         """The write that says in which shard a flight's canaries have come out (`flight@shard`), whoever read them."""
         return self._put(f"CANARY#{where}", {})

@@ -98,6 +98,10 @@ class Marks:
         """Count the rows that the table that follows cannot hold yet, and name a few: `rows`, `samples`."""
         return one(c, statement("marks.count_quarantined"), name=self.name)
 
+    def held(self, c: Connection, most: int) -> list[Row]:
+        """List what waits in quarantine, the oldest first: `key`, `reason`."""
+        return rows(c, statement("marks.list_quarantined"), name=self.name, most=most)
+
     def chunks(self, c: Connection) -> Row:
         """Count chunks, done chunks, rows, seconds worked, and give the last copying transaction."""
         return one(c, statement("marks.count_chunks"), name=self.name)

@@ -170,6 +170,14 @@ def abort(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def quarantine(chosen: argparse.Namespace) -> int:
+    """List what waits in quarantine of a migration: keys, and why."""
+    from sluice.local.quarantine import list_quarantine
+
+    print(list_quarantine(chosen.migration, chosen.most))
+    return 0
+
+
 def replicate(chosen: argparse.Namespace) -> int:
     """Deliver the changes of a migration on DynamoDB until it is stopped, with a lag below a second."""
     from sluice.local import replicate as replicating
@@ -213,6 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     add(status)
     _add_dag_arguments(add(run, "The run goes on in Airflow."), add(backfill, "The backfill goes on in Airflow."))
     add(abort).add_argument("migration", help="a file of include/estate/migrations, without .yaml")
+    waiting = add(quarantine)
+    waiting.add_argument("migration", help="a file of include/estate/migrations, without .yaml")
+    waiting.add_argument("--most", type=int, default=50, help="so many at most")
     followed = add(replicate, "Every place it reached is kept: replicate_changes goes on there.")
     followed.add_argument("migration", help="a file of include/estate/migrations, without .yaml")
     followed.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")

@@ -170,9 +170,13 @@ def _check_ports(settings: Settings) -> None:
     running = {part.name for part in status() if part.pid is not None}
     if running and settings.ports != remembered_ports(settings.state_dir):
         raise Terminal("Sluice runs already, on other ports than these: `./sluice down` first.")
-    for purpose, part in _PARTS.items():
-        if part not in running:
-            ports.require_free(getattr(settings.ports, purpose), part, PORT_SETTINGS[purpose])
+    ports.require_free(
+        [
+            ports.Asked(getattr(settings.ports, purpose), part, PORT_SETTINGS[purpose])
+            for purpose, part in _PARTS.items()
+            if part not in running
+        ]
+    )
 
 
 @contextmanager

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sluice.errors import Terminal
+
+
+class Asked(NamedTuple):
+    """A port that somebody wants, what for, and the setting that chooses another."""
+
+    port: int
+    purpose: str
+    setting: str
 
 
 def free_port() -> int:
@@ -26,13 +36,16 @@ def is_taken(port: int) -> bool:
     return False
 
 
-def require_free(port: int, purpose: str, setting: str) -> None:
-    """Raise Terminal, naming the port, who has it and the way out, if `port` is a stranger's."""
-    if is_taken(port):
-        raise Terminal(
-            f"Port {port} (for {purpose}) is taken by {owner(port) or 'a process of another user'}. "
-            f"End it, or choose another port: {setting}={port + 1000} ./sluice up"
-        )
+def require_free(asked: Sequence[Asked]) -> None:
+    """Raise Terminal, naming each port that is a stranger's, who has it, and one way out for all of them."""
+    taken = [one for one in asked if is_taken(one.port)]
+    if taken:
+        lines = [
+            f"Port {one.port} (for {one.purpose}) is taken by {owner(one.port) or 'a process of another user'}."
+            for one in taken
+        ]
+        others = " ".join(f"{one.setting}={one.port + 1000}" for one in taken)
+        raise Terminal("\n".join([*lines, f"End that, or choose other ports: {others} ./sluice up"]))
 
 
 def owner(port: int) -> str | None:

@@ -172,6 +172,11 @@ def processes_in(folder: Path) -> list[int]:
     return [pid for pid in pids if works_in(pid, folder)]
 
 
+LONGEST_LINE = 300
+"""Characters of a log's line that are shown."""
+
+
 def tail(log: Path, lines: int = 12) -> str:
-    """Give the last lines of a log, or nothing where there is none."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.is_file() else ""
+    """Give the last lines of a log, long ones cut, or nothing where there is none."""
+    told = log.read_text(errors="replace").splitlines()[-lines:] if log.is_file() else []
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} …" for line in told)

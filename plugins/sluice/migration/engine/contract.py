@@ -5,10 +5,11 @@ The engine drives any kind through the same phases; the kind knows its stores. `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from sluice.errors import Terminal
 from sluice.proof.gates.rows import Subject
@@ -58,6 +59,16 @@ class ChunkBusy(LockBusy):
     def __init__(self, message: str, chunk: int) -> None:
         super().__init__(message)
         self.chunk = chunk
+
+
+class Held(NamedTuple):
+    """What the table that follows cannot hold: a key of the source, and why."""
+
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -322,7 +333,10 @@ class Kind(Protocol):
         """Take everything back. Anything before cut_over → planned, epoch + 1."""
 
     def standing(self) -> Facts:
-        """What every gate wants to know: `fingerprint_differs` (0 or 1) and `quarantined` (rows). Read-only."""
+        """What every gate wants: `fingerprint_differs` (0 or 1), `quarantined` (rows), the first as `quarantined_told`."""
+
+    def quarantine(self, most: int) -> Sequence[Held]:
+        """What waits in quarantine and why, the oldest first, so many at most. Read-only."""
 
     def sample(self) -> Subject | None:
         """Where a person's own suites look: the target, bounded by its window, or rows of it where SQL cannot be asked."""

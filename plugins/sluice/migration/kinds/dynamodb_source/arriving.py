@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeAlias
 
+from sluice.errors import Transient
 from sluice.migration.engine.contract import Lag, NotYet
 
 DRAIN_SECONDS = 30.0
@@ -18,16 +19,20 @@ Drain: TypeAlias = Callable[[float], Lag]
 
 
 class NotArrived(NotYet):
-    """Changes were still under way when the time for a switch was over. Nothing was switched."""
+    """Changes were still under way when writers had been kept waiting for as long as they may. Nothing was switched."""
+
+
+class NotSettled(Transient):
+    """Delivery lags. Nobody was kept waiting and nothing was switched, so it may be tried again by itself."""
 
 
 def check_settled(migration: str, drain: Drain, within: timedelta) -> None:
-    """Raise NotArrived where canaries take longer than `within`: applications would be kept waiting as long."""
+    """Raise NotSettled where canaries take longer than `within`: applications would be kept waiting as long."""
     if (lag := drain(within.total_seconds())).pending:
-        raise NotArrived(
+        raise NotSettled(
             f"{migration}: {lag.pending} canaries or shards had not arrived within {within.total_seconds():g} s"
             f" (replication.settled_within; {lag.held_by or 'nothing else is late'}). Nobody was kept waiting and nothing was"
-            " switched; see that replicate_changes keeps up, then clear this task."
+            " switched. It is tried again by itself; if it stays, see that replicate_changes keeps up, or run ./sluice replicate."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.estate.single_table import DualRead
-from sluice.migration.engine.contract import Facts
+from sluice.migration.engine.contract import Facts, NotYet
 from sluice.stores.dynamodb.values import Item
 
 
@@ -26,6 +26,8 @@ def judged(reports: Sequence[Item], limits: DualRead | None) -> Facts:
     lacking = limits.required and added("compared") < limits.at_least
     seen = f"{added('compared'):,} reads of {len(reports)} readers compared"
     headline = f"{seen}: {added('real')} differ for good, {added('race')} raced"
+    if asked and not added("compared"):
+        headline = f"{seen}: nobody's reads vouch for the new side yet (docs/howto/use-the-new-tables.md)"
     return {
         "headline": headline,
         "shadow_compared": added("compared"),
@@ -37,6 +39,15 @@ def judged(reports: Sequence[Item], limits: DualRead | None) -> Facts:
         "shadow_new_p95_ms": slowest("new_p95"),
         "shadow_differing": "\n".join(report["examples"]["S"] for report in reports if report["examples"]["S"]),
     }
+
+
+def check_reads(migration: str, facts: Facts) -> None:
+    """Raise NotYet where readers have told by now of what their gate had not seen: it judged when they had just begun."""
+    if not is_good(facts):
+        raise NotYet(
+            f"{migration}: {facts['headline']}, since their gate was green. Nothing was switched. Look at the reads"
+            " (docs/howto/use-the-new-tables.md), then run it again: the comparison and the gate come first."
+        )
 
 
 def is_good(facts: Facts) -> bool:

@@ -17,7 +17,7 @@ from psycopg import Rollback
 
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
-from sluice.migration.engine.contract import COPIES_IN, Copied, Fence, Phase
+from sluice.migration.engine.contract import COPIES_IN, Copied, Fence
 from sluice.migration.kinds.dynamodb_source.tokens import token
 from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
@@ -78,7 +78,7 @@ class Copying:
     def copy(self, lane: int, fence: Fence, page_items: int, last: int) -> Copied | None:
         """Copy one page of a pending segment; None when none is pending, or others hold all of them. Raises Fenced, Drifted."""
         started = time.monotonic()
-        with working(self.c, self.marks, fence, Phase.CAPTURING):
+        with working(self.c, self.marks, fence, *COPIES_IN):  # where all is copied already, none is pending
             claimed = rows(self.c, statement("into_postgres.claim_segment"), name=self.marks.name, last=last)
             if not claimed:
                 return None

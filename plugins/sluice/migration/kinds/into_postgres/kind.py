@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sluice.estate.into_postgres import IntoPostgresMigration
@@ -14,6 +14,7 @@ from sluice.migration.engine.contract import (
     Fence,
     Fenced,
     Finding,
+    Held,
     Lag,
     Load,
     NotYet,
@@ -99,6 +100,10 @@ class IntoPostgres:
     def standing(self) -> Facts:
         """Facts that every gate wants: drift, quarantine, and writes past the route."""
         return standing.standing(self.parts)
+
+    def quarantine(self, most: int) -> Sequence[Held]:
+        """Items that are no row yet."""
+        return [Held(**row) for row in self.parts.marks.held(self.parts.c, most)]
 
     def sample(self) -> Subject | None:
         """The target."""
@@ -202,7 +207,7 @@ class IntoPostgres:
         p, before = self.parts, self.position()
         if before.phase not in (Phase.VERIFIED, Phase.SHADOWING):
             raise NotYet(f"{self.name} is {before.phase}: reads are compared between verified and the cutover.")
-        facts = shadow.judged(p.items.shadow_reports(before.epoch), self.migration.gates.shadow)
+        facts = self._reads(before.epoch)
         there, to = (Phase.VERIFIED, Phase.SHADOWING)[:: 1 if shadow.is_good(facts) else -1]
         with p.marks.alone(p.c):
             if self.position().epoch != before.epoch:
@@ -219,6 +224,7 @@ class IntoPostgres:
             self.parts.route.publish(self.parts.c)
             return self._switched_already()
         standing.check_ready(self.parts)
+        shadow.check_reads(self.name, self._reads(self.position().epoch))
         return self._switching.over(Fence(self.position().epoch))
 
     def cut_back(self) -> Swap:
@@ -248,6 +254,10 @@ class IntoPostgres:
         return ending.abort(self.parts)
 
     # ---- within ----
+
+    def _reads(self, epoch: int) -> Facts:
+        """What readers have told by now."""
+        return shadow.judged(self.parts.items.shadow_reports(epoch), self.migration.gates.shadow)
 
     @property
     def _switching(self) -> Switching:

@@ -21,9 +21,11 @@ def standing(parts: Parts) -> Facts:
     made = parts.marks.row(parts.c)["source_fingerprint"]
     # Once retired the tables are on their own, and the old one may be gone.
     differs = phase != Phase.RETIRED and (differs or made not in (None, parts.fingerprint))
+    held = parts.marks.quarantined(parts.c)
     return {
         "fingerprint_differs": int(differs),
-        "quarantined": parts.marks.quarantined(parts.c)["rows"],
+        "quarantined": held["rows"],
+        "quarantined_told": held["samples"],
         "writes_astray": writes_astray(parts) if phase == Phase.CUT_OVER else 0,
     }
 

@@ -25,6 +25,9 @@ from sluice.stores.catalogue import Shape, partitions
 from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
 
+SHOWN = 5
+"""Partitions that are named."""
+
 
 def obstacles(
     c: Connection, m: IntoPostgresMigration, shape: RowShape, there: Shape, wanted: list[Part]
@@ -53,11 +56,10 @@ def obstacles(
         yield _no("target_differs", what, "Mend one of both; or drop the table, it is empty, and Sluice makes it.")
     if m.target.partition and not differs:
         yield from _partitions(c, name, there, wanted)
-    if m.target.tenant and not _closed(c, there):
+    if m.target.tenant and (open_ones := _open(c, there)):
         yield _no(
             "target_open",
-            f"{name} is there already, and a tenant would see rows of others: row-level security is not enabled and forced on"
-            " it and on each partition, or has no policy.",
+            f"{name} is there already, and a tenant would see rows of others: {'; '.join(open_ones)}.",
             "ENABLE and FORCE it with a policy on the tenant's column; or drop the table, it is empty, and Sluice makes it.",
         )
 
@@ -109,9 +111,13 @@ def _partitions(c: Connection, name: str, there: Shape, wanted: list[Part]) -> I
             return
 
 
-def _closed(c: Connection, there: Shape) -> bool:
+def _open(c: Connection, there: Shape) -> list[str]:
+    """Say where a tenant would not be kept to its rows."""
     every = [there.facts, *partitions(c, there.oid)]
-    return bool(there.policies) and all(one["rls"] and one["rls_forced"] for one in every)
+    lacking = [f"{one['schema']}.{one['name']}" for one in every if not (one["rls"] and one["rls_forced"])]
+    more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
+    told = [f"row-level security is not enabled and forced on {', '.join(lacking[:SHOWN])}{more}"] if lacking else []
+    return told if there.policies else [*told, f"{there.table} has no policy"]
 
 
 def _no(code: str, what: str, way_on: str) -> Finding:

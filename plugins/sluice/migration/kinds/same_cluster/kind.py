@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import cached_property
 
 from psycopg import errors
@@ -17,6 +18,7 @@ from sluice.migration.engine.contract import (
     Fence,
     Fenced,
     Finding,
+    Held,
     Lag,
     Load,
     NotYet,
@@ -347,7 +349,12 @@ class SameCluster:
         """Facts that every gate wants: drift and quarantine."""
         with self.marks.shared(self._c) as row:
             differs = int(not (row["same_source"] and row["same_target"]))
-        return {"fingerprint_differs": differs, "quarantined": self.marks.quarantined(self._c)["rows"]}
+        held = self.marks.quarantined(self._c)
+        return {"fingerprint_differs": differs, "quarantined": held["rows"], "quarantined_told": held["samples"]}
+
+    def quarantine(self, most: int) -> Sequence[Held]:
+        """Rows that the table that follows cannot hold."""
+        return [Held(**row) for row in self.marks.held(self._c, most)]
 
     def _wal_rate(self, wal_bytes: int, at: float) -> float | None:
         before, self._wal = self._wal, (wal_bytes, at)

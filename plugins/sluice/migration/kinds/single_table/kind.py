@@ -205,7 +205,7 @@ class SingleTable(Looking):
         state = self.marks.state()
         if state.phase not in (Phase.VERIFIED, Phase.SHADOWING):
             raise NotYet(f"{self.name} is {state.phase}: reads are compared between verified and the cutover.")
-        facts = shadow.judged(self.marks.shadow_reports(state.epoch), self.migration.gates.shadow)
+        facts = self._reads(state)
         to = Phase.SHADOWING if shadow.is_good(facts) else Phase.VERIFIED
         if not self.marks.move(state, to, also=[self.route.begin(state, "shadow", "old")]):
             raise Fenced(f"{self.name} has gone on meanwhile. Run it again.")
@@ -219,6 +219,7 @@ class SingleTable(Looking):
         if state.phase == Phase.CUT_OVER:
             return ALREADY
         conditions.check_ready(self.migration, state)
+        shadow.check_reads(self.name, self._reads(state))
         return self._switching(state).over(state)
 
     def cut_back(self) -> Swap:
@@ -265,6 +266,10 @@ class SingleTable(Looking):
         )
 
     # ---- within ----
+
+    def _reads(self, state: State) -> Facts:
+        """What readers have told by now."""
+        return shadow.judged(self.marks.shadow_reports(state.epoch), self.migration.gates.shadow)
 
     def _go(self, state: State, to: Phase, **more: Any) -> None:
         """Change the phase, unless somebody else has done just that. Raises Fenced where something else came between."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from sluice.estate.single_table import SingleTableMigration
-from sluice.ledger.item_marks import ItemMarks, State
-from sluice.migration.engine.contract import Diff, Facts, Finding, Load, Phase, Position, Progress
+from sluice.ledger.item_marks import ItemMarks, Poison, State
+from sluice.migration.engine.contract import Diff, Facts, Finding, Held, Load, Phase, Position, Progress
 from sluice.migration.kinds.dynamodb_source.last_look import Looked, is_stray
 from sluice.migration.kinds.dynamodb_source.notes import StateNotes
 from sluice.migration.kinds.dynamodb_source.retiring import Retiring
@@ -23,6 +23,9 @@ from sluice.migration.kinds.single_table.ways import Ways
 from sluice.proof.gates.rows import Subject
 from sluice.stores.dynamodb.streams import Change, Stream
 from sluice.stores.objects import Vault
+
+SHOWN = 5
+"""Items in quarantine that a gate names; `./sluice quarantine` lists them all."""
 
 
 class Looking:
@@ -88,13 +91,19 @@ class Looking:
         """Facts that every gate wants: drift, quarantine, where applications are told to write, and who did not."""
         state = self.marks.state()
         told = (self.marks.route() or {}).get("write_to", {}).get("S")
+        held = self.marks.quarantined()
         return {
             "fingerprint_differs": int(conditions.drifted(self.tables, state)),
-            "quarantined": len(self.marks.quarantined()),
+            "quarantined": len(held),
+            "quarantined_told": "; ".join(map(str, _told(held)[:SHOWN])),
             "routed_to_old": int(told == "old"),
             "routed_to_new": int(told == "new"),
             "writes_astray": self._astray(state),
         }
+
+    def quarantine(self, most: int) -> Sequence[Held]:
+        """Items that have no records yet."""
+        return _told(self.marks.quarantined())[:most]
 
     def sample(self) -> Subject | None:
         """Records from all over the target, as typed rows: SQL cannot be asked."""
@@ -136,3 +145,7 @@ class Looking:
             left,
             tuple(name for name, place in places.items() if place.done),
         )
+
+
+def _told(held: Sequence[Poison]) -> list[Held]:
+    return [Held(poison.key, poison.reason) for poison in held]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from sluice.migration.engine.contract import Finding
@@ -72,12 +73,15 @@ def _about_items(tables: Tables, items: tuple[Item, ...]) -> Iterator[Finding]:
         except Unmappable as why:
             reasons[why.reason] += 1
             examples.setdefault(why.reason, f"{key_text(key_of(item, *tables.key_names(tables.source)))}: {why}")
+    yield from _about_places(tables, items)
     for reason, count in reasons.items():
+        none_fits = count == len(items)
         yield Finding(
             "unmappable",
-            False,
+            none_fits,
             f"{count} of the first {len(items)} items have no records ({reason}), such as {examples[reason]}.",
             "They would be quarantined, and a cutover waits for that to be mended: in the items, or in the mapping.",
+            acceptable=True,
         )
     if changed:
         yield Finding(
@@ -87,3 +91,27 @@ def _about_items(tables: Tables, items: tuple[Item, ...]) -> Iterator[Finding]:
             "Say with `back:` what they were, or accept it.",
             acceptable=True,
         )
+
+
+def _about_places(tables: Tables, items: tuple[Item, ...]) -> Iterator[Finding]:
+    """Find items that want one place for their whole records: a key template that lacks what tells items apart."""
+    wanting: dict[tuple[str, str], list[str]] = {}
+    for item in items:
+        with suppress(Unmappable):
+            if whole := whole_of(tuple(tables.forth.wanted(item))):
+                place = whole.table, key_text(whole.key)
+                wanting.setdefault(place, []).append(key_text(key_of(item, *tables.key_names(tables.source))))
+    shared = {place: keys for place, keys in wanting.items() if len(keys) > 1}
+    if not shared:
+        return
+    count = sum(map(len, shared.values()))
+    (table, at), (one, other, *_) = next(iter(shared.items()))
+    yield Finding(
+        "colliding",
+        2 * count > len(items),
+        f"{count} of the first {len(items)} items want a place that another of them wants, too: {one} and {other} both want"
+        f" {at} in {table}.",
+        f"A place is one item's, the others would be quarantined: let the record's key have all that tells items of"
+        f" {tables.source.name} apart ({', '.join(tables.key_names(tables.source))}).",
+        acceptable=True,
+    )

@@ -18,7 +18,7 @@ from sluice.migration.kinds.dynamodb_source.arriving import (
     DRAIN_SECONDS,
     GRACE_SECONDS,
     Drain,
-    NotArrived,
+    NotSettled,
     check_arrived,
     check_settled,
 )
@@ -55,9 +55,9 @@ class Switching:
     def _switch(self, state: State, to: Phase, before: str, after: str, epochs: int, facts: dict[str, str]) -> Swap:
         self.check()
         if (lag := self.read_up()).pending:
-            raise NotArrived(
+            raise NotSettled(
                 f"{self.marks.name}: the stream of what follows is not read up to now ({lag.held_by}), and from there it shall be"
-                " brought back. Let replicate_changes run for a while, then clear this task."
+                " brought back. Nothing was switched. It is tried again by itself; if it stays, see that replicate_changes runs."
             )
         check_settled(self.marks.name, self.drain, self.within)
         asked = time.monotonic()
