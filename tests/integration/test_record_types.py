@@ -157,6 +157,21 @@ def test_a_persons_own_suite_looks_at_typed_rows_of_one_type(few: Few, tmp_path:
     assert not judged("verified", {}, kind.sample(), ["rules"], suite(tmp_path)).passed, "a look-up has no e-mail"
 
 
+def test_a_few_records_among_very_many_of_others_are_found(few: Few) -> None:
+    kind = few.opened()
+    to_capturing(kind)
+    copy(kind)
+    target = kind.tables.targets[0].name
+    others: list[Any] = [{"PK": {"S": f"A#{number:05}"}, "SK": {"S": "METADATA"}} for number in range(1000)]
+    for start in range(0, len(others), 25):
+        puts = [{"PutRequest": {"Item": one}} for one in others[start : start + 25]]
+        few.client.batch_write_item(RequestItems={target: puts})
+    subject = kind.sample()
+    assert isinstance(subject, RowsSubject)
+    assert {row["PK"] for row in subject.take(8)} <= {f"USER#{name}" for name in few.items()}
+    assert len(subject.take(8)) == len(few.by_hand())
+
+
 def test_an_empty_sample_and_a_suite_in_the_wrong_place_are_red(few: Few, tmp_path: Path) -> None:
     kind = few.opened()
     nothing = judged("verified", {}, kind.sample(), ["rules"], suite(tmp_path, where={"record": "none"}))

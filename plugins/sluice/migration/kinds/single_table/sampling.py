@@ -5,47 +5,59 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 from sluice.migration.kinds.dynamodb_source.export_lines import plain
-from sluice.migration.kinds.single_table.ours import FROM, is_gone, without_marks
+from sluice.migration.kinds.single_table.ours import FROM, as_known, is_gone, without_marks
 from sluice.migration.kinds.single_table.tables import Tables
 from sluice.proof.gates.rows import RowsSubject
 from sluice.proof.gates.verdict import Row
+from sluice.records import Unmappable
+from sluice.stores.dynamodb.reads import get_items
 from sluice.stores.dynamodb.scan import scan_page
-from sluice.stores.dynamodb.values import Item, Value
+from sluice.stores.dynamodb.values import Item, Key, Value
 
 SEGMENTS = 64
-"""Places all over a table where the sample is taken, in random order."""
+"""Places all over the source where the sample is taken, in random order."""
 RECORD, TABLE = "record", "table"
 """The columns beside the attributes: the record's type, and the table that it lies in."""
 
 
 def sample_of(client: Any, tables: Tables) -> RowsSubject:
-    """Where a suite takes its rows: records of this migration, from all over its tables."""
+    """Where a suite takes its rows: the records that stand for items from all over the source.
+
+    Not from all over the target: that is others' too, and of a few thousand records among millions a look finds none.
+    """
 
     def take(most: int) -> list[Row]:
-        each = -(-most // len(tables.targets))
-        return [row for table in tables.targets for row in _some(client, tables, table.name, each)][:most]
+        found, each = list[Row](), max(10, most // 8)
+        for segment in random.sample(range(SEGMENTS), SEGMENTS):
+            items = scan_page(client, tables.source.name, segment, SEGMENTS, limit=each).items
+            found += _rows(client, tables, items)
+            if len(found) >= most:
+                break
+        return found[:most]
 
     keys = {name for table in tables.targets for name in tables.key_names(table)}
     return RowsSubject(tables.migration.becomes, take, (TABLE, *sorted(keys)))
 
 
-def _some(client: Any, tables: Tables, table: str, most: int) -> list[Row]:
-    order, found = random.sample(range(SEGMENTS), SEGMENTS), list[Row]()
-    for segment in order:
-        items = scan_page(client, table, segment, SEGMENTS, limit=max(10, most // 8)).items
-        found += [row_of(tables, table, item) for item in _mine(tables, items)]
-        if len(found) >= most:
-            break
-    return found[:most]
+def _rows(client: Any, tables: Tables, items: tuple[Item, ...]) -> Iterator[Row]:
+    """Give the records of some items as they stand. What is not there, or another's, the comparison knows of."""
+    wanted = dict[str, list[Key]]()
+    for item in filter(None, (as_known(tables.migration.name, item) for item in items)):
+        with suppress(Unmappable):
+            for record in tables.forth.wanted(item):
+                wanted.setdefault(record.table, []).append(record.key)
+    for table, keys in wanted.items():
+        there = get_items(client, table, keys).values()
+        yield from (row_of(tables, table, one) for one in there if _is_mine(tables, one))
 
 
-def _mine(tables: Tables, items: tuple[Item, ...]) -> Iterator[Item]:
-    whose = f"{tables.migration.name}/"
-    return (item for item in items if not is_gone(item) and item.get(FROM, {}).get("S", "").startswith(whose))
+def _is_mine(tables: Tables, item: Item) -> bool:
+    return not is_gone(item) and item.get(FROM, {}).get("S", "").startswith(f"{tables.migration.name}/")
 
 
 def row_of(tables: Tables, table: str, item: Item) -> Row:
