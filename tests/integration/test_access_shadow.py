@@ -158,6 +158,18 @@ def test_a_difference_counts_for_nothing_while_changes_may_be_on_their_way(tyler
     assert (report.waiting, report.race, report.real) == (0, 1, 0)
 
 
+def test_what_was_seen_in_an_epoch_gone_by_counts_for_nothing(tyler: Tyler, marks: ItemMarks) -> None:
+    tell(marks, "shadow", "old", 1)
+    sides = Sides(tyler, marks)
+    sides.write_old("a", "x")
+    sides.reader.read("a")
+    assert sides.settled().real == 1
+    sides.write_new("a", "x")
+    tell(marks, "shadow", "old", 3)
+    sides.reader.read("a")
+    assert (sides.settled().compared, sides.settled().real, sides.settled().examples) == (1, 0, ())
+
+
 def test_what_has_expired_is_on_neither_side_and_what_cannot_be_mapped_is_said(tyler: Tyler, marks: ItemMarks) -> None:
     tell(marks, "shadow", "old")
     sides = Sides(tyler, marks)

@@ -14,13 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
 from typing import Generic, TypeVar
 
 from sluice.access.layout import Layout
-from sluice.access.routing import Routing
+from sluice.access.routing import RouteUnknown, Routing
 from sluice.access.store import SIDE_BY_SIDE, Store
 from sluice.errors import Transient
 from sluice.records.shape import Shape, entity_of, item_of, skipped
@@ -161,10 +162,9 @@ class ShadowReader(Generic[K]):
         self._routing, self._old, self._new = routing, old, new
         self._sample = sample
         self._lock = threading.Lock()
-        self._counted: Counter[str] = Counter()
-        self._times = {"old": _Times(), "new": _Times()}
-        self._examples: dict[str, Difference] = {}
         self._waiting = 0
+        self._epoch: int | None = None
+        self._begin()
         # Pools of its own: what is read may use the store's, and must not wait for itself.
         self._beside = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sluice-shadow")
         # One after the other: whoever differs still goes on to the next, so that those who wait long hold up nobody.
@@ -179,6 +179,7 @@ class ShadowReader(Generic[K]):
             return self._old(key)
         if route == "new":
             return self._new(key)
+        self._follow()
         return self._compared(key) if random.random() < self._sample else self._fallen_back(key)
 
     def report(self) -> ShadowReport:
@@ -192,6 +193,20 @@ class ShadowReader(Generic[K]):
             compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"], counted["not_compared"],
             waiting, old, new, examples,
         )  # fmt: skip
+
+    def _begin(self) -> None:
+        self._counted: Counter[str] = Counter()
+        self._times = {"old": _Times(), "new": _Times()}
+        self._examples: dict[str, Difference] = {}
+
+    def _follow(self) -> None:
+        """Begin to count anew in another epoch: what was seen before a switch says nothing of what was copied since."""
+        with suppress(RouteUnknown):
+            epoch = self._routing.route().epoch
+            with self._lock:
+                if epoch != self._epoch:
+                    self._epoch = epoch
+                    self._begin()
 
     def _fallen_back(self, key: K) -> Item | None:
         try:
