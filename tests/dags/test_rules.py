@@ -15,8 +15,8 @@ from tests.samples import MIGRATIONS
 
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "copy", "cut", "detect", "diff", "drill", "expand", "fill", "finish",
-    "gate", "list", "load", "maintain", "plan", "prune", "rehearse", "replicate", "restore", "retire", "roll", "show", "start",
-    "take", "validate", "watch",
+    "gate", "list", "load", "maintain", "make", "plan", "prune", "rehearse", "replicate", "restore", "retire", "roll", "show",
+    "start", "take", "validate", "watch",
 }  # fmt: skip
 
 
@@ -28,7 +28,11 @@ def dags(bag):
 
 def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
     assert bag.import_errors == {}
-    expected = {"validate_data", *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS)}
+    expected = {
+        "validate_data",
+        "create_partitions",
+        *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
+    }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))
     assert not [dag.dag_id for dag in dags if "broken" in dag.tags]
@@ -75,7 +79,7 @@ def test_tasks_are_named_by_what_they_do(dags) -> None:
 
 
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
-    gates = [task for task in _tasks(dags) if task.task_type == "Gate"]
+    gates = [task for task in _tasks(dags) if task.task_type in ("Gate", "DatasetGate")]
     assert gates
     for task in gates:
         given = getattr(task, "partial_kwargs", None) or vars(task)

@@ -14,6 +14,7 @@ import pytest
 from sluice.estate import EstateErrors, document, migration_files, read_estate
 from sluice.estate.fields import Part
 from sluice.estate.models import (
+    Dataset,
     EstateFile,
     IntoPostgresMigration,
     SameClusterMigration,
@@ -44,7 +45,7 @@ def test_the_command_writes_them(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "model", [EstateFile, SameClusterMigration, SingleTableMigration, IntoPostgresMigration, TableModel]
+    "model", [EstateFile, SameClusterMigration, SingleTableMigration, IntoPostgresMigration, TableModel, Dataset]
 )
 def test_every_field_is_described(model: type[Part]):
     schema = schema_of(model)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sluice.estate.calendar import DateSpan, Window
+from sluice.estate.datasets import dataset_files, read_dataset
 from sluice.estate.durations import format_duration, parse_duration
 from sluice.estate.mistakes import EstateErrors, Mistake
 from sluice.estate.models import (
     Backfill,
     Cutover,
+    Dataset,
     Estate,
     Gates,
     IntoPostgresMigration,
@@ -38,6 +40,7 @@ from sluice.estate.read import (
 __all__ = [
     "Backfill",
     "Cutover",
+    "Dataset",
     "DateSpan",
     "Estate",
     "EstateErrors",
@@ -59,10 +62,12 @@ __all__ = [
     "Window",
     "any_follows_later",
     "claimed_twice",
+    "dataset_files",
     "format_duration",
     "migration_files",
     "parse_duration",
     "parse_table",
+    "read_dataset",
     "read_estate",
     "read_migration",
     "read_model",

@@ -57,7 +57,7 @@ def check_migration(
 ) -> Iterator[Mistake]:
     """Find what is wrong beyond single fields. `engines`, each store's, is None where estate.yaml cannot be read."""
     kind = document.get("kind", otherwise=DEFAULT_KIND)
-    yield from _check_name(document, others)
+    yield from check_name(document, others, "migration")
     if engines is not None:
         yield from _check_stores(document, str(kind), engines)
     yield from _check_suites(document, root)
@@ -103,17 +103,18 @@ def _whole(model: type[Part]) -> str:
     return allowed(schema_of(model), schema_of(model))
 
 
-def _check_name(document: Document, others: Sequence[Document]) -> Iterator[Mistake]:
-    path, name = PurePosixPath(document.file), document.get("migration")
+def check_name(document: Document, others: Sequence[Document], field: str) -> Iterator[Mistake]:
+    """Refuse a file that is not named as its `field` says, and a name that another file has."""
+    path, name = PurePosixPath(document.file), document.get(field)
     if path.suffix != ".yaml":
         yield document.mistake((), f"the file name {shown(path.name)}", f"{path.stem}.yaml")
     if not isinstance(name, str) or name == path.stem:
         return
-    yield document.mistake(("migration",), shown(name), f"{path.stem}, as the file is named")
+    yield document.mistake((field,), shown(name), f"{path.stem}, as the file is named")
     for other in others:
-        if other.get("migration") == name:
+        if other.get(field) == name:
             where = f"{other.file}:{other.line(('migration',))}"
-            yield document.mistake(("migration",), shown(name), f"a name of its own; {where} has this one")
+            yield document.mistake((field,), shown(name), f"a name of its own; {where} has this one")
 
 
 STORES: Mapping[str, tuple[tuple[Steps, str], ...]] = {
@@ -130,7 +131,7 @@ def _check_stores(document: Document, kind: str, engines: Mapping[str, str | Non
 
 
 def _check_tables(document: Document) -> Iterator[Mistake]:
-    source, target = (_table(document, steps) for steps in TABLES)
+    source, target = (table_at(document, steps) for steps in TABLES)
     if source and source == target:
         yield document.mistake(TABLES[1], shown(document.get(*TABLES[1])), "another table than from.table")
     if source and document.get("into", "partition_schema") is None:
@@ -162,7 +163,7 @@ def _claims(document: Document) -> Iterator[tuple[tuple[object, ...], Steps]]:
     store = str(document.get("from", "store"))
     if kind == "same_cluster":
         for steps in TABLES:
-            if table := _table(document, steps):
+            if table := table_at(document, steps):
                 yield (store, table), steps
     elif kind == "single_table":
         if isinstance(name := document.get("from", "table"), str):
@@ -170,7 +171,7 @@ def _claims(document: Document) -> Iterator[tuple[tuple[object, ...], Steps]]:
         entity = document.get("into", "model"), document.get("into", "entity")
         if all(isinstance(one, str) for one in entity):
             yield ("entity", *entity), ("into", "entity")
-    elif table := _table(document, ("into", "table")):
+    elif table := table_at(document, ("into", "table")):
         # What it reads it leaves as it is: a table may move into a design and on to PostgreSQL.
         yield (str(document.get("into", "store")), table), ("into", "table")
 
@@ -195,7 +196,8 @@ def _suites(root: Path) -> list[str]:
     return sorted(path.stem for path in (root / "expectations").glob("*.json"))
 
 
-def _table(document: Document, steps: Steps) -> Table | None:
+def table_at(document: Document, steps: Steps) -> Table | None:
+    """Give the table that a field names, or None where it names none."""
     text = document.get(*steps)
     return _or_none(parse_table, text) if isinstance(text, str) else None
 

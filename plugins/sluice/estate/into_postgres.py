@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from sluice.estate.cuts import Partition
 from sluice.estate.fields import Identifier, Name, Part, SqlType, TableName, Template, Words
 from sluice.estate.migration import Migration
-from sluice.estate.same_cluster import Partition
 from sluice.estate.single_table import DynamoSource, Replication, Retirement, RoutedCutover, RoutedGates, ScanPace, Skip
 
 

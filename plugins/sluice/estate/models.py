@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sluice.estate.cuts import Cut, Partition, default_partition_schema
+from sluice.estate.dataset import Dataset
 from sluice.estate.design import (
     EntityDesign,
     KeyNames,
@@ -23,15 +25,12 @@ from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Swit
 from sluice.estate.same_cluster import (
     Backfill,
     Change,
-    Cut,
     Cutover,
     Gates,
-    Partition,
     SameClusterMigration,
     Shadow,
     Source,
     Target,
-    default_partition_schema,
 )
 from sluice.estate.single_table import (
     AttributeChange,
@@ -54,6 +53,7 @@ __all__ = [
     "Column",
     "Cut",
     "Cutover",
+    "Dataset",
     "DualRead",
     "DynamoSource",
     "EntityDesign",
@@ -147,7 +147,9 @@ class EstateFile(Part):
 
 
 class Estate(EstateFile):
-    """All stores under care, and the migrations of their tables."""
+    """All stores under care, the migrations of their tables, and the tables that are kept."""
 
     migrations: dict[Name, Migration] = Field(default_factory=dict)
     """Every migration, by name; empty when only the stores were read."""
+    datasets: dict[Name, Dataset] = Field(default_factory=dict)
+    """Every table that is kept, by name; empty when only the stores were read."""

@@ -1,4 +1,4 @@
-"""Reads the estate's files: include/estate/estate.yaml, include/estate/migrations/*.yaml, and the designs that these name.
+"""Reads the estate's files: include/estate/estate.yaml, migrations/*.yaml and the designs these name, datasets/*.yaml.
 
 A DAG file reads the stores once and each migration by itself, so a bad file fails its own DAG and no other:
 
@@ -16,10 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from sluice.estate.checks import check_claims, check_migration, class_of, validated
+from sluice.estate.datasets import read_datasets
 from sluice.estate.design_checks import check_model
 from sluice.estate.document import Document, open_document
 from sluice.estate.mistakes import EstateErrors, Mistake
-from sluice.estate.models import DEFAULT_KIND, KINDS, Estate, EstateFile, Migration, SingleTableMigration, TableModel
+from sluice.estate.models import (
+    DEFAULT_KIND,
+    KINDS,
+    Dataset,
+    Estate,
+    EstateFile,
+    Migration,
+    SingleTableMigration,
+    TableModel,
+)
 from sluice.estate.resolving import resolve
 
 ESTATE_FILE = Path("include/estate/estate.yaml")
@@ -42,9 +52,11 @@ def read_estate(root: Path) -> Estate:
         mistakes += [*wrong, *(claim for claim in claims if claim.field not in told)]
         if migration is not None:
             migrations[migration.name] = migration
+    datasets, wrong = read_datasets(root, engines or {})
+    mistakes += wrong
     if mistakes or stores is None:
         raise EstateErrors(mistakes)
-    return _estate(stores, migrations)
+    return _estate(stores, migrations, datasets)
 
 
 def read_stores(root: Path) -> Estate:
@@ -52,7 +64,7 @@ def read_stores(root: Path) -> Estate:
     stores, mistakes = validated(_open(root / ESTATE_FILE, root), EstateFile)
     if mistakes or stores is None:
         raise EstateErrors(mistakes)
-    return _estate(stores, {})
+    return _estate(stores)
 
 
 def read_migration(path: Path, estate: Estate) -> Migration:
@@ -134,11 +146,14 @@ def _open(path: Path, root: Path) -> Document:
     return open_document(path, path.relative_to(root).as_posix())
 
 
-def _estate(stores: EstateFile, migrations: dict[str, Migration]) -> Estate:
+def _estate(
+    stores: EstateFile, migrations: Mapping[str, Migration] | None = None, datasets: Mapping[str, Dataset] | None = None
+) -> Estate:
     return Estate(
         estate=stores.estate,
         vault=stores.vault,
         ledger=stores.ledger,
         stores=stores.stores,
-        migrations=migrations,
+        migrations=dict(migrations or {}),
+        datasets=dict(datasets or {}),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sluice.estate.fields import Part
 from sluice.estate.models import (
+    Dataset,
     EstateFile,
     IntoPostgresMigration,
     SameClusterMigration,
@@ -46,6 +47,7 @@ PAGES: dict[str, type[Part]] = {
     "A migration of `kind: single_table`": SingleTableMigration,
     "A migration of `kind: into_postgres`": IntoPostgresMigration,
     "`include/estate/<model>.yaml`: a single-table design": TableModel,
+    "`include/estate/datasets/<name>.yaml`: a table that is kept": Dataset,
     "`include/estate/estate.yaml`: the estate": EstateFile,
 }
 

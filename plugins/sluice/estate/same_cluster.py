@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sluice.estate.cuts import Cut, Partition, default_partition_schema
 from sluice.estate.fields import Expression, Identifier, Part, SqlType, TableName, lasting
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
-from sluice.estate.names import parse_table
 
 
 class Source(Origin):
@@ -17,38 +17,6 @@ class Source(Origin):
 
     table: TableName
     """The table to move."""
-
-
-class Cut(Part):
-    """How a table is cut: by exactly one of `range` (with `every`), `hash` (with `parts`) or `list`."""
-
-    range_of: Identifier | None = Field(default=None, alias="range")
-    """The column whose ranges make the partitions. It becomes part of the primary key."""
-    every: Literal["month", "week", "day"] | None = None
-    """With `range`: how much one partition holds. Bounds are UTC, weeks begin on Monday."""
-    hash_of: Identifier | None = Field(default=None, alias="hash")
-    """The column whose hash chooses the partition. It becomes part of the primary key."""
-    parts: Annotated[int, Field(ge=2, le=1024)] | None = None
-    """With `hash`: how many partitions."""
-    list_of: Identifier | None = Field(default=None, alias="list")
-    """The column of which each value has a partition; new values go to a default one. It becomes part of the key."""
-
-    @property
-    def column(self) -> str:
-        """The column that the partitions are cut by."""
-        return self.range_of or self.hash_of or self.list_of or ""
-
-
-class Partition(Cut):
-    """How the new table is cut, once or twice: `{list: tenant_id, then: {range: created_at, every: month}}`."""
-
-    then: Cut | None = None
-    """How each partition is cut again, below `list` or `hash`."""
-
-    @property
-    def cuts(self) -> tuple[Cut, ...]:
-        """The cuts, outermost first."""
-        return (self, self.then) if self.then else (self,)
 
 
 class Change(Part):
@@ -162,8 +130,3 @@ class SameClusterMigration(Migration):
     def partition_schema(self) -> str:
         """The schema that holds the partitions: the one asked for, or the default."""
         return self.target.partition_schema or default_partition_schema(self.source.table)
-
-
-def default_partition_schema(source_table: str) -> str:
-    """Name the schema of the partitions for a source such as `app.user_sessions`: `app_partitions`."""
-    return f"{parse_table(source_table)[0]}_partitions"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sluice.estate.cuts import Cut
 from sluice.estate.document import Document, Steps
 from sluice.estate.mistakes import Mistake
-from sluice.estate.same_cluster import SameClusterMigration
 from sluice.estate.showing import shown
 from sluice.estate.words import allowed, at, schema_of
 
@@ -24,12 +24,12 @@ def check_shape(document: Document) -> Iterator[Mistake]:
             yield from _check_change(document, ("into", "columns", name), change)
 
 
-def check_cuts(document: Document) -> Iterator[Mistake]:
-    """Find what the fields of `into.partition` cannot see."""
-    for steps in (PARTITION, (*PARTITION, "then")):
+def check_cuts(document: Document, partition: Steps = PARTITION) -> Iterator[Mistake]:
+    """Find what the fields of a `partition` cannot see."""
+    for steps in (partition, (*partition, "then")):
         yield from _check_cut(document, steps)
-    if document.get(*PARTITION, "range") is not None and document.get(*PARTITION, "then") is not None:
-        yield document.mistake((*PARTITION, "then"), "a cut below a range", "a cut below list or hash")
+    if document.get(*partition, "range") is not None and document.get(*partition, "then") is not None:
+        yield document.mistake((*partition, "then"), "a cut below a range", "a cut below list or hash")
 
 
 def _check_cut(document: Document, steps: Steps) -> Iterator[Mistake]:
@@ -42,7 +42,7 @@ def _check_cut(document: Document, steps: Steps) -> Iterator[Mistake]:
         return
     for way, needed in CUTS.items():
         if needed and way == ways[0] and cut.get(needed) is None:
-            wanted = allowed(at(schema_of(SameClusterMigration), (*steps, needed)), schema_of(SameClusterMigration))
+            wanted = allowed(at(schema_of(Cut), (needed,)), schema_of(Cut))
             yield document.mistake((*steps, needed), "nothing", wanted.removesuffix("; or null"))
         if needed and way != ways[0] and cut.get(needed) is not None:
             yield document.mistake((*steps, needed), shown(cut[needed]), f"nothing beside {ways[0]}")

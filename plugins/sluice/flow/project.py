@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluice.estate import Migration, claimed_twice, read_migration, read_stores
+from sluice.estate import Dataset, Migration, claimed_twice, dataset_files, read_dataset, read_migration, read_stores
+from sluice.estate.datasets import DATASETS
 from sluice.estate.read import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -30,3 +31,14 @@ def claimed(path: Path) -> list[Finding]:
 
     way_on = "Leave it to one of them; a migration that is under way goes on meanwhile."
     return [Finding("claimed_twice", True, f"{mistake}.", way_on) for mistake in claimed_twice(path)]
+
+
+def dataset_names() -> list[str]:
+    """Name every table that is kept, by its file: one that cannot be read is told by the task that reads it."""
+    return [path.stem for path in dataset_files(ROOT)]
+
+
+def dataset_of(name: str) -> Dataset:
+    """Read one dataset afresh, as the task runs. Raises EstateErrors."""
+    engines = {name: store.engine for name, store in read_stores(ROOT).stores.items()}
+    return read_dataset(ROOT / DATASETS / f"{name}.yaml", engines)

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import sql
 
+from sluice.estate.cuts import default_partition_schema
 from sluice.estate.into_postgres import Rows
 from sluice.estate.names import fitted
-from sluice.estate.same_cluster import default_partition_schema
 from sluice.migration.kinds.into_postgres.copying import Source
 from sluice.migration.kinds.into_postgres.shape import RowShape, tenant_type
 from sluice.migration.kinds.postgres_target.partitions import MOST_PARTITIONS, SUFFIXES, TooManyPartitions

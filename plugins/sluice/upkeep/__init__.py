@@ -1,0 +1,1 @@
+"""What keeps a table in order while nobody migrates it: partitions made ahead."""

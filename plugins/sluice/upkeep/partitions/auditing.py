@@ -1,0 +1,89 @@
+"""How a table's partitions stand: what is missing, what is odd, and what is less closed than the table itself. Read only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import pairwise
+from typing import TypeAlias
+
+from sluice.estate.dataset import Dataset
+from sluice.stores.postgres import Connection, one, rows
+from sluice.stores.statements import statement
+from sluice.upkeep.partitions.looking import find_strays, kept_by_another, look
+from sluice.upkeep.partitions.planning import plan
+from sluice.upkeep.partitions.spans import BEGIN, END, Span, span_at
+from sluice.upkeep.partitions.there import Branch, branches_of, leaves_of
+
+Facts: TypeAlias = Mapping[str, float | int | str]
+DAY = 86_400.0
+SHOWN = 10
+"""How many of each are named."""
+
+
+def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
+    """Give the facts that the gate judges, as of `now`. Raises what `look` raises."""
+    branch = look(c, dataset)
+    others = kept_by_another(c, dataset)
+    left = [] if others else plan(branch, dataset, now, find_strays(c, branch, dataset))
+    ranged = [one for one in branches_of(branch) if one.how == "range"]
+    holes = [f"{one.table}: {gap}" for one in ranged for gap in gaps(one)]
+    odd = [f"{one.table}: {span}" for one in ranged for span in odd_spans(one, dataset)]
+    leaving = [str(part.table) for above in branches_of(branch) for part in above.partitions if part.leaving]
+    unlike = [
+        f"{row['partition']}: {row['what']}" for row in rows(c, statement("partitions.find_unlike"), oid=branch.oid)
+    ]
+    invalid = [row["index"] for row in rows(c, statement("partitions.list_invalid_indexes"), oid=branch.oid)]
+    ahead = [headroom(one, now) for one in ranged]
+    return {
+        "partitions": sum(1 for _ in leaves_of(branch)),
+        "kept_by_another": int(others),
+        **_told("left_to_make", list(map(str, left))),
+        **_told("gaps", holes),
+        **_told("odd_bounds", odd),
+        **_told("leaving", leaving),
+        **_told("unlike", unlike),
+        **_told("invalid_indexes", invalid),
+        "default_rows": sum(_rows_in_defaults(c, branch)),
+        "headroom_days": round(min(ahead), 2) if ahead else ENDLESS,
+    }
+
+
+ENDLESS = 36_500
+"""Days of headroom of a table that no time fills."""
+
+
+def gaps(branch: Branch) -> list[Span]:
+    """Give what lies between two partitions and is in none."""
+    return [Span(a.upper, b.lower) for a, b in pairwise(branch.spans) if a.upper < b.lower]
+
+
+def odd_spans(branch: Branch, dataset: Dataset) -> list[Span]:
+    """Give the partitions that do not begin and end where a month, week or day of UTC does: made in another time zone."""
+    every = next((cut.every for cut in dataset.partition.cuts if cut.every), "month")
+    return [span for span in branch.spans if not all(_on_edge(edge, every) for edge in (span.lower, span.upper))]
+
+
+def headroom(branch: Branch, now: datetime) -> float:
+    """Say for how many days from `now` on there is a partition for every moment."""
+    covered = now
+    for span in branch.spans:
+        if span.lower <= covered < span.upper:
+            covered = span.upper
+    return min((covered - now).total_seconds() / DAY, float(ENDLESS))
+
+
+def _on_edge(moment: datetime, every: str) -> bool:
+    return moment in (BEGIN, END) or span_at(moment, every).lower == moment  # type: ignore[arg-type]
+
+
+def _rows_in_defaults(c: Connection, branch: Branch) -> Iterator[int]:
+    for above in branches_of(branch):
+        if above.default and above.default.branch is None:
+            yield one(c, statement("partitions.count_rows", partition=above.default.table.identifier))["rows"]
+
+
+def _told(name: str, found: list[str]) -> dict[str, int | str]:
+    """Give how many there are, and the first of them by name."""
+    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return {name: len(found), f"{name}_told": "; ".join([*found[:SHOWN], *more])}

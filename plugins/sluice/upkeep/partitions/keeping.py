@@ -1,0 +1,67 @@
+"""Make a table's partitions ahead of time: plan, apply, verify. A second time there is nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sluice.errors import Transient
+from sluice.estate.dataset import Dataset
+from sluice.stores.postgres import Connection, translated
+from sluice.stores.statements import statement
+from sluice.upkeep.partitions.auditing import Facts, audit
+from sluice.upkeep.partitions.looking import find_now, find_strays, kept_by_another, look
+from sluice.upkeep.partitions.making import make, script
+from sluice.upkeep.partitions.planning import Action, plan
+
+Tell = Callable[[str], None]
+
+
+class NotThere(Transient):
+    """There is more to make than there was: rows came to a default partition, or somebody took partitions away."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is to be done to one table, and why nothing is where somebody else keeps it."""
+
+    actions: tuple[Action, ...]
+    sql: str
+    kept_by_another: bool = False
+
+
+def plan_partitions(c: Connection, dataset: Dataset) -> Planned:
+    """Say what would be made, in words and as SQL. Read only."""
+    with translated(f"planning the partitions of {dataset.table}"):
+        if kept_by_another(c, dataset):
+            look(c, dataset)
+            return Planned((), "", kept_by_another=True)
+        branch = look(c, dataset)
+        actions = plan(branch, dataset, find_now(c), find_strays(c, branch, dataset))
+        return Planned(tuple(actions), script(c, actions))
+
+
+def apply_partitions(c: Connection, dataset: Dataset, tell: Tell) -> int:
+    """Make what is missing; give how many partitions that were. Raises LockBusy where others are in the way for long."""
+    with translated(f"making partitions of {dataset.table}"):
+        if kept_by_another(c, dataset):
+            return 0
+        branch = look(c, dataset)
+        actions = plan(branch, dataset, find_now(c), find_strays(c, branch, dataset))
+        if not actions:
+            return 0
+        made = make(c, branch, actions, tell)
+        c.execute(statement("partitions.analyze", table=branch.table.identifier))
+        return made
+
+
+def verify_partitions(c: Connection, dataset: Dataset) -> Facts:
+    """Look at all of it anew. Raises NotThere where something is missing still. Read only."""
+    with translated(f"looking at the partitions of {dataset.table}"):
+        facts = audit(c, dataset, find_now(c))
+    if facts["left_to_make"]:
+        raise NotThere(
+            f"{dataset.table}: after all was made there is more to make: {facts['left_to_make_told']}. It is tried again by"
+            " itself; if it stays, somebody takes its partitions away."
+        )
+    return facts
