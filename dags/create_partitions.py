@@ -1,13 +1,14 @@
 """Make the partitions of the months to come, before anyone needs them.
 
 Every night, and with it on the 20th of each month. It converges on "for the months to come there are partitions" as of the
-database's clock, so a missed night, a second run, a backfill of last year or half a year asleep only change the plan. Each table in
-include/estate/datasets has a branch of its own, and one that is red stops no other. *Dry run* writes the SQL in the log of
+database's clock, so a missed night, a second run, a backfill of last year or half a year asleep only change the plan. Each table
+of include/estate/datasets has a branch of its own, and one that is red stops no other. *Dry run* writes the SQL in the log of
 `make_partitions`.
 
 **Red?** Open `gate_partitions_ahead` of that table → *Details* → *Evidence*: it lists each gap, each bound that is odd, and each
-partition that is less closed than its table. `make_partitions` is red where somebody held a lock for long (clear it), or where its
-table is not cut as the file says. Nothing here can lose a row: rows of a default partition move to their own in one transaction.
+partition that is less closed than its table. `make_partitions` is red where somebody held a lock for long (clear it), or where
+the table is not cut as its file says. Nothing here can lose a row: those of a default partition move to their own in one
+transaction.
 """
 
 from __future__ import annotations
