@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from sluice.estate import EstateErrors, migration_files, read_migration, read_model, read_stores
+from sluice.estate import EstateErrors, migration_files, read_dataset, read_migration, read_model, read_stores
+from sluice.estate.datasets import DATASETS
 from sluice.local.cli import _parser as command_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +78,8 @@ def _judged(block: str, root: Path) -> str:
     data = yaml.safe_load(block)
     if "entities" in data:
         return _judged_design(block, root / f"{data['model']}.yaml")
+    if "dataset" in data:
+        return _judged_dataset(block, root / DATASETS / f"{data['dataset']}.yaml")
     estate, sample = root / "include/estate/estate.yaml", root / "include/estate/migrations/orders.yaml"
     is_estate = "stores" in data
     base = yaml.safe_load(SAMPLES["include/estate/migrations/orders.yaml"])
@@ -99,6 +102,18 @@ def _judged_design(block: str, path: Path) -> str:
         read_model(path)
     except EstateErrors as error:
         return str(error)
+    return ""
+
+
+def _judged_dataset(block: str, path: Path) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(block)
+    try:
+        read_dataset(path, {"shop": "postgres"})
+    except EstateErrors as error:
+        return str(error)
+    finally:
+        path.unlink()
     return ""
 
 
@@ -240,6 +255,7 @@ def test_a_dead_link_is_found() -> None:
         "cutover:\n  windows: {}\n",
         "gates: {verified: [no_such_suite]}\n",
         "stores:\n  shop: {engine: postgres}\n",
+        "dataset: orders\nstore: shop\ntable: app.orders\npartition: {range: at}\n",
         "model: shop\nstore: shop\nentities:\n  order: {records: [{record: METADATA}]}\n",
     ],
 )
