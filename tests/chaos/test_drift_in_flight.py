@@ -182,7 +182,8 @@ def test_a_partition_that_comes_before_the_cutover_harms_nobody_and_does_not_cou
     stage.ask(f"CREATE TABLE app.far PARTITION OF {TARGET} FOR VALUES FROM ('2050-01-01') TO ('2050-02-01')")
     ((id_,),) = stage.ask(INSERT.format("'2050-01-05'"))
     kind = stage.open()
-    assert kind.standing() == {"fingerprint_differs": 0, "quarantined": 1}, (
+    standing = kind.standing()
+    assert (standing["fingerprint_differs"], standing["quarantined"]) == (0, 1), (
         "capture knows the months that it was made with"
     )
     stage.ask(f"DELETE FROM {SOURCE} WHERE id = %s", id_)

@@ -136,6 +136,7 @@ def test_capturing_twice_at_once_captures_once(stage):
             "capture_first_trigger": 1,
             "fingerprint_differs": 0,
             "quarantined": 0,
+            "quarantined_told": "",
         }
     )
 

@@ -35,7 +35,7 @@ def test_a_row_outside_the_partitions_is_kept_quarantined_and_named_at_cutover(s
     advance(stage.open, Phase.VERIFIED)
     (id_,) = user.execute(INSERT, [far]).fetchone()
     assert quarantine(stage) == [(id_, far)]
-    with pytest.raises(NotYet, match=rf"1 rows are in quarantine \(\[{id_}\] outside the partitions: \[\"{far}"):
+    with pytest.raises(NotYet, match=rf"1 rows are in quarantine \(\[{id_}\]: outside the partitions: \[\"{far}"):
         stage.open().cut_over()
     assert stage.open().position().phase is Phase.VERIFIED
     assert user.execute("SELECT count(*) FROM app.user_sessions WHERE id = %s", [id_]).fetchone() == (1,)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sluice.migration.kinds.dynamodb_source.canary import FIRST, Canaries
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.values import Item, key_of
@@ -64,6 +65,22 @@ def test_a_shard_of_rows_without_a_canary_is_waited_for(stage: Stage) -> None:
     stage.put(written)
     assert_waits_for(shard, kind, stream)
     assert written["auditId"]["S"] in stage.rows()
+
+
+def test_where_delivery_lags_no_more_are_let_go(
+    documents: Documents, make_table: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several migrations drain one table at a time: with each adding to what all of them must read, none would end."""
+    monkeypatch.setattr("sluice.migration.kinds.dynamodb_source.draining.LISTEN_SECONDS", 0.05)
+    with few_items(documents, make_table, item("one")) as few:
+        kind = few.opened()
+        to_capturing(kind)
+        stream, flights = lying(kind), []
+        stream.hushed |= {shard.id for shard in stream.shards()}
+        let_go = Canaries.let_go
+        monkeypatch.setattr(Canaries, "let_go", lambda canaries: (flights.append(canaries), let_go(canaries)))
+        assert kind.drain(1).pending
+        assert len(flights) == 1 and flights[0].written == FIRST
 
 
 def test_what_is_younger_answers_for_its_shard_and_what_is_not_does_not(

@@ -74,6 +74,10 @@ GOOD = {
         "exported_items": 40, "read_back_items": 40, "backup_lacking": 0,
     },
     "window__into_postgres": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0, "fingerprint_differs": 0},
+    "partitions_ahead": {
+        "headroom_days": 100, "left_to_make": 0, "leaving": 0, "odd_bounds": 0, "unlike": 0, "invalid_indexes": 0,
+        "gaps": 0, "default_rows": 0,
+    },
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
@@ -83,12 +87,14 @@ BAD = {
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
     "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
-    "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
+    "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
 }  # fmt: skip
 WARNS_ONLY = {
     "autoscaled_lacking",
     "backup_lacking",
+    "default_rows",
     "expiry_waits",
+    "gaps",
     "pause_ms",
     "pause_beyond_lease_ms",
     "shadow_compared",
@@ -143,6 +149,15 @@ def test_a_pause_too_long_only_warns() -> None:
     verdict = judged("cut_over", {**GOOD["cut_over"], "pause_ms": 1001}).verdict
     assert verdict.passed
     assert [check.name.partition(":")[0] for check in verdict.checks if check.state == "warning"] == ["pause_ms"]
+
+
+def test_a_month_of_headroom_is_asked_for_with_a_warning_and_a_week_for_sure() -> None:
+    states = {
+        days: judged("partitions_ahead", {**GOOD["partitions_ahead"], "headroom_days": days}).verdict
+        for days in (28, 20, 6)
+    }
+    assert [verdict.passed for verdict in states.values()] == [True, True, False]
+    assert [sum(check.state == "warning" for check in verdict.checks) for verdict in states.values()] == [0, 1, 1]
 
 
 def test_a_failed_fact_shows_the_rows_behind_it() -> None:

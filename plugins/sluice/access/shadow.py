@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Generic, TypeVar
 
+from sluice.access.later import Later
 from sluice.access.layout import Layout
 from sluice.access.routing import RouteUnknown, Routing
 from sluice.access.store import SIDE_BY_SIDE, Store
@@ -167,10 +168,7 @@ class ShadowReader(Generic[K]):
         self._begin()
         # Pools of its own: what is read may use the store's, and must not wait for itself.
         self._beside = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sluice-shadow")
-        # One after the other: whoever differs still goes on to the next, so that those who wait long hold up nobody.
-        self._looks = [
-            (settle_seconds * part, ThreadPoolExecutor(1, thread_name_prefix="sluice-shadow")) for part in LOOKS
-        ]
+        self._later, self._looks = Later("sluice-shadow-looks"), [settle_seconds * part for part in LOOKS]
 
     def read(self, key: K) -> Item | None:
         """Give the entity, as an item in the wire's form. Raises RouteUnknown, and what its sides raise."""
@@ -245,14 +243,12 @@ class ShadowReader(Generic[K]):
             self._look_at(0, key, before, time.monotonic())
 
     def _look_at(self, number: int, key: K, before: Item | None, seen: float) -> None:
-        after, thread = self._looks[number]
-        thread.submit(self._look_again, number, key, before, seen, seen + after)
+        self._later.at(seen + self._looks[number], lambda: self._look_again(number, key, before, seen))
 
-    def _look_again(self, number: int, key: K, before: Item | None, seen: float, due: float) -> None:
+    def _look_again(self, number: int, key: K, before: Item | None, seen: float) -> None:
         """Tell a race from a real difference."""
         over = True
         try:
-            time.sleep(max(0.0, due - time.monotonic()))
             over = self._judge(key, before, last=number + 1 == len(self._looks))
         finally:
             with self._lock:

@@ -14,7 +14,7 @@ from sluice.stores.dynamodb.streams import Change, Shard
 Watch: TypeAlias = Callable[[str, Sequence[Change]], None]
 """Sees a shard and every change of it that was delivered: canaries come home here."""
 LISTEN_SECONDS = 1.0
-"""After so long a canary that was not seen has another reader."""
+"""After so long a canary that was not seen, while others were, has another reader."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,12 @@ def unwatched(shard: str, changes: Sequence[Change]) -> None:
 def drained(canaries: Canaries, followed: Followed, deliver: Callable[[float], Lag], seconds: float) -> Lag:
     """Deliver until each shard has been read past the moment of this call, so long at most.
 
-    Where the canaries are home, or should be by now, and a shard has told none, none was written to it: more are let go.
+    Where the canaries are home, or some are and the others should be by now, a shard that has told none was written none: more
+    are let go. Where none is home delivery lags, and more of them would make it lag more; each time it is waited twice as long.
     """
-    deadline = time.monotonic() + seconds
+    deadline, patience = time.monotonic() + seconds, LISTEN_SECONDS
     canaries.let_go()
-    more_at = time.monotonic() + LISTEN_SECONDS
+    more_at = time.monotonic() + patience
     try:
         while True:
             lag = deliver(max(0.0, deadline - time.monotonic()))
@@ -48,8 +49,9 @@ def drained(canaries: Canaries, followed: Followed, deliver: Callable[[float], L
             if not (silent or lag.pending) or time.monotonic() >= deadline:
                 held_by = "; ".join(filter(None, (named(silent), lag.held_by)))
                 return Lag(len(silent) + lag.pending, held_by, lag.behind)
-            if silent and (not canaries.out or time.monotonic() > more_at):
+            if silent and (not canaries.out or (canaries.answered and time.monotonic() > more_at)):
                 canaries.let_go()
-                more_at = time.monotonic() + LISTEN_SECONDS
+                patience *= 2
+                more_at = time.monotonic() + patience
     finally:
         canaries.call_back()
