@@ -24,6 +24,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SAMPLES = {
     "include/estate/migrations/orders.yaml": "migration: orders\nfrom: {store: shop, table: app.orders}\n"
     "into: {table: app.orders_by_month, partition: {range: placed_at, every: month}}\n",
+    "include/estate/datasets/orders.yaml": "dataset: orders\nstore: shop\ntable: app.orders\n"
+    "partition: {range: created_at, every: month}\n",
     "expectations/order_rules.json": "{}",
 }
 """Files that the documents let the reader write."""
@@ -106,14 +108,14 @@ def _judged_design(block: str, path: Path) -> str:
 
 
 def _judged_dataset(block: str, path: Path) -> str:
-    path.parent.mkdir(exist_ok=True)
+    before = path.read_text() if path.exists() else ""
     path.write_text(block)
     try:
         read_dataset(path, {"shop": "postgres"})
     except EstateErrors as error:
         return str(error)
     finally:
-        path.unlink()
+        path.write_text(before) if before else path.unlink()
     return ""
 
 
