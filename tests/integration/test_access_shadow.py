@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from sluice.access.reporting import tell as keep
 from sluice.access.routing import ItemRoute, NoRoute, RouteFrozen, Routing
 from sluice.access.shadow import Latency, ShadowReader, ShadowReport, new_side, old_side
 from sluice.estate.single_table import SingleTableMigration
@@ -168,6 +169,10 @@ def test_what_was_seen_in_an_epoch_gone_by_counts_for_nothing(tyler: Tyler, mark
     tell(marks, "shadow", "old", 3)
     sides.reader.read("a")
     assert (sides.settled().compared, sides.settled().real, sides.settled().examples) == (1, 0, ())
+    tell(marks, "old", "old", 5)
+    sides.reader.read("a")
+    keep(tyler.store, "users", "web-1", sides.settled(), table=marks.table)
+    assert [len(marks.shadow_reports(epoch)) for epoch in (3, 5)] == [1, 0]
 
 
 def test_what_has_expired_is_on_neither_side_and_what_cannot_be_mapped_is_said(tyler: Tyler, marks: ItemMarks) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sluice.migration.engine import steps
 from sluice.migration.kinds.dynamodb_source.canary import FIRST, Canaries
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.values import Item, key_of
@@ -80,6 +81,12 @@ def test_where_delivery_lags_no_more_are_let_go(
         let_go = Canaries.let_go
         monkeypatch.setattr(Canaries, "let_go", lambda canaries: (flights.append(canaries), let_go(canaries)))
         assert kind.drain(1).pending
+        monkeypatch.setattr(steps, "DRAIN_SECONDS", 0.1)
+        with pytest.raises(
+            steps.NotDrained, match=r"waits for \d shards: not read up to now.*See that replicate_changes keeps up"
+        ):
+            steps.cut_over(kind)
+        del flights[1:]
         assert len(flights) == 1 and flights[0].written == FIRST
 
 

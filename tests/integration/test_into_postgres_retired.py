@@ -106,6 +106,24 @@ def test_whoever_writes_to_it_after_the_comparison_stops_it_until_that_is_seen_t
         assert opened().retire()["old_deleted"] == 1
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_no_write_past_the_route_takes_a_row_away(stage: Stage, bucket: Vault, fits: bool) -> None:
+    with cut_over(stage, bucket) as opened:
+        before = stage.rows()["a00005"]
+        if fits:
+            stage.delete(5)
+        else:
+            stage.put(audit(5, timestamp={"S": "never"}))
+        opened().replicate(10)
+        assert stage.rows()["a00005"] == before
+        if fits:
+            steps.retire(opened())
+        else:
+            with pytest.raises(NotYet, match=r"1 items in quarantine that came past the route.*a00005"):
+                steps.retire(opened())
+        assert stage.rows()["a00005"] == before
+
+
 END = [e.name for e in EDGES if "/dynamodb_source/retiring.py " in e.where]
 
 

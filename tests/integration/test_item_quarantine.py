@@ -52,9 +52,18 @@ def test_nothing_waits_any_more_once_it_is_aborted(few: Few) -> None:
     assert kind.standing()["quarantined"] == 0
 
 
+def test_an_abort_that_is_late_takes_nothing_of_the_next_capture(few: Few) -> None:
+    kind = copied(few)
+    epoch = kind.position().epoch
+    kind.abort()
+    kind = copied(few)
+    kind.marks.forget_quarantine(epoch + 1)
+    assert kind.standing()["quarantined"] == 2
+
+
 def test_an_abort_that_died_is_ended_by_the_next(few: Few, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = copied(few)
-    monkeypatch.setattr(type(kind.marks), "forget_quarantine", lambda marks: failpoints._raise("here", ""))
+    monkeypatch.setattr(type(kind.marks), "forget_quarantine", lambda marks, epoch: failpoints._raise("here", ""))
     with suppress(failpoints.Broken):
         abort(kind.marks, kind.marks.find())
     monkeypatch.undo()

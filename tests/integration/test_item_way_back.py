@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sluice.migration.engine.contract import NotYet, Phase
 from sluice.migration.kinds.single_table import SingleTable, backfill
+from sluice.migration.kinds.single_table.gap import GapMender
 from sluice.stores.dynamodb.streams import Trimmed
 from sluice.stores.dynamodb.values import Item
 
@@ -59,6 +60,36 @@ def test_what_was_never_moved_outlives_a_gap_on_the_way_back(few: Few, kind: Sin
     for _ in range(3):
         few.opened().replicate(5)
     assert set(few.items()) == {"one", "two", *STAYS}
+
+
+def test_what_came_past_the_route_before_a_gap_is_neither_forgotten_nor_swept(few: Few, kind: SingleTable) -> None:
+    few.put(item("stray"))
+    kind.replicate(5)
+    with pytest.raises(Exception, match="Applications go on"):
+        raise kind._gap.begin(kind.marks.state(), Trimmed("it was trimmed."))
+    for _ in range(3):
+        few.opened().replicate(5)
+    assert "stray" in few.items()
+    assert few.opened().standing()["writes_astray"] == 1
+    with pytest.raises(NotYet):
+        few.opened().cut_back()
+
+
+def test_a_write_past_the_route_while_it_is_cut_back_stops_that(
+    few: Few, kind: SingleTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, read = [], GapMender.read_other
+
+    def read_other(*told: Any) -> Any:
+        looks.append(told)
+        if len(looks) == 2:  # the comparison is behind it
+            few.put(item("one", 9))
+        return read(*told)
+
+    monkeypatch.setattr(GapMender, "read_other", read_other)
+    with pytest.raises(NotYet, match="1 writes came past the route"):
+        kind.cut_back()
+    assert kind.position().phase is Phase.CUT_OVER and (kind.marks.route() or {})["write_to"] == {"S": "new"}
 
 
 def test_a_record_that_has_no_way_back_stops_no_other_and_no_write_is_lost_by_going_back(

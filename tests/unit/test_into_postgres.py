@@ -211,7 +211,7 @@ def test_canaries_ask_for_nothing_and_ttl_only_while_the_source_leads() -> None:
     assert of_changes([change(1, canary), change(2, None, canary)], shape(), 1).seen == 0
     expired = [change(3, None, item(), expired=True)]
     assert len(of_changes(expired, shape(), 1).wished) == 1
-    assert of_changes(expired, shape(), 1, expired_too=False).wished == {}
+    assert of_changes(expired, shape(), 1, items_lead=False).wished == {}
 
 
 def place(done: bool = False, stale: bool = False) -> dict[str, Any]:

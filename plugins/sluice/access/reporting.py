@@ -9,13 +9,16 @@ from sluice.stores.dynamodb.values import Item
 from sluice.stores.dynamodb.writes import Put
 
 
-def tell(store: Store, migration: str, reader: str, report: ShadowReport, *, epoch: int, table: str = MARKS) -> None:
-    """Keep a reader's report of an epoch; a later one of the same reader takes its place. `reader` names the process.
+def tell(store: Store, migration: str, reader: str, report: ShadowReport, *, table: str = MARKS) -> None:
+    """Keep a reader's report; a later one of the same reader takes its place. `reader` names the process.
 
-    Raises DynamoDown, Throttled.
+    It counts for the epoch that it was read in, and for no other; where nothing was read there is nothing to keep. Raises
+    DynamoDown, Throttled.
     """
+    if report.epoch is None:
+        return
     counts = {name: getattr(report, name) for name in ("compared", "equal", "race", "real", "fell_back")}
-    counts |= {"old_p95": report.old.p95, "new_p95": report.new.p95, "epoch": epoch}
+    counts |= {"old_p95": report.old.p95, "new_p95": report.new.p95, "epoch": report.epoch}
     examples = "; ".join(f"{one.key} in {', '.join(one.attributes)}" for one in report.examples)
     item: Item = {name: {"N": str(count)} for name, count in counts.items()}
     place: Item = {"PK": {"S": migration}, "SK": {"S": f"SHADOW#{reader}"}}

@@ -78,6 +78,8 @@ class ShadowReport:
     """One of the sides could not answer at all."""
     waiting: int
     """Differ, and are to be looked at again."""
+    epoch: int | None
+    """Of the route by which all of it was read; None where nothing was."""
     old: Latency
     new: Latency
     examples: tuple[Difference, ...]
@@ -185,11 +187,11 @@ class ShadowReader(Generic[K]):
         with self._lock:
             counted = Counter(self._counted)
             old, new = (Latency.of(self._times[side].kept) for side in ("old", "new"))
-            examples, waiting = tuple(self._examples.values()), self._waiting
+            examples, waiting, epoch = tuple(self._examples.values()), self._waiting, self._epoch
         compared = counted["equal"] + counted["race"] + counted["real"]
         return ShadowReport(
             compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"], counted["not_compared"],
-            waiting, old, new, examples,
+            waiting, epoch, old, new, examples,
         )  # fmt: skip
 
     def _begin(self) -> None:
@@ -240,21 +242,22 @@ class ShadowReader(Generic[K]):
         if full:
             self._count("not_compared")
         else:
-            self._look_at(0, key, before, time.monotonic())
+            self._look_at(0, key, before, time.monotonic(), self._epoch)
 
-    def _look_at(self, number: int, key: K, before: Item | None, seen: float) -> None:
-        self._later.at(seen + self._looks[number], lambda: self._look_again(number, key, before, seen))
+    def _look_at(self, number: int, key: K, before: Item | None, seen: float, epoch: int | None) -> None:
+        self._later.at(seen + self._looks[number], lambda: self._look_again(number, key, before, seen, epoch))
 
-    def _look_again(self, number: int, key: K, before: Item | None, seen: float) -> None:
+    def _look_again(self, number: int, key: K, before: Item | None, seen: float, epoch: int | None) -> None:
         """Tell a race from a real difference."""
         over = True
         try:
-            over = self._judge(key, before, last=number + 1 == len(self._looks))
+            if epoch == self._epoch:  # else it was read by a route gone by
+                over = self._judge(key, before, last=number + 1 == len(self._looks))
         finally:
             with self._lock:
                 self._waiting -= over
         if not over:
-            self._look_at(number + 1, key, before, seen)
+            self._look_at(number + 1, key, before, seen, epoch)
 
     def _judge(self, key: K, before: Item | None, *, last: bool) -> bool:
         """Count what has been decided by now; False where it is to be looked at once more."""

@@ -258,10 +258,16 @@ class ItemMarks:
         """Every key that waits in quarantine, in order. Read-only."""
         return [poison for poison in map(_poison, self._list("QUARANTINE#")) if not poison.healed]
 
-    def forget_quarantine(self) -> None:
-        """Delete what was noted of every key. Nothing may be under way: a worker would note it again."""
+    def forget_quarantine(self, epoch: int) -> None:
+        """Delete what was noted of every key, while it is planned in this epoch: a late one takes nothing of the next capture."""
         for item in self._list("QUARANTINE#"):
-            self.client.delete_item(TableName=self.table, Key={"PK": item["PK"], "SK": item["SK"]})
+            gone = Delete(self.table, {"PK": item["PK"], "SK": item["SK"]})
+            try:
+                write_together(self.client, [self.fence(0, epoch, "planned"), gone])
+            except Cancelled as cancelled:
+                if any(one.code != "condition" for one in cancelled.refused):
+                    raise
+                return  # somebody has begun anew
 
     def saw_canary(self, where: str) -> Put:
         """The write that says in which shard a flight's canaries have come out (`flight@shard`), whoever read them."""

@@ -150,6 +150,10 @@ class Lag:
     held_by: str = ""
     behind: float = 0.0
     """How many seconds ago the oldest of it was written."""
+    counts: str = "older snapshots"
+    """What is pending, in a word or two."""
+    way_on: str = "End them"
+    """What a person does who will not wait."""
 
 
 @dataclass(frozen=True)

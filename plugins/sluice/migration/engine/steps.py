@@ -104,7 +104,7 @@ def _drain(kind: Kind, doing: str) -> None:
     lag = kind.drain(DRAIN_SECONDS)
     if lag.pending:
         raise NotDrained(
-            f"{doing} waits for {lag.pending} older snapshot(s): {lag.held_by}. End them, then clear this task."
+            f"{doing} waits for {lag.pending} {lag.counts}: {lag.held_by}. {lag.way_on}, then clear this task."
         )
     failpoint("snapshots.gone")
 

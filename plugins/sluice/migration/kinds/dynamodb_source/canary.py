@@ -66,8 +66,17 @@ class Canaries:
         self.answered.update(shard for flight, _, shard in told if flight == self.flight)
 
     def silent(self, shards: Sequence[Shard], finished: Collection[str]) -> list[str]:
-        """Name the shards that may hold something unread from before the flight: neither read to their end nor answered."""
-        return [shard.id for shard in shards if shard.id not in finished and shard.id not in self.answered]
+        """Name the shards that may hold something unread from before the flight: neither read to their end nor answered.
+
+        One that was read to its end and is nobody's parent has a child that is not listed yet, or its stream was switched off:
+        what was written since then is nowhere to be read.
+        """
+        parents = {shard.parent for shard in shards}
+        return [
+            shard.id
+            for shard in shards
+            if shard.id not in self.answered and not (shard.id in finished and shard.id in parents)
+        ]
 
     def call_back(self) -> None:
         """Delete them."""

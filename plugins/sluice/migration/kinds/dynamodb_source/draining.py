@@ -48,7 +48,9 @@ def drained(canaries: Canaries, followed: Followed, deliver: Callable[[float], L
             silent = canaries.silent(followed.shards(), followed.finished())
             if not (silent or lag.pending) or time.monotonic() >= deadline:
                 held_by = "; ".join(filter(None, (named(silent), lag.held_by)))
-                return Lag(len(silent) + lag.pending, held_by, lag.behind)
+                return Lag(
+                    len(silent) + lag.pending, held_by, lag.behind, "shards", "See that replicate_changes keeps up"
+                )
             if silent and (not canaries.out or (canaries.answered and time.monotonic() > more_at)):
                 canaries.let_go()
                 patience *= 2

@@ -101,7 +101,8 @@ class LastLook:
 
     def _read(self, stream: Stream, found: Looked) -> Looked:
         """Read each shard on, parents first, until none is silent."""
-        heard, more_at = time.monotonic(), time.monotonic() + LISTEN_SECONDS
+        heard, patience = time.monotonic(), LISTEN_SECONDS
+        more_at = heard + patience
         while True:
             shards = stream.shards()
             for shard in readable(shards, found.finished):
@@ -116,9 +117,10 @@ class LastLook:
                     f"The stream of {self.canaries.table.name} is {named(silent)}. Whether anybody wrote past the route is not"
                     " known, and nothing was deleted. This task is tried again by itself."
                 )
-            if not self.canaries.out or time.monotonic() > more_at:
+            if not self.canaries.out or (self.canaries.answered and time.monotonic() > more_at):
                 self.canaries.let_go()
-                more_at = time.monotonic() + LISTEN_SECONDS
+                patience *= 2
+                more_at = time.monotonic() + patience
 
     def _page(self, stream: Stream, shard: str, found: Looked) -> Looked:
         at = found.places.get(shard)

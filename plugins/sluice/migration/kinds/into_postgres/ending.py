@@ -36,10 +36,16 @@ def retire(
     if parts.position().phase is Phase.CUT_OVER:
         retiring.check()
         replicate(parts, LAST_SECONDS)
+        if (waiting := parts.marks.quarantined(parts.c))["rows"]:
+            raise NotYet(
+                f"{parts.name} has {waiting['rows']} items in quarantine that came past the route: {waiting['samples']}. The old"
+                " table is all that has them. Bring each over by hand and delete it there, then clear this task."
+            )
         parts.notes.keep(**diff_noted(compared))
     with parts.marks.alone(parts.c):
         if parts.marks.move(parts.c, Phase.CUT_OVER, to=Phase.RETIRED):
             switching.stop_watching()
+            parts.c.execute(statement("into_postgres.remove_tombstones", target=parts.table.identifier))
             parts.c.execute(statement("into_postgres.drop_marks", target=parts.table.identifier))
         elif parts.marks.row(parts.c)["phase"] != Phase.RETIRED:
             raise NotYet(f"{parts.name} is {parts.position().phase}: only what is cut over can be retired.")

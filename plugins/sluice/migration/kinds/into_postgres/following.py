@@ -41,7 +41,7 @@ class Follower:
     fence: Fence
     phases: Sequence[str]
     """Phases in which it may write."""
-    expired_too: bool = True
+    items_lead: bool = True
     watch: Watch = unwatched
 
     def deliver(self, seconds: float) -> Lag:
@@ -109,7 +109,7 @@ class Follower:
             if held["position"] != position or held["done"]:
                 return False
             new = [change for change in page.changes if position is None or change.order > padded(position)]
-            asked = of_changes(new, self.target.shape, self.fence.epoch, expired_too=self.expired_too)
+            asked = of_changes(new, self.target.shape, self.fence.epoch, items_lead=self.items_lead)
             done = apply(self.c, self.marks, self.target, asked)
             if asked.lapsed:
                 self.c.execute(self.target.lapse, self.target.staged(asked.lapsed))

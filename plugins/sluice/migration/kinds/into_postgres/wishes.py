@@ -84,23 +84,25 @@ def collision(owner: str) -> str:
     return f"collision: its key is that of another row, which came from {owner}"
 
 
-def of_changes(changes: Iterable[Change], shape: RowShape, epoch: int, *, expired_too: bool = True) -> Asked:
-    """Give what changes of one shard, in order, ask for. Without `expired_too` what TTL removes stays a row, and lapses."""
+def of_changes(changes: Iterable[Change], shape: RowShape, epoch: int, *, items_lead: bool = True) -> Asked:
+    """Give what changes of one shard, in order, ask for.
+
+    Once the rows lead (not `items_lead`) no change takes a row away: one whose item goes, or fits no more, stays and lapses.
+    """
     asked = Asked()
     for change in changes:
         if is_canary(change.new) or is_canary(change.old):
             continue
-        if change.expired and not expired_too:
+        if change.expired and not items_lead:
             if before := _row_or_nothing(change.old, shape):
-                at = token(epoch, change.order) + LAPSED
-                asked.lapsed.append(Wish(before.key, before.values, origin_of(change.key), at))
+                asked.lapsed.append(_lapsing(before, origin_of(change.key), token(epoch, change.order)))
             continue
         asked.seen += 1
-        _add_change(asked, change, shape, origin_of(change.key), token(epoch, change.order))
+        _add_change(asked, change, shape, origin_of(change.key), token(epoch, change.order), items_lead)
     return asked
 
 
-def _add_change(asked: Asked, change: Change, shape: RowShape, origin: str, at: str) -> None:
+def _add_change(asked: Asked, change: Change, shape: RowShape, origin: str, at: str, items_lead: bool) -> None:
     before = _row_or_nothing(change.old, shape)
     after: RowImage | None = None
     try:
@@ -109,9 +111,16 @@ def _add_change(asked: Asked, change: Change, shape: RowShape, origin: str, at: 
     except Unmappable as why:
         asked.fail(origin, at, told(why), change.new)
     if before and (after is None or after.key != before.key):
-        asked.add(Wish(before.key, None, origin, at))
+        if items_lead:
+            asked.add(Wish(before.key, None, origin, at))
+        else:
+            asked.lapsed.append(_lapsing(before, origin, at))
     if after:
         asked.add(Wish(after.key, after.values, origin, at, change.new))
+
+
+def _lapsing(row: RowImage, origin: str, at: str) -> Wish:
+    return Wish(row.key, row.values, origin, at + LAPSED)
 
 
 def of_items(items: Iterable[Item], key_names: Sequence[str], shape: RowShape, at: str) -> Asked:

@@ -8,7 +8,7 @@ records lead, applications need not wait: the way back is copied beside them, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -93,20 +93,23 @@ class GapMender:
                 f"{self.ways.marks.name} has a gap on its way back: replicate_changes is copying over it. Wait for it."
             )
 
-    def copy_back(self, state: State, seconds: float) -> None:
-        """Copy on over a gap on the way back, if there is one, for about so long."""
+    def copy_back(self, state: State, seconds: float, astray: Callable[[], int]) -> None:
+        """Copy on over a gap on the way back, if there is one, for about so long.
+
+        Where writes went `astray`, what nothing leads to may be one of them: it stays, and a comparison names it.
+        """
         if state.phase != Phase.CUT_OVER or not state.facts.get(DUE):
             return
         copying = self.ways.copying(state)
         if copying.copy(0, Fence(state.epoch), PAGE_ITEMS) is not None or not copying.is_done():
             return
-        self.sweep(state)
+        self.sweep(state, unmarked=not astray())
         self.ways.marks.note(self.ways.marks.state(), **{DUE: ""})
 
-    def sweep(self, state: State) -> int:
-        """Delete what nothing leads to after a copy; say how many."""
+    def sweep(self, state: State, *, unmarked: bool = True) -> int:
+        """Delete what nothing leads to after a copy; say how many. On the way back what has no mark of ours goes, too."""
         back = not source_leads(state)
-        wishes = list(left_over(self.ways.sides(state), state.epoch, self.ways.marks.name, unmarked=back))
+        wishes = list(left_over(self.ways.sides(state), state.epoch, self.ways.marks.name, unmarked=back and unmarked))
         guard = lambda: [self.ways.marks.fence(0, state.epoch, state.phase)]  # noqa: E731
         swept = Writer(self.ways.client, Wish.live, guard, self.ways.claims(state).judge).write(wishes).written
         if back:

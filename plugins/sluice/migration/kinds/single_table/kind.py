@@ -147,7 +147,7 @@ class SingleTable(Looking):
             lag = self._ways.leading(state).deliver(seconds)
         if state.phase in (Phase.SHADOWING, Phase.CUT_OVER):
             self._gap.read_other(state, seconds)
-        self._gap.copy_back(state, seconds)
+        self._gap.copy_back(state, seconds, lambda: self._astray(state))
         self._behind = lag.behind
         return lag
 
@@ -232,8 +232,9 @@ class SingleTable(Looking):
         self._gap.check(state)
         self._gap.read_other(state, 60.0)
         state = self.marks.state()  # there may have been a gap
-        conditions.check_followed(self.name, state, self._astray(state), self.diff)
-        return self._switching(state).back(state)
+        astray = self._astray(state)
+        conditions.check_followed(self.name, state, astray, self.diff)
+        return self._switching(state, astray).back(state)
 
     # ---- the end, either one ----
 
@@ -288,13 +289,23 @@ class SingleTable(Looking):
         conditions.check_mapping(self.tables, state)
         return self._ways.copying(state)
 
-    def _switching(self, state: State) -> Switching:
+    def _switching(self, state: State, astray: int | None = None) -> Switching:
+        """`astray` is how many writes past the route the comparison knew of, where the records have led."""
+
+        def check() -> None:
+            conditions.check_switchable(self.tables, self.marks, self._ways, state)
+            if astray is not None and (more := self._astray(state) - astray):
+                raise NotYet(
+                    f"{more} writes came past the route of {self.name} while it was to be cut back, and may stand where the"
+                    " records' own writes belong. Nothing was switched. Stop who writes there, then clear this task."
+                )
+
         return Switching(
             self.marks,
             self.route,
             self.drain,
             self.migration.replication.settled_within,
             lambda: self._gap.read_other(state, 60.0),
-            lambda: conditions.check_switchable(self.tables, self.marks, self._ways, state),
+            check,
             lambda: {"target_stream": self._ways.target_stream.arn},
         )

@@ -19,7 +19,7 @@ from sluice.migration.kinds.single_table.ours import as_known, is_ours
 from sluice.migration.kinds.single_table.routing import Route
 from sluice.migration.kinds.single_table.sampling import sample_of
 from sluice.migration.kinds.single_table.tables import Tables
-from sluice.migration.kinds.single_table.ways import Ways
+from sluice.migration.kinds.single_table.ways import LED, Ways
 from sluice.proof.gates.rows import Subject
 from sluice.stores.dynamodb.streams import Change, Stream
 from sluice.stores.objects import Vault
@@ -115,9 +115,10 @@ class Looking:
         return self.marks.find() if self.marks.there() else None
 
     def _astray(self, state: State) -> int:
-        """Count the writes that went past the route in this epoch."""
+        """Count the writes that went past the route in this epoch; where the records lead, since they do."""
+        since = int(state.facts.get(LED) or state.epoch) if state.phase == Phase.CUT_OVER else state.epoch
         places = self.marks.places("forward").values()
-        return sum(place.counts.get(astray(state.epoch), 0) for place in places)
+        return sum(place.counts.get(astray(epoch), 0) for place in places for epoch in range(since, state.epoch + 1))
 
     @property
     def _retiring(self) -> Retiring:
@@ -139,12 +140,11 @@ class Looking:
             return Looked()
         places = self.marks.places("forward")
         left = {name: place.at for name, place in places.items() if not place.done}
-        return Looked(
-            state.now.isoformat(),
-            self._ways.source_stream.arn,
-            left,
-            tuple(name for name, place in places.items() if place.done),
-        )
+        finished = tuple(name for name, place in places.items() if place.done)
+        looked = Looked(state.now.isoformat(), self._ways.source_stream.arn, left, finished)
+        # What came since the cutover may have been written over by the way back, and then no comparison knows of it.
+        counted = self._astray(state)
+        return looked.with_stray(f"{counted} that were counted since the cutover") if counted else looked
 
 
 def _told(held: Sequence[Poison]) -> list[Held]:

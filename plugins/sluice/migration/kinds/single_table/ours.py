@@ -59,11 +59,17 @@ def is_gone(item: Item | None) -> bool:
 
 
 def is_ours(change: Change, epoch: int) -> bool:
-    """Tell whether Sluice made this change in this epoch. What it made in an earlier one is read again like anybody's."""
+    """Tell whether Sluice made this change in this epoch. What it made in an earlier one is read again like anybody's.
+
+    Its tokens rise: one that falls is an older image that an application put back, token and all.
+    """
     if change.new is None:
         return change.old is not None and GONE in change.old
-    made = change.new.get(TOKEN)
-    return made is not None and made != (change.old or {}).get(TOKEN) and made["S"].startswith(f"{epoch:010}#")
+    made, before = change.new.get(TOKEN), (change.old or {}).get(TOKEN)
+    if made is None or not made["S"].startswith(f"{epoch:010}#"):
+        return False
+    other = change.new.get(FROM) != (change.old or {}).get(FROM)
+    return before is None or other or made["S"] > before["S"]
 
 
 def changes_marks_only(change: Change) -> bool:

@@ -45,7 +45,7 @@ class Switching:
 
     def over(self, state: State) -> Swap:
         """shadowing → cut_over: the records lead."""
-        facts = {"cut_over_at": state.now.isoformat(), LED: "1", **self.begins()}
+        facts = {"cut_over_at": state.now.isoformat(), LED: str(state.epoch), **self.begins()}
         return self._switch(state, Phase.CUT_OVER, "old", "new", 0, facts)
 
     def back(self, state: State) -> Swap:

@@ -108,13 +108,12 @@ class Writer:
         return done
 
     def _without_refused(self, cancelled: Cancelled, checks: int, left: list[Wish], done: Written) -> list[Wish]:
+        _require_conditions(cancelled)
         refused = {one.index - checks: one for one in cancelled.refused}
         if -checks in refused:
             raise Fenced("the migration has gone on without this worker: it is over.") from cancelled
         if min(refused) < 0:
             raise Overtaken("another worker has done this page meanwhile.") from cancelled
-        if any(one.code != "condition" for one in refused.values()):
-            raise cancelled
         again: list[Wish] = []
         for index, wish in enumerate(left):
             if index not in refused:
@@ -193,9 +192,16 @@ def finish(client: Any, guard: Guard, actions: Sequence[Action]) -> None:
     try:
         write_together(client, [*checks, *actions])
     except Cancelled as cancelled:
+        _require_conditions(cancelled)
         if min(one.index for one in cancelled.refused) < len(checks):
             raise Fenced("the migration has gone on without this worker: it is over.") from cancelled
         raise Overtaken("another worker has done this page meanwhile.") from cancelled
+
+
+def _require_conditions(cancelled: Cancelled) -> None:
+    """Raise what was cancelled for anything but a condition: somebody was at the same items, and nobody has said no."""
+    if any(one.code != "condition" for one in cancelled.refused):
+        raise cancelled
 
 
 def _mishap(wish: Wish, reason: str) -> Mishap:
