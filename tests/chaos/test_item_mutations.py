@@ -208,15 +208,19 @@ def the_look_at_its_own_leader(drill: Drill) -> None:
 
 
 def the_echo_that_is_looked_at(drill: Drill) -> None:
-    """An application puts back what it had read, our attributes and all: by its form alone it is taken for our own write."""
+    """An application puts back two images that it had read, our attributes and all: the second is taken for our own write."""
     drill.take_out(following, "is_followed", lambda *_: True)
     drill.kind = kind = lead_by_records(drill)
     one = record(kind, "one", 1)[0]["Put"]
-    read = drill.few.client.get_item(TableName=one["TableName"], Key={name: one["Item"][name] for name in ("PK", "SK")})
-    drill.few.put(item("one", 2))
-    kind.replicate(5)
+    key, read = {name: one["Item"][name] for name in ("PK", "SK")}, []
+    for version in (2, 3):
+        read.append(drill.few.client.get_item(TableName=one["TableName"], Key=key)["Item"])
+        drill.few.put(item("one", version))
+        kind.replicate(5)
     kind.cut_over()
-    drill.few.client.put_item(TableName=one["TableName"], Item=read["Item"])
+    for image in read:
+        drill.few.client.put_item(TableName=one["TableName"], Item=image)
+        kind.replicate(5)
 
 
 def the_sweep(drill: Drill) -> None:
