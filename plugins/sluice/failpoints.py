@@ -210,11 +210,11 @@ EDGES = (
     Edge("rows.switched", f"{_ROWS}/switching.py Switching._switch", "committed; applications were told nothing yet"),
     Edge("step.taken", "flow/steps.py TakeStep.execute", "the marks have moved, control has not followed"),
     Edge("step.noted", "flow/steps.py TakeStep.execute", "control has the transition and the facts; no answer yet"),
-    Edge("gate.judged", "flow/gate.py Gate.execute", "a verdict, of which nothing is kept"),
-    Edge("gate.kept", "flow/gate.py Gate.execute", "evidence lies in the vault, the ledger does not know it"),
+    Edge("gate.judged", "flow/gate.py FactsGate.execute", "a verdict, of which nothing is kept"),
+    Edge("gate.kept", "flow/gate.py FactsGate.execute", "evidence lies in the vault, the ledger does not know it"),
     Edge("ahead.attached", "upkeep/partitions/making.py _take", "a partition is made and attached, not committed"),
     Edge("ahead.made", "upkeep/partitions/making.py _take", "one partition is there, those after it are not"),
-    Edge("gate.recorded", "flow/gate.py Gate.execute", "the ledger names the evidence; the task has not answered"),
+    Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""
 

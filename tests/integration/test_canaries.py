@@ -72,7 +72,7 @@ def test_where_delivery_lags_no_more_are_let_go(
     documents: Documents, make_table: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several migrations drain one table at a time: with each adding to what all of them must read, none would end."""
-    monkeypatch.setattr("sluice.migration.kinds.dynamodb_source.draining.LISTEN_SECONDS", 0.05)
+    monkeypatch.setattr("sluice.migration.kinds.dynamodb_source.canary.LISTEN_SECONDS", 0.05)
     with few_items(documents, make_table, item("one")) as few:
         kind = few.opened()
         to_capturing(kind)

@@ -14,6 +14,8 @@ from sluice.estate.shape_checks import check_cuts
 from sluice.estate.showing import shown
 
 DATASETS = Path("include/estate/datasets")
+Engines = Mapping[str, str | None] | None
+"""Each store's engine, by name; None where estate.yaml cannot be read, and then no store is judged."""
 TABLE: Steps = ("table",)
 
 
@@ -22,7 +24,7 @@ def dataset_files(root: Path) -> list[Path]:
     return sorted(path for path in (root / DATASETS).glob("[!.]*") if path.suffix in (".yaml", ".yml"))
 
 
-def read_dataset(path: Path, engines: Mapping[str, str | None]) -> Dataset:
+def read_dataset(path: Path, engines: Engines) -> Dataset:
     """Read one dataset; `engines` are each store's. Raises EstateErrors with all that is wrong in this file."""
     path = path.absolute()
     root = path.parents[len(DATASETS.parts)]
@@ -33,7 +35,7 @@ def read_dataset(path: Path, engines: Mapping[str, str | None]) -> Dataset:
     return dataset
 
 
-def read_datasets(root: Path, engines: Mapping[str, str | None]) -> tuple[dict[str, Dataset], list[Mistake]]:
+def read_datasets(root: Path, engines: Engines) -> tuple[dict[str, Dataset], list[Mistake]]:
     """Read all of them: those that are well, by name, and what is wrong with the others."""
     documents = [_open(path, root) for path in dataset_files(root)]
     found, wrong = dict[str, Dataset](), list[Mistake]()
@@ -46,7 +48,7 @@ def read_datasets(root: Path, engines: Mapping[str, str | None]) -> tuple[dict[s
 
 
 def check_dataset(
-    document: Document, engines: Mapping[str, str | None], documents: Sequence[Document]
+    document: Document, engines: Engines, documents: Sequence[Document]
 ) -> tuple[Dataset | None, list[Mistake]]:
     """Make the dataset of a file, and say everything that is wrong with it."""
     dataset, mistakes = validated(document, Dataset)
@@ -56,11 +58,10 @@ def check_dataset(
     return dataset, [*mistakes, *(mistake for mistake in further if mistake.field not in told)]
 
 
-def _beyond_fields(
-    document: Document, engines: Mapping[str, str | None], others: Sequence[Document]
-) -> Iterator[Mistake]:
+def _beyond_fields(document: Document, engines: Engines, others: Sequence[Document]) -> Iterator[Mistake]:
     yield from check_name(document, others, "dataset")
-    yield from check_store(document, ("store",), POSTGRES, engines)
+    if engines is not None:
+        yield from check_store(document, ("store",), POSTGRES, engines)
     yield from check_cuts(document, ("partition",))
     for other in others:
         mine, theirs = (table_at(one, TABLE) for one in (document, other))

@@ -52,7 +52,7 @@ def read_estate(root: Path) -> Estate:
         mistakes += [*wrong, *(claim for claim in claims if claim.field not in told)]
         if migration is not None:
             migrations[migration.name] = migration
-    datasets, wrong = read_datasets(root, engines or {})
+    datasets, wrong = read_datasets(root, engines)
     mistakes += wrong
     if mistakes or stores is None:
         raise EstateErrors(mistakes)

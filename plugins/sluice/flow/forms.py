@@ -11,10 +11,6 @@ GOALS = ["onward", "planned", "expanded", "capturing", "backfilled", "verified",
 """Where a run may be told to go: the phases, and `onward`."""
 
 
-FORM_WORDS = ("to_phase", "dry_run", "lanes", "chunk_rows", "throttle", "retire_early")
-"""All that a run may be told."""
-
-
 def migration_form(m: Migration) -> dict[str, Param]:
     """The form of `migrate__<name>`; what is left empty comes from the YAML."""
     return {

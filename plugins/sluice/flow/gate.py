@@ -25,27 +25,20 @@ if TYPE_CHECKING:
     from sluice.proof.gates.run import Judged
 
 
-class Gate(BaseOperator):
-    """Judge the last facts of `gate`. `step` is the step whose way it stands on; None judges whenever it is reached."""
+class FactsGate(BaseOperator):
+    """Judge the last facts of `gate`, and keep the evidence. Whose they are, and by what they are judged, a kind of gate says."""
 
-    template_fields: Sequence[str] = ("migration", "gate", "suites")
     operator_extra_links = (EvidenceLink(),)
     ui_color = "#fdf3d6"
 
-    def __init__(
-        self, *, migration: str, gate: str, step: str | None = None, suites: Sequence[str] = (), **kwargs: Any
-    ) -> None:
+    def __init__(self, *, gate: str, suites: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**{"trigger_rule": "none_failed", **kwargs})
-        self.migration = migration
         self.gate = gate
-        self.step = step
         self.suites = [gate, *suites]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the verdict's summary. Raises AirflowFailException when it is red."""
-        if self.step:
-            skip_unless_on_the_way(self.step, context)
-        with opened_control(self.migration, context["run_id"]) as control:
+        with opened_control(self.whose, context["run_id"]) as control:
             measured = control.facts(self.gate)
             judged = self._judge(measured)
             failpoint("gate.judged")
@@ -66,23 +59,13 @@ class Gate(BaseOperator):
         self.log.info("%s\nEvidence: %s", verdict.describe(), evidence.key)
         return verdict.summary()
 
-    def _judge(self, measured: Measured) -> Judged:
-        from sluice.proof.gates.run import judge
-        from sluice.proof.gates.suites import suites_for
+    @property
+    def whose(self) -> str:
+        """The name under which the ledger keeps the facts."""
+        raise NotImplementedError
 
-        with opened_kind(self.migration) as (m, kind):
-            return judge(
-                self.gate,
-                measured.facts,
-                subject=m.source.table,
-                suites=[one for suite in self.suites for one in suites_for(ROOT, suite, m.kind)],
-                window=kind.sample(),
-                freshness=m.gates.freshness,
-                now=measured.now,
-                facts_at=measured.at,
-                root=ROOT,
-                samples=_samples(measured.facts),
-            )
+    def _judge(self, measured: Measured) -> Judged:
+        raise NotImplementedError
 
     def _keep(self, judged: Judged, measured: Measured, context: Context) -> Evidence:
         from sluice.proof.gates.evidence import code_version, keep
@@ -103,7 +86,47 @@ class Gate(BaseOperator):
         return evidence
 
 
-def _samples(facts: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+class Gate(FactsGate):
+    """A gate of a migration. `step` is the step whose way it stands on; None judges whenever it is reached."""
+
+    template_fields: Sequence[str] = ("migration", "gate", "suites")
+
+    def __init__(self, *, migration: str, gate: str, step: str | None = None, **kwargs: Any) -> None:
+        super().__init__(gate=gate, **kwargs)
+        self.migration = migration
+        self.step = step
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the verdict's summary, unless the step is not taken. Raises AirflowFailException when it is red."""
+        if self.step:
+            skip_unless_on_the_way(self.step, context)
+        return super().execute(context)
+
+    @property
+    def whose(self) -> str:
+        """The migration."""
+        return self.migration
+
+    def _judge(self, measured: Measured) -> Judged:
+        from sluice.proof.gates.run import judge
+        from sluice.proof.gates.suites import suites_for
+
+        with opened_kind(self.migration) as (m, kind):
+            return judge(
+                self.gate,
+                measured.facts,
+                subject=m.source.table,
+                suites=[one for suite in self.suites for one in suites_for(ROOT, suite, m.kind)],
+                window=kind.sample(),
+                freshness=m.gates.freshness,
+                now=measured.now,
+                facts_at=measured.at,
+                root=ROOT,
+                samples=samples_of(measured.facts),
+            )
+
+
+def samples_of(facts: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """What to show beside a failed count: rows by keys and columns, never values, and statements of the application.
 
     The fact `<count>_told` names what `<count>` has counted.

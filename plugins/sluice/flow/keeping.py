@@ -11,8 +11,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import dsn_of, opened_control
-from sluice.flow.gate import Gate
+from sluice.flow.gate import FactsGate, samples_of
 from sluice.flow.project import ROOT, dataset_names, dataset_of
+from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,7 +31,8 @@ class ListDatasets(BaseOperator):
     """List the tables that are kept: the files of include/estate/datasets. One that is wrong is told by its own task."""
 
     def execute(self, context: Context) -> list[str]:
-        """Give their names."""
+        """Give their names. Refuses a word that the form does not have."""
+        check_words(context)
         found = dataset_names()
         if not found:
             raise AirflowSkipException("No table is kept: include/estate/datasets has no file.")
@@ -69,19 +71,19 @@ class MakePartitions(BaseOperator):
         return {"made": made, "headroom_days": facts["headroom_days"]}
 
 
-class DatasetGate(Gate):
+class DatasetGate(FactsGate):
     """A gate over the facts of one table that is kept."""
 
     template_fields: Sequence[str] = ("dataset", "gate", "suites")
 
     def __init__(self, *, dataset: str, gate: str, **kwargs: Any) -> None:
-        super().__init__(migration=dataset, gate=gate, **kwargs)
+        super().__init__(gate=gate, **kwargs)
         self.dataset = dataset
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Give the verdict's summary. Raises AirflowFailException when it is red."""
-        self.migration = self.dataset  # as it was rendered
-        return super().execute(context)
+    @property
+    def whose(self) -> str:
+        """The dataset."""
+        return self.dataset
 
     def _judge(self, measured: Measured) -> Judged:
         from sluice.proof.gates.run import judge
@@ -96,11 +98,7 @@ class DatasetGate(Gate):
             now=measured.now,
             facts_at=measured.at,
             root=ROOT,
-            samples={
-                name.removesuffix("_told"): [{"what": told} for told in str(value).split("; ") if told]
-                for name, value in measured.facts.items()
-                if name.endswith("_told")
-            },
+            samples=samples_of(measured.facts),
         )
 
 

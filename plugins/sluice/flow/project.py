@@ -40,5 +40,5 @@ def dataset_names() -> list[str]:
 
 def dataset_of(name: str) -> Dataset:
     """Read one dataset afresh, as the task runs. Raises EstateErrors."""
-    engines = {name: store.engine for name, store in read_stores(ROOT).stores.items()}
+    engines = {store: found.engine for store, found in read_stores(ROOT).stores.items()}
     return read_dataset(ROOT / DATASETS / f"{name}.yaml", engines)

@@ -19,7 +19,6 @@ from airflow.sdk.exceptions import (
 
 from sluice.failpoints import failpoint
 from sluice.flow.connections import opened_control, opened_kind
-from sluice.flow.forms import FORM_WORDS
 from sluice.flow.project import claimed, file_of
 
 if TYPE_CHECKING:
@@ -201,12 +200,12 @@ def check_words(context: Context) -> None:
     """Refuse a word that the form does not have: a misspelt dry_run must not become a real run."""
     from difflib import get_close_matches
 
-    told = context["dag_run"].conf or {}
-    if unknown := [word for word in told if word not in FORM_WORDS]:
-        near = get_close_matches(unknown[0], FORM_WORDS, 1)
+    told, known = context["dag_run"].conf or {}, list(context["dag"].params)
+    if unknown := [word for word in told if word not in known]:
+        near = get_close_matches(unknown[0], known, 1)
         meant = f" Did you mean {near[0]}?" if near else ""
         raise AirflowFailException(
-            f"Unknown: {', '.join(unknown)}.{meant} Known: {', '.join(FORM_WORDS)}. Nothing was done."
+            f"Unknown: {', '.join(unknown)}.{meant} Known: {', '.join(known)}. Nothing was done."
         )
 
 

@@ -7,6 +7,7 @@ hold something unread has answered.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ FIRST, MOST = 8, 4096
 YOUNGER = timedelta(seconds=2)
 """How much later a change must have been made than a flight began: both are told in whole seconds."""
 AT_ONCE = 8
+LISTEN_SECONDS = 1.0
+"""After so long a canary that was not seen, while others were, has another reader."""
 
 
 @dataclass
@@ -41,10 +44,14 @@ class Canaries:
     out: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
     """Shards of which all that was written before the flight has been read."""
+    _patience: float = 0.0
+    _more_at: float = 0.0
 
     def let_go(self) -> None:
         """Write the first of them, or as many again. Whoever reads the table meets them, until they are called back."""
         self.begun = self.begun or store_clock(self.client, self.table.name)
+        self._patience = 2 * self._patience or LISTEN_SECONDS
+        self._more_at = time.monotonic() + self._patience
         numbers = range(self.written, min(MOST, 2 * self.written or FIRST))
         self.written = max(self.written, numbers.stop)
         self.out.update(f"{self.flight}#{number}" for number in numbers)
@@ -52,6 +59,15 @@ class Canaries:
             lambda number: Put(self.table.name, {**self._key(number), CANARY: {"S": f"{self.flight}#{number}"}}),
             numbers,
         )
+
+    def let_more_go(self) -> None:
+        """Write as many again where a shard is silent to which none was written, as far as anybody can tell.
+
+        That is so where all are home, or some are and the others have had their time: they have another reader. Where none is
+        home delivery lags, and more of them would make it lag more. Each time they have twice as long.
+        """
+        if not self.out or (self.answered and time.monotonic() > self._more_at):
+            self.let_go()
 
     def watch(self, shard: str, changes: Sequence[Change]) -> None:
         """Look at what was read of a shard."""
@@ -79,7 +95,7 @@ class Canaries:
         ]
 
     def call_back(self) -> None:
-        """Delete them."""
+        """Delete them, the first ones last: whoever is killed here leaves some that `call_all_back` finds."""
         self._delete(range(self.written))
 
     def call_all_back(self) -> None:
@@ -90,9 +106,9 @@ class Canaries:
             begin, end = end, 2 * end
 
     def _delete(self, numbers: range) -> None:
-        self._each(lambda number: Delete(self.table.name, self._key(number)), numbers)
+        self._each(lambda number: Delete(self.table.name, self._key(number)), reversed(numbers))
 
-    def _each(self, action: Callable[[int], Put | Delete], numbers: range) -> None:
+    def _each(self, action: Callable[[int], Put | Delete], numbers: Iterable[int]) -> None:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda number: write_one(self.client, action(number)), numbers))
 

@@ -13,8 +13,6 @@ from sluice.stores.dynamodb.streams import Change, Shard
 
 Watch: TypeAlias = Callable[[str, Sequence[Change]], None]
 """Sees a shard and every change of it that was delivered: canaries come home here."""
-LISTEN_SECONDS = 1.0
-"""After so long a canary that was not seen, while others were, has another reader."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +31,19 @@ def unwatched(shard: str, changes: Sequence[Change]) -> None:
 
 
 def drained(canaries: Canaries, followed: Followed, deliver: Callable[[float], Lag], seconds: float) -> Lag:
-    """Deliver until each shard has been read past the moment of this call, so long at most.
-
-    Where the canaries are home, or some are and the others should be by now, a shard that has told none was written none: more
-    are let go. Where none is home delivery lags, and more of them would make it lag more; each time it is waited twice as long.
-    """
-    deadline, patience = time.monotonic() + seconds, LISTEN_SECONDS
-    canaries.let_go()
-    more_at = time.monotonic() + patience
+    """Deliver until each shard has been read past the moment of this call, so long at most."""
+    deadline = time.monotonic() + seconds
     try:
+        canaries.let_go()
         while True:
             lag = deliver(max(0.0, deadline - time.monotonic()))
             canaries.hear(followed.heard(canaries.flight))
             silent = canaries.silent(followed.shards(), followed.finished())
             if not (silent or lag.pending) or time.monotonic() >= deadline:
                 held_by = "; ".join(filter(None, (named(silent), lag.held_by)))
-                return Lag(
-                    len(silent) + lag.pending, held_by, lag.behind, "shards", "See that replicate_changes keeps up"
-                )
-            if silent and (not canaries.out or (canaries.answered and time.monotonic() > more_at)):
-                canaries.let_go()
-                patience *= 2
-                more_at = time.monotonic() + patience
+                pending = len(silent) + lag.pending
+                return Lag(pending, held_by, lag.behind, "shards", "See that replicate_changes keeps up")
+            if silent:
+                canaries.let_more_go()
     finally:
         canaries.call_back()

@@ -17,7 +17,6 @@ from hashlib import blake2b
 
 from sluice.errors import Transient
 from sluice.migration.kinds.dynamodb_source.canary import Canaries, is_canary, named
-from sluice.migration.kinds.dynamodb_source.draining import LISTEN_SECONDS
 from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, Trimmed, padded, readable
 from sluice.stores.dynamodb.values import key_text
 
@@ -85,24 +84,22 @@ class LastLook:
         """Look on from where it was looked before. Raises NotReadToEnd, Throttled, DynamoDown: nothing is known then."""
         if stream is None:
             found = Looked(now.isoformat(), "", {}, (), before.strays, before.sum, before.named)
-            return (
-                found.with_stray(f"its stream is off, since {before.at}") if before.stream or not before.at else found
-            )
+            newly_off = before.stream or not before.at
+            return found.with_stray(f"its stream is off, since {before.at}") if newly_off else found
         shards = stream.shards()
         found = replace(before, at=now.isoformat(), stream=stream.arn)
         if lost := _lost(before, stream.arn, shards, now):
             found = found.with_stray(lost)
         there = {shard.id for shard in shards}
-        self.canaries.let_go()
         try:
+            self.canaries.let_go()
             return self._read(stream, replace(found, places={k: v for k, v in found.places.items() if k in there}))
         finally:
             self.canaries.call_back()
 
     def _read(self, stream: Stream, found: Looked) -> Looked:
         """Read each shard on, parents first, until none is silent."""
-        heard, patience = time.monotonic(), LISTEN_SECONDS
-        more_at = heard + patience
+        heard = time.monotonic()
         while True:
             shards = stream.shards()
             for shard in readable(shards, found.finished):
@@ -117,10 +114,7 @@ class LastLook:
                     f"The stream of {self.canaries.table.name} is {named(silent)}. Whether anybody wrote past the route is not"
                     " known, and nothing was deleted. This task is tried again by itself."
                 )
-            if not self.canaries.out or (self.canaries.answered and time.monotonic() > more_at):
-                self.canaries.let_go()
-                patience *= 2
-                more_at = time.monotonic() + patience
+            self.canaries.let_more_go()
 
     def _page(self, stream: Stream, shard: str, found: Looked) -> Looked:
         at = found.places.get(shard)

@@ -70,7 +70,7 @@ class Switching:
             self.c.execute(statement("into_postgres.lock_rows", target=self.table.identifier))
             self.check_unwritten()
             self.stop_watching()
-            # What expired is gone where the items lead.
+            # What lapsed is gone where the items lead.
             self.c.execute(statement("into_postgres.remove_lapsed", target=self.table.identifier))
             self.c.execute(statement("into_postgres.carry_places"), {"name": self.marks.name, "epoch": fence.epoch})
             self.c.execute(statement("into_postgres.clear_proof"), {"name": self.marks.name})

@@ -45,7 +45,7 @@ class Target:
 
     @cached_property
     def lapse(self) -> sql.Composed:
-        """Say in the rows' tokens that their items have expired."""
+        """Say in the rows' tokens that their items are gone."""
         return statement("into_postgres.lapse_rows", **self._joined)
 
     @cached_property

@@ -19,7 +19,7 @@ from sluice.stores.dynamodb.streams import Change
 from sluice.stores.dynamodb.values import Item
 
 LAPSED = "#lapsed"
-"""Behind the token of a row whose item the table's TTL removed while the rows led: it stays, and goes on the way back."""
+"""Behind the token of a row whose item went while the rows led, by the table's TTL or past the route: it goes on the way back."""
 Place = tuple[str, ...]
 """The texts of a row's key."""
 

@@ -16,6 +16,7 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import State
 from sluice.migration.engine.contract import Fence, Lag, NotYet, Phase
+from sluice.migration.kinds.dynamodb_source.notes import StateNotes
 from sluice.migration.kinds.single_table.places import begin_way, forget_places
 from sluice.migration.kinds.single_table.sweeping import left_over
 from sluice.migration.kinds.single_table.ways import Ways, source_leads
@@ -81,7 +82,7 @@ class GapMender:
         except Trimmed as trimmed:
             log.warning("%s Nothing follows it: what is left of it is read.", trimmed)
         if not source_leads(state):
-            self.ways.marks.note(self.ways.marks.state(), gap_at=state.now.isoformat())
+            StateNotes(self.ways.marks).keep(gap_at=state.now.isoformat())
         way = "reverse" if source_leads(state) else "forward"
         begin_way(self.ways.marks, way, state.now, self.ways.fence(state)(0))
         return self.ways.other(state).deliver(seconds)

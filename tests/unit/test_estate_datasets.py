@@ -1,0 +1,47 @@
+"""The files of include/estate/datasets: a wrong one is told by what is wrong in it, and not by what is wrong elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sluice.estate.datasets import read_datasets
+from sluice.estate.mistakes import EstateErrors
+from sluice.estate.read import read_estate
+
+KEPT = """
+dataset: audit_log
+store: main
+table: app.audit_log
+partition: {range: at, every: month}
+"""
+STORES = """
+estate: here
+stores: {main: {engine: postgres, connection: main_pg}}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "include/estate/datasets"
+    folder.mkdir(parents=True)
+    (folder / "audit_log.yaml").write_text(KEPT)
+    (tmp_path / "include/estate/estate.yaml").write_text(STORES)
+    return tmp_path
+
+
+def test_a_dataset_is_read(root: Path):
+    found, wrong = read_datasets(root, {"main": "postgres"})
+    assert (list(found), wrong) == (["audit_log"], [])
+
+
+def test_a_store_that_is_not_there_is_told(root: Path):
+    (mistake,) = read_datasets(root, {"other": "postgres"})[1]
+    assert mistake.field == "store"
+
+
+def test_where_the_stores_cannot_be_read_no_dataset_is_blamed(root: Path):
+    (root / "include/estate/estate.yaml").write_text("estate: here\nstores: [nonsense]\n")
+    with pytest.raises(EstateErrors) as refused:
+        read_estate(root)
+    assert "datasets" not in str(refused.value)
