@@ -204,7 +204,7 @@ def test_what_one_side_cannot_answer_the_other_does(tyler: Tyler, marks: ItemMar
     with pytest.raises(DynamoDown):
         sides.reader.read("a")
     report = sides.settled()
-    assert (report.compared, report.not_compared, report.fell_back) == (0, 3, 1)
+    assert (report.compared, report.not_compared, report.fell_back, report.failed) == (0, 3, 1, 1)
 
 
 def test_what_is_not_sampled_is_read_new_and_falls_back(tyler: Tyler, marks: ItemMarks) -> None:
@@ -216,7 +216,8 @@ def test_what_is_not_sampled_is_read_new_and_falls_back(tyler: Tyler, marks: Ite
     assert text(sides.reader.read("a")) == "new"
     sides.down = {"new"}
     assert text(sides.reader.read("a")) == "old"
-    assert (sides.settled().fell_back, sides.settled().compared) == (2, 0)
+    report = sides.settled()
+    assert (report.fell_back, report.failed, report.compared) == (2, 1, 0)
 
 
 def test_what_a_side_of_the_applications_own_raises_is_no_reason_not_to_answer_nor_to_stop_comparing(

@@ -109,11 +109,22 @@ def test_reads_that_differ_or_come_late_or_lack_are_red_and_hold_the_phase(stage
     stage.m = stage.m.model_copy(update={"gates": gates})
     kind = to_backfilled(stage)
     steps.verify(kind)
-    told = {"compared": 100, "equal": 100, "race": 0, "real": 0, "fell_back": 0, "old_p95": 2, "new_p95": 3, "epoch": 1}
+    told = {
+        "compared": 100,
+        "equal": 100,
+        "race": 0,
+        "real": 0,
+        "fell_back": 0,
+        "failed": 1,
+        "old_p95": 2,
+        "new_p95": 3,
+        "epoch": 1,
+    }
     for fact, report in (
         ("shadow_reads_lacking", None),
         ("shadow_differences", {**told, "real": 1}),
         ("shadow_slower", {**told, "new_p95": 900}),
+        ("shadow_failing", {**told, "fell_back": 2, "failed": 2}),
         (None, told),
     ):
         if report:

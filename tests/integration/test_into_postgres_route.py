@@ -173,7 +173,17 @@ def test_where_reads_are_required_they_are_asked_for_before_they_are_judged(
     assert told(stage, application) == ("shadow", "old"), "else there would never be any"
     kind.replicate(1)
     assert told(stage, application) == ("shadow", "old")
-    report = {"compared": 12, "equal": 12, "race": 0, "real": 0, "fell_back": 0, "old_p95": 1, "new_p95": 1, "epoch": 1}
+    report = {
+        "compared": 12,
+        "equal": 12,
+        "race": 0,
+        "real": 0,
+        "fell_back": 0,
+        "failed": 0,
+        "old_p95": 1,
+        "new_p95": 1,
+        "epoch": 1,
+    }
     item = {name: {"N": str(value)} for name, value in report.items()}
     place = {"PK": {"S": stage.m.name}, "SK": {"S": "SHADOW#one"}, "examples": {"S": ""}}
     put = Put(kind.parts.items.table, {**place, **item}, Condition("attribute_not_exists(PK)"))

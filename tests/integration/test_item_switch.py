@@ -162,6 +162,18 @@ def test_the_records_stream_may_be_trimmed_while_nobody_writes_them(few: Few, to
     assert kind.position().phase is Phase.CUT_OVER and kind.diff().clean
 
 
+def test_a_stream_that_was_switched_off_while_the_source_leads_is_a_gap(few: Few, kind: SingleTable) -> None:
+    few.client.update_table(TableName=few.old, StreamSpecification={"StreamEnabled": False})
+    few.put(item("one", version=8))
+    with pytest.raises(Gap, match=r"has no stream.*It is capturing again, in a new epoch"):
+        few.opened().replicate(5)
+    again = few.opened()
+    assert (again.position().phase, again.position().epoch) == (Phase.CAPTURING, 2)
+    again.plan_chunks()
+    copy(again)
+    assert settled(again).clean
+
+
 @pytest.mark.parametrize("astray", [False, True])
 def test_what_was_lost_of_the_old_stream_asks_for_a_comparison_before_going_back(
     few: Few, torn: tuple, astray: bool

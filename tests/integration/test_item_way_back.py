@@ -75,6 +75,28 @@ def test_what_came_past_the_route_before_a_gap_is_neither_forgotten_nor_swept(fe
         few.opened().cut_back()
 
 
+@pytest.mark.parametrize("astray", [False, True])
+def test_an_old_table_whose_stream_is_off_shuts_neither_way(few: Few, kind: SingleTable, astray: bool) -> None:
+    """Somebody tidied up: the records' writes went nowhere then, and neither way was open."""
+    few.client.update_table(TableName=few.old, StreamSpecification={"StreamEnabled": False})
+    put(few, kind, **{**whole(kind, item("one", 5))})
+    few.opened().replicate(5)
+    assert few.items()["one"] == item("one", 5)
+    assert few.opened().diff().clean
+    if astray:
+        few.client.update_table(TableName=few.old, StreamSpecification={"StreamEnabled": False})
+        few.put(item("two", 9))
+        with pytest.raises(NotYet, match="the old table differs"):
+            few.opened().cut_back()
+        return
+    few.opened().cut_back()
+    few.put(item("two", 3))
+    again = few.opened()
+    again.replicate(5)
+    assert again.position().phase is Phase.VERIFIED, "no gap, and no new copy"
+    assert again.diff().clean
+
+
 def test_a_write_past_the_route_while_it_is_cut_back_stops_that(
     few: Few, kind: SingleTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

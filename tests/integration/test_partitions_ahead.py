@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from sluice.stores.postgres import Connection, LockBusy, connect
 from sluice.upkeep.partitions import keeping, making
 from sluice.upkeep.partitions.keeping import apply_partitions, plan_partitions, verify_partitions
 from sluice.upkeep.partitions.making import NameTaken
+from sluice.upkeep.partitions.planning import Strays
 
 from tests.conftest import Database
 
@@ -163,6 +165,22 @@ def test_two_at_once_make_each_once(estate: Estate):
     thread.join()
     first.c.close()
     assert estate.apply(dataset()) == []
+
+
+def test_what_one_run_plans_no_other_makes_before_it(estate: Estate, monkeypatch: pytest.MonkeyPatch):
+    """It planned before it was alone once, and told of a name that was taken: by the other run of ours."""
+    estate.own(TABLE.format(how="RANGE (at)"))
+    find, other = keeping.find_strays, Estate(estate.database)
+
+    def and_another_run(*seen: Any) -> Strays:
+        monkeypatch.setattr(keeping, "find_strays", find)
+        with suppress(LockBusy):
+            other.apply(dataset())
+        return find(*seen)
+
+    monkeypatch.setattr(keeping, "find_strays", and_another_run)
+    assert len(estate.apply(dataset())) == 4
+    other.c.close()
 
 
 @pytest.mark.parametrize("edge", ["ahead.attached", "ahead.made"])

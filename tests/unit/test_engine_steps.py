@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sluice.errors import Transient
 from sluice.estate import Migration, read_estate
 from sluice.estate.models import Cutover
 from sluice.migration.engine import steps
-from sluice.migration.engine.contract import COPIES_IN, Facts, Finding, Lag, NotYet, Phase
+from sluice.migration.engine.contract import COPIES_IN, Facts, Finding, Kind, Lag, NotYet, Phase
 from sluice.migration.engine.way import Step
 
 from tests.harness import advance
@@ -127,6 +129,20 @@ def test_a_cutover_waits_for_what_is_pending_and_names_it() -> None:
         steps.cut_over(kind)
     assert kind.position().phase is Phase.SHADOWING
     assert steps.cut_over(MemoryKind(kind.world))["rows_different"] == 0
+
+
+class LagsBehind(MemoryKind):
+    """What was written is not read yet."""
+
+    def drain(self, seconds: float) -> Lag:
+        return Lag(2, "shard 7", counts="shards", way_on="It is tried again by itself", passes=True)
+
+
+@pytest.mark.parametrize("turn", [steps.cut_over, steps.cut_back])
+def test_a_lag_that_goes_by_is_tried_again_and_needs_nobody(turn: Callable[[Kind], Facts]) -> None:
+    kind = standing(Phase.SHADOWING if turn is steps.cut_over else Phase.CUT_OVER, LagsBehind)
+    with pytest.raises(Transient, match=r"waits for 2 shards: shard 7\. It is tried again by itself\.$"):
+        turn(kind)
 
 
 def test_the_pause_is_the_longest_try_and_both_sides_are_compared_again() -> None:

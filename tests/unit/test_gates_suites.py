@@ -43,7 +43,8 @@ GOOD = {
     "capturing__single_table": {"stream_on": True, "routed": True, **STEADY},
     "backfilled__single_table": {"chunks": 10, "chunks_done": 10, "rows_compared": 10, **STEADY},
     "shadowing__single_table": {
-        "shadow_differences": 0, "shadow_slower": 0, "shadow_reads_lacking": 0, "shadow_compared": 900, **STEADY,
+        "shadow_differences": 0, "shadow_slower": 0, "shadow_reads_lacking": 0, "shadow_compared": 900,
+        "shadow_failed": 0, "shadow_failing": 0, **STEADY,
     },
     "cut_over__single_table": {
         **SAME, **STEADY, "routed_to_new": True, "writes_astray": 0, "pause_beyond_lease_ms": 200,
@@ -60,7 +61,8 @@ GOOD = {
     "capturing__into_postgres": {"stream_on": True, "shards_noted": 1, "routed": True, **STEADY},
     "backfilled__into_postgres": {"chunks": 10, "chunks_done": 10, "rows_compared": 10, **STEADY},
     "shadowing__into_postgres": {
-        "shadow_differences": 0, "shadow_slower": 0, "shadow_reads_lacking": 0, "shadow_compared": 900, **STEADY,
+        "shadow_differences": 0, "shadow_slower": 0, "shadow_reads_lacking": 0, "shadow_compared": 900,
+        "shadow_failed": 0, "shadow_failing": 0, **STEADY,
     },
     "cut_over__into_postgres": {
         **SAME, **STEADY, "watching": 2, "tombstones_left": 0, "routed_to_new": True, "writes_astray": 0,
@@ -98,6 +100,7 @@ WARNS_ONLY = {
     "pause_ms",
     "pause_beyond_lease_ms",
     "shadow_compared",
+    "shadow_failed",
     "shadow_rows",
     "shadow_skipped",
     "shadow_unpruned",

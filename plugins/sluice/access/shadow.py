@@ -74,6 +74,8 @@ class ShadowReport:
     real: int
     fell_back: int
     """Answered by the old side, because the new one had nothing or could not answer."""
+    failed: int
+    """Answered by the old side, because the new one raised."""
     not_compared: int
     """One of the sides could not answer at all."""
     waiting: int
@@ -87,8 +89,8 @@ class ShadowReport:
     def __str__(self) -> str:
         lines = [
             f"compared {self.compared}: {self.equal} equal, {self.race} race, {self.real} real",
-            f"fell back to the old side {self.fell_back} times; {self.not_compared} could not be compared;"
-            f" {self.waiting} differ and are looked at again",
+            f"fell back to the old side {self.fell_back} times, {self.failed} of them from an error",
+            f"{self.not_compared} could not be compared; {self.waiting} differ and are looked at again",
             f"old {self.old}, new {self.new} (P50 / P95 / P99)",
             *(f"differs: {one.key} in {', '.join(one.attributes) or 'being there'}" for one in self.examples),
         ]
@@ -190,8 +192,8 @@ class ShadowReader(Generic[K]):
             examples, waiting, epoch = tuple(self._examples.values()), self._waiting, self._epoch
         compared = counted["equal"] + counted["race"] + counted["real"]
         return ShadowReport(
-            compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"], counted["not_compared"],
-            waiting, epoch, old, new, examples,
+            compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"], counted["failed"],
+            counted["not_compared"], waiting, epoch, old, new, examples,
         )  # fmt: skip
 
     def _begin(self) -> None:
@@ -212,6 +214,7 @@ class ShadowReader(Generic[K]):
         try:
             found = self._new(key)
         except Exception:  # it is on trial: none of its errors is the application's
+            self._count("failed")
             found = None
         if found is not None:
             return found
@@ -225,7 +228,7 @@ class ShadowReader(Generic[K]):
             # Down: the new side may answer. Anything else, such as an item that cannot be mapped, is the answer.
             return self._answer(new if isinstance(old, Transient) else old)
         if isinstance(new, Exception):
-            self._count("fell_back", "not_compared")
+            self._count("fell_back", "failed", "not_compared")
             return old
         if same(old, new):
             self._count("equal")

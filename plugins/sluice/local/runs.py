@@ -20,6 +20,8 @@ NEXT = {
 }
 """What a person may want next, by phase, and where to go for it."""
 ONWARD = {"Copy and compare": "verified"}
+PLANS = ("preflight.plan_way", "keep.make_partitions")
+"""Tasks whose log is the answer to a dry run."""
 DIFFERENCES = ("rows_missing", "rows_extra", "rows_different")
 
 
@@ -44,10 +46,9 @@ def wait(client: AirflowApi, settings: Settings, dag_id: str, run_id: str, *, dr
     """Wait until a run is over, and print what it did; tell whether all went well."""
     state = client.wait_run(dag_id, run_id, say=lambda held: print(f"  {held}", flush=True))
     tasks = _sorted(client, dag_id, client.tasks(dag_id, run_id))
-    planned = [t for t in tasks if t.task_id == "preflight.plan_way" and t.state == "success"]
-    if dry_run and planned:
+    for planned in (t for t in tasks if dry_run and t.task_id in PLANS and t.state in ("success", "skipped")):
         # The last try: an earlier one may have met a lock.
-        print(_said(client.task_log(dag_id, run_id, planned[0].task_id, attempt=planned[0].tries)))
+        print(_said(client.task_log(dag_id, run_id, planned.task_id, planned.map_index, planned.tries)))
     done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
     print(table(("task", "one of several", "state", "tries"), [(t.task_id, t.label, t.state, t.tries) for t in done]))
     tell_red(client, dag_id, run_id)

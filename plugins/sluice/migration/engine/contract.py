@@ -152,8 +152,10 @@ class Lag:
     """How many seconds ago the oldest of it was written."""
     counts: str = "older snapshots"
     """What is pending, in a word or two."""
-    way_on: str = "End them"
+    way_on: str = "End them, then clear this task"
     """What a person does who will not wait."""
+    passes: bool = False
+    """Whether it goes by without a person."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sluice.errors import Transient
 from sluice.estate.models import Migration
 from sluice.failpoints import failpoint
 from sluice.migration.engine.contract import (
@@ -33,7 +34,11 @@ class PreflightRefused(NotYet):
 
 
 class NotDrained(NotYet):
-    """Something still stands between source and target."""
+    """Something still stands between source and target, until a person ends it."""
+
+
+class NotReadUp(Transient):
+    """What was written has not arrived in time. Delivery goes on: it passes by itself."""
 
 
 def check_findings(name: str, findings: list[Finding], accepted: tuple[str, ...]) -> list[Finding]:
@@ -95,7 +100,7 @@ def shadow(kind: Kind) -> Facts:
 
 
 def cut_over(kind: Kind) -> Facts:
-    """shadowing → cut_over. Raises NotDrained with the name of who holds it up."""
+    """shadowing → cut_over. Raises NotDrained with the name of who holds it up, NotReadUp."""
     _drain(kind, "cutover")
     return _swapped(kind, kind.cut_over())
 
@@ -103,14 +108,13 @@ def cut_over(kind: Kind) -> Facts:
 def _drain(kind: Kind, doing: str) -> None:
     lag = kind.drain(DRAIN_SECONDS)
     if lag.pending:
-        raise NotDrained(
-            f"{doing} waits for {lag.pending} {lag.counts}: {lag.held_by}. {lag.way_on}, then clear this task."
-        )
+        refusal = NotReadUp if lag.passes else NotDrained
+        raise refusal(f"{doing} waits for {lag.pending} {lag.counts}: {lag.held_by}. {lag.way_on}.")
     failpoint("snapshots.gone")
 
 
 def cut_back(kind: Kind) -> Facts:
-    """cut_over → verified, with every write since the cutover. Raises NotDrained, as cutting over does."""
+    """cut_over → verified, with every write since the cutover. Raises NotDrained and NotReadUp, as cutting over does."""
     _drain(kind, "cutting back")
     return _swapped(kind, kind.cut_back())
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sluice.errors import Terminal, Transient
 from sluice.stores.aws import code_of
-from sluice.stores.dynamodb.client import speaking
+from sluice.stores.dynamodb.client import NoSuchTable, speaking
 from sluice.stores.dynamodb.tables import IMAGES, Index, TableDefinition, TablePlan, describe, plan_tables
 
 
@@ -42,6 +43,14 @@ def apply_table(client: Any, plan: TablePlan, seconds: float = 600) -> None:
         with speaking(f"set {step} {name} of" if name else step, plan.wanted.name):
             _once(_STEPS[step], client, plan.wanted, name)
         _wait(client, plan.wanted.name, deadline)
+
+
+def start_stream(client: Any, table: str) -> None:
+    """Switch the stream of a table that is there on, with both images, unless it is on. Raises NoSuchTable, TableNotReady."""
+    found = describe(client, table)
+    if found is None:  # and no table is made in its place: an empty one would be copied over all that was moved
+        raise NoSuchTable(f"There is no table {table} any more.")
+    apply_tables(client, (replace(found, stream=True),))
 
 
 def _once(do: Callable[[Any, TableDefinition, str], None], client: Any, wanted: TableDefinition, name: str) -> None:

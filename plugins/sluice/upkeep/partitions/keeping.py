@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from sluice.errors import Transient
 from sluice.estate.dataset import Dataset
-from sluice.stores.postgres import Connection, translated
+from sluice.stores.postgres import Connection, Table, translated
 from sluice.stores.statements import statement
+from sluice.upkeep.partitions.actions import Action
+from sluice.upkeep.partitions.as_sql import script
 from sluice.upkeep.partitions.auditing import Facts, audit
 from sluice.upkeep.partitions.looking import find_now, find_strays, kept_by_another, look
-from sluice.upkeep.partitions.making import make, script
-from sluice.upkeep.partitions.planning import Action, plan
+from sluice.upkeep.partitions.making import alone, make
+from sluice.upkeep.partitions.planning import plan
+from sluice.upkeep.partitions.there import Branch
 
 Tell = Callable[[str], None]
 
@@ -33,11 +36,10 @@ class Planned:
 def plan_partitions(c: Connection, dataset: Dataset) -> Planned:
     """Say what would be made, in words and as SQL. Read only."""
     with translated(f"planning the partitions of {dataset.table}"):
-        if kept_by_another(c, dataset):
-            look(c, dataset)
-            return Planned((), "", kept_by_another=True)
         branch = look(c, dataset)
-        actions = plan(branch, dataset, find_now(c), find_strays(c, branch, dataset))
+        if kept_by_another(c, dataset):
+            return Planned((), "", kept_by_another=True)
+        actions = _to_do(c, dataset, branch)
         return Planned(tuple(actions), script(c, actions))
 
 
@@ -46,13 +48,16 @@ def apply_partitions(c: Connection, dataset: Dataset, tell: Tell) -> int:
     with translated(f"making partitions of {dataset.table}"):
         if kept_by_another(c, dataset):
             return 0
-        branch = look(c, dataset)
-        actions = plan(branch, dataset, find_now(c), find_strays(c, branch, dataset))
-        if not actions:
-            return 0
-        made = make(c, branch, actions, tell)
-        c.execute(statement("partitions.analyze", table=branch.table.identifier))
+        with alone(c, look(c, dataset)):
+            actions = _to_do(c, dataset, look(c, dataset))
+            made = make(c, actions, tell)
+        if actions:
+            c.execute(statement("partitions.analyze", table=Table.parse(dataset.table).identifier))
         return made
+
+
+def _to_do(c: Connection, dataset: Dataset, branch: Branch) -> list[Action]:
+    return plan(branch, dataset, find_now(c), find_strays(c, branch, dataset))
 
 
 def verify_partitions(c: Connection, dataset: Dataset) -> Facts:

@@ -7,20 +7,18 @@ taken on the parent), gives up after two seconds where somebody is in the way, a
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from psycopg import errors, sql
+from psycopg import errors
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
-from sluice.stores.catalogue import Shape, find_table
-from sluice.stores.postgres import Connection, LockBusy, Table, one, translated
-from sluice.stores.statements import as_text, statement
-from sluice.upkeep.partitions.planning import Action, Finish, Hashed, Holds, Listed, Make
-from sluice.upkeep.partitions.spans import BEGIN, END, Span
+from sluice.stores.postgres import Connection, LockBusy, one, translated
+from sluice.stores.statements import statement
+from sluice.upkeep.partitions.actions import Action, Finish, Make
+from sluice.upkeep.partitions.as_sql import statements
 from sluice.upkeep.partitions.there import Branch
 
 TRIES = 10
@@ -31,121 +29,25 @@ class NameTaken(Terminal):
     """Another table has the name of a partition that is to be made."""
 
 
+@contextmanager
+def alone(c: Connection, branch: Branch) -> Iterator[None]:
+    """Keep others of us away from this table while we plan and make. Raises LockBusy where one is at it."""
+    if not one(c, statement("partitions.lock_parent"), oid=branch.oid)["held"]:
+        raise LockBusy(f"Another run is making partitions of {branch.table}. It is tried again by itself.")
+    try:
+        yield
+    finally:
+        c.execute(statement("partitions.unlock_parent"), {"oid": branch.oid})
+
+
 def make(
-    c: Connection,
-    branch: Branch,
-    actions: Sequence[Action],
-    tell: Callable[[str], None],
-    rest: Callable[[float], None] = time.sleep,
+    c: Connection, actions: Sequence[Action], tell: Callable[[str], None], rest: Callable[[float], None] = time.sleep
 ) -> int:
     """Do what was planned; give how many partitions were made. Raises LockBusy, NameTaken, Refused."""
-    with _alone(c, branch):
-        for action in actions:
-            _with_patience(lambda action=action: _take(c, action), rest)  # type: ignore[misc]
-            tell(str(action))
+    for action in actions:
+        _with_patience(lambda action=action: _take(c, action), rest)  # type: ignore[misc]
+        tell(str(action))
     return sum(isinstance(action, Make) for action in actions)
-
-
-def script(c: Connection, actions: Sequence[Action]) -> str:
-    """Write what would be done as SQL, for a person to read. Changes nothing."""
-    return "\n".join(as_text(made, c) + ";" for action in actions for made in statements(c, action))
-
-
-def statements(c: Connection, action: Action) -> Iterator[sql.Composed]:
-    """Give what an action runs, in order and in one transaction; FINALIZE, which may not be in one, alone."""
-    if isinstance(action, Finish):
-        yield statement(
-            "partitions.finish_detach", parent=action.parent.identifier, partition=action.partition.identifier
-        )
-        return
-    parent = find_table(c, action.parent)
-    assert parent is not None
-    owner, schema = sql.Identifier(str(parent.facts["owner"])), action.partition.schema
-    if not one(c, statement("partitions.has_schema"), schema=schema)["there"]:
-        yield statement("expand.create_owned_schema", schema=sql.Identifier(schema), owner=owner)
-    yield statement("partitions.act_as_owner", owner=owner)
-    yield from _made(action, parent)
-
-
-def _made(action: Make, like: Shape) -> Iterator[sql.Composed]:
-    """`like` is the table as the catalogue has it: one below another that is not made yet has the same columns and walls."""
-    table = action.partition.identifier
-    cut: sql.Composable = sql.SQL("")
-    if action.cut:
-        how, column = action.cut
-        cut = statement("partitions.cut_again", how=sql.SQL(how.upper()), column=sql.Identifier(column))
-    yield statement("partitions.create_partition", partition=table, parent=action.parent.identifier, cut=cut)
-    if action.options:
-        yield statement("partitions.set_options", partition=table, options=_options(action.options))
-    if like.facts["rls"]:
-        yield statement("expand.enable_rls", table=table)
-    if like.facts["rls_forced"]:
-        yield statement("expand.force_rls", table=table)
-    for below in action.below:
-        yield from _made(below, like)
-    if action.drains:
-        yield from _drained(action, action.drains, like)
-    yield statement(
-        "partitions.attach",
-        parent=action.parent.identifier,
-        partition=table,
-        bounds=_bounds(action.holds, like, action),
-    )
-
-
-def _options(options: Sequence[str]) -> sql.Composed:
-    pairs = (option.partition("=") for option in options)
-    return sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, _, value in pairs
-    )
-
-
-def _drained(action: Make, default: Table, like: Shape) -> Iterator[sql.Composed]:
-    yield statement("partitions.hold_default", partition=default.identifier)
-    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in like.columns if column.written)
-    yield statement(
-        "partitions.move_rows",
-        source=default.identifier,
-        partition=action.partition.identifier,
-        columns=columns,
-        condition=_condition(action, like),
-    )
-
-
-def _bounds(holds: Holds, like: Shape, action: Make) -> sql.Composed:
-    if isinstance(holds, Span):
-        lower, upper = _edges(holds, _type_of(like, action))
-        return statement("partitions.range_bounds", lower=lower, upper=upper)
-    if isinstance(holds, Hashed):
-        parts = {"modulus": sql.Literal(holds.modulus), "remainder": sql.Literal(holds.remainder)}
-        return statement("partitions.hash_bounds", **parts)
-    return statement("partitions.list_bounds", value=sql.Literal(holds.value))
-
-
-def _condition(action: Make, like: Shape) -> sql.Composed:
-    column = sql.Identifier(action.column)
-    if isinstance(action.holds, Listed):
-        return statement("partitions.within_list", column=column, value=sql.Literal(action.holds.value))
-    assert isinstance(action.holds, Span)
-    lower, upper = _edges(action.holds, _type_of(like, action))
-    return statement("partitions.within_range", column=column, lower=lower, upper=upper)
-
-
-def _edges(span: Span, type_: str) -> tuple[sql.Composable, sql.Composable]:
-    """Write bounds that mean the same in every session: with their zone where the column has one."""
-    form = {"date": "%Y-%m-%d", "timestamp with time zone": "%Y-%m-%d %H:%M:%S+00"}.get(type_, "%Y-%m-%d %H:%M:%S")
-    lower, upper = (
-        sql.SQL(word) if edge is end else sql.Literal(edge.strftime(form))
-        for edge, end, word in ((span.lower, BEGIN, "MINVALUE"), (span.upper, END, "MAXVALUE"))
-    )
-    return lower, upper
-
-
-def _type_of(like: Shape, action: Make) -> str:
-    """Name the type of the column that is cut by, without how many digits of a second it has."""
-    column = like.column(action.column)
-    assert column is not None
-    return re.sub(r"\(\d+\)", "", column.type)
 
 
 def _take(c: Connection, action: Action) -> None:
@@ -176,14 +78,3 @@ def _with_patience(act: Callable[[], None], rest: Callable[[float], None]) -> No
             if number == TRIES:
                 raise
             rest(random.uniform(0.5, 1.5) * number)
-
-
-@contextmanager
-def _alone(c: Connection, branch: Branch) -> Iterator[None]:
-    """Keep others of us away from this table meanwhile. Raises LockBusy where one is at it."""
-    if not one(c, statement("partitions.lock_parent"), oid=branch.oid)["held"]:
-        raise LockBusy(f"Another run is making partitions of {branch.table}. It is tried again by itself.")
-    try:
-        yield
-    finally:
-        c.execute(statement("partitions.unlock_parent"), {"oid": branch.oid})

@@ -29,11 +29,8 @@ class Naming:
 
     def name(self, span: Span, taken: Collection[str]) -> str:
         """Give the name for a span. A piece of one gets its first day and hour too, where the plain name is taken."""
-        plain = fitted(self.before, self._written(span, self.form) + self.behind)
+        plain = fitted(self.before, _written(span, self.form) + self.behind)
         return plain if plain not in taken else fitted(self.before, f"{span.lower:%Y%m%dt%H%M%S}{self.behind}")
-
-    def _written(self, span: Span, form: str) -> str:
-        return span.lower.strftime(form).lower() if "%b" in form else span.lower.strftime(form)
 
 
 def naming_of(branch: Branch, every: Every) -> Naming:
@@ -43,13 +40,18 @@ def naming_of(branch: Branch, every: Every) -> Naming:
         for form in FORMS[every]:
             span = newest.span
             assert span is not None
-            written = span.lower.strftime(form)
+            written = _written(span, form)
             if written in newest.table.name:
                 before, _, behind = newest.table.name.rpartition(written)
                 found = Naming(before, form, behind)
                 if _fits(found, branch):
                     return found
     return Naming(f"{branch.table.name}_", OURS[every])
+
+
+def _written(span: Span, form: str) -> str:
+    """Write a span's first day. Names of months are small letters, as PostgreSQL keeps names."""
+    return span.lower.strftime(form).lower()
 
 
 def _fits(naming: Naming, branch: Branch) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
 from sluice.errors import Terminal
 from sluice.estate.cuts import Cut
 from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import Table
-from sluice.upkeep.partitions.naming import Naming, named, naming_of, schema_of_new, taken_in, word_of
+from sluice.upkeep.partitions.actions import Action, Finish, Hashed, Holds, Listed, Make
+from sluice.upkeep.partitions.naming import named, naming_of, schema_of_new, taken_in, word_of
 from sluice.upkeep.partitions.spans import Span, months_on, span_at, spans, without
 from sluice.upkeep.partitions.there import Branch, How, branches_of
 
@@ -29,68 +29,6 @@ class Misfit(Terminal):
 
 class TooMany(Terminal):
     """More partitions would be made than a table should have."""
-
-
-@dataclass(frozen=True)
-class Hashed:
-    """One part of so many by hash."""
-
-    modulus: int
-    remainder: int
-
-    def __str__(self) -> str:
-        return f"part {self.remainder} of {self.modulus}"
-
-
-@dataclass(frozen=True)
-class Listed:
-    """The rows of one value."""
-
-    value: str
-
-    def __str__(self) -> str:
-        return f"value {self.value!r}"
-
-
-Holds: TypeAlias = Span | Hashed | Listed
-
-
-@dataclass(frozen=True)
-class Finish:
-    """End a DETACH CONCURRENTLY that was broken off: until then nothing can be attached, and its rows are nowhere."""
-
-    parent: Table
-    partition: Table
-
-    def __str__(self) -> str:
-        return f"finish the detaching of {self.partition} from {self.parent}, which was broken off"
-
-
-@dataclass(frozen=True)
-class Make:
-    """Make one partition, with all below it, and attach it."""
-
-    parent: Table
-    """What it is made like, and attached to."""
-    partition: Table
-    holds: Holds
-    column: str
-    """What its branch is cut by."""
-    drains: Table | None = None
-    """The default partition that may hold such rows: they move over."""
-    cut: tuple[How, str] | None = None
-    """How it is cut again."""
-    below: tuple[Make, ...] = ()
-    options: tuple[str, ...] = ()
-    """How it is stored: as the newest beside it."""
-
-    def __str__(self) -> str:
-        told = f"make {self.partition} for {self.holds}"
-        told += f", moving its rows out of {self.drains}" if self.drains else ""
-        return told + (f", with {len(self.below)} partitions below" if self.below else "")
-
-
-Action: TypeAlias = Finish | Make
 
 
 @dataclass(frozen=True)
@@ -213,7 +151,7 @@ def _cut_again(
     if inner.hash_of:
         below = tuple(_hashes(empty, dataset, inner, (), now))
     elif inner.range_of:
-        naming = Naming(f"{table.name}_", naming_of(empty, every).form)
+        naming = naming_of(empty, every)
         below = tuple(
             Make(table, Table(schema, naming.name(span, ())), span, inner.column)
             for span in wanted_spans(empty, dataset, inner, now)

@@ -13,6 +13,7 @@ from sluice.stores.dynamodb.streams import Change, Shard
 
 Watch: TypeAlias = Callable[[str, Sequence[Change]], None]
 """Sees a shard and every change of it that was delivered: canaries come home here."""
+WAY_ON = "It is tried again by itself; see that replicate_changes keeps up"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def drained(canaries: Canaries, followed: Followed, deliver: Callable[[float], L
             if not (silent or lag.pending) or time.monotonic() >= deadline:
                 held_by = "; ".join(filter(None, (named(silent), lag.held_by)))
                 pending = len(silent) + lag.pending
-                return Lag(pending, held_by, lag.behind, "shards", "See that replicate_changes keeps up")
+                return Lag(pending, held_by, lag.behind, "shards", WAY_ON, passes=True)
             if silent:
                 canaries.let_more_go()
     finally:

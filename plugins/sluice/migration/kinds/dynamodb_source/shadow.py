@@ -8,6 +8,9 @@ from sluice.estate.single_table import DualRead
 from sluice.migration.engine.contract import Facts, NotYet
 from sluice.stores.dynamodb.values import Item
 
+FAILING = 0.01
+"""Of all reads so many may fail on the new side alone: a restart, a throttled moment. More is no accident."""
+
 
 def judged(reports: Sequence[Item], limits: DualRead | None) -> Facts:
     """Count what was compared, what differed for good, and whether the new side is too slow. Latencies in milliseconds.
@@ -24,15 +27,20 @@ def judged(reports: Sequence[Item], limits: DualRead | None) -> Facts:
     limits, asked = limits or DualRead(), limits is not None
     allowed = slowest("old_p95") * limits.slower_than + limits.allowance.total_seconds() * 1000
     lacking = limits.required and added("compared") < limits.at_least
+    failing = added("failed") > FAILING * (added("compared") + added("failed"))
     seen = f"{added('compared'):,} reads of {len(reports)} readers compared"
-    headline = f"{seen}: {added('real')} differ for good, {added('race')} raced"
-    if asked and not added("compared"):
+    headline = (
+        f"{seen}: {added('real')} differ for good, {added('race')} raced, {added('failed')} failed on the new side"
+    )
+    if asked and not (added("compared") or failing):
         headline = f"{seen}: nobody's reads vouch for the new side yet (docs/howto/use-the-new-tables.md)"
     return {
         "headline": headline,
         "shadow_compared": added("compared"),
         "shadow_races": added("race"),
         "shadow_differences": added("real") if asked else 0,
+        "shadow_failed": added("failed") if asked else 0,
+        "shadow_failing": int(asked and failing),
         "shadow_slower": int(asked and slowest("new_p95") > allowed),
         "shadow_reads_lacking": int(lacking),
         "shadow_old_p95_ms": slowest("old_p95"),
@@ -52,4 +60,4 @@ def check_reads(migration: str, facts: Facts) -> None:
 
 def is_good(facts: Facts) -> bool:
     """Whether nothing stands in the way of a cutover."""
-    return not (facts["shadow_differences"] or facts["shadow_slower"] or facts["shadow_reads_lacking"])
+    return not any(facts[f"shadow_{what}"] for what in ("differences", "failing", "slower", "reads_lacking"))

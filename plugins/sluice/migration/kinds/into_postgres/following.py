@@ -6,16 +6,16 @@ finds the place moved and does nothing; what a stream tells twice is known by it
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Fence, Lag
 from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
+from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, in_rounds, read_each
 from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.target import Target
@@ -23,11 +23,6 @@ from sluice.migration.kinds.into_postgres.wishes import of_changes
 from sluice.stores.dynamodb.streams import Shard, Stream, StreamPage, Trimmed, padded, readable
 from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
-
-PAGE = 1000
-"""Records that one request gives at most; 1 MB ends a page too."""
-FEW = 100
-"""Records of a page behind which there is hardly more: its reader keeps up. Only canaries prove it."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,7 @@ class Follower:
 
     def deliver(self, seconds: float) -> Lag:
         """Read until no shard gives more than a few, so long at most; says how many did. Raises Trimmed, Fenced, Drifted."""
-        deadline = time.monotonic() + seconds
-        while True:
-            busy, oldest = self._round(deadline)
-            if not busy or time.monotonic() >= deadline:
-                return lag_of(busy, oldest)
+        return in_rounds(self._round, seconds)
 
     @property
     def followed(self) -> Followed:
@@ -64,21 +55,14 @@ class Follower:
         found = rows(self.c, statement("into_postgres.list_canaries"), name=self.marks.name, flight=flight)
         return [row["name"] for row in found]
 
-    def _round(self, deadline: float) -> tuple[int, datetime | None]:
-        """Read each readable shard once; give how many had something, and how old the last of it was."""
+    def _round(self, deadline: float) -> Round:
         shards, places = self.stream.shards(), self._places()
         check_whole(shards, places, self.stream.arn)
         if fresh := [shard.id for shard in shards if shard.id not in places]:
             self.begin(fresh)
             places = self._places()
-        busy, oldest = 0, None
-        for shard in readable(shards, {name for name, place in places.items() if place["done"]}):
-            last, more = self._read(shard.id, places[shard.id]["position"])
-            busy += more
-            oldest = min(filter(None, (oldest, last)), default=None)
-            if time.monotonic() >= deadline:
-                break
-        return busy, oldest
+        open_ = readable(shards, {name for name, place in places.items() if place["done"]})
+        return read_each(open_, lambda shard: self._read(shard, places[shard]["position"]), deadline)
 
     def begin(self, shards: Sequence[str]) -> None:
         """Take note of shards that are to be read from their oldest record."""
@@ -122,14 +106,6 @@ class Follower:
             failpoint("rows.place_moved")
         failpoint("rows.committed")
         return True
-
-
-def lag_of(busy: int, oldest: datetime | None) -> Lag:
-    """Give how many shards had more, and how long ago the oldest of the last changes that they told was made."""
-    if not busy or oldest is None:
-        return Lag(busy)
-    behind = (datetime.now(UTC) - oldest).total_seconds()
-    return Lag(busy, f"changes of {oldest:%Y-%m-%d %H:%M:%S} UTC", max(0.0, behind))
 
 
 def check_whole(shards: Sequence[Shard], places: dict[str, Row], arn: str) -> None:

@@ -10,8 +10,9 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import COPIES_IN, Fence, Phase
+from sluice.migration.kinds.dynamodb_source.rounds import PAGE
 from sluice.migration.kinds.into_postgres.fencing import working
-from sluice.migration.kinds.into_postgres.following import PAGE, Follower
+from sluice.migration.kinds.into_postgres.following import Follower
 from sluice.stores.dynamodb.streams import Stream, StreamGone, Trimmed
 from sluice.stores.postgres import Connection, Row, rows
 from sluice.stores.statements import statement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -17,7 +16,7 @@ from sluice.migration.kinds.into_postgres.copying import Copying, Source
 from sluice.migration.kinds.into_postgres.routing import Route
 from sluice.migration.kinds.into_postgres.shape import RowShape, compile_rows
 from sluice.migration.kinds.into_postgres.target import Target
-from sluice.stores.dynamodb.applying import apply_tables
+from sluice.stores.dynamodb.applying import start_stream
 from sluice.stores.dynamodb.client import NoSuchTable
 from sluice.stores.dynamodb.streams import Stream, open_stream
 from sluice.stores.dynamodb.tables import TableDefinition
@@ -91,7 +90,7 @@ class Parts:
 
     def stream_on(self) -> None:
         """Switch the source's stream on where it is off; it may be another one then."""
-        apply_tables(self.client, (replace(self.definition, stream=True),))
+        start_stream(self.client, self.source_name)
         self.__dict__.pop("stream", None)
 
     def has_stream(self) -> bool:

@@ -6,10 +6,9 @@ A shard's place is written after its page, under the condition that nobody else 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sluice.failpoints import failpoint
@@ -18,6 +17,7 @@ from sluice.migration.engine.contract import Lag
 from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
 from sluice.migration.kinds.dynamodb_source.last_look import is_stray
+from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, in_rounds, read_each
 from sluice.migration.kinds.single_table.claims import Claims
 from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.migration.kinds.single_table.quarantine import heal, note
@@ -29,10 +29,6 @@ from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, Trimmed,
 from sluice.stores.dynamodb.values import key_from_text
 from sluice.stores.dynamodb.writes import Check
 
-PAGE = 1000
-"""Records that one request gives at most; 1 MB ends a page too."""
-FEW = 100
-"""Records of a page behind which there is hardly more: its reader keeps up."""
 NOTED_EVERY = timedelta(minutes=10)
 
 
@@ -67,14 +63,10 @@ class Follower:
     def deliver(self, seconds: float) -> Lag:
         """Read up to what was written before this call, so long at most; says how many shards are not there yet.
 
-        Under writes there is no end, and a short page need not be the last: the changes' own times, in seconds, and their
-        number tell. Only canaries prove it.
+        Under writes there is no end.
         """
-        deadline, begun = time.monotonic() + seconds, store_clock(self.client, self.marks.table)
-        while True:
-            busy, oldest = self._round(deadline, begun)
-            if not busy or time.monotonic() >= deadline:
-                return _lag(busy, oldest)
+        begun = store_clock(self.client, self.marks.table)
+        return in_rounds(lambda deadline: self._round(deadline, begun), seconds)
 
     @property
     def followed(self) -> Followed:
@@ -84,8 +76,7 @@ class Follower:
     def _finished(self) -> set[str]:
         return {name for name, place in self.marks.places(self.way.name).items() if place.done}
 
-    def _round(self, deadline: float, begun: datetime) -> tuple[int, datetime | None]:
-        """Read each readable shard once; give how many had something or were not come to, and how old the last of it was."""
+    def _round(self, deadline: float, begun: datetime) -> Round:
         places = self.marks.places(self.way.name)
         finished = {name for name, place in places.items() if place.done}
         there = self.way.stream.shards()
@@ -93,17 +84,14 @@ class Follower:
         shards = readable(there, finished)
         looked = self.marks.looked(self.way.name)
         _check_horizon(places, shards, begun, looked, self.marks.name)
-        busy, oldest = 0, None
-        for number, shard in enumerate(shards, 1):
-            place = places.get(shard.id, Place(f"{self.way.name}#{shard.id}"))
-            last, more = self._read(shard.id, place, begun)
-            busy += more
-            oldest = min(filter(None, (oldest, last)), default=None)
-            if time.monotonic() >= deadline:
-                return busy + len(shards) - number, oldest
-        if looked is None or begun - looked > NOTED_EVERY:
+
+        def read(shard: str) -> tuple[datetime | None, bool]:
+            return self._read(shard, places.get(shard, Place(f"{self.way.name}#{shard}")), begun)
+
+        found = read_each(shards, read, deadline)
+        if found.whole and (looked is None or begun - looked > NOTED_EVERY):
             finish(self.client, lambda: [self.way.fence(0)], [self.marks.looking(self.way.name, begun)])
-        return busy, oldest
+        return found
 
     def _read(self, shard: str, place: Place, begun: datetime) -> tuple[datetime | None, bool]:
         """Deliver one page of a shard; tell when its last change was made, and whether more may follow at once."""
@@ -163,13 +151,6 @@ class Follower:
 
         threads = self.way.threads if self.way.leaves_tombstones else 1
         return Writer(self.client, Wish.live, guard, self.way.claims.judge, threads)
-
-
-def _lag(busy: int, oldest: datetime | None) -> Lag:
-    if not busy or oldest is None:
-        return Lag(busy)
-    behind = (datetime.now(UTC) - oldest).total_seconds()
-    return Lag(busy, f"changes of {oldest:%Y-%m-%d %H:%M:%S} UTC", max(0.0, behind))
 
 
 def astray(epoch: int) -> str:

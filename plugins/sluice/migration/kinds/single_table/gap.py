@@ -22,7 +22,7 @@ from sluice.migration.kinds.single_table.sweeping import left_over
 from sluice.migration.kinds.single_table.ways import Ways, source_leads
 from sluice.migration.kinds.single_table.wishes import Wish
 from sluice.migration.kinds.single_table.writing import Writer, clear_tombstones
-from sluice.stores.dynamodb.streams import Trimmed
+from sluice.stores.dynamodb.streams import StreamGone, Trimmed
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,11 @@ class GapMender:
 
     ways: Ways
 
-    def begin(self, state: State, trimmed: Trimmed) -> Gap:
+    def begin(self, state: State, lost: Trimmed | StreamGone) -> Gap:
         """Begin the epoch in which the copy is made anew; give the error that tells a person of it."""
         marks, forward = self.ways.marks, source_leads(state)
+        if isinstance(lost, StreamGone):
+            self.ways.switch_on(source=forward)  # before what mends it
         if not forward:
             # Before it is due: a copy that was done once must not be taken for this one.
             forget_places(marks, "back", self.ways.fence(state)(0))
@@ -51,7 +53,7 @@ class GapMender:
         facts |= {"segments": ""} if forward else {DUE: "1"}
         to = Phase.CAPTURING if forward else Phase(state.phase)
         if not marks.move(state, to, epochs=1, facts=facts):
-            return Gap(f"{trimmed} {marks.name} has gone on meanwhile: the next reader comes upon the gap again.")
+            return Gap(f"{lost} {marks.name} has gone on meanwhile: the next reader comes upon the gap again.")
         failpoint("gap.noted")
         # After it: were the places gone and the gap not noted, the next reader would begin anew and see none.
         begun = replace(state, phase=to, epoch=state.epoch + 1)
@@ -61,15 +63,15 @@ class GapMender:
             if forward
             else "Applications go on. The way back is copied anew by replicate_changes, and cutting back waits for that."
         )
-        return Gap(f"{trimmed} {again}")
+        return Gap(f"{lost} {again}")
 
     @contextmanager
     def noting(self, state: State) -> Iterator[None]:
         """Read what leads in here. Raises Gap where changes were lost, and by then the new epoch has begun."""
         try:
             yield
-        except Trimmed as trimmed:
-            raise self.begin(state, trimmed) from trimmed
+        except (StreamGone, Trimmed) as lost:
+            raise self.begin(state, lost) from lost
 
     def read_other(self, state: State, seconds: float) -> Lag:
         """Read the stream of what follows, for so long at most. Where some of it was lost, what is left of it is read.
@@ -79,8 +81,10 @@ class GapMender:
         """
         try:
             return self.ways.other(state).deliver(seconds)
-        except Trimmed as trimmed:
-            log.warning("%s Nothing follows it: what is left of it is read.", trimmed)
+        except (StreamGone, Trimmed) as lost:
+            log.warning("%s Nothing follows it: what is left of it is read.", lost)
+            if isinstance(lost, StreamGone):
+                self.ways.switch_on(source=not source_leads(state))
         if not source_leads(state):
             StateNotes(self.ways.marks).keep(gap_at=state.now.isoformat())
         way = "reverse" if source_leads(state) else "forward"

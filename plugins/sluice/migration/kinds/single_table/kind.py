@@ -39,7 +39,7 @@ from sluice.migration.kinds.single_table.places import begin_way, forget_places
 from sluice.migration.kinds.single_table.planted import plant_and_find
 from sluice.migration.kinds.single_table.switching import Switching
 from sluice.migration.kinds.single_table.writing import clear_tombstones
-from sluice.stores.dynamodb.applying import apply_tables
+from sluice.stores.dynamodb.applying import apply_tables, start_stream
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class SingleTable(Looking):
 
     def start_capture(self) -> Facts:
         """expanded → capturing: the source's stream is on, is read from its oldest record, and applications have a route."""
-        apply_tables(self._client, (replace(self.tables.source, stream=True),))
+        start_stream(self._client, self.tables.source.name)
         failpoint("stream.on")
         state = self.marks.state()
         if state.phase == Phase.EXPANDED:
@@ -307,5 +307,5 @@ class SingleTable(Looking):
             self.migration.replication.settled_within,
             lambda: self._gap.read_other(state, 60.0),
             check,
-            lambda: {"target_stream": self._ways.target_stream.arn},
+            self._ways.begins,
         )

@@ -21,7 +21,7 @@ from sluice.migration.kinds.single_table.sampling import sample_of
 from sluice.migration.kinds.single_table.tables import Tables
 from sluice.migration.kinds.single_table.ways import LED, Ways
 from sluice.proof.gates.rows import Subject
-from sluice.stores.dynamodb.streams import Change, Stream
+from sluice.stores.dynamodb.streams import Change, Stream, StreamGone
 from sluice.stores.objects import Vault
 
 SHOWN = 5
@@ -138,10 +138,14 @@ class Looking:
         """How far the old table's stream is read, where the records lead."""
         if state.phase != Phase.CUT_OVER:
             return Looked()
+        try:
+            arn = self._ways.source_stream.arn
+        except StreamGone:
+            return Looked()  # nobody knows what came
         places = self.marks.places("forward")
         left = {name: place.at for name, place in places.items() if not place.done}
         finished = tuple(name for name, place in places.items() if place.done)
-        looked = Looked(state.now.isoformat(), self._ways.source_stream.arn, left, finished)
+        looked = Looked(state.now.isoformat(), arn, left, finished)
         # What came since the cutover may have been written over by the way back, and then no comparison knows of it.
         counted = self._astray(state)
         return looked.with_stray(f"{counted} that were counted since the cutover") if counted else looked

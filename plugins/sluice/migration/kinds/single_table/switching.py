@@ -40,17 +40,18 @@ class Switching:
     """How soon canaries have to be home before anybody is kept waiting."""
     read_up: Callable[[], Lag]
     check: Callable[[], None]
-    begins: Callable[[], dict[str, str]] = dict
-    """Facts of what begins to lead by going over."""
+    begins: Callable[..., dict[str, str]]
+    """Facts of what begins to lead: the source, or the records."""
 
     def over(self, state: State) -> Swap:
         """shadowing → cut_over: the records lead."""
-        facts = {"cut_over_at": state.now.isoformat(), LED: str(state.epoch), **self.begins()}
+        facts = {"cut_over_at": state.now.isoformat(), LED: str(state.epoch), **self.begins(source=False)}
         return self._switch(state, Phase.CUT_OVER, "old", "new", 0, facts)
 
     def back(self, state: State) -> Swap:
         """cut_over → verified, epoch + 1: the old table leads again, with every write since."""
-        return self._switch(state, Phase.VERIFIED, "new", "old", 1, {"cut_over_at": "", "verified_at": ""})
+        facts = {"cut_over_at": "", "verified_at": "", **self.begins(source=True)}
+        return self._switch(state, Phase.VERIFIED, "new", "old", 1, facts)
 
     def _switch(self, state: State, to: Phase, before: str, after: str, epochs: int, facts: dict[str, str]) -> Swap:
         self.check()

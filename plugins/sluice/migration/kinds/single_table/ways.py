@@ -16,6 +16,7 @@ from sluice.migration.kinds.single_table.pacing import Share
 from sluice.migration.kinds.single_table.sides import Sides
 from sluice.migration.kinds.single_table.tables import Tables
 from sluice.migration.kinds.single_table.wishes import Translation, Wish
+from sluice.stores.dynamodb.applying import start_stream
 from sluice.stores.dynamodb.streams import Stream, Trimmed, open_stream
 from sluice.stores.dynamodb.tables import TableDefinition
 from sluice.stores.dynamodb.writes import Check
@@ -61,6 +62,17 @@ class Ways:
         if whole is None:
             raise NotYet(f"{self.marks.name} has no record with `whole: true`: what is written later has no way back.")
         return whole
+
+    def switch_on(self, *, source: bool) -> None:
+        """Switch the stream of the source, or of the records, on where it is off: it is another one then."""
+        start_stream(self.client, self.tables.source.name if source else self.whole_table.name)
+        for opened in ("source_stream", "target_stream"):
+            self.__dict__.pop(opened, None)
+
+    def begins(self, *, source: bool) -> dict[str, str]:
+        """Give the fact that says which stream the source, or the records, had when they began to lead."""
+        fact, stream = self.stream_of(source)
+        return {fact: stream.arn}
 
     def check_stream(self, state: State) -> None:
         """Raise Trimmed when what leads has another stream than it began with: what came in between is in none."""
