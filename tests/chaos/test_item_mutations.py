@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sluice.ledger.item_marks import ItemMarks
 from sluice.migration.engine.contract import Diff, Fence, Fenced, Phase
-from sluice.migration.kinds.single_table import SingleTable, claims, following, gap, ways, wishes
+from sluice.migration.kinds.single_table import SingleTable, astray, claims, following, gap, ways, wishes
 from sluice.migration.kinds.single_table.adopting import Adopting
 from sluice.migration.kinds.single_table.wishes import Wish
 from sluice.stores.dynamodb import streams
@@ -294,8 +294,8 @@ def test_without_the_marker_what_went_forth_comes_back_and_takes_with_it_what_ha
     lossy = {"attributes": {**attributes, "secret": {"drop": True}}, "accept": ("loses_attribute",)}
     with few_items(documents, make_table, item("one", secret=secret), item("two"), **lossy) as few:
         drill = Drill(few, monkeypatch, mutilated)
-        for module in (wishes, following):
-            drill.take_out(module, "is_ours", lambda change, epoch: False)
+        for module in (wishes, astray):
+            drill.take_out(module, "is_ours", lambda change, epoch, since=None: False)
         kind = lead_by_records(drill)
         with drill.meanwhile("route.frozen", lambda: few.put(item("one", 2, secret=secret))):
             kind.cut_over()

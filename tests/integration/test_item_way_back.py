@@ -75,6 +75,18 @@ def test_what_came_past_the_route_before_a_gap_is_neither_forgotten_nor_swept(fe
         few.opened().cut_back()
 
 
+def test_what_we_brought_back_before_a_gap_is_nobodys_write_past_the_route(few: Few, kind: SingleTable) -> None:
+    put(few, kind, **whole(kind, item("one", 5)))
+    state = kind.marks.state()
+    kind._ways.leading(state).deliver(5)  # brought back in this epoch, and read in the old stream in the next one
+    with pytest.raises(Exception, match="Applications go on"):
+        raise kind._gap.begin(state, Trimmed("it was trimmed."))
+    for _ in range(3):
+        few.opened().replicate(5)
+    assert few.items()["one"] == item("one", 5)
+    assert few.opened().standing()["writes_astray"] == 0
+
+
 @pytest.mark.parametrize("astray", [False, True])
 def test_an_old_table_whose_stream_is_off_shuts_neither_way(few: Few, kind: SingleTable, astray: bool) -> None:
     """Somebody tidied up: the records' writes went nowhere then, and neither way was open."""

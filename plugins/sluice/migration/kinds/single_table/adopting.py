@@ -15,9 +15,9 @@ from sluice.ledger.item_marks import ItemMarks, State
 from sluice.migration.engine.contract import COPIES_IN, Diff
 from sluice.migration.kinds.dynamodb_source.tokens import token
 from sluice.migration.kinds.single_table.claims import Fate, Verdict
+from sluice.migration.kinds.single_table.leads import LED, has_led, source_leads
 from sluice.migration.kinds.single_table.ours import FROM
 from sluice.migration.kinds.single_table.sides import Follows, Sides, Stands
-from sluice.migration.kinds.single_table.ways import LED, has_led, source_leads
 from sluice.migration.kinds.single_table.wishes import Wish, origin
 from sluice.migration.kinds.single_table.writing import Writer
 from sluice.stores.dynamodb.values import key_text

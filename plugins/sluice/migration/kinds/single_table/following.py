@@ -16,10 +16,9 @@ from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.engine.contract import Lag
 from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
-from sluice.migration.kinds.dynamodb_source.last_look import is_stray
 from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, in_rounds, read_each
+from sluice.migration.kinds.single_table.astray import counted_as
 from sluice.migration.kinds.single_table.claims import Claims
-from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.migration.kinds.single_table.quarantine import heal, note
 from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
@@ -44,8 +43,8 @@ class Way:
     fence: Callable[[int], Check]
     """The check of a fence's slot that refuses this direction once it is over."""
     claims: Claims
-    expects_ours: bool = False
-    """Nobody else should write here now: what is not ours went past the route."""
+    is_astray: Callable[[Change], bool] | None = None
+    """Where nobody should write now: whether a change came past the route."""
     threads: int = 4
     leaves_tombstones: bool = True
     """Whether what is deleted stays as a tombstone. Where applications may read, it does not."""
@@ -120,8 +119,8 @@ class Follower:
             clear_tombstones(self.client, [*leaving, *rest])
         note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps], lambda: [self.way.fence(0)])
         counted = {"seen": asked.seen, "ours": asked.ours, "written": done.written, "older": done.older}
-        if self.way.expects_ours:
-            counted[astray(self.way.epoch)] = sum(map(self._is_astray, changes))
+        if self.way.is_astray:
+            counted[counted_as(self.way.epoch)] = sum(map(self.way.is_astray, changes))
         after = place.moved(position, counted, done=ended)
         home = [self.marks.saw_canary(name) for name in flights_in(shard, changes)]
         finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home])
@@ -137,10 +136,6 @@ class Follower:
         stale = [(wish.table, wish.key) for wish in asked if wish.item is None]
         return is_followed(self.way.claims.sides(), key_from_text(key), stale)
 
-    def _is_astray(self, change: Change) -> bool:
-        """Whether somebody wrote past the route: not us, no canary, and not the table's own TTL."""
-        return is_stray(change) and not is_ours(change, self.way.epoch)
-
     def _writer(self, place: Place) -> Writer:
         slots = iter(range(1, 1_000_000))
 
@@ -151,11 +146,6 @@ class Follower:
 
         threads = self.way.threads if self.way.leaves_tombstones else 1
         return Writer(self.client, Wish.live, guard, self.way.claims.judge, threads)
-
-
-def astray(epoch: int) -> str:
-    """Name the count of writes that went past the route in an epoch."""
-    return f"astray_{epoch}"
 
 
 def _check_horizon(

@@ -17,9 +17,10 @@ from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import State
 from sluice.migration.engine.contract import Fence, Lag, NotYet, Phase
 from sluice.migration.kinds.dynamodb_source.notes import StateNotes
+from sluice.migration.kinds.single_table.leads import source_leads
 from sluice.migration.kinds.single_table.places import begin_way, forget_places
 from sluice.migration.kinds.single_table.sweeping import left_over
-from sluice.migration.kinds.single_table.ways import Ways, source_leads
+from sluice.migration.kinds.single_table.ways import Ways
 from sluice.migration.kinds.single_table.wishes import Wish
 from sluice.migration.kinds.single_table.writing import Writer, clear_tombstones
 from sluice.stores.dynamodb.streams import StreamGone, Trimmed

@@ -9,19 +9,19 @@ from typing import Any
 from sluice.estate.single_table import SingleTableMigration
 from sluice.ledger.item_marks import ItemMarks, Poison, State
 from sluice.migration.engine.contract import Diff, Facts, Finding, Held, Load, Phase, Position, Progress
-from sluice.migration.kinds.dynamodb_source.last_look import Looked, is_stray
+from sluice.migration.kinds.dynamodb_source.last_look import Looked
 from sluice.migration.kinds.dynamodb_source.notes import StateNotes
 from sluice.migration.kinds.dynamodb_source.retiring import Retiring
 from sluice.migration.kinds.single_table import conditions, describe, preflight
-from sluice.migration.kinds.single_table.following import astray
+from sluice.migration.kinds.single_table.astray import count_astray, is_astray
 from sluice.migration.kinds.single_table.gap import GapMender
-from sluice.migration.kinds.single_table.ours import as_known, is_ours
+from sluice.migration.kinds.single_table.ours import as_known
 from sluice.migration.kinds.single_table.routing import Route
 from sluice.migration.kinds.single_table.sampling import sample_of
 from sluice.migration.kinds.single_table.tables import Tables
-from sluice.migration.kinds.single_table.ways import LED, Ways
+from sluice.migration.kinds.single_table.ways import Ways
 from sluice.proof.gates.rows import Subject
-from sluice.stores.dynamodb.streams import Change, Stream, StreamGone
+from sluice.stores.dynamodb.streams import Stream, StreamGone
 from sluice.stores.objects import Vault
 
 SHOWN = 5
@@ -115,22 +115,16 @@ class Looking:
         return self.marks.find() if self.marks.there() else None
 
     def _astray(self, state: State) -> int:
-        """Count the writes that went past the route in this epoch; where the records lead, since they do."""
-        since = int(state.facts.get(LED) or state.epoch) if state.phase == Phase.CUT_OVER else state.epoch
-        places = self.marks.places("forward").values()
-        return sum(place.counts.get(astray(epoch), 0) for place in places for epoch in range(since, state.epoch + 1))
+        return count_astray(self.marks.places("forward").values(), state)
 
     @property
     def _retiring(self) -> Retiring:
         source = self.tables.prefix + self.migration.source.table
         notes, seen = StateNotes(self.marks), partial(as_known, self.name)
-        epoch = self.marks.state().epoch
+        stray = partial(is_astray, state=self.marks.state())
 
         def stream() -> Stream:
             return self._ways.source_stream
-
-        def stray(change: Change) -> bool:
-            return is_stray(change) and not is_ours(change, epoch)
 
         return Retiring(self._client, notes, self.migration, source, self._vault, stream, stray, seen)
 

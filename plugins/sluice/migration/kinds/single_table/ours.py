@@ -58,15 +58,15 @@ def is_gone(item: Item | None) -> bool:
     return item is None or (GONE in item and TOKEN in item)
 
 
-def is_ours(change: Change, epoch: int) -> bool:
-    """Tell whether Sluice made this change in this epoch. What it made in an earlier one is read again like anybody's.
+def is_ours(change: Change, epoch: int, since: int | None = None) -> bool:
+    """Tell whether Sluice made this change in this epoch, or since an earlier one. What came before is read like anybody's.
 
     Its tokens rise: one that falls is an older image that an application put back, token and all.
     """
     if change.new is None:
         return change.old is not None and GONE in change.old
     made, before = change.new.get(TOKEN), (change.old or {}).get(TOKEN)
-    if made is None or not made["S"].startswith(f"{epoch:010}#"):
+    if made is None or not f"{since or epoch:010}#" <= made["S"] < f"{epoch + 1:010}#":
         return False
     other = change.new.get(FROM) != (change.old or {}).get(FROM)
     return before is None or other or made["S"] > before["S"]

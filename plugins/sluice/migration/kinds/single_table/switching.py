@@ -22,8 +22,8 @@ from sluice.migration.kinds.dynamodb_source.arriving import (
     check_arrived,
     check_settled,
 )
+from sluice.migration.kinds.single_table.leads import LED
 from sluice.migration.kinds.single_table.routing import Route
-from sluice.migration.kinds.single_table.ways import LED
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from sluice.ledger.item_marks import ItemMarks, State
 from sluice.migration.engine.contract import COPIES_IN, NotYet, Phase
+from sluice.migration.kinds.single_table.astray import is_astray
 from sluice.migration.kinds.single_table.backfill import Copying
 from sluice.migration.kinds.single_table.claims import Claims
 from sluice.migration.kinds.single_table.following import Follower, Way
+from sluice.migration.kinds.single_table.leads import has_led, source_leads
 from sluice.migration.kinds.single_table.pacing import Share
 from sluice.migration.kinds.single_table.sides import Sides
 from sluice.migration.kinds.single_table.tables import Tables
@@ -21,19 +23,7 @@ from sluice.stores.dynamodb.streams import Stream, Trimmed, open_stream
 from sluice.stores.dynamodb.tables import TableDefinition
 from sluice.stores.dynamodb.writes import Check
 
-LED = "records_led"
-"""A fact of a migration: applications have written records while these led, and some may have none of our attributes still."""
 NOTHING = Translation(lambda item: (), lambda item: ())
-
-
-def source_leads(state: State) -> bool:
-    """Whether the source is what applications write."""
-    return state.phase in COPIES_IN
-
-
-def has_led(state: State) -> bool:
-    """Whether what stands at a record's place without our attributes is this migration's: see `adopting.py`."""
-    return bool(state.facts.get(LED))
 
 
 @dataclass(frozen=True)
@@ -162,9 +152,9 @@ class Ways:
 
     def _follower(self, state: State, translation: Translation, *, forward: bool) -> Follower:
         name, stream = ("forward", self.source_stream) if forward else ("reverse", self.target_stream)
-        astray = forward and not source_leads(state)
         fence, claims = self.fence(state), self.claims(state)
-        way = Way(name, stream, translation, state.epoch, fence, claims, astray, leaves_tombstones=forward)
+        past_the_route = partial(is_astray, state=state) if forward and not source_leads(state) else None
+        way = Way(name, stream, translation, state.epoch, fence, claims, past_the_route, leaves_tombstones=forward)
         return Follower(self.client, self.marks, way)
 
     def fence(self, state: State) -> Callable[[int], Check]:
