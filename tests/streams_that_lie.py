@@ -89,6 +89,26 @@ class StreamThatLies:
             ended = shard_id in self._children and begin + limit >= len(part.records)
             return StreamPage(tuple(map(self.mangled, page)), position, ended)
 
+    def from_now(self, shard_id: str) -> Callable[[], StreamPage]:
+        with self._lock:
+            self._fault()
+            self.listen()
+            part = self._parts[shard_id]
+            begin = len(part.records)
+
+        def read() -> StreamPage:
+            nonlocal begin
+            with self._lock:
+                self._fault()
+                self.listen()
+                silent = shard_id in self.hushed or self._happens(self.empty)
+                page = () if silent else tuple(map(self.mangled, part.records[begin:]))
+                begin += len(page)
+                ended = shard_id in self._children and begin == len(part.records)
+                return StreamPage(page, page[-1].sequence if page else None, ended)
+
+        return read
+
     def listen(self) -> None:
         """Take in what the real stream has told by now; what comes later lands in the shards there are then."""
         with self._lock:

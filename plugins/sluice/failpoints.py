@@ -180,6 +180,8 @@ EDGES = (
         f"{_ITEMS}/switching.py Switching._switch",
         "all has arrived, nobody may write, nothing is switched",
     ),
+    Edge("heads.found", f"{_ITEMS}/heads.py begin_at_head", "it is known where the way back begins, and not noted"),
+    Edge("heads.noted", f"{_ITEMS}/heads.py begin_at_head", "the way back would begin here; nothing is switched"),
     Edge("switch.made", f"{_ITEMS}/switching.py Switching._switch", "the other side leads; nobody was told"),
     Edge("records.written", f"{_ITEMS}/writing.py Writer._write_pack", "after each transaction of records"),
     Edge("changes.followed", f"{_ENGINE}/following.py follow", "changes were delivered; nobody looked how late"),

@@ -293,6 +293,17 @@ def test_the_stream_is_read_on_after_a_number_and_again_from_its_horizon(streams
     assert changes(streams, client, table, 12) == everything
 
 
+def test_a_stream_is_read_from_now_on(streams, client, table) -> None:
+    client.put_item(TableName=table, Item=item("before"))
+    assert changes(streams, client, table, 1)
+    stream = open_stream(client, streams, table)
+    (read,) = [stream.from_now(shard.id) for shard in stream.shards() if not shard.ended]
+    client.put_item(TableName=table, Item=item("after"))
+    told: list[str] = []
+    settle(lambda: told.extend(change.key["PK"]["S"] for change in read().changes) or len(told), 1)
+    assert told == ["after"]
+
+
 def test_what_is_stopped_comes_back_without_its_stream(documents, tmp_path) -> None:
     if documents.store is None:
         pytest.skip("only our own engine is ours to stop")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from sluice import failpoints
 from sluice.failpoints import Broken
 from sluice.migration.engine.contract import Fenced, Lag, NotYet, Phase
 from sluice.migration.kinds.dynamodb_source.arriving import NotSettled
 from sluice.migration.kinds.single_table import SingleTable
-from sluice.migration.kinds.single_table.gap import Gap
+from sluice.migration.kinds.single_table.gap import Gap, GapMender
 from sluice.stores.dynamodb.values import Item
 
 from tests.few_items import Few, forget, item, to_capturing, to_shadowing, visit
@@ -75,11 +73,14 @@ def test_a_canary_that_another_reader_has_delivered_is_home(few: Few, kind: Sing
     assert kind.drain(20).pending == 0
 
 
-def test_nothing_is_switched_before_the_way_back_is_read_up_to_now(kind: SingleTable) -> None:
-    switching = replace(kind._switching(kind.marks.state()), read_up=lambda: Lag(1))
-    with pytest.raises(NotSettled, match="not read up to now"):
-        switching.over(kind.marks.state())
-    assert kind.marks.route()["write_to"] == {"S": "old"}
+def test_nothing_goes_back_before_the_old_stream_is_read_up_to_now(
+    kind: SingleTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind.cut_over()
+    monkeypatch.setattr(GapMender, "read_old", lambda *_: Lag(1, "changes of yesterday"))
+    with pytest.raises(NotSettled, match=r"not read up to now \(changes of yesterday\).*tried again by itself"):
+        kind.cut_back()
+    assert kind.marks.route()["write_to"] == {"S": "new"}
 
 
 def test_a_route_that_is_frozen_is_opened_by_whoever_froze_it_and_by_nobody_else(few: Few, kind: SingleTable) -> None:

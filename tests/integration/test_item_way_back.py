@@ -112,15 +112,15 @@ def test_an_old_table_whose_stream_is_off_shuts_neither_way(few: Few, kind: Sing
 def test_a_write_past_the_route_while_it_is_cut_back_stops_that(
     few: Few, kind: SingleTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, read = [], GapMender.read_other
+    looks, read = [], GapMender.read_old
 
-    def read_other(*told: Any) -> Any:
+    def read_old(*told: Any) -> Any:
         looks.append(told)
         if len(looks) == 2:  # the comparison is behind it
             few.put(item("one", 9))
         return read(*told)
 
-    monkeypatch.setattr(GapMender, "read_other", read_other)
+    monkeypatch.setattr(GapMender, "read_old", read_old)
     with pytest.raises(NotYet, match="1 writes came past the route"):
         kind.cut_back()
     assert kind.position().phase is Phase.CUT_OVER and (kind.marks.route() or {})["write_to"] == {"S": "new"}

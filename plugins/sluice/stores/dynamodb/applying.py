@@ -45,12 +45,13 @@ def apply_table(client: Any, plan: TablePlan, seconds: float = 600) -> None:
         _wait(client, plan.wanted.name, deadline)
 
 
-def start_stream(client: Any, table: str) -> None:
-    """Switch the stream of a table that is there on, with both images, unless it is on. Raises NoSuchTable, TableNotReady."""
+def start_stream(client: Any, table: str) -> bool:
+    """Switch the stream of a table on, with both images; tell whether it was off. Raises NoSuchTable, TableNotReady."""
     found = describe(client, table)
     if found is None:  # and no table is made in its place: an empty one would be copied over all that was moved
         raise NoSuchTable(f"There is no table {table} any more.")
     apply_tables(client, (replace(found, stream=True),))
+    return not found.stream
 
 
 def _once(do: Callable[[Any, TableDefinition, str], None], client: Any, wanted: TableDefinition, name: str) -> None:

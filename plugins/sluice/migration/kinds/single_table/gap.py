@@ -16,6 +16,7 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import State
 from sluice.migration.engine.contract import Fence, Lag, NotYet, Phase
+from sluice.migration.kinds.dynamodb_source.arriving import NotSettled
 from sluice.migration.kinds.dynamodb_source.notes import StateNotes
 from sluice.migration.kinds.single_table.leads import source_leads
 from sluice.migration.kinds.single_table.places import begin_way, forget_places
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 DUE = "copy_back_due"
 PAGE_ITEMS = 1000
+READ_UP_SECONDS = 60.0
 
 
 class Gap(Terminal):
@@ -74,23 +76,28 @@ class GapMender:
         except (StreamGone, Trimmed) as lost:
             raise self.begin(state, lost) from lost
 
-    def read_other(self, state: State, seconds: float) -> Lag:
-        """Read the stream of what follows, for so long at most. Where some of it was lost, what is left of it is read.
+    def read_old(self, state: State, seconds: float) -> Lag:
+        """While the records lead, read the old table's stream, for so long at most. Of what was lost, what is left is read.
 
-        While the source leads nothing of an application's is in it. While the records lead, who wrote past the route may be
-        in what was lost: only a comparison knows, and the way back asks for it.
+        Who wrote past the route may be in what was lost: only a comparison knows, and the way back asks for it.
         """
         try:
-            return self.ways.other(state).deliver(seconds)
+            return self.ways.old(state).deliver(seconds)
         except (StreamGone, Trimmed) as lost:
             log.warning("%s Nothing follows it: what is left of it is read.", lost)
             if isinstance(lost, StreamGone):
-                self.ways.switch_on(source=not source_leads(state))
-        if not source_leads(state):
-            StateNotes(self.ways.marks).keep(gap_at=state.now.isoformat())
-        way = "reverse" if source_leads(state) else "forward"
-        begin_way(self.ways.marks, way, state.now, self.ways.fence(state)(0))
-        return self.ways.other(state).deliver(seconds)
+                self.ways.switch_on(source=True)
+        StateNotes(self.ways.marks).keep(gap_at=state.now.isoformat())
+        begin_way(self.ways.marks, "forward", state.now, self.ways.fence(state)(0))
+        return self.ways.old(state).deliver(seconds)
+
+    def read_up(self, state: State) -> None:
+        """Read the old table's stream to its head: from there it leads again. Raises NotSettled."""
+        if (lag := self.read_old(state, READ_UP_SECONDS)).pending:
+            raise NotSettled(
+                f"{self.ways.marks.name}: the old table's stream is not read up to now ({lag.held_by}), and from there it shall"
+                " lead again. Nothing was switched. It is tried again by itself; if it stays, see that replicate_changes runs."
+            )
 
     def check(self, state: State) -> None:
         """Raise NotYet while the way back is not whole."""

@@ -34,6 +34,7 @@ from sluice.migration.kinds.single_table.aborting import abort
 from sluice.migration.kinds.single_table.adopting import Adopting
 from sluice.migration.kinds.single_table.backfill import READ_UNITS, WRITE_UNITS, Copying
 from sluice.migration.kinds.single_table.comparing import compare
+from sluice.migration.kinds.single_table.heads import begin_at_head
 from sluice.migration.kinds.single_table.looking import Looking
 from sluice.migration.kinds.single_table.places import begin_way, forget_places
 from sluice.migration.kinds.single_table.planted import plant_and_find
@@ -74,8 +75,7 @@ class SingleTable(Looking):
         failpoint("stream.on")
         state = self.marks.state()
         if state.phase == Phase.EXPANDED:
-            for way in ("forward", "reverse"):
-                begin_way(self.marks, way, state.now, self.marks.fence(0, state.epoch, Phase.EXPANDED))
+            begin_way(self.marks, "forward", state.now, self.marks.fence(0, state.epoch, Phase.EXPANDED))
             self._go(
                 state,
                 Phase.CAPTURING,
@@ -145,8 +145,8 @@ class SingleTable(Looking):
         with self._gap.noting(state):
             self._ways.check_stream(state)
             lag = self._ways.leading(state).deliver(seconds)
-        if state.phase in (Phase.SHADOWING, Phase.CUT_OVER):
-            self._gap.read_other(state, seconds)
+        if state.phase == Phase.CUT_OVER:
+            self._gap.read_old(state, seconds)
         self._gap.copy_back(state, seconds, lambda: self._astray(state))
         self._behind = lag.behind
         return lag
@@ -230,7 +230,7 @@ class SingleTable(Looking):
         if state.phase != Phase.CUT_OVER:
             raise NotYet(f"{self.name} is {state.phase}: only what is cut over can be cut back.")
         self._gap.check(state)
-        self._gap.read_other(state, 60.0)
+        self._gap.read_old(state, 60.0)
         state = self.marks.state()  # there may have been a gap
         astray = self._astray(state)
         conditions.check_followed(self.name, state, astray, self.diff)
@@ -300,12 +300,17 @@ class SingleTable(Looking):
                     " records' own writes belong. Nothing was switched. Stop who writes there, then clear this task."
                 )
 
+        def begin_back() -> None:
+            self._ways.switch_on(source=False)
+            canaries, fence = Canaries(self._client, self._ways.whole_table), self._ways.fence(state)(0)
+            begin_at_head(self.marks, "reverse", self._ways.target_stream, canaries, state.now, fence)
+
         return Switching(
             self.marks,
             self.route,
             self.drain,
             self.migration.replication.settled_within,
-            lambda: self._gap.read_other(state, 60.0),
+            begin_back if astray is None else lambda: self._gap.read_up(state),
             check,
             self._ways.begins,
         )

@@ -1,7 +1,7 @@
 """The switch, either way: nobody writes, what is under way arrives, and one transaction says who leads from now on.
 
-What follows begins to be led by what led before in that same transaction: the stream of the new leader was read up to date just
-before, and whatever is written to it from now on is an application's.
+What led begins to follow in that same transaction: the stream of the new leader stands at its head just before, and whatever is
+written to it from now on is an application's.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from datetime import timedelta
 
 from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, State
-from sluice.migration.engine.contract import Fenced, Lag, Phase, Swap
+from sluice.migration.engine.contract import Fenced, Phase, Swap
 from sluice.migration.kinds.dynamodb_source.arriving import (
     DRAIN_SECONDS,
     GRACE_SECONDS,
     Drain,
-    NotSettled,
     check_arrived,
     check_settled,
 )
@@ -28,7 +27,7 @@ from sluice.migration.kinds.single_table.routing import Route
 
 @dataclass(frozen=True)
 class Switching:
-    """One switch. `drain` delivers until canaries of the leader are home; `read_up` reads the other stream to its head.
+    """One switch. `drain` delivers until canaries of the leader are home.
 
     `check` raises NotYet while something has no place on the other side: it would be lost by going there.
     """
@@ -38,7 +37,8 @@ class Switching:
     drain: Drain
     within: timedelta
     """How soon canaries have to be home before anybody is kept waiting."""
-    read_up: Callable[[], Lag]
+    prepare: Callable[[], None]
+    """Makes ready the stream of what will lead. Raises NotSettled."""
     check: Callable[[], None]
     begins: Callable[..., dict[str, str]]
     """Facts of what begins to lead: the source, or the records."""
@@ -55,11 +55,7 @@ class Switching:
 
     def _switch(self, state: State, to: Phase, before: str, after: str, epochs: int, facts: dict[str, str]) -> Swap:
         self.check()
-        if (lag := self.read_up()).pending:
-            raise NotSettled(
-                f"{self.marks.name}: the stream of what follows is not read up to now ({lag.held_by}), and from there it shall be"
-                " brought back. Nothing was switched. It is tried again by itself; if it stays, see that replicate_changes runs."
-            )
+        self.prepare()
         check_settled(self.marks.name, self.drain, self.within)
         asked = time.monotonic()
         with self.route.frozen(state, before, DRAIN_SECONDS + GRACE_SECONDS) as frozen:

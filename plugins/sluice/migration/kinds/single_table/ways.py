@@ -55,9 +55,8 @@ class Ways:
 
     def switch_on(self, *, source: bool) -> None:
         """Switch the stream of the source, or of the records, on where it is off: it is another one then."""
-        start_stream(self.client, self.tables.source.name if source else self.whole_table.name)
-        for opened in ("source_stream", "target_stream"):
-            self.__dict__.pop(opened, None)
+        if start_stream(self.client, self.tables.source.name if source else self.whole_table.name):
+            self.__dict__.pop("source_stream" if source else "target_stream", None)
 
     def begins(self, *, source: bool) -> dict[str, str]:
         """Give the fact that says which stream the source, or the records, had when they began to lead."""
@@ -83,9 +82,9 @@ class Ways:
         translation = self.tables.forth if source_leads(state) else self.tables.back
         return self._follower(state, translation, forward=source_leads(state))
 
-    def other(self, state: State) -> Follower:
-        """Who reads what follows: all in it is ours, and it is only read, so that it is near its head at the switch."""
-        return self._follower(state, NOTHING, forward=not source_leads(state))
+    def old(self, state: State) -> Follower:
+        """Who reads the old table's stream while the records lead: all in it is ours, or came past the route."""
+        return self._follower(state, NOTHING, forward=True)
 
     def copying(self, state: State) -> Copying:
         """Who copies the leader to what follows."""
