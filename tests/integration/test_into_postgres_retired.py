@@ -103,6 +103,12 @@ def test_whoever_writes_to_it_after_the_comparison_stops_it_until_that_is_seen_t
                 opened().retire()
         assert there(stage)
         stage.m = seen_to(stage.m, told.value)
+        stage.put(audit(5, note={"S": "past the route, and told by nothing"}))
+        with pytest.raises(Unproven, match="written after it was retired"):
+            opened().retire()
+        with pytest.raises(Unproven, match=r"3 writes .* its stream is off") as told:
+            opened().retire()  # the word was for what came before
+        stage.m = seen_to(stage.m, told.value)
         assert opened().retire()["old_deleted"] == 1
 
 

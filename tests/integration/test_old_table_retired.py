@@ -323,7 +323,7 @@ def test_a_stray_that_the_stream_has_not_told_yet_is_waited_for_and_a_new_one_wa
         kind.migration = seen_to(kind.migration, told.value)
         few.delete("late")
         with pytest.raises(Unproven, match="2 writes"):
-            kind._retiring._check_no_strays()
+            kind._retiring._check_no_strays("one")
         assert there(few)
 
 

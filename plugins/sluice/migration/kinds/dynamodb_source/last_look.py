@@ -37,7 +37,7 @@ class Looked:
     at: str = ""
     """When, by the store's clock."""
     stream: str = ""
-    """Which stream; none where it was off."""
+    """Which stream; where it was off, by which export its items are known."""
     places: Mapping[str, str | None] = field(default_factory=dict)
     """How far each shard was read that was not finished."""
     finished: tuple[str, ...] = ()
@@ -80,12 +80,15 @@ class LastLook:
     canaries: Canaries
     is_stray: Callable[[Change], bool]
 
-    def on(self, stream: Stream | None, before: Looked, now: datetime) -> Looked:
-        """Look on from where it was looked before. Raises NotReadToEnd, Throttled, DynamoDown: nothing is known then."""
+    def on(self, stream: Stream | None, before: Looked, now: datetime, export: str) -> Looked:
+        """Look on from where it was looked before. Raises NotReadToEnd, Throttled, DynamoDown: nothing is known then.
+
+        Where the stream is off, only another `export` tells that something was written: a word is for one of them.
+        """
         if stream is None:
-            found = Looked(now.isoformat(), "", {}, (), before.strays, before.sum, before.named)
-            newly_off = before.stream or not before.at
-            return found.with_stray(f"its stream is off, since {before.at}") if newly_off else found
+            off = Looked(now.isoformat(), f"off, {export}", {}, (), before.strays, before.sum, before.named)
+            told = f"its stream is off, and nothing tells who wrote since {before.at} (export {export})"
+            return off if before.stream == off.stream else off.with_stray(told)
         shards = stream.shards()
         found = replace(before, at=now.isoformat(), stream=stream.arn)
         if lost := _lost(before, stream.arn, shards, now):

@@ -90,9 +90,10 @@ class Retiring:
             return self._said(found, kept_because=self.why_kept)
         if found is not None:
             self._back_up(found)
-            self.notes.keep(**{PROOF: self._proven(found).text()})
+            proof = self._proven(found)
+            self.notes.keep(**{PROOF: proof.text()})
             failpoint("retired.proven")
-            self._check_no_strays()
+            self._check_no_strays(proof.export)
             self.delete(found)
             found = identify(self.client, self.table)
         return self._said(found)
@@ -108,12 +109,12 @@ class Retiring:
 
     # ---- within ----
 
-    def _check_no_strays(self) -> None:
+    def _check_no_strays(self, export: str) -> None:
         """Raise Unproven where somebody wrote to the old table after it was compared, and nobody has said to have seen to it.
 
         A task may be tried again by itself, wherever it died. So to have been told proves nothing; the file says the word.
         """
-        looked = self._looked()
+        looked = self._looked(export)
         self.notes.keep(**{LOOKED: looked.text()})
         failpoint("retired.looked")
         if looked.strays and self.migration.retire.strays != looked.word:
@@ -123,7 +124,7 @@ class Retiring:
                 f" over by hand, say so in the migration's file (`retire: {{strays: {looked.word}}}`), then clear this task."
             )
 
-    def _looked(self) -> Looked:
+    def _looked(self, export: str) -> Looked:
         """Look at the stream, from where it was looked at before."""
         definition = describe(self.client, self.table) or _gone(self.table)
         try:
@@ -131,7 +132,7 @@ class Retiring:
         except StreamGone:
             stream = None
         before = Looked.of(self.notes.read().get(LOOKED, ""))
-        return LastLook(Canaries(self.client, definition), self.is_stray).on(stream, before, self._now())
+        return LastLook(Canaries(self.client, definition), self.is_stray).on(stream, before, self._now(), export)
 
     def is_there(self) -> bool:
         """Whether the old table is there. Read-only."""
