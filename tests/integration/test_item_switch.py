@@ -11,7 +11,7 @@ from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Drifted, NotYet, Phase
 from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
-from sluice.stores.dynamodb.writes import write_one
+from sluice.stores.dynamodb.writes import Put, write_one
 
 from tests.few_items import Few, copy, forget, item, lying, settled, to_shadowing
 from tests.streams_that_lie import StreamThatLies
@@ -56,6 +56,16 @@ def test_a_mapping_that_changed_keeps_no_route_frozen(few: Few, kind: SingleTabl
     with pytest.raises(Drifted):
         few.opened().replicate(5)
     assert told(kind) == "old"
+
+
+def test_reads_that_were_told_to_differ_since_their_gate_hold_the_switch(few: Few, kind: SingleTable) -> None:
+    told = {"compared": 9, "equal": 8, "race": 0, "real": 1, "failed": 0, "old_p95": 1, "new_p95": 1, "epoch": 1}
+    place = {"PK": {"S": kind.name}, "SK": {"S": "SHADOW#web-1"}, "examples": {"S": ""}}
+    item = {name: {"N": str(count)} for name, count in told.items()}
+    write_one(few.client, Put(kind.marks.table, {**place, **item}))
+    with pytest.raises(NotYet, match=r"1 differ for good.*Nothing was switched"):
+        kind.cut_over()
+    assert kind.position().phase is Phase.SHADOWING
 
 
 def test_a_freeze_ends_by_the_clock_of_its_beginning(kind: SingleTable) -> None:
