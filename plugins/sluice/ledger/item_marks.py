@@ -223,9 +223,13 @@ class ItemMarks:
         """The writes that give up every place of a kind: what it stood for is read from the beginning."""
         return [Delete(self.table, {"PK": item["PK"], "SK": item["SK"]}) for item in self._list(f"POSITION#{kind}#")]
 
-    def looking(self, name: str, at: datetime) -> Put:
-        """The write that says that every shard of a stream was read at a time."""
-        return self._put(f"LOOKED#{name}", {"at": {"S": at.isoformat()}})
+    def looking(self, name: str, at: datetime, by: str = "") -> Put:
+        """The write that says that every shard of a stream was read at a time, and by whom where that matters."""
+        return self._put(f"LOOKED#{name}", {"at": {"S": at.isoformat()}, "by": {"S": by}})
+
+    def looking_still(self, name: str, by: str) -> Check:
+        """A check that refuses a transaction where somebody else has said so since."""
+        return Check(self.table, self._key(f"LOOKED#{name}"), Condition("#by = :by", {"#by": "by"}, {":by": {"S": by}}))
 
     def looked(self, name: str) -> datetime | None:
         """When every shard of a stream was read for the last time, or None. Read-only."""

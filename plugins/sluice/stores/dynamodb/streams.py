@@ -90,7 +90,10 @@ class Stream(Protocol):
         """
 
     def from_now(self, shard_id: str) -> Callable[[], StreamPage]:
-        """Give what reads on, page after page, after all that a shard holds at this moment. Raises as `read` does."""
+        """Give what reads on, page after page, after all that a shard holds at this moment.
+
+        What it gives raises StreamGone, Throttled, DynamoDown.
+        """
 
 
 def readable(shards: Sequence[Shard], finished: Collection[str]) -> tuple[Shard, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sluice.migration.engine.contract import Lag
@@ -20,6 +20,16 @@ FEW = 100
 """Records of a page behind which there is hardly more: its reader keeps up."""
 
 
+@dataclass
+class Seen:
+    """What a reader remembers of a stream's shards from one round to the next: there may be no time for all of them in one."""
+
+    came: dict[str, datetime] = field(default_factory=dict)
+    """When it came to a shard."""
+    late: dict[str, datetime | None] = field(default_factory=dict)
+    """When the last change was made that a shard with more to tell has told; None where it had no more."""
+
+
 @dataclass(frozen=True)
 class Round:
     """What one page of each shard has told."""
@@ -27,13 +37,13 @@ class Round:
     busy: int
     """How many shards had more, or were not come to."""
     oldest: datetime | None
-    """Of each shard's last change, the time of the oldest; None where nothing was told."""
-    whole: bool = True
-    """Whether each shard was come to."""
+    """Of the shards that had more when they were read last, how far the one is read that lags most."""
+    all_came: datetime | None
+    """Since then each shard was come to; None where one never was."""
 
     @property
     def lag(self) -> Lag:
-        """How many shards are not there yet, and how long ago the oldest of their last changes was made."""
+        """How many shards are not there yet, and how long ago what the slowest has told was written."""
         if not self.busy or self.oldest is None:
             return Lag(self.busy)
         behind = (datetime.now(UTC) - self.oldest).total_seconds()
@@ -49,17 +59,29 @@ def in_rounds(one_round: Callable[[float], Round], seconds: float) -> Lag:
             return found.lag
 
 
-def read_each(shards: Sequence[Shard], read: Callable[[str], tuple[datetime | None, bool]], deadline: float) -> Round:
+def read_each(
+    shards: Sequence[Shard],
+    read: Callable[[str], tuple[datetime | None, bool]],
+    deadline: float,
+    seen: Seen,
+    now: datetime | None = None,
+) -> Round:
     """Read a page of each shard: `read` tells when its last change was made, and whether more may follow at once.
 
     Each round has an order of its own. In one order for all, a few busy shards at the head would starve the others, and what
     nobody reads is trimmed after a day.
     """
-    busy, oldest = 0, None
-    for number, shard in enumerate(random.sample(shards, len(shards)), 1):
+    busy, left = 0, len(shards)
+    for shard in random.sample(shards, len(shards)):
         last, more = read(shard.id)
-        busy += more
-        oldest = min(filter(None, (oldest, last)), default=None)
+        busy, left = busy + more, left - 1
+        seen.came[shard.id] = now or datetime.now(UTC)
+        seen.late[shard.id] = (last or seen.late.get(shard.id)) if more else None
         if time.monotonic() >= deadline:
-            return Round(busy + len(shards) - number, oldest, whole=number == len(shards))
-    return Round(busy, oldest)
+            break
+    came = [seen.came.get(shard.id) for shard in shards]
+    return Round(
+        busy + left,
+        min(filter(None, (seen.late.get(shard.id) for shard in shards)), default=None),
+        None if None in came else min(filter(None, came), default=None),
+    )

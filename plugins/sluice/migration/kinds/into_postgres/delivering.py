@@ -54,7 +54,9 @@ def follower(parts: Parts, position: Position, watch: Watch = unwatched) -> Foll
     """Who reads the stream, as it may in this phase and epoch."""
     leads = position.phase is not Phase.CUT_OVER
     phases: Sequence[Phase] = COPIES_IN if leads else (Phase.CUT_OVER,)
-    return Follower(parts.c, parts.marks, parts.target, parts.stream, Fence(position.epoch), phases, leads, watch)
+    return Follower(
+        parts.c, parts.marks, parts.target, parts.stream, Fence(position.epoch), phases, leads, watch, parts.seen
+    )
 
 
 def deliver(parts: Parts, position: Position, seconds: float, watch: Watch = unwatched) -> Lag:

@@ -7,7 +7,7 @@ finds the place moved and does nothing; what a stream tells twice is known by it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sluice.failpoints import failpoint
@@ -15,7 +15,7 @@ from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Fence, Lag
 from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
-from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, in_rounds, read_each
+from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, Seen, in_rounds, read_each
 from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.target import Target
@@ -38,6 +38,7 @@ class Follower:
     """Phases in which it may write."""
     items_lead: bool = True
     watch: Watch = unwatched
+    seen: Seen = field(default_factory=Seen)
 
     def deliver(self, seconds: float) -> Lag:
         """Read until no shard gives more than a few, so long at most; says how many did. Raises Trimmed, Fenced, Drifted."""
@@ -62,7 +63,7 @@ class Follower:
             self.begin(fresh)
             places = self._places()
         open_ = readable(shards, {name for name, place in places.items() if place["done"]})
-        return read_each(open_, lambda shard: self._read(shard, places[shard]["position"]), deadline)
+        return read_each(open_, lambda shard: self._read(shard, places[shard]["position"]), deadline, self.seen)
 
     def begin(self, shards: Sequence[str]) -> None:
         """Take note of shards that are to be read from their oldest record."""

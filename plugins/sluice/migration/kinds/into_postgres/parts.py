@@ -12,6 +12,7 @@ from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Drifted, Phase, Position
 from sluice.migration.kinds.dynamodb_source.headroom import Looked, look
 from sluice.migration.kinds.dynamodb_source.notes import ItemNotes
+from sluice.migration.kinds.dynamodb_source.rounds import Seen
 from sluice.migration.kinds.into_postgres.copying import Copying, Source
 from sluice.migration.kinds.into_postgres.routing import Route
 from sluice.migration.kinds.into_postgres.shape import RowShape, compile_rows
@@ -87,6 +88,11 @@ class Parts:
     def copying(self) -> Copying:
         """What a lane needs to copy."""
         return Copying(self.c, self.marks, self.target, self.source)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What its reader remembers of the stream."""
+        return Seen()
 
     def stream_on(self) -> None:
         """Switch the source's stream on where it is off; it may be another one then."""

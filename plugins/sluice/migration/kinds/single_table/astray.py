@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sluice.ledger.item_marks import Place, State
 from sluice.migration.kinds.dynamodb_source.last_look import is_stray
-from sluice.migration.kinds.single_table.leads import led_since
+from sluice.migration.kinds.single_table.leads import FORGOT, led_since, source_leads
 from sluice.migration.kinds.single_table.ours import is_ours
 from sluice.stores.dynamodb.streams import Change
 
@@ -22,6 +22,7 @@ def counted_as(epoch: int) -> str:
 
 
 def count_astray(places: Iterable[Place], state: State) -> int:
-    """Count them: in this epoch, and where the records lead, since they do."""
+    """Count them: in this epoch, and where the records lead, since they do. What the stream forgot may be one more."""
     epochs = range(led_since(state), state.epoch + 1)
-    return sum(place.counts.get(counted_as(epoch), 0) for place in places for epoch in epochs)
+    forgot = not source_leads(state) and bool(state.facts.get(FORGOT))
+    return sum(place.counts.get(counted_as(epoch), 0) for place in places for epoch in epochs) + forgot

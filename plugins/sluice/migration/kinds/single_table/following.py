@@ -7,7 +7,8 @@ A shard's place is written after its page, under the condition that nobody else 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,9 +17,10 @@ from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.engine.contract import Lag
 from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
-from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, in_rounds, read_each
+from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, Seen, in_rounds, read_each
 from sluice.migration.kinds.single_table.astray import counted_as
 from sluice.migration.kinds.single_table.claims import Claims
+from sluice.migration.kinds.single_table.places import note_shards
 from sluice.migration.kinds.single_table.quarantine import heal, note
 from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
@@ -46,6 +48,8 @@ class Way:
     is_astray: Callable[[Change], bool] | None = None
     """Where nobody should write now: whether a change came past the route."""
     threads: int = 4
+    seen: Seen = field(default_factory=Seen)
+    """What whoever reads it remembers between two rounds."""
     leaves_tombstones: bool = True
     """Whether what is deleted stays as a tombstone. Where applications may read, it does not."""
 
@@ -76,9 +80,9 @@ class Follower:
         return {name for name, place in self.marks.places(self.way.name).items() if place.done}
 
     def _round(self, deadline: float, begun: datetime) -> Round:
-        places = self.marks.places(self.way.name)
-        finished = {name for name, place in places.items() if place.done}
         there = self.way.stream.shards()
+        places = self.marks.places(self.way.name) or self._first_seen(there)
+        finished = {name for name, place in places.items() if place.done}
         _check_all_there(places, there, self.marks.name)
         shards = readable(there, finished)
         looked = self.marks.looked(self.way.name)
@@ -87,10 +91,15 @@ class Follower:
         def read(shard: str) -> tuple[datetime | None, bool]:
             return self._read(shard, places.get(shard, Place(f"{self.way.name}#{shard}")), begun)
 
-        found = read_each(shards, read, deadline)
-        if found.whole and (looked is None or begun - looked > NOTED_EVERY):
-            finish(self.client, lambda: [self.way.fence(0)], [self.marks.looking(self.way.name, begun)])
+        found = read_each(shards, read, deadline, self.way.seen, begun)
+        if found.all_came and (looked is None or found.all_came - looked > NOTED_EVERY):
+            finish(self.client, lambda: [self.way.fence(0)], [self.marks.looking(self.way.name, found.all_came)])
         return found
+
+    def _first_seen(self, shards: Sequence[Shard]) -> dict[str, Place]:
+        with suppress(Overtaken):  # by another worker, who has noted them
+            note_shards(self.marks, self.way.name, [shard.id for shard in shards], self.way.fence(0))
+        return self.marks.places(self.way.name)
 
     def _read(self, shard: str, place: Place, begun: datetime) -> tuple[datetime | None, bool]:
         """Deliver one page of a shard; tell when its last change was made, and whether more may follow at once."""
@@ -167,9 +176,10 @@ def _check_all_there(places: Mapping[str, Place], there: Sequence[Shard], migrat
     """Raise Trimmed when a shard that was not read to its end is no longer there, or never was read: its child would hide it."""
     ids = {shard.id for shard in there}
     lost = [name for name, place in places.items() if not place.done and name not in ids]
-    if places:
-        lost += [
-            shard.parent for shard in there if shard.parent and shard.parent not in ids and shard.parent not in places
-        ]
+    lost += [
+        shard.parent
+        for shard in there
+        if shard.parent and shard.id not in places and shard.parent not in ids and shard.parent not in places
+    ]
     if lost:
         raise Trimmed(f"{migration}: shard {lost[0]} was trimmed away before it was read to its end.")

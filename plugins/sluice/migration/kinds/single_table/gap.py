@@ -18,8 +18,8 @@ from sluice.ledger.item_marks import State
 from sluice.migration.engine.contract import Fence, Lag, NotYet, Phase
 from sluice.migration.kinds.dynamodb_source.arriving import NotSettled
 from sluice.migration.kinds.dynamodb_source.notes import StateNotes
-from sluice.migration.kinds.single_table.leads import source_leads
-from sluice.migration.kinds.single_table.places import begin_way, forget_places
+from sluice.migration.kinds.single_table.leads import FORGOT, source_leads
+from sluice.migration.kinds.single_table.places import begin_again, begin_way, forget_places
 from sluice.migration.kinds.single_table.sweeping import left_over
 from sluice.migration.kinds.single_table.ways import Ways
 from sluice.migration.kinds.single_table.wishes import Wish
@@ -87,8 +87,9 @@ class GapMender:
             log.warning("%s Nothing follows it: what is left of it is read.", lost)
             if isinstance(lost, StreamGone):
                 self.ways.switch_on(source=True)
-        StateNotes(self.ways.marks).keep(gap_at=state.now.isoformat())
-        begin_way(self.ways.marks, "forward", state.now, self.ways.fence(state)(0))
+        now, fence = state.now.isoformat(), self.ways.fence(state)(0)
+        StateNotes(self.ways.marks).keep(**{"gap_at": now, FORGOT: now})
+        begin_again(self.ways.marks, "forward", self.ways.source_stream, state.now, fence)
         return self.ways.old(state).deliver(seconds)
 
     def read_up(self, state: State) -> None:
@@ -106,18 +107,22 @@ class GapMender:
                 f"{self.ways.marks.name} has a gap on its way back: replicate_changes is copying over it. Wait for it."
             )
 
-    def copy_back(self, state: State, seconds: float, astray: Callable[[], int]) -> None:
-        """Copy on over a gap on the way back, if there is one, for about so long.
+    def copy_back(self, state: State, astray: Callable[[], int | None]) -> None:
+        """Copy on over a gap on the way back, if there is one.
 
-        Where writes went `astray`, what nothing leads to may be one of them: it stays, and a comparison names it.
+        Where writes went `astray`, what nothing leads to may be one of them: it stays, and a comparison names it. While nobody
+        knows (None) nothing is swept.
         """
         if state.phase != Phase.CUT_OVER or not state.facts.get(DUE):
             return
         copying = self.ways.copying(state)
         if copying.copy(0, Fence(state.epoch), PAGE_ITEMS) is not None or not copying.is_done():
             return
-        self.sweep(state, unmarked=not astray())
-        self.ways.marks.note(self.ways.marks.state(), **{DUE: ""})
+        if (strays := astray()) is None:
+            return
+        self.sweep(state, unmarked=not strays)
+        # As it was when this began: what became due meanwhile is another gap.
+        self.ways.marks.note(state, **{DUE: ""})
 
     def sweep(self, state: State, *, unmarked: bool = True) -> int:
         """Delete what nothing leads to after a copy; say how many. On the way back what has no mark of ours goes, too."""

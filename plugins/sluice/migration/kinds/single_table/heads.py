@@ -1,13 +1,14 @@
 """Begin to follow a stream at its head. What it told before is never read, however much that is.
 
-Before the records lead nobody but us writes them, and other migrations may into the same table: hundreds of millions of changes
-that say nothing about the way back. So that begins with the first change that each shard tells from now on. Canaries see to it
-that each does.
+While the source leads nobody writes the records but migrations, all that share the table: hundreds of millions of changes that
+say nothing about the way back. So that begins with the first change that each shard tells from now on. Canaries see to it that
+each does.
 """
 
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,29 +16,32 @@ from sluice.failpoints import failpoint
 from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.kinds.dynamodb_source.arriving import NotSettled
 from sluice.migration.kinds.dynamodb_source.canary import Canaries, named
-from sluice.migration.kinds.single_table.places import begin_way
+from sluice.migration.kinds.single_table.places import forget_places, move_places
 from sluice.migration.kinds.single_table.writing import finish
 from sluice.stores.dynamodb.streams import Stream
-from sluice.stores.dynamodb.writes import MOST_ACTIONS, Check
+from sluice.stores.dynamodb.writes import Check
 
 PATIENCE_SECONDS = 60.0
 REST_SECONDS = 0.1
 
 
-def begin_at_head(marks: ItemMarks, way: str, stream: Stream, canaries: Canaries, now: datetime, fence: Check) -> None:
+def begin_at_head(marks: ItemMarks, way: str, stream: Stream, canaries: Canaries, now: datetime, fence: Check) -> Check:
     """Put every place of a way at the head of its shard. Raises NotSettled where a shard tells nothing, Fenced.
 
-    A shard that comes later is read from its oldest record, as ever.
+    A shard that comes later is read from its oldest record, as ever. The check that is given refuses a switch once somebody
+    else has begun the way: without its places a stream is read from its beginning, and what applications wrote when the records
+    led before would be brought back.
     """
     shards = stream.shards()
     places = [Place(f"{way}#{shard.id}").moved(None, done=True) for shard in shards if shard.ended]
     places += _heads(way, stream, [shard.id for shard in shards if not shard.ended], canaries)
     failpoint("heads.found")
-    begin_way(marks, way, now, fence)
-    for begin in range(0, len(places), MOST_ACTIONS - 1):
-        few = places[begin : begin + MOST_ACTIONS - 1]
-        finish(marks.client, lambda: [fence], [marks.step(Place(place.name), place) for place in few])
+    mine = uuid.uuid4().hex
+    finish(marks.client, lambda: [fence], [marks.looking(way, now, by=mine)])  # before anybody's places are given up
+    forget_places(marks, way, fence)
+    move_places(marks, [(Place(place.name), place) for place in places], fence)
     failpoint("heads.noted")
+    return marks.looking_still(way, mine)
 
 
 def _heads(way: str, stream: Stream, shards: Sequence[str], canaries: Canaries) -> list[Place]:

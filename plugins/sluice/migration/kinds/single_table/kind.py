@@ -41,6 +41,7 @@ from sluice.migration.kinds.single_table.planted import plant_and_find
 from sluice.migration.kinds.single_table.switching import Switching
 from sluice.migration.kinds.single_table.writing import clear_tombstones
 from sluice.stores.dynamodb.applying import apply_tables, start_stream
+from sluice.stores.dynamodb.writes import Check
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +147,9 @@ class SingleTable(Looking):
             self._ways.check_stream(state)
             lag = self._ways.leading(state).deliver(seconds)
         if state.phase == Phase.CUT_OVER:
-            self._gap.read_old(state, seconds)
-        self._gap.copy_back(state, seconds, lambda: self._astray(state))
+            unread = self._gap.read_old(state, seconds).pending
+            state = self.marks.state()
+            self._gap.copy_back(state, lambda: None if unread else self._astray(state))
         self._behind = lag.behind
         return lag
 
@@ -300,17 +302,21 @@ class SingleTable(Looking):
                     " records' own writes belong. Nothing was switched. Stop who writes there, then clear this task."
                 )
 
-        def begin_back() -> None:
+        def begin_back() -> list[Check]:
             self._ways.switch_on(source=False)
             canaries, fence = Canaries(self._client, self._ways.whole_table), self._ways.fence(state)(0)
-            begin_at_head(self.marks, "reverse", self._ways.target_stream, canaries, state.now, fence)
+            return [begin_at_head(self.marks, "reverse", self._ways.target_stream, canaries, state.now, fence)]
+
+        def read_up() -> list[Check]:
+            self._gap.read_up(state)
+            return []
 
         return Switching(
             self.marks,
             self.route,
             self.drain,
             self.migration.replication.settled_within,
-            begin_back if astray is None else lambda: self._gap.read_up(state),
+            begin_back if astray is None else read_up,
             check,
             self._ways.begins,
         )

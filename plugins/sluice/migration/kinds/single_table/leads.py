@@ -8,6 +8,8 @@ from sluice.migration.engine.contract import COPIES_IN
 LED = "records_led"
 """A fact of a migration, and since which epoch: applications have written records while these led, and some may have none of our
 attributes still."""
+FORGOT = "old_stream_forgot_at"
+"""A fact: since the records lead, the old table's stream has forgotten something before it was read, or was switched off."""
 
 
 def source_leads(state: State) -> bool:

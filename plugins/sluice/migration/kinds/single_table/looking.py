@@ -142,7 +142,11 @@ class Looking:
         looked = Looked(state.now.isoformat(), arn, left, finished)
         # What came since the cutover may have been written over by the way back, and then no comparison knows of it.
         counted = self._astray(state)
-        return looked.with_stray(f"{counted} that were counted since the cutover") if counted else looked
+        return (
+            looked.with_stray(f"{counted} that were counted since the cutover, or the stream forgot")
+            if counted
+            else looked
+        )
 
 
 def _told(held: Sequence[Poison]) -> list[Held]:

@@ -21,8 +21,9 @@ from sluice.migration.kinds.dynamodb_source.arriving import (
     check_arrived,
     check_settled,
 )
-from sluice.migration.kinds.single_table.leads import LED
+from sluice.migration.kinds.single_table.leads import FORGOT, LED
 from sluice.migration.kinds.single_table.routing import Route
+from sluice.stores.dynamodb.writes import Check
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,24 @@ class Switching:
     drain: Drain
     within: timedelta
     """How soon canaries have to be home before anybody is kept waiting."""
-    prepare: Callable[[], None]
-    """Makes ready the stream of what will lead. Raises NotSettled."""
+    prepare: Callable[[], list[Check]]
+    """Makes ready the stream of what will lead, and says what must hold of it still at the switch. Raises NotSettled."""
     check: Callable[[], None]
     begins: Callable[..., dict[str, str]]
     """Facts of what begins to lead: the source, or the records."""
 
     def over(self, state: State) -> Swap:
         """shadowing → cut_over: the records lead."""
-        facts = {"cut_over_at": state.now.isoformat(), LED: str(state.epoch), **self.begins(source=False)}
+        facts = {"cut_over_at": state.now.isoformat(), LED: str(state.epoch), FORGOT: ""}
         return self._switch(state, Phase.CUT_OVER, "old", "new", 0, facts)
 
     def back(self, state: State) -> Swap:
         """cut_over → verified, epoch + 1: the old table leads again, with every write since."""
-        facts = {"cut_over_at": "", "verified_at": "", **self.begins(source=True)}
-        return self._switch(state, Phase.VERIFIED, "new", "old", 1, facts)
+        return self._switch(state, Phase.VERIFIED, "new", "old", 1, {"cut_over_at": "", "verified_at": ""})
 
     def _switch(self, state: State, to: Phase, before: str, after: str, epochs: int, facts: dict[str, str]) -> Swap:
         self.check()
-        self.prepare()
+        held = self.prepare()
         check_settled(self.marks.name, self.drain, self.within)
         asked = time.monotonic()
         with self.route.frozen(state, before, DRAIN_SECONDS + GRACE_SECONDS) as frozen:
@@ -63,7 +63,9 @@ class Switching:
             self.check()
             failpoint("switch.drained")
             tell = self.route.switched(replace(state, epoch=state.epoch + epochs), after, frozen)
-            if not self.marks.move(state, to, epochs=epochs, also=[tell], facts=facts):
+            if not self.marks.move(
+                state, to, epochs=epochs, also=[tell, *held], facts=facts | self.begins(source=after == "old")
+            ):
                 raise Fenced(f"{self.marks.name} has gone on meanwhile. Trigger a new run.")
         failpoint("switch.made")
         waited = (time.monotonic() - asked) * 1000

@@ -9,6 +9,7 @@ from typing import Any
 
 from sluice.ledger.item_marks import ItemMarks, State
 from sluice.migration.engine.contract import COPIES_IN, NotYet, Phase
+from sluice.migration.kinds.dynamodb_source.rounds import Seen
 from sluice.migration.kinds.single_table.astray import is_astray
 from sluice.migration.kinds.single_table.backfill import Copying
 from sluice.migration.kinds.single_table.claims import Claims
@@ -153,8 +154,22 @@ class Ways:
         name, stream = ("forward", self.source_stream) if forward else ("reverse", self.target_stream)
         fence, claims = self.fence(state), self.claims(state)
         past_the_route = partial(is_astray, state=state) if forward and not source_leads(state) else None
-        way = Way(name, stream, translation, state.epoch, fence, claims, past_the_route, leaves_tombstones=forward)
+        way = Way(
+            name,
+            stream,
+            translation,
+            state.epoch,
+            fence,
+            claims,
+            past_the_route,
+            seen=self._seen[name],
+            leaves_tombstones=forward,
+        )
         return Follower(self.client, self.marks, way)
+
+    @cached_property
+    def _seen(self) -> dict[str, Seen]:
+        return {"forward": Seen(), "reverse": Seen()}
 
     def fence(self, state: State) -> Callable[[int], Check]:
         """Give the check of a fence's slot that refuses who goes on as it stands in a state, once that is over."""
