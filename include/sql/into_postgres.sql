@@ -67,6 +67,10 @@ SELECT {values}, p._from, p._token, p._deleted FROM {stage}
 ON CONFLICT ({key}) DO UPDATE SET {assignments}, _from = excluded._from, _token = excluded._token, _deleted = excluded._deleted
 WHERE t._from = excluded._from AND t._token < excluded._token OR t._from IS DISTINCT FROM excluded._from AND t._deleted
 
+-- name: find_tokens
+SELECT t._from AS origin, t._token AS token FROM {stage} JOIN {target} AS t ON {same_key}
+WHERE t._from = p._from AND t._token IS NOT NULL AND NOT t._deleted
+
 -- name: lapse_rows
 -- Their items have expired while the rows led: they stay, and the token says so. What was written again since has a younger one.
 UPDATE {target} AS t SET _token = p._token FROM {stage} WHERE {same_key} AND t._from = p._from AND t._token < p._token AND NOT t._deleted

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 from sluice.errors import Transient
@@ -12,6 +14,7 @@ from sluice.estate.single_table import ScanPace
 from sluice.failpoints import armed
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Fence, NotYet, Phase
+from sluice.migration.kinds.into_postgres import comparing, proving
 from sluice.migration.kinds.into_postgres.gap import Gap
 
 from tests.rowed import (
@@ -222,3 +225,22 @@ def test_a_shard_that_went_unread_or_another_stream_is_a_gap(stage: Stage) -> No
     stage.put(audit(1, note={"S": "on again"}))
     late.replicate(10)
     assert stage.rows()["a00001"][5]["note"] == "on again"
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_an_item_that_is_written_faster_than_changes_arrive_differs_where_its_row_stands_still(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, follows: bool
+) -> None:
+    kind, versions, deliver = to_backfilled(stage), itertools.count(), proving.replicate
+
+    def and_written_again(*told: Any):
+        stage.put(audit(7, note={"S": f"version {next(versions)}"}))  # younger than what was looked at
+        return deliver(*told) if follows else None
+
+    monkeypatch.setattr(comparing, "WAITS", (0.05, 0.1))
+    monkeypatch.setattr(comparing, "RESTLESS", (0.05,) * 5)
+    monkeypatch.setattr(proving, "replicate", and_written_again)
+    stage.put(audit(7, note={"S": "not delivered yet"}))
+    diff = kind.diff()
+    assert diff.clean is follows, diff.facts()
+    assert (diff.races > 0) is follows

@@ -1,7 +1,8 @@
 """Is each item its row, and each row an item's? Every one of them, settled: two stores share no snapshot.
 
 Items are scanned and become rows as they should be; PostgreSQL says which differ, to the bit, and which rows nothing led to. A
-difference counts only when it survives several looks, with changes delivered in between and its item unchanged meanwhile.
+difference counts only when it survives several looks, with changes delivered in between and its item unchanged meanwhile. An item
+that is written faster than changes arrive is followed if its row has changed from look to look, too.
 """
 
 from __future__ import annotations
@@ -89,6 +90,18 @@ class Found:
     excused: int = 0
     hash: int = 0
     suspects: dict[str, set[Place]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stood:
+    """An item, and the token of its row, when they were looked at."""
+
+    item: Item
+    token: str
+
+    def moved(self, before: Stood) -> bool:
+        """Whether both have changed since: the row follows, and is always a little late."""
+        return not same(self.item, before.item) and self.token > before.token
 
 
 def compare(
@@ -191,28 +204,35 @@ def _settled(
     sides: Sides, suspects: Mapping[str, set[Place]], deliver: Callable[[], object], waits: Sequence[float]
 ) -> list[RowDiff]:
     """Look again at what differed, with changes delivered in between; give what differs still, and what never stood still."""
-    left, settled = dict(suspects), list[RowDiff]()
+    left, settled, before = dict(suspects), list[RowDiff](), dict[str, Stood]()
+    followed: set[str] = set()
     for number, wait in enumerate((*waits, *RESTLESS), 1):
         if not left:
             return settled
         time.sleep(wait)
-        differ, moving = _look_again(sides, left, deliver)
+        differ, moving, stood = _look_again(sides, left, deliver)
+        followed = {origin for origin, now in stood.items() if origin in before and now.moved(before[origin])}
+        before = stood
         if number >= len(waits):
-            settled += differ
-            differ = []
+            settled += [row for row in differ if row.key not in followed]
+            differ, moving = [], moving - followed
         left = {origin: left[origin] for origin in moving | {row.key for row in differ}}
     return settled + [RowDiff(origin, "different", ("it never stood still",)) for origin in left]
 
 
 def _look_again(
     sides: Sides, suspects: Mapping[str, set[Place]], deliver: Callable[[], object]
-) -> tuple[list[RowDiff], set[str]]:
-    """Look at some items and what should be their rows: what differs, and of that which items changed while we looked."""
+) -> tuple[list[RowDiff], set[str], dict[str, Stood]]:
+    """Look at some items and what should be their rows.
+
+    Says what differs, of that which items changed while we looked, and how both sides of those with rows stood.
+    """
     keys = {origin: key_of_origin(origin) for origin in suspects if origin != NOBODY}
     before = sides.items.read(list(keys.values()))
     deliver()
     wishes, failed, lapsed = _wanted(sides, list(before.values()))
     differ = _differences(sides, wishes, failed)
+    stood = _standing(sides, wishes, before)
     differ += _extra(
         sides, [*wishes, *lapsed], [(origin, place) for origin, places in suspects.items() for place in places]
     )
@@ -221,7 +241,14 @@ def _look_again(
     moved = {origin for origin, text in texts.items() if not same(before.get(text), after.get(text))}
     excused = sides.quarantined([row.key for row in differ if row.what != "extra"])
     differ = [row for row in differ if row.what == "extra" or row.key not in excused]
-    return [row for row in differ if row.key not in moved], {row.key for row in differ} & moved
+    return [row for row in differ if row.key not in moved], {row.key for row in differ} & moved, stood
+
+
+def _standing(sides: Sides, wishes: Sequence[Wish], items: Mapping[str, Item]) -> dict[str, Stood]:
+    """Say of some items as they were read how their rows stand."""
+    led = {wish.origin: items[key_text(key_of_origin(wish.origin))] for wish in wishes}
+    found = rows(sides.c, sides.target.find_tokens, **sides.target.staged(wishes))
+    return {row["origin"]: Stood(led[row["origin"]], row["token"]) for row in found}
 
 
 def _extra(sides: Sides, wishes: Sequence[Wish], orphans: Sequence[tuple[str, Place]]) -> Iterator[RowDiff]:

@@ -66,6 +66,11 @@ class Target:
         )
 
     @cached_property
+    def find_tokens(self) -> sql.Composed:
+        """Find the tokens of the rows of some wishes."""
+        return statement("into_postgres.find_tokens", **self._joined)
+
+    @cached_property
     def add_seen(self) -> sql.Composed:
         """Remember the keys of a page."""
         return statement("into_postgres.add_seen", stage=self._stage, key_values=self._key_values)
