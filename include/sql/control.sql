@@ -7,6 +7,15 @@ VALUES (%(migration)s, %(step)s, %(from_phase)s, %(to_phase)s, %(epoch)s, %(run)
 -- name: find_phase
 SELECT to_phase, epoch FROM control.transition WHERE migration = %(migration)s ORDER BY id DESC LIMIT 1
 
+-- name: list_standing
+-- Where each migration stands, and how many rows or items its last facts have in quarantine.
+SELECT s.migration, s.phase, s.epoch, s.since, coalesce(f.quarantined, 0) AS quarantined, coalesce(s.last_gate, '') AS last_gate
+FROM sluice.status AS s LEFT JOIN LATERAL (
+    SELECT (facts ->> 'quarantined')::bigint AS quarantined FROM control.fact
+    WHERE migration = s.migration AND facts ? 'quarantined' ORDER BY id DESC LIMIT 1
+) AS f ON true
+ORDER BY s.migration
+
 -- name: record_facts
 INSERT INTO control.fact (migration, gate, epoch, run, facts) VALUES (%(migration)s, %(gate)s, %(epoch)s, %(run)s, %(facts)s)
 

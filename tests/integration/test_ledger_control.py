@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 from sluice.ledger.control import Control, NoFacts
-from sluice.local.migrations import where_it_led
+from sluice.local.migrations import standing_table, where_it_led
 from sluice.stores.postgres import LockBusy, Refused, StoreDown, connect
 
 
@@ -117,3 +118,15 @@ def test_a_ledger_that_is_being_made_elsewhere_is_waited_for_only_so_long(ledger
         ledger.execute("SET lock_timeout = '50ms'")
         with pytest.raises(LockBusy, match="making the ledger's schemas for orders"):
             Control(ledger, "orders", "run 1").prepare()
+
+
+def test_status_in_the_terminal_lists_every_migration_with_what_waits_in_quarantine(control, ledger, database):
+    settings = SimpleNamespace(dsn=lambda name, role: database.dsn(role))
+    assert standing_table(settings) == ""
+    control.record_transition("backfill", "capturing", "backfilled", 1)
+    control.record_facts("backfilled", {"quarantined": 7}, 1)
+    control.record_evidence("backfilled", 1, passed=False, compared=3, key="one.json", sha256="a")
+    Control(ledger, "audit", "run 9").record_transition("expand", "planned", "expanded", 4)
+    audit, orders = standing_table(settings).splitlines()[-2:]
+    assert re.match(r"audit +expanded +4 +20\d\d-\d\d-\d\d \d\d:\d\d +0 *$", audit)
+    assert re.match(r"orders +backfilled +1 .* 7 +backfilled RED *$", orders)

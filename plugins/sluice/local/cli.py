@@ -80,8 +80,18 @@ def status(chosen: argparse.Namespace) -> int:
         print(f"\n{part.name} died. The end of {part.log}:\n{tail(part.log)}")
     if dead:
         print("\n`./sluice up` starts what is dead and leaves the rest alone.")
+    if parts[0].pid:  # PostgreSQL, which has the ledger
+        _tell_migrations()
     _tell_mistakes()
     return 0 if all(part.pid for part in parts) else 1
+
+
+def _tell_migrations() -> None:
+    from sluice.local.migrations import standing_table
+    from sluice.local.settings import load
+
+    if told := standing_table(load()):
+        print(f"\n{told}")
 
 
 def run(chosen: argparse.Namespace) -> int:

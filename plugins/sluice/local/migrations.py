@@ -19,6 +19,17 @@ def where_it_led(settings: Settings, name: str, run_id: str) -> tuple[str, dict[
     return (phase[0]["to_phase"] if phase else "planned"), (compared[0]["facts"] if compared else {})
 
 
+def standing_table(settings: Settings) -> str:
+    """Lay out where each migration stood when a run last looked, and its last gate; empty where none has taken a step."""
+    with connect(settings.dsn("sluice", databases.LEDGER), purpose="status") as ledger:
+        listed = rows(ledger, statement("control.list_standing"))
+    shown = [
+        (m["migration"], m["phase"], m["epoch"], f"{m['since']:%Y-%m-%d %H:%M}", m["quarantined"], m["last_gate"])
+        for m in listed
+    ]
+    return table(("migration", "phase", "epoch", "since (UTC)", "quarantined", "last gate"), shown) if shown else ""
+
+
 def windows_table(settings: Settings, name: str) -> str:
     """Lay out each window's last run: rows, hash, rows filled, and whether the run before gave the same hash."""
     with connect(settings.dsn("sluice", databases.LEDGER), purpose="windows") as ledger:
