@@ -203,6 +203,11 @@ DESIGN = {
         "sparse: [GSI3]",
         '20: entities.order.records[1].sparse[0]: found "GSI3", allowed: GSI1; did you mean GSI1?',
     ),
+    "optional, and not set": (
+        "keep: [id]",
+        "optional: [ttl]",
+        '20: entities.order.records[1].optional[0]: found "ttl", allowed: none: it has no `set`',
+    ),
     "a condition that asks nothing": (
         "when: {has: state}",
         "when: {not: {}}",

@@ -121,6 +121,18 @@ def test_a_record_stays_out_of_a_sparse_index(owner: Item):
     assert reason(shape_of(LOOKUPS), {**texts(id="1"), "owner": {"SS": ["a"]}}) == ("not_text", "owner")
 
 
+def test_an_attribute_that_is_optional_is_left_away_where_what_it_is_made_of_is_missing():
+    """A TTL that some items have: without one an item lives for ever."""
+    rule = {**LOOKUPS[0], "set": {"until": "{expires|seconds}", "kind": "T"}}
+    assert reason(shape_of([rule]), texts(id="1")) == ("missing", "expires")
+    shape = shape_of([{**rule, "optional": ["until"]}])
+    (record,) = records_of(shape, texts(id="1"))
+    assert ("until" in record.item, record.item["kind"]) == (False, {"S": "T"})
+    (record,) = records_of(shape, {**texts(id="1"), "expires": {"N": "1900000000"}})
+    assert record.item["until"] == {"N": "1900000000"}
+    assert reason(shape, {**texts(id="1"), "expires": {"S": "some day"}})[1] == "expires"
+
+
 def test_an_index_that_is_not_sparse_needs_its_attributes():
     rules = [{**LOOKUPS[0], "sparse": []}]
     assert reason(shape_of(rules), texts(id="1")) == ("missing", "owner")

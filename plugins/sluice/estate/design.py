@@ -104,6 +104,8 @@ class RecordRule(Part):
     """Attributes that it carries, where they are there."""
     sets: dict[Attribute, Template] = Field(default_factory=dict, max_length=50, alias="set")
     """Attributes that it has besides, such as its type or its TTL."""
+    optional: tuple[Attribute, ...] = Field(default=(), max_length=50)
+    """Attributes of `set` left away where one that they are made of is missing; without it, such an item is quarantined."""
 
 
 class EntityDesign(Part):

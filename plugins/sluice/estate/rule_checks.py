@@ -145,6 +145,10 @@ def _check_against_table(design: Design, here: Steps, rule: Mapping[str, Any]) -
     for step, index in document.texts(*here, "sparse"):
         if index not in keys:
             yield document.mistake(step, shown(index), choice(index, keys) if keys else "none: the table has no index")
+    sets = rule.get("set")
+    for step, name in document.texts(*here, "optional"):
+        if not isinstance(sets, dict) or name not in sets:
+            yield document.mistake(step, shown(name), choice(name, sets) if sets else "none: it has no `set`")
 
 
 def _check_key(

@@ -48,8 +48,12 @@ class CompiledRule:
 def compile_rule(rule: RecordRule, design: TableDesign, table: str, spread: Spread) -> CompiledRule:
     """Compile a rule whose templates, table and key attributes have been checked."""
     key_of = _key_part(design.key.names, rule, spread)
-    indexes = [_sparse(part) if name in rule.sparse else part for name, part in _index_parts(rule, design, spread)]
-    sets = [(name, compile_value(template, spread)) for name, template in rule.sets.items()]
+    indexes = [_or_nothing(part) if name in rule.sparse else part for name, part in _index_parts(rule, design, spread)]
+    sets = [
+        _or_nothing(part) if name in rule.optional else part
+        for name, template in rule.sets.items()
+        for part in (_set_part(name, compile_value(template, spread)),)
+    ]
     # A table's TTL too, said or not: an attribute of that name that means something else would have the record removed.
     reserved = frozenset({*design.key_attributes, *rule.sets, *filter(None, [design.ttl])})
     whole, keep, name = rule.whole, rule.keep, rule.record
@@ -67,8 +71,8 @@ def compile_rule(rule: RecordRule, design: TableDesign, table: str, spread: Spre
                     item[one] = entity[one]
         for index in indexes:
             item.update(index(entity))
-        for one, give in sets:
-            item[one] = give(entity)
+        for given in sets:
+            item.update(given(entity))
         out.append(Record(table, key, item, whole, name))
 
     make = _each(rule, make_one)
@@ -110,7 +114,11 @@ def _fitting(text: str, name: str, longest: int) -> Value:
     return {"S": text}
 
 
-def _sparse(part: Callable[[Item], Item]) -> Callable[[Item], Item]:
+def _set_part(name: str, give: Callable[[Item], Value]) -> Callable[[Item], Item]:
+    return lambda entity: {name: give(entity)}
+
+
+def _or_nothing(part: Callable[[Item], Item]) -> Callable[[Item], Item]:
     def or_nothing(entity: Item) -> Item:
         try:
             return part(entity)
