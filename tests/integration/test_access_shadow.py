@@ -100,6 +100,8 @@ def text(found: Item | None) -> str | None:
 
 
 def test_the_route_is_read_from_the_marks(tyler: Tyler, marks: ItemMarks) -> None:
+    with pytest.raises(NoRoute, match="run it to capturing first"):
+        ItemRoute(tyler.store, "users", "no-such-marks").read()
     routing = Routing(ItemRoute(tyler.store, "users", marks.table), poll_seconds=0.0)
     with pytest.raises(NoRoute, match="check the name"):
         routing.read_from()

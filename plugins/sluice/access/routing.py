@@ -18,6 +18,7 @@ from typing import Literal, Protocol, cast
 
 from sluice.access.store import Store
 from sluice.errors import Terminal, Transient
+from sluice.stores.dynamodb.client import NoSuchTable
 from sluice.stores.dynamodb.values import key_text
 
 ReadFrom = Literal["old", "new", "shadow"]
@@ -92,10 +93,14 @@ class ItemRoute:
     def read(self) -> Route:
         """Read it. Raises NoRoute, DynamoDown, BreakerOpen."""
         key = {"PK": {"S": self.migration}, "SK": {"S": "ROUTE"}}
-        item = self.store.get(self.table, [key], "strong").get(key_text(key))
+        try:
+            item = self.store.get(self.table, [key], "strong").get(key_text(key))
+        except NoSuchTable:
+            item = None
         if item is None:
             raise NoRoute(
-                f"Migration {self.migration} has no route in {self.table}: check the name, or expand it first."
+                f"Migration {self.migration} has no route in {self.table}: check the name, or run it to capturing first: what"
+                " follows a route is deployed after that."
             )
         read_from, write_to = item["read_from"]["S"], item["write_to"]["S"]
         if read_from not in ("old", "new", "shadow") or write_to not in ("old", "new", "none"):
