@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sluice.estate.into_postgres import IntoPostgresMigration
 from sluice.migration.kinds.dynamodb_source.canary import CANARY
 from sluice.migration.kinds.into_postgres.following import check_whole
+from sluice.migration.kinds.into_postgres.preflight import about_attributes
 from sluice.migration.kinds.into_postgres.shape import RowShape, compile_rows, key_of_origin, origin_of
 from sluice.migration.kinds.into_postgres.values import base_type, column_text, json_text, number_text
 from sluice.migration.kinds.into_postgres.wishes import of_changes, of_items
@@ -21,8 +22,8 @@ from sluice.stores.dynamodb.streams import Change, Shard, Trimmed
 from sluice.stores.dynamodb.values import Item, Value
 
 
-def shape(**more: Any) -> RowShape:
-    """A table of three columns, by month."""
+def migration(**more: Any) -> IntoPostgresMigration:
+    """Into a table of three columns, by month."""
     into = {
         "store": "launch",
         "table": "app.log",
@@ -36,7 +37,12 @@ def shape(**more: Any) -> RowShape:
         **more,
     }
     said = {"migration": "log", "kind": "into_postgres", "from": {"store": "tyler", "table": "audit"}, "into": into}
-    return compile_rows(IntoPostgresMigration.model_validate(said))
+    return IntoPostgresMigration.model_validate(said)
+
+
+def shape(**more: Any) -> RowShape:
+    """What its items become."""
+    return compile_rows(migration(**more))
 
 
 def item(**more: Value) -> Item:
@@ -231,3 +237,12 @@ def test_what_was_not_read_and_is_gone_is_a_gap() -> None:
             check_whole(shards, places, "arn")
     with pytest.raises(Trimmed, match="stream arn"):
         check_whole([Shard("a")], {"a": place()}, "other")
+
+
+def test_an_attribute_that_no_item_has_is_told_before_anything_is_copied():
+    m = migration()
+    (found,) = about_attributes(m, (item(), item(userIds={"S": "ann"})))
+    assert found.what == "Column who is made of userId, which none of the first 2 items has."
+    assert found.way_on.startswith("Did you mean userIds?") and not found.blocks
+    assert list(about_attributes(m, (item(), item(userId={"S": "ann"})))) == []
+    assert list(about_attributes(m, ())) == []

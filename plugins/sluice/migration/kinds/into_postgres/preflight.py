@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 import psycopg
 
 from sluice.estate.into_postgres import IntoPostgresMigration
+from sluice.estate.templates import placeholders
 from sluice.migration.engine.contract import Finding, Phase
 from sluice.migration.kinds.dynamodb_source import headroom
 from sluice.migration.kinds.dynamodb_source.stream_findings import about_stream
@@ -52,6 +54,7 @@ def findings(
         *(_about_target(c, m, shape, source) if fresh and not (columns or partitions) else ()),
         *about_stream(source.client, source.table),
         *_about_items(shape, source, some),
+        *about_attributes(m, some),
         Finding(
             "no_way_back",
             True,
@@ -153,3 +156,19 @@ def _about_items(shape: RowShape, source: Source, items: tuple[Item, ...]) -> It
     if unknown:
         what = f"{unknown} of the first {len(items)} items have attributes that no column takes; `extra` keeps them."
         yield Finding("extra_attributes", False, what, "")
+
+
+def about_attributes(m: IntoPostgresMigration, items: tuple[Item, ...]) -> Iterator[Finding]:
+    """Tell of attributes that columns are made of and no item has: misspelt ones, as a rule."""
+    there = sorted({name for item in items for name in item})
+    for column, how in m.target.columns.items():
+        for name in (placeholder.path[0] for placeholder in placeholders(how.value)):
+            if there and name not in there:
+                near = get_close_matches(name, there, 1)
+                meant = f"Did you mean {near[0]}? " if near else ""
+                yield Finding(
+                    "attribute_nowhere",
+                    False,
+                    f"Column {column} is made of {name}, which none of the first {len(items)} items has.",
+                    f"{meant}Mend `columns`, unless later items have it.",
+                )
