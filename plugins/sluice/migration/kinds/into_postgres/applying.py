@@ -1,7 +1,8 @@
 """Write a page of wishes in the caller's transaction: one statement, and only where the database refuses it, in halves.
 
-A row that it refuses alone (another unique key, a type, no partition) goes to the quarantine with the database's own words, and
-a tombstone takes its place where there is one, so that no older image of it stays or comes back.
+A row that it refuses alone (another unique key, a type, no partition) goes to the quarantine with the database's own words. While
+the items lead a tombstone takes its place where there is one, so that no older image of it stays or comes back; once the rows
+lead, what stands there is the data.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def apply(c: Connection, marks: Marks, target: Target, asked: Asked) -> Written:
     in_halves(c, list(asked.wished.values()), lambda part: _write(c, target, part, done), done.refused)
     for mishap in done.refused:
         asked.fail(mishap.origin, mishap.token, mishap.reason, mishap.image)
-        _bury(c, target, mishap, asked)
+        if asked.items_lead:
+            _bury(c, target, mishap, asked)
     _note(c, marks, list(asked.mishaps.values()))
     if asked.good:
         healed = {"origins": list(asked.good), "tokens": list(asked.good.values())}

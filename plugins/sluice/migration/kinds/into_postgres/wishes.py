@@ -56,6 +56,8 @@ class Asked:
     skipped: int = 0
     lapsed: list[Wish] = field(default_factory=list)
     """Rows that may stand or not: their items have expired, and TTL removes them when it likes."""
+    items_lead: bool = True
+    """Whether a row may be taken away for an item: once the rows lead none is, not even for one that the database refuses."""
 
     def add(self, wish: Wish) -> None:
         """Let a wish take the place of an earlier one of its item; another item's row is in nobody's gift."""
@@ -89,7 +91,7 @@ def of_changes(changes: Iterable[Change], shape: RowShape, epoch: int, *, items_
 
     Once the rows lead (not `items_lead`) no change takes a row away: one whose item goes, or fits no more, stays and lapses.
     """
-    asked = Asked()
+    asked = Asked(items_lead=items_lead)
     for change in changes:
         if is_canary(change.new) or is_canary(change.old):
             continue
