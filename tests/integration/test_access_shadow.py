@@ -145,7 +145,7 @@ def test_a_difference_that_passes_is_a_race_and_one_that_stays_is_real(tyler: Ty
     told = {one.key: one.attributes for one in report.examples}
     assert told == {"wrong": ("text",), "missing": (), "orphan": ()}
     assert report.old.p50 > 0 < report.new.p99
-    assert "6: 1 equal, 2 race, 3 real" in str(report)
+    assert "6 of 6: 1 equal, 2 race, 3 real" in str(report)
     assert "wrong in text" in str(report)
 
 
@@ -175,6 +175,7 @@ def test_what_was_seen_in_an_epoch_gone_by_counts_for_nothing(tyler: Tyler, mark
     sides.reader.read("a")
     keep(tyler.store, "users", "web-1", sides.settled(), table=marks.table)
     assert [len(marks.shadow_reports(epoch)) for epoch in (3, 5)] == [1, 0]
+    assert [told["asked"] for told in marks.shadow_reports(3)] == [{"N": "1"}]
 
 
 def test_what_has_expired_is_on_neither_side_and_what_cannot_be_mapped_is_said(tyler: Tyler, marks: ItemMarks) -> None:
@@ -206,7 +207,7 @@ def test_what_one_side_cannot_answer_the_other_does(tyler: Tyler, marks: ItemMar
     with pytest.raises(DynamoDown):
         sides.reader.read("a")
     report = sides.settled()
-    assert (report.compared, report.not_compared, report.fell_back, report.failed) == (0, 3, 1, 1)
+    assert (report.asked, report.compared, report.not_compared, report.fell_back, report.failed) == (3, 0, 3, 1, 1)
 
 
 def test_what_is_not_sampled_is_read_new_and_falls_back(tyler: Tyler, marks: ItemMarks) -> None:
@@ -219,7 +220,7 @@ def test_what_is_not_sampled_is_read_new_and_falls_back(tyler: Tyler, marks: Ite
     sides.down = {"new"}
     assert text(sides.reader.read("a")) == "old"
     report = sides.settled()
-    assert (report.fell_back, report.failed, report.compared) == (2, 1, 0)
+    assert (report.asked, report.fell_back, report.failed, report.compared) == (3, 2, 1, 0)
 
 
 def test_what_a_side_of_the_applications_own_raises_is_no_reason_not_to_answer_nor_to_stop_comparing(
@@ -244,6 +245,7 @@ def test_what_a_side_of_the_applications_own_raises_is_no_reason_not_to_answer_n
         found[0] = OSError("the driver's own")
         assert reader.read("a") == item
         assert settled(reader).not_compared > 0
+    assert (settled(reader).asked, settled(reader).failed) == (6, 6), "looked at again, it failed as well"
     found[0] = None
     reader.read("a")
     assert settled(reader).real == 1

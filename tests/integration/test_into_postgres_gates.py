@@ -110,6 +110,7 @@ def test_reads_that_differ_or_come_late_or_lack_are_red_and_hold_the_phase(stage
     kind = to_backfilled(stage)
     steps.verify(kind)
     told = {
+        "asked": 150,
         "compared": 100,
         "equal": 100,
         "race": 0,

@@ -17,7 +17,7 @@ def tell(store: Store, migration: str, reader: str, report: ShadowReport, *, tab
     """
     if report.epoch is None:
         return
-    told = ("compared", "equal", "race", "real", "fell_back", "failed", "not_compared")
+    told = ("asked", "compared", "equal", "race", "real", "fell_back", "failed", "not_compared")
     counts = {name: getattr(report, name) for name in told}
     counts |= {"old_p95": report.old.p95, "new_p95": report.new.p95, "epoch": report.epoch}
     examples = "; ".join(f"{one.key} in {', '.join(one.attributes)}" for one in report.examples)

@@ -67,6 +67,8 @@ class Difference:
 class ShadowReport:
     """What the comparison has seen so far."""
 
+    asked: int
+    """Shadowed reads, compared or not."""
     compared: int
     equal: int
     race: int
@@ -75,7 +77,7 @@ class ShadowReport:
     fell_back: int
     """Answered by the old side, because the new one had nothing or could not answer."""
     failed: int
-    """Answered by the old side, because the new one raised."""
+    """The new side raised, when it was read or when a difference was looked at again."""
     not_compared: int
     """One of the sides could not answer at all."""
     waiting: int
@@ -88,8 +90,8 @@ class ShadowReport:
 
     def __str__(self) -> str:
         lines = [
-            f"compared {self.compared}: {self.equal} equal, {self.race} race, {self.real} real",
-            f"fell back to the old side {self.fell_back} times, {self.failed} of them from an error",
+            f"compared {self.compared} of {self.asked}: {self.equal} equal, {self.race} race, {self.real} real",
+            f"fell back to the old side {self.fell_back} times; the new side failed {self.failed} times",
             f"{self.not_compared} could not be compared; {self.waiting} differ and are looked at again",
             f"old {self.old}, new {self.new} (P50 / P95 / P99)",
             *(f"differs: {one.key} in {', '.join(one.attributes) or 'being there'}" for one in self.examples),
@@ -182,6 +184,7 @@ class ShadowReader(Generic[K]):
         if route == "new":
             return self._new(key)
         self._follow()
+        self._count("asked")
         return self._compared(key) if random.random() < self._sample else self._fallen_back(key)
 
     def report(self) -> ShadowReport:
@@ -192,8 +195,8 @@ class ShadowReader(Generic[K]):
             examples, waiting, epoch = tuple(self._examples.values()), self._waiting, self._epoch
         compared = counted["equal"] + counted["race"] + counted["real"]
         return ShadowReport(
-            compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"], counted["failed"],
-            counted["not_compared"], waiting, epoch, old, new, examples,
+            counted["asked"], compared, counted["equal"], counted["race"], counted["real"], counted["fell_back"],
+            counted["failed"], counted["not_compared"], waiting, epoch, old, new, examples,
         )  # fmt: skip
 
     def _begin(self) -> None:
@@ -265,8 +268,10 @@ class ShadowReader(Generic[K]):
     def _judge(self, key: K, before: Item | None, *, last: bool) -> bool:
         """Count what has been decided by now; False where it is to be looked at once more."""
         old, new = self._both(key)
-        if isinstance(old, Exception) or isinstance(new, Exception):
+        if isinstance(old, Exception):
             self._count("not_compared")
+        elif isinstance(new, Exception):
+            self._count("failed", "not_compared")
         # Changed on the old side meanwhile: the new one cannot be expected to have it.
         elif same(old, new) or not same(old, before):
             self._count("race")
