@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
+from sluice.migration.kinds.dynamodb_source.headroom import probe_changes
+from sluice.migration.kinds.dynamodb_source.stream_findings import about_stream
 from sluice.stores.dynamodb.applying import TableRefused, apply_tables
 from sluice.stores.dynamodb.client import DynamoDown, Throttled
-from sluice.stores.dynamodb.streams import StreamGone, TableStream, Trimmed, open_stream, readable
+from sluice.stores.dynamodb.streams import ImagesLacking, StreamGone, TableStream, Trimmed, open_stream, readable
 from sluice.stores.dynamodb.tables import Index, TableDefinition, describe
 
 from tests.documents import Between
@@ -216,3 +218,13 @@ def test_a_table_without_a_stream_and_a_stream_that_is_gone(streams, client, mak
     for ask in (gone.shards, lambda: gone.read(stream.shards()[0].id, None)):
         with pytest.raises(StreamGone, match="is gone"):
             ask()
+
+
+def test_a_stream_that_leaves_an_image_out_is_not_read(streams, client, make_table) -> None:
+    table = make_table(stream=False)
+    client.update_table(TableName=table, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    with pytest.raises(ImagesLacking, match=rf"{table} holds NEW_IMAGE.*switch it off and on again"):
+        open_stream(client, streams, table)
+    assert probe_changes(client, streams, table) is None
+    (found,) = about_stream(client, table)
+    assert found.blocks and "holds NEW_IMAGE" in found.what

@@ -6,7 +6,7 @@ because a key's later records may be in a child.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -15,6 +15,7 @@ from sluice.errors import Terminal
 from sluice.stores.aws import code_of
 from sluice.stores.dynamodb.client import NoSuchTable, speaking
 from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
+from sluice.stores.dynamodb.tables import IMAGES
 from sluice.stores.dynamodb.values import Item, Key
 
 Kind = Literal["INSERT", "MODIFY", "REMOVE"]
@@ -30,6 +31,10 @@ class Trimmed(Terminal):
 
 class StreamGone(Terminal):
     """The stream was switched off, or its table is gone."""
+
+
+class ImagesLacking(Terminal):
+    """The stream leaves an image out: a reader would take a change for another, and one of its own for nobody's."""
 
 
 def padded(sequence: str) -> str:
@@ -104,12 +109,25 @@ def readable(shards: Sequence[Shard], finished: Collection[str]) -> tuple[Shard,
 
 
 def open_stream(client: Any, streams: Any, table: str) -> TableStream:
-    """Give the stream of a table. Raises StreamGone when it has none, NoSuchTable, DynamoDown."""
+    """Give the stream of a table. Raises StreamGone when it has none, ImagesLacking, NoSuchTable, DynamoDown."""
     with speaking("describe", table):
         found = client.describe_table(TableName=table)["Table"]
-    if not (found.get("StreamSpecification") or {}).get("StreamEnabled"):
+    told = found.get("StreamSpecification") or {}
+    if not told.get("StreamEnabled"):
         raise StreamGone(f"Table {table} has no stream. Turn on one with new and old images, and capture anew.")
+    if lacking := images_lacking(table, told):
+        raise ImagesLacking(" ".join(lacking))
     return TableStream(streams, table, found["LatestStreamArn"])
+
+
+def images_lacking(table: str, told: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Say what a stream that is on leaves out, by its `StreamSpecification`, and what to do; None where it tells both images."""
+    if not told.get("StreamEnabled") or told.get("StreamViewType") == IMAGES:
+        return None
+    return (
+        f"The stream of {table} holds {told.get('StreamViewType')}, and the old image is needed as well as the new.",
+        f"Whoever reads it must agree to {IMAGES}: switch it off and on again with that.",
+    )
 
 
 @dataclass

@@ -17,7 +17,7 @@ from sluice.estate.single_table import Replication
 from sluice.migration.engine.contract import Finding
 from sluice.stores.dynamodb.identity import identify
 from sluice.stores.dynamodb.scan import scan_page
-from sluice.stores.dynamodb.streams import StreamGone, open_stream
+from sluice.stores.dynamodb.streams import ImagesLacking, StreamGone, open_stream
 from sluice.stores.dynamodb.values import Item, size_of
 
 KEPT = timedelta(hours=24)
@@ -100,7 +100,8 @@ class Forecast:
         ]
         if self.changes is None:
             lines.append(
-                "how many changes come is not known: the stream is off, and `replication: {changes_per_second}` unsaid"
+                "how many changes come is not known: the stream is off, or lacks images, and"
+                " `replication: {changes_per_second}` unsaid"
             )
         elif self.behind is None:
             lines.append(f"{self.changes} changes; how fast they are delivered shows once it copies")
@@ -176,10 +177,10 @@ def probe_reads(client: Any, table: str, lanes: int) -> tuple[Rate, tuple[Item, 
 
 
 def probe_changes(client: Any, streams: Any, table: str) -> Rate | None:
-    """Look how densely changes lie in the table's stream, at its beginning; None where it has none."""
+    """Look how densely changes lie in the table's stream, at its beginning; None where it has none that can be followed."""
     try:
         stream = open_stream(client, streams, table)
-    except StreamGone:
+    except (StreamGone, ImagesLacking):
         return None
     there, total = stream.shards(), 0.0
     shards = there[-PROBED_SHARDS:]
