@@ -16,14 +16,14 @@ def replicate(name: str, seconds: float) -> str:
     """Deliver for `seconds`, and say what it came to. Raises Terminal where a person must act, EstateErrors."""
     os.environ.update(load().environment())  # where Airflow's connections are
     from sluice.flow.connections import opened_kind
-    from sluice.migration.engine.following import TooFarBehind, follow
+    from sluice.migration.engine.following import Flights, TooFarBehind, follow
 
     ends = time.monotonic() + seconds
-    told = "nothing was delivered"
+    told, flights = "nothing was delivered", Flights()
     while (left := ends - time.monotonic()) > 0:
         try:
             with opened_kind(name) as (m, kind):
-                told = str(follow(kind, m, min(left, TURN_SECONDS)))
+                told = str(follow(kind, m, min(left, TURN_SECONDS), flights=flights))
                 print(f"{name}: {told}", flush=True)
         except (Transient, TooFarBehind) as why:  # late is a reason to go on
             print(f"{name}: {why}", flush=True)
