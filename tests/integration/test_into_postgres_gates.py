@@ -174,6 +174,9 @@ def test_a_write_past_the_route_is_red_at_the_gate(stage: Stage, monkeypatch: py
     monkeypatch.setattr(kind, "cut_over", and_one_goes_past)
     verdict = judged("cut_over", steps.cut_over(kind))
     assert [reason.partition(":")[0] for reason in verdict.reasons] == ["writes_astray"]
+    hourly = judged("validated", steps.validate(kind))
+    assert hourly.passed, hourly.describe()
+    assert [check.name.partition(":")[0] for check in hourly.checks if check.state == "warning"] == ["writes_astray"]
 
 
 def test_what_is_left_at_the_end_is_red(stage: Stage) -> None:

@@ -39,6 +39,8 @@ GOOD = {
     "cut_back": {**SWAPPED, "forward_capture_enabled": True, "reverse_capture_present": False, "names_swapped": False},
     "retired": {"capture_left": 0, "sequences_narrow": 0, "live_is_target": True, "old_kept": True, "rows_compared": 9000},
     "validated": {**SAME, "fingerprint_differs": 0},
+    "validated__single_table": {**SAME, "fingerprint_differs": 0, "writes_astray": 0},
+    "validated__into_postgres": {**SAME, "fingerprint_differs": 0, "writes_astray": 0},
     "expanded__single_table": {"tables": 1, "tables_unready": 0, "autoscaled_lacking": 0, **STEADY},
     "capturing__single_table": {"stream_on": True, "routed": True, **STEADY},
     "backfilled__single_table": {"chunks": 10, "chunks_done": 10, "rows_compared": 10, **STEADY},
@@ -49,7 +51,7 @@ GOOD = {
     "cut_over__single_table": {
         **SAME, **STEADY, "routed_to_new": True, "writes_astray": 0, "pause_beyond_lease_ms": 200,
     },
-    "cut_back__single_table": {**SAME, "routed_to_old": True, "fingerprint_differs": 0, "pause_beyond_lease_ms": 200},
+    "cut_back__single_table": {**SAME, **STEADY, "routed_to_old": True, "pause_beyond_lease_ms": 200},
     "retired__single_table": {
         **SAME, "live_is_target": True, "old_unsettled": 0, "deleted_unproven": 0, "digests_differ": 0,
         "exported_items": 40, "read_back_items": 40, "backup_lacking": 0, "expiry_waits": 0,
@@ -69,10 +71,10 @@ GOOD = {
         "pause_beyond_lease_ms": 200,
     },
     "cut_back__into_postgres": {
-        **SAME, "watching": 0, "routed_to_old": True, "fingerprint_differs": 0, "pause_beyond_lease_ms": 200,
+        **SAME, **STEADY, "watching": 0, "routed_to_old": True, "pause_beyond_lease_ms": 200,
     },
     "retired__into_postgres": {
-        "live_is_target": True, "marks_left": 0, "old_unsettled": 0, "deleted_unproven": 0, "digests_differ": 0,
+        **SAME, "live_is_target": True, "marks_left": 0, "old_unsettled": 0, "deleted_unproven": 0, "digests_differ": 0,
         "exported_items": 40, "read_back_items": 40, "backup_lacking": 0,
     },
     "window__into_postgres": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0, "fingerprint_differs": 0},
@@ -105,7 +107,14 @@ WARNS_ONLY = {
     "shadow_skipped",
     "shadow_unpruned",
 }
-WARNS_THERE = [("capturing__into_postgres", "quarantined"), ("window__into_postgres", "quarantined")]
+WARNS_THERE = [
+    ("capturing__into_postgres", "quarantined"),
+    ("window__into_postgres", "quarantined"),
+    ("cut_back__into_postgres", "quarantined"),
+    ("cut_back__single_table", "quarantined"),
+    ("validated__into_postgres", "writes_astray"),
+    ("validated__single_table", "writes_astray"),
+]
 
 
 def judged(gate: str, facts: dict, *, root: Path = ROOT, **more) -> Judged:
