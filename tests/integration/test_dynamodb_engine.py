@@ -15,6 +15,7 @@ from sluice.local.documents import DocumentStore
 from sluice.local.ports import free_port
 from sluice.stores.dynamodb.streams import Trimmed, open_stream, padded
 from sluice.stores.dynamodb.tables import Index
+from sluice.stores.dynamodb.values import key_from_text, key_text
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,16 @@ def test_equal_numbers_are_one_key_and_an_empty_text_is_none(client, make_table)
     assert [one["v"] for one in client.scan(TableName=numbered)["Items"]] == [{"S": "10E-1"}]
     with pytest.raises(ClientError):
         client.put_item(TableName=make_table(), Item={"id": {"S": ""}})
+
+
+@pytest.mark.parametrize("number", ["10", "-300", "1E+20", "1.50", "0.001"])
+def test_a_number_key_is_found_by_the_text_that_we_keep_of_it(client, make_table, number: str) -> None:
+    numbered = make_table("n", types={"n": "N"})
+    client.put_item(TableName=numbered, Item={"n": {"N": number}, "v": {"S": "there"}})
+    (found,) = client.scan(TableName=numbered)["Items"]
+    kept = key_from_text(key_text({"n": found["n"]}))
+    assert client.get_item(TableName=numbered, Key=kept)["Item"] == found
+    assert client.scan(TableName=numbered, ExclusiveStartKey=kept)["Items"] == []
 
 
 def test_a_consistent_read_sees_every_write_before_it(client, table) -> None:

@@ -129,3 +129,10 @@ SIZES = [
 @pytest.mark.parametrize(("item", "size"), SIZES, ids=str)
 def test_an_item_is_as_large_as_dynamodb_says(item, size) -> None:
     assert size_of(item) == size
+
+
+@pytest.mark.parametrize("form", ["100", "100.0", "1E+2", "+1e2"])
+def test_a_number_in_a_keys_text_stands_in_plain_digits_as_the_service_gives_it(form: str):
+    text = key_text({"n": {"N": form}, "id": {"S": "a"}})
+    assert text == "id=a&n:N=100"
+    assert key_from_text(text) == {"id": {"S": "a"}, "n": {"N": "100"}}

@@ -49,7 +49,7 @@ def _part(name: str, value: Value) -> str:
     name = name.translate(_ESCAPES)
     if kind == "S":
         return f"{name}={inner.translate(_ESCAPES)}"
-    return f"{name}:{kind}={_number(inner) if kind == 'N' else b64encode(inner).decode().translate(_ESCAPES)}"
+    return f"{name}:{kind}={plain_number(inner) if kind == 'N' else b64encode(inner).decode().translate(_ESCAPES)}"
 
 
 def _attribute(part: str) -> tuple[str, Value]:
@@ -67,9 +67,9 @@ def canonical(value: Value) -> Hashable:
     """
     ((kind, inner),) = value.items()
     if kind == "N":
-        return kind, _number(inner)
+        return kind, plain_number(inner)
     if kind == "NS":
-        return kind, frozenset(_number(one) for one in inner)
+        return kind, frozenset(plain_number(one) for one in inner)
     if kind in ("SS", "BS"):
         return kind, frozenset(inner)
     if kind == "L":
@@ -98,7 +98,7 @@ def _text(value: Value) -> str:
         return "[" + ",".join(_text(one) for one in inner) + "]"
     if kind in ("SS", "NS", "BS"):
         return "(" + ",".join(sorted(_text({kind[0]: one}) for one in inner)) + ")"
-    text = _number(inner) if kind == "N" else inner.hex() if kind == "B" else str(inner)
+    text = plain_number(inner) if kind == "N" else inner.hex() if kind == "B" else str(inner)
     return f"{kind}{len(text)}:{text}"
 
 
@@ -110,16 +110,11 @@ def same(one: Item | None, other: Item | None) -> bool:
 
 
 def plain_number(text: str) -> str:
-    """Give a number as a person writes it, the same for all forms of one number: 10.0 and 1E+1 are `10`. For keys and texts."""
+    """Give a number as a person and the service write it, one text for all forms: 10.0 and 1E+1 are `10`."""
     if text.isascii() and text.isdigit() and text[0] != "0":
         return text  # most are
     number = _EXACT.normalize(Decimal(text))
     return format(number, "f") if number else "0"
-
-
-def _number(text: str) -> str:
-    number = _EXACT.normalize(Decimal(text))
-    return str(number) if number else "0"
 
 
 def size_of(item: Item) -> int:
