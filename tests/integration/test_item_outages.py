@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -212,3 +213,25 @@ def test_a_due_of_another_gap_is_not_cleared(few: Few, monkeypatch: pytest.Monke
             kind.replicate(5)
     assert kind.marks.state().epoch == 3
     assert kind.marks.places("back"), "the second gap was copied over"
+
+
+def test_what_was_written_before_the_cutover_did_not_come_past_the_route(few: Few) -> None:
+    """Whoever begins a stream again reads it: there may be writes in what is left that were quite right."""
+    kind = few.opened()
+    kind.expand()
+    kind.start_capture()
+    few.put(item("one", version=2), item("two", version=2))
+    kind.plan_chunks()
+    copy(kind)
+    kind.verify(settled(kind))
+    kind.shadow()
+    few.put(item("one", version=3))
+    time.sleep(1.1)  # a change tells its time in whole seconds
+    kind.cut_over()
+    kind.replicate(5)
+    forget(kind, "forward")
+    kind.replicate(5)
+    assert kind.standing()["writes_astray"] == 0
+    few.put(item("one", version=4))
+    kind.replicate(5)
+    assert kind.standing()["writes_astray"] == 1

@@ -12,8 +12,13 @@ from sluice.stores.dynamodb.streams import Change
 
 
 def is_astray(change: Change, state: State) -> bool:
-    """Whether somebody wrote past the route: not us, since the records lead, no canary, and not the table's own TTL."""
-    return is_stray(change) and not is_ours(change, state.epoch, led_since(state))
+    """Whether somebody wrote past the route: not us, since the records lead, no canary, and not the table's own TTL.
+
+    What was written before the cutover was right. Whoever begins a stream again may read it once more.
+    """
+    since = state.time("cut_over_at")
+    before = since is not None and change.at < since.replace(microsecond=0)
+    return not before and is_stray(change) and not is_ours(change, state.epoch, led_since(state))
 
 
 def counted_as(epoch: int) -> str:
