@@ -216,6 +216,28 @@ EDGES = (
     Edge("gate.kept", "flow/gate.py FactsGate.execute", "evidence lies in the vault, the ledger does not know it"),
     Edge("ahead.attached", "upkeep/partitions/making.py _take", "a partition is made and attached, not committed"),
     Edge("ahead.made", "upkeep/partitions/making.py _take", "one partition is there, those after it are not"),
+    Edge("month.detaching", "upkeep/archive/detaching.py detach", "a month is to be detached, and stands in its table"),
+    Edge("month.detached", "upkeep/archive/detaching.py detach", "a month is detached; the ledger does not know it"),
+    Edge(
+        "month.part_stored", "upkeep/archive/exporting.py Exporter._parts", "a file of a month is in the vault, not all"
+    ),
+    Edge(
+        "month.parts_stored", "upkeep/archive/exporting.py Exporter.run", "all files are stored, there is no manifest"
+    ),
+    Edge(
+        "month.stored", "upkeep/archive/exporting.py Exporter.run", "the manifest is stored; the ledger knows nothing"
+    ),
+    Edge("month.exported", "upkeep/archive/archiving.py Archive._export", "the ledger names it, nothing is read back"),
+    Edge(
+        "month.read_back", "upkeep/archive/archiving.py Archive._verify", "read back well; the ledger does not know it"
+    ),
+    Edge("month.cooling", "upkeep/archive/archiving.py Archive._advance", "a month cools; nobody was told"),
+    Edge("month.dropping", "upkeep/archive/dropping.py drop", "read back once more, the month is there"),
+    Edge(
+        "month.dropped", "upkeep/archive/dropping.py drop", "the month is gone and the ledger says so; nobody was told"
+    ),
+    Edge("month.loaded", "upkeep/archive/restoring.py restore", "a month is built, loaded and attached, not committed"),
+    Edge("month.brought_back", "upkeep/archive/restoring.py restore", "a month is back; nobody was told"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

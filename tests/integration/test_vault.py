@@ -41,6 +41,12 @@ def test_the_same_content_again_is_done_and_makes_no_version(bucket, key) -> Non
     assert len(bucket.client.list_object_versions(Bucket=bucket.bucket, Prefix=key)["Versions"]) == 1
 
 
+def test_a_version_comes_back_whatever_was_stored_since(bucket, key) -> None:
+    first = bucket.put_once(key, b"first", "text/plain")
+    bucket.client.put_object(Bucket=bucket.bucket, Key=key, Body=b"second")
+    assert (bucket.get(key), bucket.get(key, first.version_id)) == (b"second", b"first")
+
+
 def test_other_content_is_refused_and_the_first_stays(bucket, key) -> None:
     bucket.put_once(key, b"first", "text/plain")
     with pytest.raises(AlreadyThere, match=f"s3://{bucket.bucket}/") as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,39 @@ def test_where_the_stores_cannot_be_read_no_dataset_is_blamed(root: Path):
     with pytest.raises(EstateErrors) as refused:
         read_estate(root)
     assert "datasets" not in str(refused.value)
+
+
+RETENTION = """
+retention:
+  keep: 12 months
+  then: drop
+  tenant: tenant_id
+  holds:
+    - {from: 2024-01, until: 2024-06, because: case 12-345}
+"""
+
+
+def test_retention_is_read(root: Path):
+    (root / "include/estate/datasets/audit_log.yaml").write_text(KEPT + RETENTION)
+    found, wrong = read_datasets(root, {"main": "postgres"})
+    assert wrong == []
+    retention = found["audit_log"].retention
+    assert retention is not None
+    assert (str(retention.keep), retention.then, retention.cooling) == ("12 months", "drop", timedelta(days=7))
+    assert [(hold.from_month, hold.until_month) for hold in retention.holds] == [("2024-01", "2024-06")]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("keep: 12 months", "keep: 12mo", "retention.keep: "),
+        ("until: 2024-06", "until: 2023-12", "retention.holds[0].until: "),
+        ("from: 2024-01", "from: 2024-13", "retention.holds[0].from: "),
+        ("then: drop", "then: forget", "retention.then: "),
+        ("range: at, every: month", "list: tenant_id", "retention: found a table that no range cuts"),
+    ],
+)
+def test_a_retention_that_cannot_be_is_told(root: Path, right: str, wrong: str, told: str):
+    (root / "include/estate/datasets/audit_log.yaml").write_text((KEPT + RETENTION).replace(right, wrong))
+    (mistake,) = read_datasets(root, {"main": "postgres"})[1]
+    assert told in str(mistake)

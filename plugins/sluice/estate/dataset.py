@@ -1,4 +1,4 @@
-"""A table that is kept: its partitions are made before they are needed."""
+"""A table that is kept: its partitions are made before they are needed, and archived when they are old."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sluice.estate.cuts import Partition, default_partition_schema
 from sluice.estate.fields import Identifier, Name, Part, TableName
+from sluice.estate.retention import Retention
 
 
 class Dataset(Part):
@@ -23,6 +24,8 @@ class Dataset(Part):
     """With `range`: months for which partitions are kept ready beyond the current one."""
     partition_schema: Identifier | None = None
     """The schema of new partitions; without it, where the newest one is, and for the first one `<schema of table>_partitions`."""
+    retention: Retention | None = None
+    """How long months are kept, and what becomes of them then; without it, they stay."""
 
     @property
     def schema_of_first(self) -> str:

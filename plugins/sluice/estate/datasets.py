@@ -10,6 +10,7 @@ from sluice.estate.dataset import Dataset
 from sluice.estate.design_checks import POSTGRES, check_store
 from sluice.estate.document import Document, Steps, open_document
 from sluice.estate.mistakes import EstateErrors, Mistake
+from sluice.estate.retention import check_retention
 from sluice.estate.shape_checks import check_cuts
 from sluice.estate.showing import shown
 
@@ -63,6 +64,7 @@ def _beyond_fields(document: Document, engines: Engines, others: Sequence[Docume
     if engines is not None:
         yield from check_store(document, ("store",), POSTGRES, engines)
     yield from check_cuts(document, ("partition",))
+    yield from check_retention(document)
     for other in others:
         mine, theirs = (table_at(one, TABLE) for one in (document, other))
         if mine and mine == theirs and document.get("store") == other.get("store"):

@@ -82,9 +82,9 @@ class Vault:
                 return self._same(key, digest.hexdigest())
         return Stored(key, digest.hexdigest(), answer.get("VersionId"))
 
-    def get(self, key: str) -> bytes:
-        """Read the whole object. Raises NoSuchKey, Damaged, VaultDown, AccessDenied."""
-        return self._read(key)[0]
+    def get(self, key: str, version: str | None = None) -> bytes:
+        """Read the whole object, as it is or in that version. Raises NoSuchKey, Damaged, VaultDown, AccessDenied."""
+        return self._read(key, version)[0]
 
     def etag(self, key: str) -> str:
         """Give the store's own tag of an object. Raises NoSuchKey, VaultDown, AccessDenied."""
@@ -105,9 +105,10 @@ class Vault:
             )
         return Stored(key, sha256, version)
 
-    def _read(self, key: str) -> tuple[bytes, str | None]:
+    def _read(self, key: str, version: str | None = None) -> tuple[bytes, str | None]:
+        asked = {"VersionId": version} if version else {}
         with self._translated("read", key):
-            answer = self.client.get_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+            answer = self.client.get_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **asked)
             with answer["Body"] as stream:
                 return stream.read(), answer.get("VersionId")
 

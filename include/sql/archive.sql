@@ -1,0 +1,110 @@
+-- Months on their way into the vault, and back.
+
+-- name: list_months
+SELECT *, partition_oid::bigint AS oid, clock_timestamp() AS now FROM sluice_archive.month
+WHERE (parent_schema, parent_name) = (%(parent_schema)s, %(parent_name)s) ORDER BY lower_bound, upper_bound
+
+-- name: add_month
+INSERT INTO sluice_archive.month (parent_schema, parent_name, lower_bound, upper_bound, bounds, partition_schema, partition_name, partition_oid, state)
+VALUES (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s, %(bounds)s, %(schema)s, %(name)s, %(oid)s::oid, 'eligible')
+ON CONFLICT DO NOTHING
+
+-- name: hold_month
+UPDATE sluice_archive.month SET held_because = %(because)s
+WHERE (parent_schema, parent_name, lower_bound, upper_bound) = (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s)
+
+-- name: move_month
+UPDATE sluice_archive.month SET state = %(state)s {noted}
+WHERE (parent_schema, parent_name, lower_bound, upper_bound) = (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s)
+  AND state = %(was)s
+RETURNING *, partition_oid::bigint AS oid, clock_timestamp() AS now
+
+-- name: note_export
+, rows = %(rows)s, hash = %(hash)s, manifest = %(manifest)s, manifest_sha256 = %(sha256)s, manifest_version = %(version)s
+
+-- name: note_reading
+, rows_read = %(rows)s, hash_read = %(hash)s
+
+-- name: note_cooling
+, cooling = %(cooling)s
+
+-- name: note_restoring
+, partition_oid = %(oid)s::oid, expires_at = clock_timestamp() + %(lasts)s
+
+-- name: list_in_the_way
+-- Who has used the table for long in one transaction: a detach would wait for it with the month in neither place.
+SELECT coalesce(format('session %%s (%%s, since %%s)', l.pid, coalesce(nullif(a.application_name, ''), 'no name'), a.xact_start::timestamp(0)),
+                'a prepared transaction') AS holder
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.relation = %(parent)s::oid AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND coalesce(a.xact_start < clock_timestamp() - %(longest)s, true)
+ORDER BY a.xact_start LIMIT 5
+
+-- name: list_referring
+SELECT conrelid::regclass::text AS "table", conname AS name FROM pg_constraint
+WHERE contype = 'f' AND confrelid = %(parent)s::oid AND conparentid = 0 ORDER BY 1, 2
+
+-- name: detach
+ALTER TABLE {parent} DETACH PARTITION {partition} CONCURRENTLY
+
+-- name: find_partition
+-- Where a month is: itself by its OID, and what it belongs to.
+SELECT n.nspname AS schema, c.relname AS name,
+       (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid) AS parent
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %(oid)s::oid
+
+-- name: find_session
+SELECT current_user::text AS role, r.rolsuper OR r.rolbypassrls AS bypasses, current_setting('row_security') = 'off' AS refuses
+FROM pg_roles r WHERE r.rolname = current_user
+
+-- name: let_use_schema
+GRANT USAGE ON SCHEMA {schema} TO {role}
+
+-- name: let_read
+GRANT SELECT ON {partition} TO {role}
+
+-- name: let_note
+-- Not the holds, not which table it is, and no cooling: without one nothing is dropped.
+GRANT SELECT, UPDATE (state, rows, hash, manifest, manifest_sha256, manifest_version, rows_read, hash_read)
+ON sluice_archive.month TO {role}
+
+-- name: let_count
+GRANT EXECUTE ON FUNCTION sluice_archive.count_and_hash TO {role}
+
+-- name: let_drop
+GRANT EXECUTE ON FUNCTION sluice_archive.drop_month TO {role}
+
+-- name: begin_snapshot
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+
+-- name: count_and_hash
+SELECT rows, hash FROM sluice_archive.count_and_hash(%(oid)s::oid)
+
+-- name: take_census
+-- The bounds of what is there, and which columns hold nothing that a plain type would lose.
+SELECT min({time})::text AS least, max({time})::text AS most, ARRAY[{plain}]::boolean[] AS plain FROM {partition} AS t
+
+-- name: is_calm_time
+coalesce(bool_and(isfinite({column}) AND {column} >= '0001-01-01' AND {column} < '10000-01-01'), true)
+
+-- name: is_calm_number
+coalesce(bool_and({column} <> 'NaN'), true)
+
+-- name: count_tenants
+SELECT ({tenant})::text AS tenant, count(*) AS rows FROM {partition} AS t GROUP BY 1 ORDER BY 1
+
+-- name: copy_out
+COPY (SELECT {texts} FROM {partition} AS t ORDER BY {keys}) TO STDOUT
+
+-- name: copy_in
+COPY {partition} ({columns}) FROM STDIN
+
+-- name: drop_month
+SELECT sluice_archive.drop_month(%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s) AS told
+
+-- name: act_as_ourselves
+SET LOCAL ROLE NONE
+
+-- name: create_month
+CREATE TABLE {partition} ({parts})

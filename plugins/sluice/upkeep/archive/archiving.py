@@ -1,0 +1,164 @@
+"""Archive the months of a table: those that are old are detached, stored, read back, and cool; later they are dropped.
+
+Each step is written down in the ledger beside the data, and may be taken again by whoever comes after one that died. At every
+instant every row is in the database, or in an object that was read back: only sluice_archive.drop_month takes rows away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from sluice.errors import Terminal
+from sluice.estate.dataset import Dataset
+from sluice.estate.retention import Retention
+from sluice.failpoints import failpoint
+from sluice.ledger.in_flight import held_apart
+from sluice.stores.objects import Vault
+from sluice.stores.postgres import Connection, Table, translated
+from sluice.upkeep.archive import ledger
+from sluice.upkeep.archive.choosing import holding, is_old
+from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
+from sluice.upkeep.archive.dropping import drop, is_due
+from sluice.upkeep.archive.exporting import Exporter
+from sluice.upkeep.archive.ledger import Month, move
+from sluice.upkeep.archive.reading_back import verify
+from sluice.upkeep.archive.reconciling import reconcile
+from sluice.upkeep.archive.restoring import NotBroughtBack, restore
+from sluice.upkeep.archive.roles import let_read, role_of
+from sluice.upkeep.partitions.looking import find_now, look
+from sluice.upkeep.partitions.making import alone
+from sluice.upkeep.partitions.there import Branch, branches_of
+
+Facts: TypeAlias = Mapping[str, int]
+
+
+class NoRetention(Terminal):
+    """The dataset's file says nothing of how long it is kept."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One table, its vault, and the sessions of those who work at it. They may all be of one role; better they are not."""
+
+    dataset: Dataset
+    vault: Vault
+    keeper: Connection
+    """Of a role that owns the table, or is a member of who does."""
+    exporter: Connection
+    """Of a role that sees every row."""
+    dropper: Connection
+    """Of a role that may call one function."""
+
+    @property
+    def retention(self) -> Retention:
+        """What the file says. Raises NoRetention."""
+        if self.dataset.retention is None:
+            raise NoRetention(
+                f"{self.dataset.table}: include/estate/datasets/{self.dataset.name}.yaml has no `retention`. Nothing was changed."
+            )
+        return self.dataset.retention
+
+    def archive(self, tell: Tell) -> Facts:
+        """Bring every month that is old as far as it goes without a drop. Gives how many stand where. Safe to repeat."""
+        with self.at_work() as branches:
+            for branch in branches:
+                finish_broken_off(self.keeper, branch, tell)
+            for branch in _ranged(look(self.keeper, self.dataset)):
+                self._plan(branch)
+                for month in ledger.months_of(self.keeper, branch.table):
+                    self._advance(branch, month, tell)
+            return self.count()
+
+    def drop(self, tell: Tell) -> int:
+        """Drop what has cooled, where the file says so; gives how many. Raises NotDropped, Damaged, Unlike."""
+        dropped = 0
+        with self.at_work() as branches:
+            for branch in branches:
+                self._hold(branch)
+                for known in ledger.months_of(self.keeper, branch.table):
+                    month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                    if self.retention.then == "drop" and is_due(month):
+                        tell(drop(self.dropper, self.vault, month))
+                        dropped += 1
+        return dropped
+
+    def restore(self, moment: datetime, lasts: timedelta, tell: Tell) -> None:
+        """Bring back the months that hold a moment, for so long. Raises NotBroughtBack, Damaged, Unlike."""
+        with self.at_work() as branches:
+            found = [(b, m) for b in branches for m in ledger.months_of(self.keeper, b.table) if m.span.holds(moment)]
+            if not found:
+                raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {moment} in it.")
+            for branch, known in found:
+                month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                month = restore(self.keeper, self.vault, month, lasts)
+                tell(f"{month} is back until {month.expires_at}")
+
+    def count(self) -> Facts:
+        """Count the months by where they stand. Read-only."""
+        found: Counter[str] = Counter()
+        for branch in _ranged(look(self.keeper, self.dataset)):
+            found.update("held" if one.held else one.state for one in ledger.months_of(self.keeper, branch.table))
+        return dict(found)
+
+    @contextmanager
+    def at_work(self) -> Iterator[list[Branch]]:
+        """Keep migrations and others of us away; give the table's branches that are cut by time. Raises InFlight, LockBusy."""
+        table = Table.parse(self.dataset.table)
+        ledger.prepare(self.keeper)
+        with held_apart(self.keeper, table), translated(f"archiving {table}"):
+            whole = look(self.keeper, self.dataset)
+            with alone(self.keeper, whole):
+                yield _ranged(whole)
+
+    def _plan(self, branch: Branch) -> None:
+        """Write down what is old by now, and what is held by now."""
+        now = find_now(self.keeper)
+        for one in branch.partitions:
+            if one.span and not one.leaving and is_old(one.span, self.retention.keep, now):
+                ledger.add(self.keeper, branch.table, one.span, one.bounds, one.table, one.oid)
+        self._hold(branch)
+
+    def _hold(self, branch: Branch) -> None:
+        for month in ledger.months_of(self.keeper, branch.table):
+            because = holding(month.span, self.retention.holds)
+            if because != month.held:
+                ledger.hold(self.keeper, month, because)
+
+    def _advance(self, branch: Branch, month: Month, tell: Tell) -> None:
+        month = reconcile(self.keeper, self.vault, branch.oid, month, tell)
+        steps: Mapping[str, Callable[[Month], Month]] = {
+            "eligible": lambda month: detach(self.keeper, branch, month, tell),
+            "detaching": lambda month: detach(self.keeper, branch, month, tell),
+            "detached": lambda month: self._export(branch, month),
+            "exported": self._verify,
+        }
+        while month.state in steps and not (month.held and month.state == "eligible"):
+            month = steps[month.state](month)
+            tell(f"{month}: {month.state}")
+        if month.state == "verified" and self.retention.then == "drop":
+            move(self.keeper, month, "cooling", cooling=self.retention.cooling)
+            failpoint("month.cooling")
+
+    def _export(self, branch: Branch, month: Month) -> Month:
+        let_read(self.keeper, month, role_of(self.exporter))
+        how = Exporter(self.exporter, self.vault, self.dataset.store, branch.columns[0], self.retention.tenant)
+        made = how.run(month)
+        noted = {"rows": made.rows, "hash": made.hash, "manifest": made.key, "sha256": made.sha256}
+        month = move(self.exporter, month, "exported", **noted, version=made.version)
+        failpoint("month.exported")
+        return month
+
+    def _verify(self, month: Month) -> Month:
+        assert month.export is not None
+        found = verify(self.vault, month.export)
+        failpoint("month.read_back")
+        return move(self.exporter, month, "verified", rows=found.rows, hash=str(found.hash))
+
+
+def _ranged(whole: Branch) -> list[Branch]:
+    return [one for one in branches_of(whole) if one.how == "range"]

@@ -1,0 +1,102 @@
+"""What a month holds, in one snapshot: its rows and hash, its bounds, each tenant's rows, and which columns are plain. Read only.
+
+A role that row-level security filters would count and store fewer rows, and count and hash would agree with what is too few.
+So nothing is read unless the role sees all there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from sluice.errors import Terminal
+from sluice.stores.catalogue import Shape, table_by_oid
+from sluice.stores.postgres import Connection, one, rows
+from sluice.stores.statements import statement
+from sluice.upkeep.archive.columns import CALM, TEXT, Stored, form_of
+
+
+class SeesPart(Terminal):
+    """This session may see some rows alone: what it stores would be too few, and nothing would say so."""
+
+
+class NoSuchMonth(Terminal):
+    """The table that is to be stored is not there, or lacks a column that the file names."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a month holds."""
+
+    shape: Shape
+    columns: tuple[Stored, ...]
+    rows: int
+    hash: str
+    least: str | None
+    most: str | None
+    tenants: Mapping[str, int] | None
+
+
+@contextmanager
+def snapshot(c: Connection) -> Iterator[None]:
+    """Read within as of one moment, whoever writes meanwhile."""
+    with c.transaction():
+        c.execute(statement("archive.begin_snapshot"))
+        yield
+
+
+def check_sees_all(c: Connection) -> None:
+    """Raise SeesPart unless the session sees every row, or is refused where it would not."""
+    session = one(c, statement("archive.find_session"))
+    if not (session["bypasses"] and session["refuses"]):
+        raise SeesPart(
+            f"{session['role']} may not export: row-level security would hide rows from it. Give it BYPASSRLS, and let"
+            " row_security be off in its sessions. Nothing was stored."
+        )
+
+
+def take_census(c: Connection, oid: int, time: str, tenant: str | None) -> Census:
+    """Count and hash a month, within the caller's snapshot. `time` is what it is cut by. Raises SeesPart, NoSuchMonth."""
+    check_sees_all(c)
+    shape = table_by_oid(c, oid)
+    if shape is None or any(shape.column(name) is None for name in filter(None, (time, tenant))):
+        raise NoSuchMonth(f"The table {oid} is not there, or has no {time} or no {tenant}: mend the dataset's file.")
+    counted = one(c, statement("archive.count_and_hash"), oid=oid)
+    looked = one(c, _asked(shape, time))
+    columns = tuple(
+        Stored(column.name, column.type, form if calm else TEXT)
+        for column, form, calm in zip(shape.columns, _forms(shape), looked["plain"], strict=True)
+    )
+    tenants = _tenants(c, shape, tenant) if tenant else None
+    return Census(shape, columns, counted["rows"], counted["hash"], looked["least"], looked["most"], tenants)
+
+
+def _forms(shape: Shape) -> list[str]:
+    return [form_of(column.type) for column in shape.columns]
+
+
+def _asked(shape: Shape, time: str) -> sql.Composed:
+    plain: list[sql.Composable] = []
+    for column, form in zip(shape.columns, _forms(shape), strict=True):
+        named = sql.Identifier("t", column.name)
+        if form in CALM:
+            plain.append(statement("archive.is_calm_time", column=named))
+        elif form.startswith("decimal"):
+            plain.append(statement("archive.is_calm_number", column=named))
+        else:
+            plain.append(sql.SQL("true"))
+    asked = {"time": sql.Identifier("t", time), "plain": sql.SQL(", ").join(plain)}
+    return statement("archive.take_census", partition=shape.table.identifier, **asked)
+
+
+def _tenants(c: Connection, shape: Shape, tenant: str) -> dict[str, int]:
+    asked = statement("archive.count_tenants", tenant=sql.Identifier("t", tenant), partition=shape.table.identifier)
+    return {name_of(row["tenant"]): row["rows"] for row in rows(c, asked)}
+
+
+def name_of(tenant: str | None) -> str:
+    """Name a tenant in a manifest; rows of none are those of the empty name."""
+    return tenant or ""

@@ -1,0 +1,135 @@
+"""How a column's values lie in a Parquet file: as a plain type where that loses nothing, as PostgreSQL's own text elsewhere.
+
+What comes out of a file is that text again, to the letter: it is what the hash is made of, and what PostgreSQL reads back in.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+Texts: TypeAlias = list[str | None]
+TEXT = "string"
+PLAIN = {
+    "boolean": "bool",
+    "smallint": "int16",
+    "integer": "int32",
+    "bigint": "int64",
+    "double precision": "double",
+    "bytea": "binary",
+    "date": "date32",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+}
+"""PostgreSQL's types that have an equal in Parquet; every other one is text."""
+CALM = ("date32", "timestamp", "timestamptz")
+"""Those that hold a calendar's moments from year 1 to 9999, and no infinity."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One column of a file: its name, PostgreSQL's type, and the form it has there."""
+
+    name: str
+    type: str
+    form: str
+
+
+def form_of(type_: str) -> str:
+    """Give the plainest form that a type may have, if its values are calm: few digits behind the point, no infinity."""
+    number = re.fullmatch(r"numeric\((\d+),(\d+)\)", type_)
+    if number and int(number[1]) <= 38 and int(number[2]) <= min(6, int(number[1])):
+        return f"decimal({number[1]},{number[2]})"
+    return PLAIN.get(re.sub(r"\(\d+\)", "", type_), TEXT)
+
+
+def arrow_type(form: str) -> Any:
+    """Give the type of pyarrow that a form has."""
+    import pyarrow as pa
+
+    if form.startswith("decimal"):
+        precision, scale = map(int, form[len("decimal(") : -1].split(","))
+        return pa.decimal128(precision, scale)
+    moments = {"timestamp": pa.timestamp("us"), "timestamptz": pa.timestamp("us", tz="UTC")}
+    return moments.get(form) or pa.type_for_alias(form)
+
+
+def schema_of(columns: Sequence[Stored]) -> Any:
+    """Give the schema of a file: each field tells PostgreSQL's type, and whether it is plain or text."""
+    import pyarrow as pa
+
+    def field(one: Stored) -> Any:
+        told = {"postgres_type": one.type, "form": "text" if one.form == TEXT else "plain"}
+        return pa.field(one.name, arrow_type(one.form), metadata=told)
+
+    return pa.schema([field(one) for one in columns])
+
+
+def plain(texts: Texts, form: str) -> Any:
+    """Make an array of pyarrow out of PostgreSQL's texts."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if form == "binary":
+        return pa.array([None if text is None else bytes.fromhex(text[2:]) for text in texts], pa.binary())
+    if form == "double":
+        return pa.array([None if text is None else float(text) for text in texts], pa.float64())
+    read = pa.array(texts, pa.string())
+    if form == "timestamptz":
+        read = pc.replace_substring_regex(read, r"\+00$", "").cast(pa.timestamp("us"))
+    return read.cast(arrow_type(form))
+
+
+def texts(array: Any, form: str) -> Texts:
+    """Make PostgreSQL's texts out of an array of pyarrow."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if form == "binary":
+        return [None if value is None else f"\\x{value.hex()}" for value in array.to_pylist()]
+    if form == "double":
+        return [None if value is None else double_text(value) for value in array.to_pylist()]
+    if form in ("timestamp", "timestamptz"):
+        said = array.cast(pa.timestamp("us")).cast(pa.string())
+        said = _short_seconds(said)
+        array = pc.binary_join_element_wise(said, "+00", "") if form == "timestamptz" else said
+    found: Texts = array.cast(pa.string()).to_pylist()
+    return found
+
+
+def double_text(value: float) -> str:
+    """Write a double as PostgreSQL does: the fewest digits that read back the same, plain from 0.0001 to below 1e15."""
+    if math.isnan(value):
+        return "NaN"
+    sign = "-" if math.copysign(1, value) < 0 else ""
+    if math.isinf(value):
+        return f"{sign}Infinity"
+    if value == 0:
+        return f"{sign}0"
+    _, found, exponent = Decimal(repr(abs(value))).as_tuple()
+    digits = "".join(map(str, found))
+    point = len(digits) + int(exponent)
+    digits = digits.rstrip("0")
+    if -4 < point <= 15:
+        return sign + _fixed(digits, point)
+    return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{point - 1:+03d}"
+
+
+def _fixed(digits: str, point: int) -> str:
+    if point <= 0:
+        return f"0.{'0' * -point}{digits}"
+    if point >= len(digits):
+        return digits + "0" * (point - len(digits))
+    return f"{digits[:point]}.{digits[point:]}"
+
+
+def _short_seconds(said: Any) -> Any:
+    """Take away the zeros behind a second that PostgreSQL does not write."""
+    import pyarrow.compute as pc
+
+    bare = pc.replace_substring_regex(said, r"\.0+$", "")
+    return pc.replace_substring_regex(bare, r"(\.\d*[1-9])0+$", r"\1")

@@ -1,0 +1,93 @@
+"""Months go into the vault and are dropped only when the database agrees, on a real PostgreSQL and a real S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sluice.upkeep.archive import ledger
+from sluice.upkeep.archive.reading_back import read_manifest
+
+from tests.archived import MONTHS, Stage, months, staged
+from tests.conftest import Database
+
+NAMES = [name for name, _, _ in MONTHS]
+
+
+@pytest.fixture
+def stage(database: Database, vault) -> Iterator[Stage]:
+    with staged(database, vault, *months()) as made:
+        yield made
+
+
+def test_old_months_go_the_whole_way_and_a_second_run_has_nothing_to_do(stage: Stage):
+    told: list[str] = []
+    archive = stage.archive()
+    assert archive.archive(told.append) == {"cooling": 2}
+    assert stage.ask("SELECT count(*) FROM app_partitions.event_y2024m01") == [(50,)], "it stands beside"
+    assert archive.archive(told.append) == {"cooling": 2}
+    assert archive.drop(told.append) == 2
+    assert stage.states() == ["dropped", "dropped"]
+    assert stage.ask("SELECT to_regclass('app_partitions.event_y2024m01')") == [(None,)]
+    assert (archive.drop(told.append), archive.archive(told.append)) == (0, {"dropped": 2})
+    assert len(told) == len(set(told)), "nothing was done twice"
+
+
+ODD = """CREATE TYPE app.mood AS ENUM ('glad', 'so so');
+CREATE TABLE app.event (at timestamptz NOT NULL, tenant int, number numeric, short numeric(12,2), small smallint, big bigint,
+    half real, whole double precision, yes boolean, said text, fixed char(4), bytes bytea, day date, plain timestamp,
+    precise timestamptz(3), lasts interval, span tstzrange, many int4multirange, list text[][], moods app.mood[], mood app.mood,
+    doc jsonb, raw json, id uuid, bits varbit, ip inet, vector tsvector, "Odd ""name" text,
+    twice bigint GENERATED ALWAYS AS (big * 2) STORED, CHECK (said <> 'never')) PARTITION BY RANGE (at)"""
+ROWS = """INSERT INTO app.event SELECT '2024-01-05 06:07:08.{i}0'::timestamptz, {i}, x.* FROM (VALUES
+ (('1' || repeat('234567890', 7) || '.' || repeat('12', 30))::numeric, 'NaN'::numeric(12,2), (-32768)::smallint,
+  9223372036854775000 / 4, 'NaN'::real, '-Infinity'::float8, true, E'tab\\t back\\\\slash\\nline "quoted", é 😀', 'ab',
+  '\\x00ff27'::bytea, 'infinity'::date, '-infinity'::timestamp, 'infinity'::timestamptz,
+  '1 year -2 mons 3 days -04:05:06.789'::interval, '[2024-01-01 00:00:00+00,)'::tstzrange, '{{[1,3),[7,9)}}'::int4multirange,
+  ARRAY[['a,b', NULL], ['"', '{{}}']], ARRAY['so so', NULL]::app.mood[], 'glad'::app.mood,
+  '{{"b": 1.50, "a": [null, "\\\\u00e9"]}}'::jsonb, '{{"b" : 1, "b":2}}'::json, gen_random_uuid(), '101'::varbit,
+  '10.1.2.3/8'::inet, 'a:1 b:2'::tsvector, 'odd'),
+ ('-Infinity', 0.05, 0, -1, '1e-30', 1e15, false, '', '', '', '0044-03-15 BC', '4713-01-01 00:00:00 BC',
+  '294276-12-31 23:59:59.999', '-178000000 years', 'empty', '{{}}', '{{}}', '{{}}', NULL,
+  '"{{}}"', '""', NULL, '', '::1', '', ''),
+ (0, -0.00, NULL, NULL, '-0', 1.5e-5, NULL, NULL, NULL, NULL, '0001-01-01', '9999-12-31 23:59:59.999999', '0999-01-01', '0',
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)) AS x"""
+CALM = """INSERT INTO app.event (at, tenant, short, small, big, whole, yes, said, bytes, day, plain, precise)
+ SELECT '2024-02-01'::timestamptz + i * '1.000001 hours'::interval, NULL, i / 100.0 - 3, i, -i,
+ (random() - 0.5) * 10.0 ^ (i - 300), i % 2 = 0, 's', '\\x01', '2024-02-01'::date - i * 1000,
+ '0001-01-01'::timestamp + i * '17 days 00:00:00.1'::interval, '9999-12-31 23:59:59.99+00' FROM generate_series(1, 600) i"""
+
+
+@pytest.fixture
+def odd(database: Database, vault) -> Iterator[Stage]:
+    """Values of every sort in January, under names and settings that are odd; plain ones in February."""
+    made = months()
+    rows = [ROWS.format(i=i) for i in (1, 2)]
+    with staged(database, vault, *ODD.split(";"), *made[1:5], *rows, CALM, made[-1]) as stage:
+        yield stage
+
+
+def test_every_type_comes_back_to_the_bit(odd: Stage):
+    before = {name: odd.ask(f"SELECT t::text FROM app_partitions.{name} t ORDER BY 1") for name in NAMES}
+    assert [len(rows) for rows in before.values()] == [6, 600]
+    archive = odd.archive()
+    archive.archive(print)
+    forms = [
+        {column.name: column.form for column in read_manifest(odd.vault, month.export).columns}
+        for month in ledger.months_of(archive.keeper, odd.table)
+    ]
+    assert [form["plain"] for form in forms] == ["string", "timestamp"], (
+        "text where there is an infinity, and there alone"
+    )
+    assert [form["short"] for form in forms] == ["string", "decimal(12,2)"]
+    assert archive.drop(print) == 2
+    for month in (1, 2):
+        archive.restore(datetime(2024, month, 3, tzinfo=UTC), timedelta(days=3), print)
+    assert odd.states() == ["restored", "restored"]
+    assert {name: odd.ask(f"SELECT t::text FROM app_partitions.{name} t ORDER BY 1") for name in NAMES} == before
+    assert odd.ask("SELECT count(*) FROM app.event") == [(606,)], "and it is in its table"
+    closed = (
+        "SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE relname ~ 'event_y2024' AND relkind = 'r'"
+    )
+    assert odd.ask(closed) == [(True,), (True,)]
