@@ -30,10 +30,10 @@ SECURED = "ALTER TABLE {} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
 ROLES = ("sluice_exporter", "sluice_dropper")
 
 
-def kept(**retention: Any) -> Dataset:
+def kept(cut: dict[str, Any] | None = None, **retention: Any) -> Dataset:
     """The dataset's file: months older than a year go, at once."""
     told = {"keep": "12 months", "then": "drop", "cooling": "0s", "tenant": "tenant", **retention}
-    cut = {"range": "at", "every": "month"}
+    cut = cut or {"range": "at", "every": "month"}
     named = {"dataset": "event", "store": "certify", "table": "app.event", "partition": cut, "retention": told}
     return Dataset.model_validate(named)
 

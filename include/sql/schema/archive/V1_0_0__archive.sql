@@ -108,17 +108,18 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_
 DECLARE
     m sluice_archive.month;
     named text;
-    found record;
+    counted record;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'a month is not dropped in a % transaction: it would not see the newest rows', current_setting('transaction_isolation');
     END IF;
     SELECT * INTO m FROM sluice_archive.month x
     WHERE (x.parent_schema, x.parent_name, x.lower_bound, x.upper_bound) = (of_schema, of_table, lower_of, upper_of) FOR UPDATE;
-    named := format('%I.%I', m.partition_schema, m.partition_name);
-    IF m.state IS NULL THEN
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'the archive knows no month of %.% from % to %', of_schema, of_table, lower_of, upper_of;
-    ELSIF m.state = 'dropped' THEN
+    END IF;
+    named := format('%I.%I', m.partition_schema, m.partition_name);
+    IF m.state = 'dropped' THEN
         RETURN format('%s was dropped at %s', named, m.since);
     ELSIF m.held_because IS NOT NULL THEN
         RAISE EXCEPTION '% is held: %', named, m.held_because;
@@ -126,7 +127,9 @@ BEGIN
         RAISE EXCEPTION '% is %, and only what has cooled is dropped', named, m.state;
     ELSIF m.verified_at IS NULL OR (m.rows, m.hash) IS DISTINCT FROM (m.rows_read, m.hash_read) THEN
         RAISE EXCEPTION '% was not read back out of the vault', named;
-    ELSIF m.cooling IS NULL OR clock_timestamp() < m.verified_at + m.cooling THEN
+    ELSIF m.cooling IS NULL THEN
+        RAISE EXCEPTION '%: nobody said how long it cools', named;
+    ELSIF clock_timestamp() < m.verified_at + m.cooling THEN
         RAISE EXCEPTION '% cools until %', named, m.verified_at + m.cooling;
     ELSIF to_regclass(named) IS DISTINCT FROM m.partition_oid::regclass THEN
         RAISE EXCEPTION '% is not the table that was archived', named;
@@ -135,15 +138,15 @@ BEGIN
     IF EXISTS (SELECT FROM pg_inherits WHERE m.partition_oid IN (inhrelid, inhparent)) OR to_regclass(named) IS DISTINCT FROM m.partition_oid::regclass THEN
         RAISE EXCEPTION '% belongs to another table again: it is not dropped', named;
     END IF;
-    SELECT * INTO found FROM sluice_archive.count_and_hash(m.partition_oid);
-    IF (found.rows, found.hash) IS DISTINCT FROM (m.rows, m.hash) THEN
+    SELECT * INTO counted FROM sluice_archive.count_and_hash(m.partition_oid);
+    IF (counted.rows, counted.hash) IS DISTINCT FROM (m.rows, m.hash) THEN
         RAISE EXCEPTION '% has % rows (%) and was archived with % (%): it was written since. It is not dropped',
-            named, found.rows, found.hash, m.rows, m.hash;
+            named, counted.rows, counted.hash, m.rows, m.hash;
     END IF;
     EXECUTE format('DROP TABLE %s', named);
     UPDATE sluice_archive.month x SET state = 'dropped'
     WHERE (x.parent_schema, x.parent_name, x.lower_bound, x.upper_bound) = (of_schema, of_table, lower_of, upper_of);
-    RETURN format('%s was dropped: %s rows', named, found.rows);
+    RETURN format('%s was dropped: %s rows', named, counted.rows);
 END $$;
 REVOKE ALL ON FUNCTION sluice_archive.drop_month FROM PUBLIC;
 COMMENT ON FUNCTION sluice_archive.drop_month IS

@@ -1,14 +1,16 @@
 """Store a month in the vault, a bounded file at a time, and its manifest last.
 
     archive/<store>/<schema>.<table>/<lower>--<upper>/<hash>-arrow<version>/part-00000.parquet
-    archive/<store>/<schema>.<table>/<lower>--<upper>/<hash>-arrow<version>/manifest.json       without it there is no export
+    archive/<store>/<schema>.<table>/<lower>--<upper>/<hash>-arrow<version>/manifest-<sha>.json  without it there is none
 
 Count, hash and rows are of one snapshot, and rows come in the order of the key: so the same rows make the same files to the byte,
-whoever died on the way. A writer of another version has a folder of its own: its files may differ, and its rows do not.
+whoever died on the way. A writer of another version has a folder of its own: its files may differ, and its rows do not. A
+manifest has its own checksum in its name: the same rows may have come from a table with one check more.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import urllib.parse
 from collections.abc import Iterable, Iterator
@@ -60,7 +62,8 @@ class Exporter:
                 parts = tuple(self._parts(census, folder))
                 failpoint("month.parts_stored")
                 body = self._manifest(month, census, parts).body()
-                stored = self.vault.put_once(f"{folder}/manifest.json", body, JSON)
+                digest = hashlib.sha256(body).hexdigest()
+                stored = self.vault.put_once(f"{folder}/manifest-{digest[:16]}.json", body, JSON)
             except AlreadyThere as other:
                 raise Differs(
                     f"{month}: the vault has other content for the same rows ({other}). Somebody wrote there, or its objects"

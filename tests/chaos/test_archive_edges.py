@@ -1,0 +1,104 @@
+"""Killed at each edge on the way into the vault and back: a row is in the database or in a verified object, the next run ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from sluice.failpoints import EDGES
+from sluice.upkeep.archive.ledger import months_of
+from sluice.upkeep.archive.reading_back import batches, read_manifest
+
+from tests.archived import MONTHS, ROLES, Stage, months, staged
+from tests.chaos.archivist import Told, work
+from tests.conftest import Database
+
+OURS = [edge.name for edge in EDGES if edge.name.startswith("month.")]
+BACK = ("month.loaded", "month.brought_back")
+OUT = [name for name in OURS if name not in BACK]
+ROWS = 40
+
+
+@pytest.fixture
+def stage(database: Database, vault, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    # What the processes are forked from finds its modules by the environment alone; else each of them reads all of it again.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    with staged(database, vault, *months(ROWS)) as made:
+        yield made
+
+
+class Process:
+    """Starts workers. They are forked from one that has read everything, and has no threads."""
+
+    def __init__(self, stage: Stage, vault) -> None:
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(
+            ["pytest", "tests.chaos.archivist", "boto3", "pyarrow.parquet", "pyarrow.compute"]
+        )
+        cluster, database = stage.database.server.cluster, stage.database
+        exporter, dropper = (cluster.dsn(database.name, role, stage.password) for role in ROLES)
+        seen = (vault.endpoint, vault.store.key, vault.store.secret)
+        self.told = Told(database.dsn(), exporter, dropper, seen, vault.bucket, stage.dataset)
+
+    def run(self, armed: str = "", restores: bool = False) -> int | None:
+        """Work until the end, or until killed; gives how it ended. Waits for what the one before held."""
+        for _ in range(20):
+            process = self.context.Process(target=work, args=(self.told, armed, restores))
+            process.start()
+            process.join(60)
+            if process.exitcode in (0, -signal.SIGKILL):
+                return process.exitcode
+            time.sleep(0.1)
+        return process.exitcode
+
+
+def rows_in_postgres(stage: Stage) -> set[str]:
+    """Every row that a table has: the one whose months they are, or one beside it."""
+    found = {said for (said,) in stage.ask("SELECT at || said FROM app.event")}
+    for name, _, _ in MONTHS:
+        if stage.ask(f"SELECT to_regclass('app_partitions.{name}')") != [(None,)]:
+            found |= {said for (said,) in stage.ask(f"SELECT at || said FROM app_partitions.{name}")}
+    return found
+
+
+def rows_in_verified_objects(stage: Stage) -> set[str]:
+    """Every row of an export that the ledger says was read back."""
+    found: set[str] = set()
+    with stage.connection() as c:
+        for month in months_of(c, stage.table):
+            if month.export and month.state in ("verified", "cooling", "dropped"):
+                manifest = read_manifest(stage.vault, month.export)
+                for part in manifest.parts:
+                    for _, at, _, said in batches(stage.vault, manifest, part):
+                        found |= {f"{a}{s}" for a, s in zip(at, said, strict=True)}
+    return found
+
+
+def test_at_every_edge_each_row_is_in_the_database_or_in_a_verified_object(stage: Stage, vault):
+    every = rows_in_postgres(stage)
+    assert len(every) == 2 * ROWS
+    process = Process(stage, vault)
+    for edge in OUT:
+        assert process.run(f"{edge}=kill@1") == -signal.SIGKILL, f"nobody passed {edge}"
+        here = rows_in_postgres(stage)
+        assert here | rows_in_verified_objects(stage) == every, edge
+        assert here == every or edge == "month.dropped", f"{edge}: nothing is dropped but by a drop"
+    assert process.run() == 0
+    assert stage.states() == ["dropped", "dropped"]
+    assert (rows_in_postgres(stage), rows_in_verified_objects(stage)) == (set(), every)
+    for edge in BACK:
+        assert process.run(f"{edge}=kill@1", restores=True) == -signal.SIGKILL, f"nobody passed {edge}"
+        assert rows_in_postgres(stage) | rows_in_verified_objects(stage) == every, edge
+    assert process.run(restores=True) == 0
+    assert stage.states() == ["restored", "dropped"]
+    assert len(rows_in_postgres(stage)) == ROWS
+
+
+def test_the_list_of_edges_is_whole() -> None:
+    assert len(OUT) >= 10
+    assert set(BACK) <= set(OURS)

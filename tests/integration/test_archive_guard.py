@@ -1,0 +1,211 @@
+"""What is dropped is proven: the database refuses everything else, whoever asks, and each role may do its own part alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import errors
+from sluice.failpoints import Broken, armed
+from sluice.stores.objects import Damaged, Vault
+from sluice.stores.postgres import Connection, Refused, connect
+from sluice.upkeep.archive.census import SeesPart
+from sluice.upkeep.archive.dropping import NotDropped, drop
+from sluice.upkeep.archive.ledger import OutOfOrder, months_of, move
+from sluice.upkeep.archive.reading_back import read_manifest
+
+from tests.archived import ROLES, Stage, kept, months, staged
+from tests.conftest import Database
+
+DROP = "SELECT sluice_archive.drop_month('app', 'event', '2024-01-01 00:00:00+00', '2024-02-01 00:00:00+00') AS told"
+BY_FORCE = "ALTER TABLE sluice_archive.month DISABLE TRIGGER keep_order; UPDATE sluice_archive.month SET "
+ADDED = (
+    "INSERT INTO app_partitions.event_y2024m01 (id, at, tenant) OVERRIDING SYSTEM VALUE VALUES (9999, '2024-01-31', 1)"
+)
+OF = "FOR VALUES FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')"
+
+
+@pytest.fixture
+def stage(database: Database, vault) -> Iterator[Stage]:
+    with staged(database, vault, *months()) as made:
+        yield made
+
+
+@pytest.fixture
+def plain(database: Database, vault) -> Iterator[Stage]:
+    """A stage whose bucket keeps no versions: there, what somebody overwrites is gone."""
+    with staged(database, vault, *months()) as made:
+        bucket = f"plain-{uuid4().hex[:8]}"
+        vault.client().create_bucket(Bucket=bucket)
+        made.vault = Vault(vault.client(), bucket)
+        yield made
+
+
+def refusal(c: Connection, *before: str) -> str:
+    """What the database says to a drop after all this, which is undone."""
+    try:
+        with c.transaction():
+            for made in before:
+                c.execute(made)  # type: ignore[arg-type]
+            return str(c.execute(DROP).fetchone()["told"])  # type: ignore[index]
+    except errors.RaiseException as refused:
+        return str(refused.diag.message_primary)
+
+
+REFUSED = {
+    "was written since": [ADDED],
+    "was archived with": ["UPDATE app_partitions.event_y2024m01 SET said = 'other' WHERE id = 1"],
+    "50 rows": ["DELETE FROM app_partitions.event_y2024m01 WHERE id = 1; " + ADDED],
+    "cools until": [BY_FORCE + "cooling = '7 days'"],
+    "how long it cools": [BY_FORCE + "cooling = NULL"],
+    "was not read back": [BY_FORCE + "rows_read = NULL"],
+    "not read back out": [BY_FORCE + "verified_at = NULL"],
+    "and was archived with 7 (7)": [BY_FORCE + "rows = 7, hash = '7', rows_read = 7, hash_read = '7'"],
+    "is verified, and only": [BY_FORCE + "state = 'verified'"],
+    "is held: case 12": ["UPDATE sluice_archive.month SET held_because = 'case 12'"],
+    "belongs to another table": [f"ALTER TABLE app.event ATTACH PARTITION app_partitions.event_y2024m01 {OF}"],
+    "is not the table": [
+        "ALTER TABLE app_partitions.event_y2024m01 RENAME TO other",
+        "CREATE TABLE app_partitions.event_y2024m01 (LIKE app_partitions.other)",
+    ],
+    "repeatable read": ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"],
+    "knows no month": [BY_FORCE + "parent_name = 'other'"],
+}
+
+
+def test_the_database_drops_nothing_but_what_is_proven(stage: Stage):
+    stage.archive().archive(print)
+    with connect(stage.database.dsn("admin"), purpose="forger") as c:
+        told = {wanted: refusal(c, *forged) for wanted, forged in REFUSED.items()}
+        assert {wanted: said for wanted, said in told.items() if wanted not in said} == {}
+        assert refusal(c) == "app_partitions.event_y2024m01 was dropped: 50 rows", "and without a forgery it does"
+        assert refusal(c).startswith("app_partitions.event_y2024m01 was dropped at"), "once"
+
+
+def test_a_row_that_comes_while_it_is_dropped_is_waited_for_and_seen(stage: Stage):
+    archive = stage.archive()
+    archive.archive(print)
+    with connect(stage.database.dsn("admin"), purpose="late", autocommit=False) as late:
+        late.execute(ADDED)  # type: ignore[arg-type]
+        with pytest.raises(Exception, match="lock timeout"):
+            archive.drop(print)
+        late.commit()
+    with pytest.raises(NotDropped, match="it was written since"):
+        archive.drop(print)
+    assert stage.ask("SELECT count(*) FROM app_partitions.event_y2024m01") == [(51,)]
+
+
+LEDGER = {
+    "begins as eligible": 'INSERT INTO sluice_archive.month SELECT (jsonb_populate_record(m, \'{"parent_name": "x"}\')).* '
+    "FROM sluice_archive.month m LIMIT 1",
+    "does not become cooling": "UPDATE sluice_archive.month SET state = 'cooling' WHERE state = 'detached'",
+    "does not become verified": "UPDATE sluice_archive.month SET state = 'verified' WHERE state = 'detached'",
+    "with a count": "UPDATE sluice_archive.month SET state = 'exported' WHERE state = 'detached'",
+    "what it was exported as stays": "UPDATE sluice_archive.month SET hash = '7' WHERE state = 'cooling'",
+    "stays the month": "UPDATE sluice_archive.month SET lower_bound = '2020-01-01'",
+    "is not deleted": "DELETE FROM sluice_archive.month",
+}
+
+
+def test_the_ledger_keeps_its_order_and_its_times(stage: Stage):
+    archive = stage.archive()
+    with pytest.raises(Broken), armed("month.parts_stored=raise@2"):
+        archive.archive(print)
+    assert stage.states() == ["cooling", "detached"]
+    for wanted, forged in LEDGER.items():
+        with pytest.raises(errors.RaiseException, match=wanted), archive.keeper.transaction():
+            archive.keeper.execute(forged)  # type: ignore[arg-type]
+    archive.keeper.execute("UPDATE sluice_archive.month SET verified_at = '2020-01-01' WHERE state = 'cooling'")
+    recent = "SELECT verified_at > now() - '1 hour'::interval FROM sluice_archive.month WHERE state = 'cooling'"
+    assert stage.ask(recent) == [(True,)]
+    first, second = months_of(archive.keeper, stage.table)
+    with pytest.raises(OutOfOrder, match="does not become exported"):
+        move(archive.keeper, first, "exported")
+    assert second.export is None
+
+
+def flipped(stage: Stage, key: str) -> None:
+    """Flip one bit of an object, as nobody should."""
+    body = bytearray(stage.vault.get(key))
+    body[len(body) // 2] ^= 1
+    stage.vault.client.put_object(Bucket=stage.vault.bucket, Key=key, Body=bytes(body))
+
+
+def test_a_flipped_bit_is_found_before_it_is_verified_and_before_it_is_dropped(plain: Stage):
+    archive = plain.archive()
+    with pytest.raises(Broken), armed("month.exported=raise@1"):
+        archive.archive(print)
+    month = months_of(archive.keeper, plain.table)[0]
+    assert month.export is not None
+    (part,) = read_manifest(plain.vault, month.export).parts
+    flipped(plain, part.key)
+    with pytest.raises(Damaged, match=r"part-00000\.parquet in the vault is not what was stored"):
+        archive.archive(print)
+    assert plain.states()[0] == "exported"
+    flipped(plain, part.key)
+    assert archive.archive(print) == {"cooling": 2}
+    flipped(plain, part.key)
+    with pytest.raises(Damaged):
+        archive.drop(print)
+    assert plain.ask("SELECT count(*) FROM app_partitions.event_y2024m01") == [(50,)]
+
+
+def test_a_manifest_that_somebody_changed_is_exported_anew_or_refused(plain: Stage):
+    archive = plain.archive()
+    archive.archive(print)
+    month = months_of(archive.keeper, plain.table)[0]
+    assert month.export is not None
+    flipped(plain, month.export.key)
+    with pytest.raises(Damaged):
+        drop(archive.dropper, plain.vault, month)
+    told: list[str] = []
+    with pytest.raises(Exception, match="other content for the same rows"):
+        archive.archive(told.append)
+    assert "is not the manifest that was stored" in told[0]
+
+
+def refused(c: Connection, *tried: str) -> list[str]:
+    """Which of these a role may do after all."""
+    done = []
+    for one in tried:
+        try:
+            with c.transaction(force_rollback=True):
+                c.execute(one)  # type: ignore[arg-type]
+            done.append(one)
+        except psycopg.errors.InsufficientPrivilege:
+            pass
+    return done
+
+
+def test_each_role_may_do_its_own_part_alone(stage: Stage):
+    archive = stage.archive(kept(cooling="7d").model_copy(update={"store": stage.dataset.store}))
+    archive.archive(print)
+    table = "app_partitions.event_y2024m01"
+    hand = [f"DROP TABLE {table}", f"DELETE FROM {table}", f"TRUNCATE {table}", f"UPDATE {table} SET said = 'x'"]
+    ledger = "UPDATE sluice_archive.month SET "
+    tricks = [ledger + "cooling = '0'", ledger + "held_because = NULL", ledger + "partition_oid = 1"]
+    tricks += ["DELETE FROM sluice_archive.month", "ALTER TABLE sluice_archive.month DISABLE TRIGGER keep_order"]
+    assert refused(archive.exporter, *hand, *tricks, DROP) == []
+    assert refused(archive.dropper, *hand, *tricks, f"SELECT FROM {table}", "SELECT FROM sluice_archive.month") == []
+    with pytest.raises(errors.RaiseException, match="cools until"):
+        archive.dropper.execute(DROP)
+    assert refused(archive.exporter, f"SELECT FROM {table}") != [], "the one thing that it is for"
+    assert refused(archive.exporter, "SELECT FROM app.event", "SELECT FROM app_partitions.event_y2099m01") == []
+    with connect(stage.database.dsn("certify_app"), purpose="app") as app:
+        assert refused(app, f"SELECT FROM {table}", "SELECT FROM sluice_archive.month", DROP) == []
+
+
+@pytest.mark.parametrize("blind", [lambda c: c.execute("SET row_security = on"), None])
+def test_who_would_see_some_rows_alone_stores_none(stage: Stage, blind: Callable[[Connection], object] | None):
+    archive = stage.archive()
+    if blind:
+        blind(archive.exporter)
+    else:
+        with connect(stage.database.dsn("admin"), purpose="admin") as admin:
+            admin.execute(f"ALTER ROLE {ROLES[0]} NOBYPASSRLS")  # type: ignore[arg-type]
+    with pytest.raises((SeesPart, Refused), match="would hide rows from it"):
+        archive.archive(print)
+    assert stage.vault.list(f"archive/{stage.dataset.store}/") == []
+    assert stage.states()[0] == "detached"
