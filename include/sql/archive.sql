@@ -64,6 +64,9 @@ GRANT USAGE ON SCHEMA {schema} TO {role}
 -- name: let_read
 GRANT SELECT ON {partition} TO {role}
 
+-- name: take_rights
+REVOKE ALL ON {partition} FROM {role}
+
 -- name: let_note
 -- Not the holds, not which table it is, and no cooling: without one nothing is dropped.
 GRANT SELECT, UPDATE (state, rows, hash, manifest, manifest_sha256, manifest_version, rows_read, hash_read)
@@ -77,6 +80,10 @@ GRANT EXECUTE ON FUNCTION sluice_archive.drop_month TO {role}
 
 -- name: begin_snapshot
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+
+-- name: pin_transaction
+-- Names of types are written with their schemas, whatever the session's path; and the vault may take longer than a session may idle.
+SELECT set_config('search_path', 'pg_catalog', true), set_config('idle_in_transaction_session_timeout', '10min', true)
 
 -- name: count_and_hash
 SELECT rows, hash FROM sluice_archive.count_and_hash(%(oid)s::oid)

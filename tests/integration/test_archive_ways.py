@@ -17,6 +17,7 @@ from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.archive.reconciling import Gone
 from sluice.upkeep.archive.restoring import NotBroughtBack
 from sluice.upkeep.partitions import making
+from sluice.upkeep.partitions.auditing import audit
 
 from tests.archived import Stage, kept, months, staged
 from tests.conftest import Database
@@ -101,6 +102,7 @@ def test_a_month_that_was_brought_back_stays_until_it_expires(stage: Stage):
     assert stage.vault.list(f"archive/{stage.dataset.store}/") == stored, "the same rows are stored already"
     archive.restore(JANUARY, timedelta(days=1), print)
     assert stage.ask("SELECT count(*) FROM app.event") == [(50,)], "one that only cools is attached again"
+    assert audit(archive.keeper, archive.dataset, datetime.now(UTC))["unlike"] == 0, "it is as closed as its table"
     with pytest.raises(NotBroughtBack, match="no month with 2023"):
         archive.restore(datetime(2023, 1, 1, tzinfo=UTC), timedelta(1), print)
 
@@ -133,6 +135,20 @@ def test_what_somebody_did_by_hand_is_seen(stage: Stage):
     stage.own("DROP TABLE app_partitions.event_y2024m01")
     with pytest.raises(Gone, match=r"was dropped by somebody else.*The vault has it: archive/"):
         archive.archive(print)
+
+
+def test_rows_that_came_late_to_a_month_that_is_gone_are_told_and_kept(stage: Stage):
+    archive = stage.archive()
+    archive.archive(print)
+    archive.drop(print)
+    stage.own(f"CREATE TABLE app_partitions.late PARTITION OF app.event {OF}")
+    told: list[str] = []
+    assert archive.archive(told.append) == {"dropped": 2}
+    assert told == [
+        "app.event, 2024-01-01 to 2024-02-01 was dropped, and the table has app_partitions.late for it: it is left alone. Move"
+        " its rows aside, drop it, bring the month back, and add them"
+    ]
+    assert stage.ask("SELECT to_regclass('app_partitions.late')::text") == [("app_partitions.late",)]
 
 
 def test_other_content_under_the_keys_of_the_same_rows_is_loud(stage: Stage):

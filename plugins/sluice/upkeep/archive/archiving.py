@@ -131,6 +131,7 @@ class Archive:
 
     def _advance(self, branch: Branch, month: Month, tell: Tell) -> None:
         month = reconcile(self.keeper, self.vault, branch.oid, month, tell)
+        _tell_late(branch, month, tell)
         steps: Mapping[str, Callable[[Month], Month]] = {
             "eligible": lambda month: detach(self.keeper, branch, month, tell),
             "detaching": lambda month: detach(self.keeper, branch, month, tell),
@@ -158,6 +159,16 @@ class Archive:
         found = verify(self.vault, month.export)
         failpoint("month.read_back")
         return move(self.exporter, month, "verified", rows=found.rows, hash=str(found.hash))
+
+
+def _tell_late(branch: Branch, month: Month, tell: Tell) -> None:
+    """Tell of rows that came to a month that is gone: a second export of it would hide the first."""
+    for one in branch.partitions if month.state == "dropped" else ():
+        if one.span == month.span:
+            tell(
+                f"{month} was dropped, and the table has {one.table} for it: it is left alone. Move its rows aside, drop it,"
+                " bring the month back, and add them"
+            )
 
 
 def _ranged(whole: Branch) -> list[Branch]:

@@ -45,6 +45,7 @@ def snapshot(c: Connection) -> Iterator[None]:
     """Read within as of one moment, whoever writes meanwhile."""
     with c.transaction():
         c.execute(statement("archive.begin_snapshot"))
+        c.execute(statement("archive.pin_transaction"))
         yield
 
 

@@ -110,13 +110,30 @@ def double_text(value: float) -> str:
         return f"{sign}Infinity"
     if value == 0:
         return f"{sign}0"
-    _, found, exponent = Decimal(repr(abs(value))).as_tuple()
-    digits = "".join(map(str, found))
-    point = len(digits) + int(exponent)
-    digits = digits.rstrip("0")
+    digits, point = _digits(abs(value))
     if -4 < point <= 15:
         return sign + _fixed(digits, point)
     return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{point - 1:+03d}"
+
+
+def _digits(value: float) -> tuple[str, int]:
+    """Give the fewest digits that read back the same, and where the point stands behind the first of them.
+
+    Python also takes a number half way to the next double, which reads back by rounding to even; PostgreSQL never does (its Ryu
+    leaves out the bounds). Only whole doubles from 2^53 on have so short a number half way.
+    """
+    found = Decimal(repr(value))
+    for precision in range(16, 18) if value >= 2**53 and _is_half_way(found, value) else ():
+        found = Decimal(f"{value:.{precision - 1}e}")
+        if not _is_half_way(found, value):
+            break
+    _, digits, exponent = found.as_tuple()
+    return "".join(map(str, digits)).rstrip("0"), len(digits) + int(exponent)
+
+
+def _is_half_way(found: Decimal, value: float) -> bool:
+    below, above = int(math.nextafter(value, 0)), int(value) + int(math.ulp(value))
+    return 2 * int(found) in (below + int(value), int(value) + above)
 
 
 def _fixed(digits: str, point: int) -> str:

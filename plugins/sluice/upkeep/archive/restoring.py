@@ -16,7 +16,7 @@ from sluice.failpoints import failpoint
 from sluice.stores.catalogue import Shape, find_table
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Table, one, translated
-from sluice.stores.statements import raw, statement
+from sluice.stores.statements import as_text, raw, statement
 from sluice.upkeep.archive.ledger import Export, Month, move
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.reading_back import Unlike, batches, read_manifest
@@ -36,6 +36,7 @@ def restore(c: Connection, vault: Vault, month: Month, lasts: timedelta) -> Mont
     oid = month.oid
     try:
         with translated(f"bringing back {month}"), c.transaction():
+            c.execute(statement("archive.pin_transaction"))
             parent = find_table(c, month.parent)
             assert parent is not None
             if month.state == "dropped" and month.export:
@@ -84,7 +85,7 @@ def _load(c: Connection, vault: Vault, table: Table, manifest: Manifest) -> None
     places = [place for place, column in enumerate(manifest.columns) if column.name in manifest.written]
     names = sql.SQL(", ").join(sql.Identifier(manifest.columns[place].name) for place in places)
     asked = statement("archive.copy_in", partition=table.identifier, columns=names)
-    with c.cursor() as cursor, cursor.copy(asked) as copy:
+    with c.cursor() as cursor, cursor.copy(as_text(asked, c).encode()) as copy:
         for part in manifest.parts:
             for columns in batches(vault, manifest, part):
                 for row in zip(*(columns[place] for place in places), strict=True):
@@ -93,6 +94,11 @@ def _load(c: Connection, vault: Vault, table: Table, manifest: Manifest) -> None
 
 def _attach(c: Connection, month: Month, parent: Shape) -> None:
     partition = month.partition.identifier
+    closed = find_table(c, month.partition)
+    assert closed is not None
+    # Whoever exported it might read it directly; a partition has no door of its own.
+    for role in sorted({grant["grantee"] for grant in closed.grants if grant["column"] is None}):
+        c.execute(statement("archive.take_rights", partition=partition, role=sql.Identifier(role)))
     if parent.facts["rls"]:
         c.execute(statement("expand.enable_rls", table=partition))
     if parent.facts["rls_forced"]:
