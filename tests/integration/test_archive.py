@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg import sql
+from sluice.proof.diff.portable import PortableSide
+from sluice.stores.catalogue import find_table
+from sluice.stores.postgres import Table
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.reading_back import read_manifest
 
@@ -67,6 +71,18 @@ def odd(database: Database, vault) -> Iterator[Stage]:
     rows = [ROWS.format(i=i) for i in (1, 2)]
     with staged(database, vault, *ODD.split(";"), *made[1:5], *rows, CALM, made[-1]) as stage:
         yield stage
+
+
+def test_the_database_s_word_for_the_hash_is_the_portable_one(odd: Stage):
+    c = odd.connection()
+    for name in NAMES:
+        table = Table("app_partitions", name)
+        shape = find_table(c, table)
+        assert shape is not None
+        values = tuple(sql.SQL("t.{}").format(sql.Identifier(column.name)) for column in shape.columns)
+        rows, total = PortableSide(c, table, (), values).summary(None, None)
+        found = c.execute("SELECT * FROM sluice_archive.count_and_hash(%s)", [shape.oid]).fetchone()
+        assert found == {"rows": rows, "hash": str(total)}
 
 
 def test_every_type_comes_back_to_the_bit(odd: Stage):

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sluice.estate.dataset import Dataset
 from sluice.failpoints import Broken, armed
+from sluice.ledger.in_flight import InFlight
+from sluice.ledger.marks import Marks
 from sluice.stores.postgres import LockBusy, connect
 from sluice.upkeep.archive import detaching
 from sluice.upkeep.archive.archiving import NoRetention
@@ -79,6 +81,19 @@ def test_a_hold_keeps_a_month_in_its_table_and_lets_go_of_it(stage: Stage):
     later = of(stage, holds=({"from": "2024-02", "because": "case 13"},))
     assert (stage.archive(later).drop(print), stage.archive(later).archive(print)) == (0, {"held": 1, "cooling": 1})
     assert stage.archive(of(stage)).drop(print) == 2
+
+
+def test_a_table_that_is_being_migrated_is_left_alone(stage: Stage):
+    archive = stage.archive()
+    Marks("event").prepare(archive.keeper)
+    archive.keeper.execute(
+        "INSERT INTO sluice.migration (name, phase, source_name, target_name, target_oid)"
+        " VALUES ('event', 'cut_over', 'app.old', 'app.event', 'app.event'::regclass)"
+    )
+    for act in (archive.archive, archive.drop, lambda tell: archive.restore(JANUARY, timedelta(1), tell)):
+        with pytest.raises(InFlight, match=r"app\.event is part of event, which is cut_over"):
+            act(print)
+    assert stage.states() == []
 
 
 def test_an_archive_alone_drops_nothing(stage: Stage):
