@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -234,4 +235,11 @@ def test_what_was_written_before_the_cutover_did_not_come_past_the_route(few: Fe
     assert kind.standing()["writes_astray"] == 0
     few.put(item("one", version=4))
     kind.replicate(5)
-    assert kind.standing()["writes_astray"] == 1
+    told = kind.standing()
+    assert told["writes_astray"] == 1 and re.fullmatch(
+        r"email=one@Example\.com at 20.* UTC", told["writes_astray_told"]
+    )
+    put(few, kind, item("one", version=5))
+    kind.replicate(5)
+    assert kind.diff().clean, "the way back wrote over it"
+    assert "1 counted since the cutover: email=one@Example.com at 20" in kind._compared[1].named[0]

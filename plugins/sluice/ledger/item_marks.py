@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from sluice.errors import Terminal
@@ -235,6 +236,21 @@ class ItemMarks:
         """When every shard of a stream was read for the last time, or None. Read-only."""
         item = self._get(f"LOOKED#{name}")
         return None if item is None else datetime.fromisoformat(item["at"]["S"])
+
+    # ---- writes past the route ----
+
+    def stray(self, key: str, when: str) -> Put:
+        """The write that notes the last write to an item that came past the route; a key may be longer than a sort key."""
+        name = blake2b(key.encode(), digest_size=16).hexdigest()
+        return self._put(f"STRAY#{name}", {"key": {"S": key}, "when": {"S": when}})
+
+    def strays(self) -> list[str]:
+        """Name the items that were written past the route, and when. Read-only."""
+        return sorted(f"{item['key']['S']} at {item['when']['S']}" for item in self._list("STRAY#"))
+
+    def forgetting_strays(self) -> list[Delete]:
+        """The writes that forget them."""
+        return [Delete(self.table, {"PK": item["PK"], "SK": item["SK"]}) for item in self._list("STRAY#")]
 
     # ---- quarantine ----
 

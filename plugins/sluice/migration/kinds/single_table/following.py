@@ -27,9 +27,11 @@ from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes
 from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
 from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, Trimmed, readable
-from sluice.stores.dynamodb.values import key_from_text
+from sluice.stores.dynamodb.values import key_from_text, key_text
 from sluice.stores.dynamodb.writes import Check
 
+MOST_NAMED = 20
+"""Writes past the route of a page that are noted by their key; all are counted."""
 NOTED_EVERY = timedelta(minutes=10)
 
 
@@ -128,11 +130,14 @@ class Follower:
             clear_tombstones(self.client, [*leaving, *rest])
         note(self.client, self.marks, [*asked.mishaps.values(), *done.mishaps], lambda: [self.way.fence(0)])
         counted = {"seen": asked.seen, "ours": asked.ours, "written": done.written, "older": done.older}
-        if self.way.is_astray:
-            counted[counted_as(self.way.epoch)] = sum(map(self.way.is_astray, changes))
+        strays = list(filter(self.way.is_astray, changes)) if self.way.is_astray else []
+        if strays:
+            counted[counted_as(self.way.epoch)] = len(strays)
+        named = {key_text(one.key): one for one in strays[-MOST_NAMED:]}
+        told = [self.marks.stray(key, f"{one.at:%Y-%m-%d %H:%M:%S} UTC") for key, one in named.items()]
         after = place.moved(position, counted, done=ended)
         home = [self.marks.saw_canary(name) for name in flights_in(shard, changes)]
-        finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home])
+        finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home, *told])
         failpoint("stream.place_written")
 
     def _claim(self, place: Place) -> Place:

@@ -36,7 +36,7 @@ from sluice.migration.kinds.single_table.backfill import READ_UNITS, WRITE_UNITS
 from sluice.migration.kinds.single_table.comparing import compare
 from sluice.migration.kinds.single_table.heads import begin_at_head
 from sluice.migration.kinds.single_table.looking import Looking
-from sluice.migration.kinds.single_table.places import begin_way, forget_places
+from sluice.migration.kinds.single_table.places import begin_way, forget_places, forget_strays
 from sluice.migration.kinds.single_table.planted import plant_and_find
 from sluice.migration.kinds.single_table.switching import Switching
 from sluice.migration.kinds.single_table.writing import clear_tombstones
@@ -305,6 +305,7 @@ class SingleTable(Looking):
         def begin_back() -> list[Check]:
             self._ways.switch_on(source=False)
             canaries, fence = Canaries(self._client, self._ways.whole_table), self._ways.fence(state)(0)
+            forget_strays(self.marks, fence)
             return [begin_at_head(self.marks, "reverse", self._ways.target_stream, canaries, state.now, fence)]
 
         def read_up() -> list[Check]:

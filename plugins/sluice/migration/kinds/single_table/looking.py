@@ -25,7 +25,7 @@ from sluice.stores.dynamodb.streams import Stream, StreamGone
 from sluice.stores.objects import Vault
 
 SHOWN = 5
-"""Items in quarantine that a gate names; `./sluice quarantine` lists them all."""
+"""Items in quarantine, or written past the route, that are named; `./sluice quarantine` lists all of the former."""
 
 
 class Looking:
@@ -99,6 +99,7 @@ class Looking:
             "routed_to_old": int(told == "old"),
             "routed_to_new": int(told == "new"),
             "writes_astray": self._astray(state),
+            "writes_astray_told": "; ".join(self.marks.strays()[:SHOWN]) if state.phase == Phase.CUT_OVER else "",
         }
 
     def quarantine(self, most: int) -> Sequence[Held]:
@@ -142,11 +143,8 @@ class Looking:
         looked = Looked(state.now.isoformat(), arn, left, finished)
         # What came since the cutover may have been written over by the way back, and then no comparison knows of it.
         counted = self._astray(state)
-        return (
-            looked.with_stray(f"{counted} that were counted since the cutover, or the stream forgot")
-            if counted
-            else looked
-        )
+        named = ", ".join(self.marks.strays()[:SHOWN]) or "the stream forgot which"
+        return looked.with_stray(f"{counted} counted since the cutover: {named}") if counted else looked
 
 
 def _told(held: Sequence[Poison]) -> list[Held]:

@@ -26,6 +26,11 @@ def begin_way(marks: ItemMarks, name: str, now: datetime, fence: Check) -> None:
     finish(marks.client, lambda: [fence], [marks.looking(name, now)])
 
 
+def forget_strays(marks: ItemMarks, fence: Check) -> None:
+    """Forget which items were written past the route, as the records begin to lead. Raises Fenced."""
+    _in_packs(marks, marks.forgetting_strays(), fence)
+
+
 def move_places(marks: ItemMarks, moves: Iterable[tuple[Place, Place]], fence: Check) -> None:
     """Move places from where they were seen. Raises Fenced, and Overtaken where somebody else has moved one."""
     _in_packs(marks, [marks.step(before, after) for before, after in moves], fence)
