@@ -126,8 +126,8 @@ def retire(kind: Kind) -> Facts:
     diff = compare(kind)
     if not diff.clean:
         raise NotYet(
-            f"the old table no longer equals the new one: {'; '.join(map(str, diff.samples[:5]))}. Nothing was retired: write these once more where"
-            " applications write, then clear this task."
+            f"the old table no longer equals the new one: {'; '.join(map(str, diff.samples[:5]))}. Nothing was retired. Write"
+            " these once more where applications write, then clear this task."
         )
     return {**kind.retire(), **diff.facts()}
 
