@@ -24,7 +24,7 @@ from sluice.local.ports import free_port
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Facts, NotYet, Phase
 from sluice.migration.kinds.dynamodb_source import exporting, last_look
-from sluice.migration.kinds.dynamodb_source.bringing_back import NotEmpty, bring_back
+from sluice.migration.kinds.dynamodb_source.bringing_back import NotEmpty, bring_back, creation_of
 from sluice.migration.kinds.dynamodb_source.last_look import NotReadToEnd
 from sluice.migration.kinds.dynamodb_source.reading_back import Unproven
 from sluice.migration.kinds.dynamodb_source.retiring import EXPORT, PROOF
@@ -231,6 +231,24 @@ def test_the_page_that_says_how_to_bring_it_back_is_true(
     exec(compile(code.replace("members-again", again), "page", "exec"), {})
     assert len(scan_page(few.client, again).items) == 40
     documents.drop(again)
+
+
+def test_local_indexes_come_back_with_their_table_and_are_not_in_what_the_import_is_given() -> None:
+    key = [{"AttributeName": "id", "KeyType": "HASH"}]
+    by_time = {"IndexName": "byTime", "KeySchema": [*key, {"AttributeName": "at", "KeyType": "RANGE"}]}
+    by_city = {"IndexName": "byCity", "KeySchema": [{"AttributeName": "city", "KeyType": "HASH"}]}
+    described = {
+        "TableName": "rides",
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("id", "at", "city")],
+        "KeySchema": key,
+        "GlobalSecondaryIndexes": [{**by_city, "Projection": {"ProjectionType": "ALL"}, "ItemCount": 7}],
+        "LocalSecondaryIndexes": [{**by_time, "Projection": {"ProjectionType": "KEYS_ONLY"}, "ItemCount": 7}],
+    }
+    given, made = creation_of(described), creation_of(described, local=True)
+    assert "LocalSecondaryIndexes" not in given
+    assert [one["AttributeName"] for one in given["AttributeDefinitions"]] == ["id", "city"]
+    assert made["LocalSecondaryIndexes"] == [{**by_time, "Projection": {"ProjectionType": "KEYS_ONLY"}}]
+    assert [one["AttributeName"] for one in made["AttributeDefinitions"]] == ["id", "at", "city"]
 
 
 END = [e.name for e in EDGES if "/retiring.py " in e.where or "/exporting.py " in e.where]

@@ -28,20 +28,22 @@ class NotEmpty(Terminal):
     """A table of that name is there, and holds another item under the key of one that was to be brought back."""
 
 
-def creation_of(described: Mapping[str, Any]) -> dict[str, Any]:
+def creation_of(described: Mapping[str, Any], *, local: bool = False) -> dict[str, Any]:
     """Give what ImportTable and CreateTable want to make such a table, from what DescribeTable says. Pure.
 
-    Local indexes are left out: ImportTable does not make them.
+    `local` indexes are left out unless asked for: ImportTable does not make them, and they come with their table or never.
     """
-    indexes = [_index(one) for one in described.get("GlobalSecondaryIndexes", [])]
-    keys = [key["AttributeName"] for keyed in (described, *indexes) for key in keyed["KeySchema"]]
+    kinds = ["GlobalSecondaryIndexes", *(["LocalSecondaryIndexes"] if local else [])]
+    indexes = {kind: [_index(one) for one in described.get(kind, [])] for kind in kinds}
+    keyed = [described, *(index for found in indexes.values() for index in found)]
+    keys = {key["AttributeName"] for one in keyed for key in one["KeySchema"]}
     made: dict[str, Any] = {
         "TableName": described["TableName"],
         "AttributeDefinitions": [one for one in described["AttributeDefinitions"] if one["AttributeName"] in keys],
         "KeySchema": described["KeySchema"],
         "BillingMode": "PAY_PER_REQUEST",
     }
-    return {**made, "GlobalSecondaryIndexes": indexes} if indexes else made
+    return made | {kind: found for kind, found in indexes.items() if found}
 
 
 def _index(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def bring_back(client: Any, vault: Vault, folder: str, table: str | None = None)
 
     Safe to repeat: what is there already is left alone. Raises NotEmpty, NoSuchKey, Throttled, DynamoDown.
     """
-    creation = json.loads(vault.get(f"{folder}/table.json"))
+    creation = creation_of(json.loads(vault.get(f"{folder}/described.json"))["Table"], local=True)
     name = creation["TableName"] = table or creation["TableName"]
     if identify(client, name) is None:
         with speaking("make", name):
