@@ -7,6 +7,9 @@ VALUES (%(migration)s, %(step)s, %(from_phase)s, %(to_phase)s, %(epoch)s, %(run)
 -- name: find_phase
 SELECT to_phase, epoch FROM control.transition WHERE migration = %(migration)s ORDER BY id DESC LIMIT 1
 
+-- name: is_there
+SELECT to_regclass('sluice.status') IS NOT NULL AS there
+
 -- name: list_standing
 -- Where each migration stands, and how many rows or items its last facts have in quarantine.
 SELECT s.migration, s.phase, s.epoch, s.since, coalesce(f.quarantined, 0) AS quarantined, coalesce(s.last_gate, '') AS last_gate

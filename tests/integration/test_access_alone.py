@@ -79,7 +79,7 @@ def test_the_page_runs_as_a_plain_script_without_airflow(documents: Documents, p
     said = done.stdout.splitlines()
     assert set(said[-1].split()[1:]) <= MAY, said[-1]
     assert any(line.startswith("hit ratio") for line in said)
-    assert any(line.startswith("compared 0: ") for line in said)
+    assert any(line.startswith("compared 0 of 1: ") for line in said)
     assert any("1 differ and are looked at again" in line for line in said)
     client, marks = documents.client(), ItemMarks(documents.client(), "tyler_users", f"{prefix}sluice-marks")
     ((report,),) = [marks.shadow_reports(1)]

@@ -59,7 +59,7 @@ def _plan(name: str, to_phase: str = "verified") -> dict[str, Any]:
         "params": {"to_phase": to_phase, "dry_run": True},
         "run_id": f"test of {name}",
         "dag_run": SimpleNamespace(conf={}),
-        "dag": SimpleNamespace(tasks=[]),
+        "dag": SimpleNamespace(tasks=[], params={}),
         "ti": SimpleNamespace(xcom_push=lambda key, value: left.update(value)),
     }
     PlanWay(task_id="plan_way", migration=name).execute(context)

@@ -11,6 +11,7 @@ import pytest
 from sluice.migration.engine.contract import Fence, Phase
 from sluice.migration.kinds.dynamodb_source.arriving import NotSettled
 from sluice.migration.kinds.dynamodb_source.canary import Canaries
+from sluice.migration.kinds.single_table import heads
 from sluice.migration.kinds.single_table.pacing import Share
 
 from tests.documents import Documents
@@ -69,6 +70,7 @@ def test_a_cutover_to_records_begins_only_where_canaries_arrive_in_time(
     drain = kind.drain
     monkeypatch.setattr(kind, "drain", lambda seconds: asked.append(seconds) or drain(seconds))
     monkeypatch.setattr(Canaries, "let_go", lambda self: self.out.add("never"))
+    monkeypatch.setattr(heads, "_heads", lambda *_: [])
     kind.migration = kind.migration.model_copy(
         update={"replication": kind.migration.replication.model_copy(update={"settled_within": timedelta(seconds=0.3)})}
     )

@@ -251,7 +251,7 @@ def test_local_indexes_come_back_with_their_table_and_are_not_in_what_the_import
     assert [one["AttributeName"] for one in made["AttributeDefinitions"]] == ["id", "at", "city"]
 
 
-END = [e.name for e in EDGES if "/retiring.py " in e.where or "/exporting.py " in e.where]
+END = [e.name for e in EDGES if "dynamodb_source/retiring.py " in e.where or "dynamodb_source/exporting.py " in e.where]
 
 
 def test_broken_off_anywhere_it_goes_on_and_leaves_no_half_export(

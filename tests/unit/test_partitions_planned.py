@@ -189,9 +189,20 @@ def test_a_table_that_is_cut_otherwise_is_left_alone(cut):
         plan(ranged(*months(1)), dataset(**cut), at(2026, 1, 1))
 
 
+@pytest.mark.parametrize("every", ["week", "day"])
+def test_a_table_of_months_gets_no_weeks(every: str):
+    """Whoever mistook it had nine weekly partitions among the months, and a gate that blamed the months."""
+    there = ranged(*months(1, 2, 3))
+    with pytest.raises(Misfit, match=rf"thing is cut by month, and its file says every: {every}\. Mend .*thing\.yaml"):
+        plan(there, dataset(range="at", every=every), at(2026, 3, 10))
+    odd = part("odd", "FOR VALUES FROM ('2026-04-01 00:00:00+00') TO ('2026-04-20 00:00:00+00')", 9)
+    assert plan(ranged(*months(1, 2), odd), MONTHS, at(2026, 4, 1)), "one odd bound is none of that"
+
+
 def test_too_many_at_once_are_refused():
     with pytest.raises(TooMany, match=r"app\.thing lacks 1,"):
-        plan(ranged(*months(1)), dataset(range="at", every="day"), at(2030, 1, 1))
+        day = part("day", "FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-01-02 00:00:00+00')")
+        plan(ranged(day), dataset(range="at", every="day"), at(2030, 1, 1))
 
 
 def test_gaps_and_headroom():

@@ -7,7 +7,7 @@ from typing import Any
 from sluice.local import databases
 from sluice.local.settings import Settings
 from sluice.local.tables import table
-from sluice.stores.postgres import connect, rows
+from sluice.stores.postgres import connect, one, rows
 from sluice.stores.statements import statement
 
 
@@ -22,7 +22,8 @@ def where_it_led(settings: Settings, name: str, run_id: str) -> tuple[str, dict[
 def standing_table(settings: Settings) -> str:
     """Lay out where each migration stood when a run last looked, and its last gate; empty where none has taken a step."""
     with connect(settings.dsn("sluice", databases.LEDGER), purpose="status") as ledger:
-        listed = rows(ledger, statement("control.list_standing"))
+        there = one(ledger, statement("control.is_there"))["there"]  # the first run makes it
+        listed = rows(ledger, statement("control.list_standing")) if there else []
     shown = [
         (m["migration"], m["phase"], m["epoch"], f"{m['since']:%Y-%m-%d %H:%M}", m["quarantined"], m["last_gate"])
         for m in listed

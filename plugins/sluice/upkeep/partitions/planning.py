@@ -16,7 +16,7 @@ from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import Table
 from sluice.upkeep.partitions.actions import Action, Finish, Hashed, Holds, Listed, Make
 from sluice.upkeep.partitions.naming import named, naming_of, schema_of_new, taken_in, word_of
-from sluice.upkeep.partitions.spans import Span, months_on, span_at, spans, without
+from sluice.upkeep.partitions.spans import BEGIN, END, EVERY, Every, Span, months_on, span_at, spans, without
 from sluice.upkeep.partitions.there import Branch, How, branches_of
 
 MOST = 1000
@@ -51,6 +51,20 @@ def check_layout(branch: Branch, dataset: Dataset) -> None:
                 f"{one.table} is cut by {one.how} of {', '.join(one.columns) or 'an expression'}, and its file says"
                 f" {wanted[0]} of {cut.column}. Mend include/estate/datasets/{dataset.name}.yaml. Nothing was changed."
             )
+        if cut.every and (found := _pieces_of(one)) not in (None, cut.every):
+            raise Misfit(
+                f"{one.table} is cut by {found}, and its file says every: {cut.every}. Mend"
+                f" include/estate/datasets/{dataset.name}.yaml. Nothing was changed."
+            )
+
+
+def _pieces_of(branch: Branch) -> Every | None:
+    """Which pieces most partitions of a branch are; None where there are none, or they follow no calendar."""
+    closed = [span for span in branch.spans if span.lower != BEGIN and span.upper != END]
+    for every in EVERY:
+        if 2 * sum(span == span_at(span.lower, every) for span in closed) > len(closed):
+            return every
+    return None
 
 
 def plan(branch: Branch, dataset: Dataset, now: datetime, strays: Strays = NONE) -> list[Action]:

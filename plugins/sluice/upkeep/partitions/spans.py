@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 Every: TypeAlias = Literal["month", "week", "day"]
+EVERY: tuple[Every, ...] = ("month", "week", "day")
 BEGIN, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 """What stands for bounds that are open, or farther than a calendar goes."""
 
