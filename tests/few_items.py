@@ -69,6 +69,12 @@ class Few:
         for one in items:
             self.client.put_item(TableName=self.old, Item=one)
 
+    def put_records(self, kind: SingleTable, *items: Item) -> None:
+        """An application's writes, once the records lead."""
+        for one in items:
+            whole = next(record.item for record in kind.tables.forth.wanted(one) if record.whole)
+            self.client.put_item(TableName=kind.tables.targets[0].name, Item=whole)
+
     def delete(self, *names: str) -> None:
         """An application's deletions."""
         for name in names:

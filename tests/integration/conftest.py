@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sluice.migration.kinds.single_table import SingleTable
 
 from tests.conftest import Database
 from tests.documents import Documents
-from tests.few_items import Few, few_items, item
+from tests.few_items import Few, copy, few_items, item, lying, settled, to_shadowing
 from tests.integration.accessing import Tyler, tyler_on
 from tests.integration.moved import Moved
 from tests.rowed import Stage, staged
+from tests.streams_that_lie import StreamThatLies
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +52,28 @@ def few(documents: Documents, make_table: Callable[..., str]) -> Iterator[Few]:
     """Two items to move."""
     with few_items(documents, make_table, item("one"), item("two")) as made:
         yield made
+
+
+@pytest.fixture
+def kind(few: Few) -> SingleTable:
+    """The kind that moves them, shadowing."""
+    return to_shadowing(few.opened())
+
+
+@pytest.fixture
+def torn(few: Few) -> tuple[SingleTable, StreamThatLies, StreamThatLies]:
+    """The kind, shadowing, and the streams of the old table and of the records, which can be trimmed."""
+    made = few.opened()
+    made.expand()
+    made.start_capture()
+    old = lying(made)
+    made._ways.__dict__["target_stream"] = new = StreamThatLies(made._ways.target_stream, 1)
+    made.plan_chunks()
+    copy(made)
+    made.verify(settled(made))
+    made.shadow()
+    made.replicate(5)
+    return made, old, new
 
 
 @pytest.fixture

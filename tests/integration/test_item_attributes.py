@@ -73,11 +73,11 @@ def test_an_item_that_is_put_back_once_the_source_leads_again_is_followed(few: F
 def test_an_item_with_a_name_of_ours_is_set_aside_and_says_so(few: Few, kind: SingleTable, name: str) -> None:
     few.put({**item("three"), name: {"S": "an application's"}})
     kind.replicate(5)
-    (poison,) = kind.marks.quarantined()
+    (poison,) = kind.marks.aside.quarantined()
     assert name in poison.reason and "give it another" in poison.reason
     few.put(item("three"))
     kind.replicate(5)
-    assert kind.marks.quarantined() == []
+    assert kind.marks.aside.quarantined() == []
     assert few.equal(kind)
 
 

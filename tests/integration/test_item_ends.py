@@ -13,7 +13,7 @@ import pytest
 from sluice import failpoints
 from sluice.errors import Terminal
 from sluice.flow import connections, project
-from sluice.ledger import item_marks
+from sluice.ledger import marks_table
 from sluice.local import abort
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import NotYet, Phase
@@ -149,7 +149,7 @@ def without_file(
     login = {"login": documents.key, "password": documents.secret}
     monkeypatch.setenv("AIRFLOW_CONN_DYNAMODB_TYLER", json.dumps({"conn_type": "aws", **login, "extra": extra}))
     monkeypatch.setattr(abort, "load", lambda: SimpleNamespace(environment=dict))
-    monkeypatch.setattr(item_marks, "TABLE", f"{documents.prefix}sluice-marks")
+    monkeypatch.setattr(marks_table, "TABLE", f"{documents.prefix}sluice-marks")
     return lambda kind: abort.abort_migration(kind.name)
 
 

@@ -11,14 +11,8 @@ from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap, GapMender
 from sluice.stores.dynamodb.values import Item
 
-from tests.few_items import Few, forget, item, to_capturing, to_shadowing, visit
+from tests.few_items import Few, forget, item, to_capturing, visit
 from tests.streams_that_lie import StreamThatLies
-
-
-@pytest.fixture
-def kind(few: Few) -> SingleTable:
-    """The kind that moves them, shadowing."""
-    return to_shadowing(few.opened())
 
 
 def moved(name: str, to: str) -> list[Item]:
@@ -36,7 +30,7 @@ def test_an_item_whose_key_changes_keeps_its_records(few: Few, kind: SingleTable
     kind.replicate(5)
     diff = kind.diff()
     assert diff.clean, diff.facts()
-    assert kind.marks.quarantined() == []
+    assert kind.marks.aside.quarantined() == []
 
 
 def test_a_gap_that_could_not_be_noted_is_found_again(few: Few, kind: SingleTable) -> None:
@@ -136,4 +130,4 @@ def test_a_worker_that_comes_late_puts_nothing_into_quarantine(
     few.put(nameless)
     with visit(monkeypatch, "stream.applied", few.opened().abort), pytest.raises(Fenced):
         kind.replicate(5)
-    assert kind.marks.quarantined() == []
+    assert kind.marks.aside.quarantined() == []

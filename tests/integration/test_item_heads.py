@@ -45,9 +45,7 @@ def records_stream(kind: SingleTable) -> StreamThatLies:
 def write_records(few: Few, kind: SingleTable, version: int) -> dict[str, Item]:
     """An application's writes, once the records lead; give what the old table shall hold for them."""
     made = {name: item(name, version) for name in NAMES}
-    for one in made.values():
-        whole = next(record.item for record in kind.tables.forth.wanted(one) if record.whole)
-        few.client.put_item(TableName=kind.tables.targets[0].name, Item=whole)
+    few.put_records(kind, *made.values())
     return made
 
 

@@ -7,13 +7,7 @@ import itertools
 import pytest
 from sluice.migration.kinds.single_table import SingleTable
 
-from tests.few_items import Few, item, to_shadowing
-
-
-@pytest.fixture
-def kind(few: Few) -> SingleTable:
-    """The kind that moves them, shadowing."""
-    return to_shadowing(few.opened())
+from tests.few_items import Few, item
 
 
 @pytest.mark.parametrize("follows", [True, False])

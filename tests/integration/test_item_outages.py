@@ -14,32 +14,9 @@ from sluice.migration.engine.contract import Diff, Fenced, Phase
 from sluice.migration.kinds.single_table import SingleTable, heads
 from sluice.migration.kinds.single_table.gap import Gap, GapMender
 from sluice.stores.dynamodb.streams import Trimmed
-from sluice.stores.dynamodb.values import Item
 from sluice.stores.dynamodb.writes import write_one
 
 from tests.few_items import Few, copy, forget, item, lying, settled, to_shadowing, visit
-from tests.streams_that_lie import StreamThatLies
-
-
-@pytest.fixture
-def torn(few: Few) -> tuple[SingleTable, StreamThatLies, StreamThatLies]:
-    made = few.opened()
-    made.expand()
-    made.start_capture()
-    old = lying(made)
-    made._ways.__dict__["target_stream"] = new = StreamThatLies(made._ways.target_stream, 1)
-    made.plan_chunks()
-    copy(made)
-    made.verify(settled(made))
-    made.shadow()
-    made.replicate(5)
-    return made, old, new
-
-
-def put(few: Few, kind: SingleTable, made: Item) -> None:
-    """An application's write on the records."""
-    whole = next(one.item for one in kind.tables.forth.wanted(made) if one.whole)
-    few.client.put_item(TableName=kind.tables.targets[0].name, Item=whole)
 
 
 def test_a_source_whose_stream_is_older_than_a_day_can_be_followed(few: Few) -> None:
@@ -74,11 +51,11 @@ def test_records_whose_stream_is_older_than_a_day_can_be_cut_over(few: Few, torn
 def test_one_outage_of_a_day_takes_nothing_that_came_past_the_route(few: Few, torn: tuple) -> None:
     kind, old, new = torn
     kind.cut_over()
-    put(few, kind, item("one", version=4))
+    few.put_records(kind, item("one", version=4))
     few.put(item("stray"))
     kind.replicate(5)
     assert kind.standing()["writes_astray"] == 1
-    put(few, kind, item("one", version=5))
+    few.put_records(kind, item("one", version=5))
     few.put(item("two", version=9))  # somebody writes on
     assert old.trim() and new.trim()
     with suppress(Gap):
@@ -94,7 +71,7 @@ def test_a_stray_that_was_written_over_is_still_told_after_the_old_stream_was_of
     few.put(item("one", version=7))
     kind.replicate(5)
     assert kind.standing()["writes_astray"] == 1
-    put(few, kind, item("one", version=8))
+    few.put_records(kind, item("one", version=8))
     kind.replicate(5)
     few.client.update_table(TableName=few.old, StreamSpecification={"StreamEnabled": False})
     again = few.opened()
@@ -148,7 +125,7 @@ def test_of_two_cutovers_at_once_one_begins_the_way_back(
 ) -> None:
     kind, old, new = torn
     kind.cut_over()
-    put(few, kind, item("one", version=3))
+    few.put_records(kind, item("one", version=3))
     kind.replicate(5)
     kind.cut_back()
     few.delete("one")
@@ -184,7 +161,7 @@ def test_a_records_stream_that_is_off_after_the_cutover_is_a_gap(few: Few) -> No
     kind = to_shadowing(few.opened())
     kind.cut_over()
     few.client.update_table(TableName=kind.tables.targets[0].name, StreamSpecification={"StreamEnabled": False})
-    put(few, kind, item("one", version=5))
+    few.put_records(kind, item("one", version=5))
     with pytest.raises(Gap):
         few.opened().replicate(5)
     for _ in range(3):
@@ -204,7 +181,7 @@ def test_a_due_of_another_gap_is_not_cleared(few: Few, monkeypatch: pytest.Monke
         done = sweep(self, state, **more)
         monkeypatch.setattr(GapMender, "sweep", sweep)
         other._gap.begin(other.marks.state(), Trimmed("it was trimmed again."))
-        put(few, kind, item("one", version=9))
+        few.put_records(kind, item("one", version=9))
         forget(other, "reverse")  # and this write is in what was lost
         return done
 
@@ -239,7 +216,24 @@ def test_what_was_written_before_the_cutover_did_not_come_past_the_route(few: Fe
     assert told["writes_astray"] == 1 and re.fullmatch(
         r"email=one@Example\.com at 20.* UTC", told["writes_astray_told"]
     )
-    put(few, kind, item("one", version=5))
+    few.put_records(kind, item("one", version=5))
     kind.replicate(5)
     assert kind.diff().clean, "the way back wrote over it"
     assert "1 counted since the cutover: email=one@Example.com at 20" in kind._compared[1].named[0]
+
+
+def test_a_write_that_was_right_until_the_switch_did_not_come_past_the_route(
+    few: Few, kind: SingleTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step had begun, and nobody was held yet."""
+
+    def written() -> None:
+        time.sleep(1.1)  # a change tells its time in whole seconds
+        few.put(item("one", version=4))
+        time.sleep(1.1)
+
+    with visit(monkeypatch, "heads.noted", written):
+        kind.cut_over()
+    forget(kind, "forward")
+    kind.replicate(5)
+    assert kind.standing()["writes_astray"] == 0

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from sluice import failpoints
 from sluice.migration.engine.contract import Finding, Phase
-from sluice.migration.kinds.single_table import SingleTable
+from sluice.migration.kinds.single_table import SingleTable, aborting
 from sluice.migration.kinds.single_table.aborting import abort
 from sluice.stores.dynamodb.values import Item
 
@@ -57,13 +57,13 @@ def test_an_abort_that_is_late_takes_nothing_of_the_next_capture(few: Few) -> No
     epoch = kind.position().epoch
     kind.abort()
     kind = copied(few)
-    kind.marks.forget_quarantine(epoch + 1)
+    kind.marks.aside.forget_quarantine(kind.marks.fence(0, epoch + 1, Phase.PLANNED))
     assert kind.standing()["quarantined"] == 2
 
 
 def test_an_abort_that_died_is_ended_by_the_next(few: Few, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = copied(few)
-    monkeypatch.setattr(type(kind.marks), "forget_quarantine", lambda marks, epoch: failpoints._raise("here", ""))
+    monkeypatch.setattr(aborting, "_forget_quarantine", lambda marks, epoch: failpoints._raise("here", ""))
     with suppress(failpoints.Broken):
         abort(kind.marks, kind.marks.find())
     monkeypatch.undo()

@@ -53,7 +53,7 @@ def in_step(few: Few, kind: SingleTable) -> bool:
 
 def reasons(kind: SingleTable) -> dict[str, str]:
     """Who waits in quarantine, and why."""
-    return {poison.key: poison.reason for poison in kind.marks.quarantined()}
+    return {poison.key: poison.reason for poison in kind.marks.aside.quarantined()}
 
 
 @pytest.mark.parametrize("at", [WHOLE, LOOKUP], ids=["whole", "lookup"])

@@ -142,7 +142,7 @@ def test_two_consumers_at_once_on_the_same_shards_lose_nothing(few: Few) -> None
 
 def quarantined(kind: SingleTable) -> dict[str, str]:
     """Whose keys wait in quarantine, and why."""
-    return {poison.key.partition("=")[2].partition("@")[0]: poison.reason for poison in kind.marks.quarantined()}
+    return {poison.key.partition("=")[2].partition("@")[0]: poison.reason for poison in kind.marks.aside.quarantined()}
 
 
 def test_a_poisoned_item_stops_nobody_and_a_good_image_heals_it(few: Few) -> None:

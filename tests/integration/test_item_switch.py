@@ -13,14 +13,7 @@ from sluice.migration.kinds.single_table import SingleTable
 from sluice.migration.kinds.single_table.gap import Gap
 from sluice.stores.dynamodb.writes import Put, write_one
 
-from tests.few_items import Few, copy, forget, item, lying, settled, to_shadowing
-from tests.streams_that_lie import StreamThatLies
-
-
-@pytest.fixture
-def kind(few: Few) -> SingleTable:
-    """The kind that moves them, shadowing."""
-    return to_shadowing(few.opened())
+from tests.few_items import Few, copy, forget, item, settled
 
 
 def drift(kind: SingleTable) -> None:
@@ -91,22 +84,6 @@ def test_a_switch_taken_again_has_all_that_its_gate_asks_for(few: Few, kind: Sin
         "pause_beyond_lease_ms",
     }
     assert asked <= again.keys()
-
-
-@pytest.fixture
-def torn(few: Few) -> tuple[SingleTable, StreamThatLies, StreamThatLies]:
-    """The kind, shadowing, and the streams of the old table and of the records, which can be trimmed."""
-    made = few.opened()
-    made.expand()
-    made.start_capture()
-    old = lying(made)
-    made._ways.__dict__["target_stream"] = new = StreamThatLies(made._ways.target_stream, 1)
-    made.plan_chunks()
-    copy(made)
-    made.verify(settled(made))
-    made.shadow()
-    made.replicate(5)
-    return made, old, new
 
 
 def test_a_gap_that_a_drain_comes_upon_is_noted_too(few: Few, torn: tuple) -> None:

@@ -134,7 +134,7 @@ def test_a_record_that_has_no_way_back_stops_no_other_and_no_write_is_lost_by_go
     put(few, kind, **whole(kind, item("two", 2)))
     kind.replicate(5)
     assert few.items()["two"] == item("two", 2)
-    (poison,) = kind.marks.quarantined()
+    (poison,) = kind.marks.aside.quarantined()
     assert "email" in poison.reason
     with pytest.raises(NotYet, match="in quarantine"):
         kind.cut_back()

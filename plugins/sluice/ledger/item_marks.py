@@ -1,31 +1,28 @@
 """The marks of a migration whose target is DynamoDB: items of the table `sluice-marks`, beside the data they vouch for.
 
 One partition a migration: STATE (phase, epoch, proofs), ROUTE (who reads and writes where), FENCE#00 to FENCE#31, a
-POSITION of each segment and shard, a QUARANTINE item of each source key that could not be brought over.
+POSITION of each segment and shard, and what `items_aside.py` notes.
 DynamoDB has no lock that a session holds, so the fence is a condition: a worker's transaction checks a FENCE item, and a
 change of phase rewrites all of them together with STATE. Either the worker's data commits before the change or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
-from typing import Any
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
+from sluice.ledger.items_aside import ItemsAside
+from sluice.ledger.marks_table import MarksTable
 from sluice.stores.dynamodb.applying import apply_tables
 from sluice.stores.dynamodb.clock import store_clock
-from sluice.stores.dynamodb.queries import query_items
-from sluice.stores.dynamodb.reads import get_item
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.tables import TableDefinition, describe
 from sluice.stores.dynamodb.values import Item, Key
 from sluice.stores.dynamodb.writes import Action, Cancelled, Check, Condition, Delete, Put, write_together
 
-TABLE = "sluice-marks"
 SLOTS = 32
 """Fence items: one for each worker at once, so that their checks do not get in each other's way."""
 
@@ -78,24 +75,13 @@ class Place:
         return Place(self.name, self.turn + 1, at, done, counts, holder, held_until)
 
 
-@dataclass(frozen=True)
-class Poison:
-    """A source key that could not be brought over: why, since when, and which records of it may be stale."""
+class ItemMarks(MarksTable):
+    """Where the migration stands, how far each of its readers is, and what applications are told."""
 
-    key: str
-    reason: str
-    token: str
-    healed: bool = False
-    stale: tuple[tuple[str, str], ...] = ()
-    """Where records of its last good image stand still: table and key."""
-
-
-class ItemMarks:
-    """The marks of the migration `name`, through a DynamoDB client of the target's account."""
-
-    def __init__(self, client: Any, name: str, table: str = TABLE) -> None:
-        """Keep the client; nothing is read yet."""
-        self.client, self.name, self.table = client, name, table
+    @property
+    def aside(self) -> ItemsAside:
+        """Items that a person has to see to."""
+        return ItemsAside(self.client, self.name, self.table)
 
     def prepare(self) -> None:
         """Make the table of marks if it is missing."""
@@ -222,7 +208,7 @@ class ItemMarks:
 
     def forgetting(self, kind: str) -> list[Delete]:
         """The writes that give up every place of a kind: what it stood for is read from the beginning."""
-        return [Delete(self.table, {"PK": item["PK"], "SK": item["SK"]}) for item in self._list(f"POSITION#{kind}#")]
+        return self._deletes(f"POSITION#{kind}#")
 
     def looking(self, name: str, at: datetime, by: str = "") -> Put:
         """The write that says that every shard of a stream was read at a time, and by whom where that matters."""
@@ -237,57 +223,7 @@ class ItemMarks:
         item = self._get(f"LOOKED#{name}")
         return None if item is None else datetime.fromisoformat(item["at"]["S"])
 
-    # ---- writes past the route ----
-
-    def stray(self, key: str, when: str) -> Put:
-        """The write that notes the last write to an item that came past the route; a key may be longer than a sort key."""
-        name = blake2b(key.encode(), digest_size=16).hexdigest()
-        return self._put(f"STRAY#{name}", {"key": {"S": key}, "when": {"S": when}})
-
-    def strays(self) -> list[str]:
-        """Name the items that were written past the route, and when. Read-only."""
-        return sorted(f"{item['key']['S']} at {item['when']['S']}" for item in self._list("STRAY#"))
-
-    def forgetting_strays(self) -> list[Delete]:
-        """The writes that forget them."""
-        return [Delete(self.table, {"PK": item["PK"], "SK": item["SK"]}) for item in self._list("STRAY#")]
-
-    # ---- quarantine ----
-
-    def quarantine(self, poison: Poison) -> Put:
-        """The write that notes a poisoned (or healed) key; an older note never replaces a newer one."""
-        return self._put(
-            f"QUARANTINE#{poison.key}",
-            {
-                "token": {"S": poison.token},
-                "reason": {"S": poison.reason[:1000]},
-                "healed": {"BOOL": poison.healed},
-                "stale": {"L": [{"L": [{"S": table}, {"S": key}]} for table, key in poison.stale]},
-            },
-            Condition(
-                "attribute_not_exists(PK) OR #token < :token", {"#token": "token"}, {":token": {"S": poison.token}}
-            ),
-        )
-
-    def poison(self, key: str) -> Poison | None:
-        """Read what is noted of a source key, or None. Read-only."""
-        item = self._get(f"QUARANTINE#{key}")
-        return None if item is None else _poison(item)
-
-    def quarantined(self) -> list[Poison]:
-        """Every key that waits in quarantine, in order. Read-only."""
-        return [poison for poison in map(_poison, self._list("QUARANTINE#")) if not poison.healed]
-
-    def forget_quarantine(self, epoch: int) -> None:
-        """Delete what was noted of every key, while it is planned in this epoch: a late one takes nothing of the next capture."""
-        for item in self._list("QUARANTINE#"):
-            gone = Delete(self.table, {"PK": item["PK"], "SK": item["SK"]})
-            try:
-                write_together(self.client, [self.fence(0, epoch, "planned"), gone])
-            except Cancelled as cancelled:
-                if any(one.code != "condition" for one in cancelled.refused):
-                    raise
-                return  # somebody has begun anew
+    # ---- what others have told ----
 
     def saw_canary(self, where: str) -> Put:
         """The write that says in which shard a flight's canaries have come out (`flight@shard`), whoever read them."""
@@ -336,21 +272,9 @@ class ItemMarks:
 
     # ---- within ----
 
-    def _key(self, sort: str) -> Key:
-        return {"PK": {"S": self.name}, "SK": {"S": sort}}
-
-    def _get(self, sort: str) -> Item | None:
-        return get_item(self.client, self.table, self._key(sort))
-
-    def _put(self, sort: str, item: Item, condition: Condition | None = None) -> Put:
-        return Put(self.table, {**self._key(sort), **item}, condition)
-
     def _fences(self, phase: str, epoch: int) -> list[Put]:
         stamp: Item = {"phase": {"S": phase}, "epoch": {"N": str(epoch)}}
         return [self._put(f"FENCE#{slot:02}", stamp) for slot in range(SLOTS)]
-
-    def _list(self, prefix: str) -> Iterator[Item]:
-        return query_items(self.client, self.table, {"PK": {"S": self.name}}, "SK", prefix)
 
 
 def _not_moved(place: Place) -> Condition:
@@ -373,15 +297,4 @@ def _place(name: str, item: Item) -> Place:
     held_until = float(item["held_until"]["N"])
     return Place(
         name, int(item["turn"]["N"]), item["at"].get("S"), item["done"]["BOOL"], counts, item["holder"]["S"], held_until
-    )
-
-
-def _poison(item: Item) -> Poison:
-    stale = tuple((place["L"][0]["S"], place["L"][1]["S"]) for place in item["stale"]["L"])
-    return Poison(
-        item["SK"]["S"].removeprefix("QUARANTINE#"),
-        item["reason"]["S"],
-        item["token"]["S"],
-        item["healed"]["BOOL"],
-        stale,
     )

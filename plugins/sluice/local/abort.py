@@ -106,9 +106,10 @@ def _abort_items(marked: Marked) -> str:
 
 def _item_marks(connection_id: str, name: str) -> ItemMarks:
     from sluice.flow.connections import documents_of
-    from sluice.ledger import item_marks
+    from sluice.ledger import marks_table
+    from sluice.ledger.item_marks import ItemMarks
 
-    return item_marks.ItemMarks(documents_of(connection_id)[0], name, item_marks.TABLE)
+    return ItemMarks(documents_of(connection_id)[0], name, marks_table.TABLE)
 
 
 def _opened(connection_id: str) -> Connection:

@@ -108,6 +108,27 @@ def readable(shards: Sequence[Shard], finished: Collection[str]) -> tuple[Shard,
     return tuple(shard for shard in shards if shard.id in waiting and shard.parent not in waiting)
 
 
+def lost_shards(shards: Sequence[Shard], finished: Mapping[str, bool]) -> list[str]:
+    """Name the shards of which something was never read and is gone. `finished` tells of those that a reader knows.
+
+    A known one that is there no more; and one that came and went unread, of which its child alone tells. The parent of a shard
+    that is known was gone before that, as every stream's is that is older than a day, and is missed by nobody.
+    """
+    there = {shard.id for shard in shards}
+    fresh = [shard.parent for shard in shards if shard.id not in finished and shard.parent]
+    gone = [name for name, over in finished.items() if not over and name not in there]
+    return sorted({*gone, *(parent for parent in fresh if parent not in there and parent not in finished)})
+
+
+def is_forgotten(stream: Stream, shard_id: str, after: str | None) -> bool:
+    """Tell whether a shard no longer has what followed a sequence number."""
+    try:
+        stream.read(shard_id, after)
+    except Trimmed:
+        return True
+    return False
+
+
 def open_stream(client: Any, streams: Any, table: str) -> TableStream:
     """Give the stream of a table. Raises StreamGone when it has none, ImagesLacking, NoSuchTable, DynamoDown."""
     with speaking("describe", table):

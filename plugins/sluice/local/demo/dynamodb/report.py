@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sluice.ledger.item_marks import Poison
+from sluice.ledger.items_aside import Poison
 from sluice.local.certify import OracleReport
 from sluice.local.certify.tally import PhaseReport, Snapshot
 from sluice.local.demo.report import Report, comparisons, differences, not_taken, read_ledger, steps_taken

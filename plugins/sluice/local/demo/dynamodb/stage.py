@@ -6,7 +6,8 @@ import time
 from functools import cached_property
 from threading import Event
 
-from sluice.ledger.item_marks import ItemMarks, Poison
+from sluice.ledger.item_marks import ItemMarks
+from sluice.ledger.items_aside import Poison
 from sluice.local.certify import Acknowledged, WorkloadProcess
 from sluice.local.demo.dynamodb.belongings import Belongings
 from sluice.local.demo.stage import RunFailed, Stage
@@ -80,7 +81,9 @@ class Tyler(Stage):
     def quarantined(self) -> dict[str, Poison]:
         """What waits in quarantine now."""
         return {
-            f"{name} {poison.key}": poison for name in self.migrations for poison in self._marks(name).quarantined()
+            f"{name} {poison.key}": poison
+            for name in self.migrations
+            for poison in self._marks(name).aside.quarantined()
         }
 
     def mend(self) -> Acknowledged:

@@ -20,7 +20,7 @@ from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.target import Target
 from sluice.migration.kinds.into_postgres.wishes import of_changes
-from sluice.stores.dynamodb.streams import Shard, Stream, StreamPage, Trimmed, padded, readable
+from sluice.stores.dynamodb.streams import Shard, Stream, StreamPage, Trimmed, lost_shards, padded, readable
 from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
 
@@ -111,14 +111,10 @@ class Follower:
 
 def check_whole(shards: Sequence[Shard], places: dict[str, Row], arn: str) -> None:
     """Raise Trimmed where what was never read is there no more: another stream, a shard that is gone, a day."""
-    there = {shard.id for shard in shards}
-    lost = sorted(name for name, place in places.items() if not place["done"] and (name not in there or place["stale"]))
-    unseen = sorted(
-        str(shard.parent)
-        for shard in shards
-        if places and shard.id not in places and shard.parent and shard.parent not in {*there, *places}
-    )
+    stale = sorted(name for name, place in places.items() if not place["done"] and place["stale"])
+    # Without places it has just begun: what was gone before is missed by nobody.
+    gone = lost_shards(shards, {name: place["done"] for name, place in places.items()}) if places else []
     other = sorted(place["stream"] for place in places.values() if place["stream"] != arn)
-    for what, found in (("shard", [*lost, *unseen]), ("stream", other)):
+    for what, found in (("shard", [*gone, *stale]), ("stream", other)):
         if found:
             raise Trimmed(f"The {what} {found[0]} was not read to its end and is gone.")

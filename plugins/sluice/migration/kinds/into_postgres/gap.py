@@ -10,10 +10,9 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import COPIES_IN, Fence, Phase
-from sluice.migration.kinds.dynamodb_source.rounds import PAGE
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.following import Follower
-from sluice.stores.dynamodb.streams import Stream, StreamGone, Trimmed
+from sluice.stores.dynamodb.streams import Stream, StreamGone, Trimmed, is_forgotten
 from sluice.stores.postgres import Connection, Row, rows
 from sluice.stores.statements import statement
 
@@ -45,18 +44,13 @@ def begin_again(c: Connection, stream: Stream, follower: Follower) -> None:
     named = {"name": follower.marks.name, "epoch": follower.fence.epoch}
     with working(c, follower.marks, follower.fence, *follower.phases):
         places = rows(c, statement("into_postgres.list_places"), **named)
-        lost = [place["shard"] for place in places if place["shard"] in shards and _is_forgotten(stream, place)]
+        lost = [place["shard"] for place in places if place["shard"] in shards and _is_behind(stream, place)]
         again = {"stream": stream.arn, "shards": shards, "lost": lost, **named}
         c.execute(statement("into_postgres.begin_again"), again)
         c.execute(statement("into_postgres.add_places"), again)
 
 
-def _is_forgotten(stream: Stream, place: Row) -> bool:
-    """Whether a stream no longer has what followed a position."""
-    if place["done"] or place["position"] is None:
-        return False
-    try:
-        stream.read(place["shard"], place["position"], PAGE)
-    except Trimmed:
-        return True
-    return False
+def _is_behind(stream: Stream, place: Row) -> bool:
+    """Whether what followed a place is there no more."""
+    unread = not place["done"] and place["position"] is not None
+    return unread and is_forgotten(stream, place["shard"], place["position"])

@@ -58,5 +58,5 @@ class Adopting:
         if not self._is_due:
             return
         now = self.marks.state()
-        if diff.clean and now.epoch == self.state.epoch and source_leads(now) and not self.marks.quarantined():
+        if diff.clean and now.epoch == self.state.epoch and source_leads(now) and not self.marks.aside.quarantined():
             self.marks.note(now, **{LED: ""})

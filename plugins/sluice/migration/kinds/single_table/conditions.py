@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sluice.estate.single_table import SingleTableMigration
-from sluice.ledger.item_marks import ItemMarks, Poison, State
+from sluice.ledger.item_marks import ItemMarks, State
+from sluice.ledger.items_aside import Poison
 from sluice.migration.engine.contract import Diff, Drifted, Fenced, NotYet, Phase, Progress
 from sluice.migration.kinds.single_table.quarantine import release
 from sluice.migration.kinds.single_table.tables import Tables
@@ -42,7 +43,7 @@ def drifted(tables: Tables, state: State) -> bool:
 def waiting(marks: ItemMarks, ways: Ways, state: State) -> list[Poison]:
     """What is in quarantine and has no place still."""
     release(ways.client, marks, ways.sides(state), lambda: [ways.fence(state)(0)])
-    return marks.quarantined()
+    return marks.aside.quarantined()
 
 
 def check_switchable(tables: Tables, marks: ItemMarks, ways: Ways, state: State) -> None:

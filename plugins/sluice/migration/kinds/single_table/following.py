@@ -26,7 +26,7 @@ from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
 from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
 from sluice.stores.dynamodb.clock import store_clock
-from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, Trimmed, readable
+from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, Trimmed, lost_shards, readable
 from sluice.stores.dynamodb.values import key_from_text, key_text
 from sluice.stores.dynamodb.writes import Check
 
@@ -85,7 +85,8 @@ class Follower:
         there = self.way.stream.shards()
         places = self.marks.places(self.way.name) or self._first_seen(there)
         finished = {name for name, place in places.items() if place.done}
-        _check_all_there(places, there, self.marks.name)
+        if lost := lost_shards(there, {name: place.done for name, place in places.items()}):
+            raise Trimmed(f"{self.marks.name}: shard {lost[0]} was trimmed away before it was read to its end.")
         shards = readable(there, finished)
         looked = self.marks.looked(self.way.name)
         _check_horizon(places, shards, begun, looked, self.marks.name)
@@ -134,7 +135,7 @@ class Follower:
         if strays:
             counted[counted_as(self.way.epoch)] = len(strays)
         named = {key_text(one.key): one for one in strays[-MOST_NAMED:]}
-        told = [self.marks.stray(key, f"{one.at:%Y-%m-%d %H:%M:%S} UTC") for key, one in named.items()]
+        told = [self.marks.aside.stray(key, f"{one.at:%Y-%m-%d %H:%M:%S} UTC") for key, one in named.items()]
         after = place.moved(position, counted, done=ended)
         home = [self.marks.saw_canary(name) for name in flights_in(shard, changes)]
         finish(self.client, lambda: [self.way.fence(0)], [self.marks.step(place, after), *home, *told])
@@ -175,16 +176,3 @@ def _check_horizon(
             f"{migration}: nobody has read the stream since {looked:%Y-%m-%d %H:%M} UTC, and of shard {unread[0]} nothing was"
             " read before: what it told first may be gone."
         )
-
-
-def _check_all_there(places: Mapping[str, Place], there: Sequence[Shard], migration: str) -> None:
-    """Raise Trimmed when a shard that was not read to its end is no longer there, or never was read: its child would hide it."""
-    ids = {shard.id for shard in there}
-    lost = [name for name, place in places.items() if not place.done and name not in ids]
-    lost += [
-        shard.parent
-        for shard in there
-        if shard.parent and shard.id not in places and shard.parent not in ids and shard.parent not in places
-    ]
-    if lost:
-        raise Trimmed(f"{migration}: shard {lost[0]} was trimmed away before it was read to its end.")

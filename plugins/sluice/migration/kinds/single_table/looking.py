@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from sluice.estate.single_table import SingleTableMigration
-from sluice.ledger.item_marks import ItemMarks, Poison, State
+from sluice.ledger.item_marks import ItemMarks, State
+from sluice.ledger.items_aside import Poison
 from sluice.migration.engine.contract import Diff, Facts, Finding, Held, Load, Phase, Position, Progress
 from sluice.migration.kinds.dynamodb_source.last_look import Looked
 from sluice.migration.kinds.dynamodb_source.notes import StateNotes
@@ -91,7 +92,7 @@ class Looking:
         """Facts that every gate wants: drift, quarantine, where applications are told to write, and who did not."""
         state = self.marks.state()
         told = (self.marks.route() or {}).get("write_to", {}).get("S")
-        held = self.marks.quarantined()
+        held = self.marks.aside.quarantined()
         return {
             "fingerprint_differs": int(conditions.drifted(self.tables, state)),
             "quarantined": len(held),
@@ -99,12 +100,12 @@ class Looking:
             "routed_to_old": int(told == "old"),
             "routed_to_new": int(told == "new"),
             "writes_astray": self._astray(state),
-            "writes_astray_told": "; ".join(self.marks.strays()[:SHOWN]) if state.phase == Phase.CUT_OVER else "",
+            "writes_astray_told": "; ".join(self.marks.aside.strays()[:SHOWN]) if state.phase == Phase.CUT_OVER else "",
         }
 
     def quarantine(self, most: int) -> Sequence[Held]:
         """Items that have no records yet."""
-        return _told(self.marks.quarantined())[:most]
+        return _told(self.marks.aside.quarantined())[:most]
 
     def sample(self) -> Subject | None:
         """Records from all over the target, as typed rows: SQL cannot be asked."""
@@ -143,7 +144,7 @@ class Looking:
         looked = Looked(state.now.isoformat(), arn, left, finished)
         # What came since the cutover may have been written over by the way back, and then no comparison knows of it.
         counted = self._astray(state)
-        named = ", ".join(self.marks.strays()[:SHOWN]) or "the stream forgot which"
+        named = ", ".join(self.marks.aside.strays()[:SHOWN]) or "the stream forgot which"
         return looked.with_stray(f"{counted} counted since the cutover: {named}") if counted else looked
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.kinds.single_table.writing import finish
-from sluice.stores.dynamodb.streams import Stream, Trimmed
+from sluice.stores.dynamodb.streams import Stream, is_forgotten
 from sluice.stores.dynamodb.writes import MOST_ACTIONS, Action, Check
 
 
@@ -28,7 +28,7 @@ def begin_way(marks: ItemMarks, name: str, now: datetime, fence: Check) -> None:
 
 def forget_strays(marks: ItemMarks, fence: Check) -> None:
     """Forget which items were written past the route, as the records begin to lead. Raises Fenced."""
-    _in_packs(marks, marks.forgetting_strays(), fence)
+    _in_packs(marks, marks.aside.forgetting_strays(), fence)
 
 
 def move_places(marks: ItemMarks, moves: Iterable[tuple[Place, Place]], fence: Check) -> None:
@@ -52,20 +52,11 @@ def begin_again(marks: ItemMarks, way: str, stream: Stream, now: datetime, fence
     moves = [
         (place, place.moved(None, done=shard not in there))
         for shard, place in places.items()
-        if not place.done and (shard not in there or _is_forgotten(stream, shard, place))
+        if not place.done and (shard not in there or is_forgotten(stream, shard, place.at))
     ]
     move_places(marks, moves, fence)
     note_shards(marks, way, there - places.keys(), fence)
     finish(marks.client, lambda: [fence], [marks.looking(way, now)])
-
-
-def _is_forgotten(stream: Stream, shard: str, place: Place) -> bool:
-    """Whether a stream no longer has what followed a place."""
-    try:
-        stream.read(shard, place.at)
-    except Trimmed:
-        return True
-    return False
 
 
 def _in_packs(marks: ItemMarks, actions: Sequence[Action], fence: Check) -> None:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sluice.ledger.item_marks import ItemMarks, Poison
+from sluice.ledger.item_marks import ItemMarks
+from sluice.ledger.items_aside import Poison
 from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.sides import Sides
 from sluice.migration.kinds.single_table.wishes import Mishap, Wish, Wishes
@@ -25,7 +26,7 @@ def heal(marks: ItemMarks, asked: Wishes) -> None:
     for mishap in asked.mishaps.values():
         if mishap.reason is not None:
             continue
-        poison = marks.poison(mishap.key)
+        poison = marks.aside.poison(mishap.key)
         for table, key in poison.stale if poison else ():
             came_from = f"{marks.name}/{mishap.key}"
             if not asked.asks_for(table, key, came_from):
@@ -35,11 +36,11 @@ def heal(marks: ItemMarks, asked: Wishes) -> None:
 def note(client: Any, marks: ItemMarks, mishaps: Iterable[Mishap], guard: Guard) -> None:
     """Keep what became of each key. An older note never replaces a newer one. Raises Fenced."""
     for mishap in mishaps:
-        before = marks.poison(mishap.key)
+        before = marks.aside.poison(mishap.key)
         if mishap.reason is None and before is None:
             continue
         with suppress(Overtaken):  # a younger image has had its say
-            finish(client, guard, [marks.quarantine(_poison(mishap, before))])
+            finish(client, guard, [marks.aside.quarantine(_poison(mishap, before))])
 
 
 def release(client: Any, marks: ItemMarks, sides: Sides, guard: Guard) -> None:
@@ -47,11 +48,11 @@ def release(client: Any, marks: ItemMarks, sides: Sides, guard: Guard) -> None:
 
     A place may have been free only later, an item been mended while nobody followed, or before a slow copy had noted it.
     """
-    for poison in marks.quarantined():
+    for poison in marks.aside.quarantined():
         stale = [(table, key_from_text(key)) for table, key in poison.stale]
         if is_followed(sides, key_from_text(poison.key), stale):
             unchanged = Condition("#token = :token", {"#token": "token"}, {":token": {"S": poison.token}})
-            healed = marks.quarantine(Poison(poison.key, "", poison.token, healed=True))
+            healed = marks.aside.quarantine(Poison(poison.key, "", poison.token, healed=True))
             with suppress(Overtaken):  # it is poisoned anew
                 finish(client, guard, [replace(healed, condition=unchanged)])
 

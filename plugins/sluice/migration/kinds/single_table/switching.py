@@ -46,12 +46,11 @@ class Switching:
 
     def over(self, state: State) -> Swap:
         """shadowing → cut_over: the records lead."""
-        facts = {"cut_over_at": state.now.isoformat(), LED: str(state.epoch), FORGOT: ""}
-        return self._switch(state, Phase.CUT_OVER, "old", "new", 0, facts)
+        return self._switch(state, Phase.CUT_OVER, "old", "new", 0, {LED: str(state.epoch), FORGOT: ""})
 
     def back(self, state: State) -> Swap:
         """cut_over → verified, epoch + 1: the old table leads again, with every write since."""
-        return self._switch(state, Phase.VERIFIED, "new", "old", 1, {"cut_over_at": "", "verified_at": ""})
+        return self._switch(state, Phase.VERIFIED, "new", "old", 1, {"verified_at": ""})
 
     def _switch(self, state: State, to: Phase, before: str, after: str, epochs: int, facts: dict[str, str]) -> Swap:
         self.check()
@@ -63,9 +62,10 @@ class Switching:
             self.check()
             failpoint("switch.drained")
             tell = self.route.switched(replace(state, epoch=state.epoch + epochs), after, frozen)
-            if not self.marks.move(
-                state, to, epochs=epochs, also=[tell, *held], facts=facts | self.begins(source=after == "old")
-            ):
+            # Now, while nobody writes: what came before went where it was told to, and what comes later does or goes astray.
+            at = self.marks.state().now.isoformat() if after == "new" else ""
+            facts |= {"cut_over_at": at, **self.begins(source=after == "old")}
+            if not self.marks.move(state, to, epochs=epochs, also=[tell, *held], facts=facts):
                 raise Fenced(f"{self.marks.name} has gone on meanwhile. Trigger a new run.")
         failpoint("switch.made")
         waited = (time.monotonic() - asked) * 1000

@@ -138,7 +138,7 @@ class Ways:
         """What is compared with what."""
         source = {self.tables.source.name: self.tables.key_names(self.tables.source)}
         targets = {table.name: self.tables.key_names(table) for table in self.tables.targets}
-        excused = {poison.key for poison in self.marks.quarantined()}.__contains__
+        excused = {poison.key for poison in self.marks.aside.quarantined()}.__contains__
         if source_leads(state):
             tables = self.tables
             whose = tables.source_by_content if has_led(state) else tables.source_of
