@@ -1,15 +1,17 @@
 """A person's yes before anything that is hard to take back: counts, diff, lag, pause and evidence in the body.
 
-A rejection fails loudly. There is no default answer and no answer by silence.
+A rejection fails loudly. There is no default answer and no answer by silence. Whoever answers in the moment between the question
+being seen and its task being at rest wakes nobody: so the question looks by itself from time to time whether it was answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from sluice.flow.connections import opened_control, opened_kind
 from sluice.flow.question import describe
@@ -17,6 +19,9 @@ from sluice.flow.steps import APPROVE, REJECT, check_time, skip_unless_on_the_wa
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+LOOKS_EVERY = timedelta(minutes=5)
+"""So often Airflow hands an answer over that it has already, or says that there is none yet."""
 
 
 class Approve(HITLOperator):
@@ -31,6 +36,7 @@ class Approve(HITLOperator):
             options=[APPROVE, REJECT],
             body="",
             trigger_rule="none_failed",
+            response_timeout=LOOKS_EVERY,
             **kwargs,
         )
         self.migration = migration
@@ -47,7 +53,10 @@ class Approve(HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Note the answer; fail on a no, and on a yes from who asked where that is not allowed."""
+        """Note the answer; fail on a no, and on a yes from who asked where that is not allowed. Without one, wait on."""
+        if event.get("error_type") == "timeout":
+            self.log.info("Nobody has answered yet.")
+            raise TaskAwaitingInput(method_name="execute_complete", timeout=LOOKS_EVERY)
         payload = super().execute_complete(context, event)
         who = (payload["responded_by_user"] or {}).get("name", "unknown")
         answer = payload["chosen_options"][0]

@@ -1,0 +1,31 @@
+"""A question waits for a person for as long as it takes, and an answer that woke nobody is not waited for in vain."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskAwaitingInput
+from sluice.flow.approve import LOOKS_EVERY, Approve
+
+from tests.samples import MIGRATIONS
+
+
+@pytest.fixture
+def question(bag) -> Approve:
+    found = bag.dags[f"migrate__{MIGRATIONS[0]}"].get_task("cutover.approve_cutover")
+    assert isinstance(found, Approve)
+    return found
+
+
+def test_silence_is_no_answer_and_the_question_stays(question: Approve) -> None:
+    event: dict[str, Any] = {"error": "The response timeout has passed without a response.", "error_type": "timeout"}
+    with pytest.raises(TaskAwaitingInput) as waits:
+        question.execute_complete({"run_id": "manual", "dag_run": SimpleNamespace()}, event)
+    assert (waits.value.method_name, waits.value.timeout) == ("execute_complete", LOOKS_EVERY)
+
+
+def test_it_is_looked_at_again_from_time_to_time(question: Approve) -> None:
+    assert question.response_timeout == LOOKS_EVERY
+    assert question.defaults is None, "nothing is answered by silence"
