@@ -48,7 +48,7 @@ def wait(client: AirflowApi, settings: Settings, dag_id: str, run_id: str, *, dr
     tasks = _sorted(client, dag_id, client.tasks(dag_id, run_id))
     for planned in (t for t in tasks if dry_run and t.task_id in PLANS and t.state in ("success", "skipped")):
         # The last try: an earlier one may have met a lock.
-        print(_said(client.task_log(dag_id, run_id, planned.task_id, planned.map_index, planned.tries)))
+        print(own_words(client.task_log(dag_id, run_id, planned.task_id, planned.map_index, planned.tries)))
     done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
     print(table(("task", "one of several", "state", "tries"), [(t.task_id, t.label, t.state, t.tries) for t in done]))
     tell_red(client, dag_id, run_id)
@@ -79,7 +79,7 @@ def tell_red(client: AirflowApi, dag_id: str, run_id: str) -> None:
     """Print what each failed task of a run said at its end."""
     for red in (task for task in client.tasks(dag_id, run_id) if task.state == "failed"):
         log = client.task_log(dag_id, run_id, red.task_id, red.map_index, red.tries)
-        print(f"\n{red.task_id} said at the end:\n{_said(log)[-6000:]}")
+        print(f"\n{red.task_id} said at the end:\n{own_words(log)[-6000:]}")
 
 
 def _sorted(client: AirflowApi, dag_id: str, tasks: list[TaskState]) -> list[TaskState]:
@@ -88,6 +88,18 @@ def _sorted(client: AirflowApi, dag_id: str, tasks: list[TaskState]) -> list[Tas
     return sorted(tasks, key=lambda task: (places.get(task.task_id, len(places)), task.map_index))
 
 
-def _said(log: str) -> str:
-    """Give a log without Airflow's own groups and warnings."""
-    return "\n".join(line for line in log.splitlines() if "::group::" not in line and "::endgroup::" not in line)
+def own_words(log: str) -> str:
+    """Give a task's log without what Airflow says of itself before and after: whole groups of lines.
+
+    A group that does not end is kept: there Airflow broke off, and its words are the reason.
+    """
+    said: list[str] = []
+    group: list[str] = []
+    for line in log.splitlines():
+        if "::endgroup::" in line:
+            group = []
+        elif group or "::group::" in line:
+            group.append(line)
+        else:
+            said.append(line)
+    return "\n".join(said + group[1:])
