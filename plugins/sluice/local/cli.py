@@ -118,6 +118,8 @@ def backfill(chosen: argparse.Namespace) -> int:
     client.wait_backfill(chosen.dag_id, number)
     runs = client.runs(chosen.dag_id, chosen.start, chosen.end)
     print(table(("from", "to", "state", "run"), [(r.start or "", r.end or "", r.state, r.run_id) for r in runs]))
+    if left_out := told.window_left_out(runs, chosen.end):
+        print(left_out)
     if reds := [one for one in runs if one.state == "failed"]:
         told.tell_red(client, chosen.dag_id, reds[0].run_id)
         print(f"\n{len(reds)} of {len(runs)} windows failed; this is the first of them, {reds[0].run_id}.")

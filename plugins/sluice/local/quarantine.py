@@ -27,6 +27,7 @@ def list_quarantine(name: str, most: int) -> str:
         else []
     )
     lines.append(
-        "Mend each where it is, or the mapping; what fits leaves quarantine by itself, with the next change or comparison."
+        "Mend each where it is; what fits leaves quarantine by itself, with the next change or comparison. Another mapping"
+        f" is a new beginning: `./sluice abort {name}`, then change its file."
     )
     return "\n".join(lines)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from sluice.errors import Terminal
-from sluice.local.airflow_api import AirflowApi, Refused, TaskState
+from sluice.local.airflow_api import AirflowApi, Refused, TaskState, WindowRun
 from sluice.local.settings import Settings
 from sluice.local.tables import table
 
@@ -73,6 +74,14 @@ def standing(name: str, phase: str, facts: Mapping[str, Any], *, dry_run: bool) 
         waited = " --wait" if to_phase == "verified" else ""  # the others ask a person on the way
         lines.append(f"""{what}: ./sluice run {FAMILY}{name} --conf '{{"to_phase": "{to_phase}"}}'{waited}""")
     return "\n".join(lines)
+
+
+def window_left_out(runs: Sequence[WindowRun], last: datetime) -> str:
+    """Say that the window of `last`, a window's start as it was asked for, has no run: it is not over. Empty where it has one."""
+    end = runs[-1].end if runs else None
+    if end is None or end > last:
+        return ""
+    return f"Left out: the window from {end:%Y-%m-%d %H:%M} UTC, which is not over. It can be asked for once it is."
 
 
 def tell_red(client: AirflowApi, dag_id: str, run_id: str) -> None:

@@ -117,11 +117,14 @@ class Retiring:
         looked = self._looked(export)
         self.notes.keep(**{LOOKED: looked.text()})
         failpoint("retired.looked")
-        if looked.strays and self.migration.retire.strays != looked.word:
+        said = self.migration.retire.strays
+        if looked.strays and said != looked.word:
+            other = f" The word in the file, {said}, is of other ones." if said else ""
             raise Unproven(
                 f"{self.table} was not deleted: {looked.strays} writes came to it past the route after it was compared, or may"
                 f" have: {'; '.join(looked.named)}. Stop who writes there. What was written is in the export alone: bring it"
                 f" over by hand, say so in the migration's file (`retire: {{strays: {looked.word}}}`), then clear this task."
+                + other
             )
 
     def _looked(self, export: str) -> Looked:

@@ -15,7 +15,8 @@ from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Fence, Lag
 from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
-from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, Seen, in_rounds, read_each
+from sluice.migration.kinds.dynamodb_source.pages_ahead import PagesAhead
+from sluice.migration.kinds.dynamodb_source.rounds import FEW, Round, Seen, in_rounds, read_each
 from sluice.migration.kinds.into_postgres.applying import apply
 from sluice.migration.kinds.into_postgres.fencing import working
 from sluice.migration.kinds.into_postgres.target import Target
@@ -42,7 +43,8 @@ class Follower:
 
     def deliver(self, seconds: float) -> Lag:
         """Read until no shard gives more than a few, so long at most; says how many did. Raises Trimmed, Fenced, Drifted."""
-        return in_rounds(self._round, seconds)
+        with PagesAhead(self.stream) as pages:
+            return in_rounds(lambda deadline: self._round(deadline, pages), seconds)
 
     @property
     def followed(self) -> Followed:
@@ -56,14 +58,19 @@ class Follower:
         found = rows(self.c, statement("into_postgres.list_canaries"), name=self.marks.name, flight=flight)
         return [row["name"] for row in found]
 
-    def _round(self, deadline: float) -> Round:
+    def _round(self, deadline: float, pages: PagesAhead) -> Round:
         shards, places = self.stream.shards(), self._places()
         check_whole(shards, places, self.stream.arn)
         if fresh := [shard.id for shard in shards if shard.id not in places]:
             self.begin(fresh)
             places = self._places()
         open_ = readable(shards, {name for name, place in places.items() if place["done"]})
-        return read_each(open_, lambda shard: self._read(shard, places[shard]["position"]), deadline, self.seen)
+
+        def read(shard: str) -> tuple[datetime | None, bool]:
+            position = places[shard]["position"]
+            return self._deliver(shard, position, pages.read(shard, position))
+
+        return read_each(open_, read, deadline, self.seen)
 
     def begin(self, shards: Sequence[str]) -> None:
         """Take note of shards that are to be read from their oldest record."""
@@ -74,9 +81,8 @@ class Follower:
         found = rows(self.c, statement("into_postgres.list_places"), name=self.marks.name, epoch=self.fence.epoch)
         return {row["shard"]: row for row in found}
 
-    def _read(self, shard: str, position: str | None) -> tuple[datetime | None, bool]:
+    def _deliver(self, shard: str, position: str | None, page: StreamPage) -> tuple[datetime | None, bool]:
         """Deliver one page of a shard; tell when its last change was made, and whether more may follow at once."""
-        page = self.stream.read(shard, position, PAGE)
         failpoint("rows.told")
         if (page.changes or page.ended) and not self._apply(shard, position, page):
             return None, True  # another consumer is at it: look again where it stands

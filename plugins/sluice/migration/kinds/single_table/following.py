@@ -17,7 +17,8 @@ from sluice.ledger.item_marks import ItemMarks, Place
 from sluice.migration.engine.contract import Lag
 from sluice.migration.kinds.dynamodb_source.canary import flights_in
 from sluice.migration.kinds.dynamodb_source.draining import Followed, Watch, unwatched
-from sluice.migration.kinds.dynamodb_source.rounds import FEW, PAGE, Round, Seen, in_rounds, read_each
+from sluice.migration.kinds.dynamodb_source.pages_ahead import PagesAhead
+from sluice.migration.kinds.dynamodb_source.rounds import FEW, Round, Seen, in_rounds, read_each
 from sluice.migration.kinds.single_table.astray import counted_as
 from sluice.migration.kinds.single_table.claims import Claims
 from sluice.migration.kinds.single_table.places import note_shards
@@ -26,7 +27,7 @@ from sluice.migration.kinds.single_table.settling import is_followed
 from sluice.migration.kinds.single_table.wishes import Translation, Wish, wishes_of_changes
 from sluice.migration.kinds.single_table.writing import Overtaken, Writer, clear_tombstones, finish
 from sluice.stores.dynamodb.clock import store_clock
-from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, Trimmed, lost_shards, readable
+from sluice.stores.dynamodb.streams import KEPT, Change, Shard, Stream, StreamPage, Trimmed, lost_shards, readable
 from sluice.stores.dynamodb.values import key_from_text, key_text
 from sluice.stores.dynamodb.writes import Check
 
@@ -71,7 +72,8 @@ class Follower:
         Under writes there is no end.
         """
         begun = store_clock(self.client, self.marks.table)
-        return in_rounds(lambda deadline: self._round(deadline, begun), seconds)
+        with PagesAhead(self.way.stream) as pages:
+            return in_rounds(lambda deadline: self._round(deadline, begun, pages), seconds)
 
     @property
     def followed(self) -> Followed:
@@ -81,7 +83,7 @@ class Follower:
     def _finished(self) -> set[str]:
         return {name for name, place in self.marks.places(self.way.name).items() if place.done}
 
-    def _round(self, deadline: float, begun: datetime) -> Round:
+    def _round(self, deadline: float, begun: datetime, pages: PagesAhead) -> Round:
         there = self.way.stream.shards()
         places = self.marks.places(self.way.name) or self._first_seen(there)
         finished = {name for name, place in places.items() if place.done}
@@ -92,7 +94,8 @@ class Follower:
         _check_horizon(places, shards, begun, looked, self.marks.name)
 
         def read(shard: str) -> tuple[datetime | None, bool]:
-            return self._read(shard, places.get(shard, Place(f"{self.way.name}#{shard}")), begun)
+            place = places.get(shard, Place(f"{self.way.name}#{shard}"))
+            return self._deliver(shard, place, pages.read(shard, place.at), begun)
 
         found = read_each(shards, read, deadline, self.way.seen, begun)
         if found.all_came and (looked is None or found.all_came - looked > NOTED_EVERY):
@@ -104,9 +107,8 @@ class Follower:
             note_shards(self.marks, self.way.name, [shard.id for shard in shards], self.way.fence(0))
         return self.marks.places(self.way.name)
 
-    def _read(self, shard: str, place: Place, begun: datetime) -> tuple[datetime | None, bool]:
+    def _deliver(self, shard: str, place: Place, page: StreamPage, begun: datetime) -> tuple[datetime | None, bool]:
         """Deliver one page of a shard; tell when its last change was made, and whether more may follow at once."""
-        page = self.way.stream.read(shard, place.at, PAGE)
         failpoint("stream.read")
         if page.changes or (page.ended and not place.done):
             try:
