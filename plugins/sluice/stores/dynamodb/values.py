@@ -23,7 +23,8 @@ LARGEST_ITEM = 400 * 1024
 
 # Decimal rounds to 28 digits unless told; DynamoDB keeps 38.
 _EXACT = Context(prec=64)
-_ESCAPES = {ord(char): f"%{ord(char):02X}" for char in "%&=:"}
+_TO_ESCAPE = frozenset("%&=:")
+_ESCAPES = {ord(char): f"%{ord(char):02X}" for char in _TO_ESCAPE}
 
 
 def key_of(item: Item, *names: str) -> Key:
@@ -46,10 +47,15 @@ def key_from_text(text: str) -> Key:
 
 def _part(name: str, value: Value) -> str:
     ((kind, inner),) = value.items()
-    name = name.translate(_ESCAPES)
+    name = _escaped(name)
     if kind == "S":
-        return f"{name}={inner.translate(_ESCAPES)}"
-    return f"{name}:{kind}={plain_number(inner) if kind == 'N' else b64encode(inner).decode().translate(_ESCAPES)}"
+        return f"{name}={_escaped(inner)}"
+    return f"{name}:{kind}={plain_number(inner) if kind == 'N' else _escaped(b64encode(inner).decode())}"
+
+
+def _escaped(text: str) -> str:
+    # Most have none of these, and to look takes a quarter of the time.
+    return text if _TO_ESCAPE.isdisjoint(text) else text.translate(_ESCAPES)
 
 
 def _attribute(part: str) -> tuple[str, Value]:

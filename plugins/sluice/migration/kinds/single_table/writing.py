@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any
 
 from sluice.errors import Transient
@@ -79,13 +79,14 @@ class Writer:
 
     def write(self, wishes: Iterable[Wish]) -> Written:
         """Write all of them. Raises Fenced, Overtaken, Throttled, DynamoDown: some may be written then."""
-        done, packs = Written(), list(packed(wishes, MOST_ACTIONS - len(self.guard())))
-        if self.threads == 1 or len(packs) < 2:
-            for pack in packs:
+        done, packs = Written(), packed(wishes, MOST_ACTIONS - len(self.guard()))
+        first = list(islice(packs, 2))
+        if self.threads == 1 or len(first) < 2:
+            for pack in chain(first, packs):
                 done.add(self._write_pack(pack))
             return done
         with ThreadPoolExecutor(self.threads) as pool:
-            for one in pool.map(self._write_pack, packs):
+            for one in pool.map(self._write_pack, chain(first, packs)):  # packed while the first are written
                 done.add(one)
         return done
 
