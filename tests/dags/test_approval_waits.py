@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskAwaitingInput
-from sluice.flow.approve import LOOKS_EVERY, Approve
+from sluice.flow.approve import FIRST_LOOK, LATER_LOOKS, Approve
 
 from tests.samples import MIGRATIONS
 
@@ -23,9 +23,9 @@ def test_silence_is_no_answer_and_the_question_stays(question: Approve) -> None:
     event: dict[str, Any] = {"error": "The response timeout has passed without a response.", "error_type": "timeout"}
     with pytest.raises(TaskAwaitingInput) as waits:
         question.execute_complete({"run_id": "manual", "dag_run": SimpleNamespace()}, event)
-    assert (waits.value.method_name, waits.value.timeout) == ("execute_complete", LOOKS_EVERY)
+    assert (waits.value.method_name, waits.value.timeout) == ("execute_complete", LATER_LOOKS)
 
 
 def test_it_is_looked_at_again_from_time_to_time(question: Approve) -> None:
-    assert question.response_timeout == LOOKS_EVERY
+    assert question.response_timeout == FIRST_LOOK
     assert question.defaults is None, "nothing is answered by silence"

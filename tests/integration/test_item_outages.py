@@ -65,6 +65,23 @@ def test_one_outage_of_a_day_takes_nothing_that_came_past_the_route(few: Few, to
     assert (kind.standing()["writes_astray"] >= 1, "stray" in few.items()) == (True, True)
 
 
+def test_what_came_past_the_route_and_was_forgotten_unread_may_be_one_more_and_is_not_swept(
+    few: Few, torn: tuple
+) -> None:
+    kind, old, new = torn
+    kind.cut_over()
+    kind.replicate(5)
+    few.put(item("stray"))
+    few.put_records(kind, item("one", version=5))
+    assert old.trim() and new.trim()
+    with suppress(Gap):
+        kind.replicate(5)
+    for _ in range(4):
+        kind.replicate(5)
+    assert (kind.standing()["writes_astray"], "stray" in few.items()) == (1, True)
+    assert few.items()["one"] == item("one", version=5)
+
+
 def test_a_stray_that_was_written_over_is_still_told_after_the_old_stream_was_off(few: Few) -> None:
     kind = to_shadowing(few.opened())
     kind.cut_over()

@@ -20,8 +20,9 @@ from sluice.flow.steps import APPROVE, REJECT, check_time, skip_unless_on_the_wa
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-LOOKS_EVERY = timedelta(minutes=5)
-"""So often Airflow hands an answer over that it has already, or says that there is none yet."""
+FIRST_LOOK, LATER_LOOKS = timedelta(minutes=2), timedelta(hours=1)
+"""After so long Airflow hands an answer over that it has already, or says that there is none yet. What woke nobody came in the
+first moment; later looks are rare, because who answers while one goes on, for half a second, is asked again."""
 
 
 class Approve(HITLOperator):
@@ -36,7 +37,7 @@ class Approve(HITLOperator):
             options=[APPROVE, REJECT],
             body="",
             trigger_rule="none_failed",
-            response_timeout=LOOKS_EVERY,
+            response_timeout=FIRST_LOOK,
             **kwargs,
         )
         self.migration = migration
@@ -56,7 +57,7 @@ class Approve(HITLOperator):
         """Note the answer; fail on a no, and on a yes from who asked where that is not allowed. Without one, wait on."""
         if event.get("error_type") == "timeout":
             self.log.info("Nobody has answered yet.")
-            raise TaskAwaitingInput(method_name="execute_complete", timeout=LOOKS_EVERY)
+            raise TaskAwaitingInput(method_name="execute_complete", timeout=LATER_LOOKS)
         payload = super().execute_complete(context, event)
         who = (payload["responded_by_user"] or {}).get("name", "unknown")
         answer = payload["chosen_options"][0]
