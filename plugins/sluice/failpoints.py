@@ -133,7 +133,7 @@ EDGES = (
         "leading.compared", f"{_ITEMS}/comparing.py compare", "what leads was compared, what follows was not looked at"
     ),
     Edge("following.compared", f"{_ITEMS}/comparing.py compare", "all was looked at once, nothing is settled"),
-    Edge("stream.read", f"{_ITEMS}/following.py Follower._read", "changes are read, nothing of them is written"),
+    Edge("stream.read", f"{_ITEMS}/following.py Follower._deliver", "changes are read, nothing of them is written"),
     Edge("stream.applied", f"{_ITEMS}/following.py Follower._apply", "changes are written, the shard's place is not"),
     Edge(
         "stream.place_written",
@@ -185,7 +185,7 @@ EDGES = (
     Edge("switch.made", f"{_ITEMS}/switching.py Switching._switch", "the other side leads; nobody was told"),
     Edge("records.written", f"{_ITEMS}/writing.py Writer._write_pack", "after each transaction of records"),
     Edge("changes.followed", f"{_ENGINE}/following.py follow", "changes were delivered; nobody looked how late"),
-    Edge("rows.told", f"{_ROWS}/following.py Follower._read", "changes are read, nothing of them is written"),
+    Edge("rows.told", f"{_ROWS}/following.py Follower._deliver", "changes are read, nothing of them is written"),
     Edge("rows.applied", f"{_ROWS}/following.py Follower._apply", "rows are written, the shard's place is not moved"),
     Edge("rows.place_moved", f"{_ROWS}/following.py Follower._apply", "rows and place are written, not committed"),
     Edge("rows.committed", f"{_ROWS}/following.py Follower._apply", "rows and place are committed; nobody was told"),
