@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskAwaitingInput
-from sluice.flow.approve import FIRST_LOOK, LATER_LOOKS, Approve
+from sluice.flow.approve import Approve
+from sluice.flow.asking import FIRST_LOOK, LATER_LOOKS
 
 from tests.samples import MIGRATIONS
 

@@ -9,7 +9,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from tests.samples import MIGRATIONS
 
-FIRST = {"create_partitions": "list_datasets", f"migrate__{MIGRATIONS[0]}": "preflight.plan_way"}
+FIRST = {
+    "create_partitions": "list_datasets",
+    "archive_retention": "list_datasets",
+    f"migrate__{MIGRATIONS[0]}": "preflight.plan_way",
+}
 
 
 @pytest.mark.parametrize("dag_id", FIRST)

@@ -82,6 +82,11 @@ GOOD = {
         "headroom_days": 100, "left_to_make": 0, "leaving": 0, "odd_bounds": 0, "unlike": 0, "invalid_indexes": 0,
         "gaps": 0, "default_rows": 0,
     },
+    "archive_manifest": {
+        "rows_there": 300, "rows_manifest": 300, "rows_in_parts": 300, "hash_differs": 0, "parts": 2, "parts_missing": 0,
+        "columns_lacking": 0,
+    },
+    "archive_readback": {"rows_stored": 300, "rows_read": 300, "hash_differs": 0},
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
@@ -90,7 +95,7 @@ BAD = {
     "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
-    "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
+    "parts": 0, "rows_there": -1, "rows_stored": -1, "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
     "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
 }  # fmt: skip
 WARNS_ONLY = {

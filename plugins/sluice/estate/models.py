@@ -125,6 +125,10 @@ class Store(Part):
     """What the store runs on."""
     connection: Connection
     """The Airflow connection by which Sluice works on this store."""
+    exporter: Connection | None = None
+    """The Airflow connection of a role that reads what is archived, and changes nothing; without it, `connection` does."""
+    dropper: Connection | None = None
+    """The Airflow connection of a role that drops what was archived, and can do nothing else; without it, `connection` does."""
     rto: Annotated[timedelta, lasting("1s", "30d")]
     """Recovery time objective: how long it may take to bring this store back."""
     rpo: Annotated[timedelta, lasting("0s", "30d")]

@@ -64,6 +64,8 @@ class Retention(Part):
     """`archive`: detached, stored in the vault, read back. `drop`: all of that, and dropped once it has cooled."""
     cooling: Annotated[timedelta, lasting("0s", "365d")] = timedelta(days=7)
     """With `drop`: how long a month lies beside the table after it was read back."""
+    approve: bool = False
+    """With `drop`: whether a person is asked before a month is dropped."""
     tenant: Identifier | None = None
     """The column that tells tenants apart: the manifest counts each one's rows, and what is read back is counted so too."""
     holds: tuple[Hold, ...] = Field(default=(), max_length=100)

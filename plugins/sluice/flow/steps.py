@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import (
 )
 
 from sluice.failpoints import failpoint
+from sluice.flow.asking import APPROVE
 from sluice.flow.connections import opened_control, opened_kind
 from sluice.flow.project import claimed, file_of
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from sluice.migration.engine.contract import Facts, Kind, Position
 
 PLAN_TASK = "preflight.plan_way"
-APPROVE, REJECT = "Approve", "Reject"
-"""The answers to the question before a step that is hard to take back."""
 WAY = "way"
 """The XCom key of what `plan_way` found."""
 

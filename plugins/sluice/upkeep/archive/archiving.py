@@ -21,20 +21,25 @@ from sluice.ledger.in_flight import held_apart
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Table, translated
 from sluice.upkeep.archive import ledger
+from sluice.upkeep.archive.census import NoSuchMonth
 from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
-from sluice.upkeep.archive.dropping import drop, is_due
+from sluice.upkeep.archive.dropping import NotDropped, drop, is_due
 from sluice.upkeep.archive.exporting import Exporter
 from sluice.upkeep.archive.ledger import Month, move
 from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.reconciling import reconcile
 from sluice.upkeep.archive.restoring import NotBroughtBack, restore
-from sluice.upkeep.archive.roles import let_read, role_of
+from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.making import alone
 from sluice.upkeep.partitions.there import Branch, branches_of
 
 Facts: TypeAlias = Mapping[str, int]
+
+
+UNDER_WAY = ("eligible", "detaching", "detached", "exported")
+"""States of a month that has a step before it, whatever its file says."""
 
 
 class NoRetention(Terminal):
@@ -63,40 +68,76 @@ class Archive:
             )
         return self.dataset.retention
 
+    def let_roles(self) -> None:
+        """Let the exporter and the dropper do what they are for, where they are roles of their own. Safe to repeat."""
+        ledger.prepare(self.keeper)
+        keeper, exporter, dropper = map(role_of, (self.keeper, self.exporter, self.dropper))
+        if exporter != keeper:
+            let_export(self.keeper, exporter)
+        if dropper != keeper:
+            let_drop(self.keeper, dropper)
+
+    def list_due(self, tell: Tell) -> list[Month]:
+        """List the months with something to do, a drop included."""
+        with self.at_work(tell) as branches:
+            for branch in branches:
+                self._plan(branch)
+            found = [(branch, month) for branch in branches for month in ledger.months_of(self.keeper, branch.table)]
+            due = []
+            for branch, known in found:
+                month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                _tell_late(branch, month, tell)
+                if self._goes_on(month) or self.may_drop(month):
+                    due.append(month)
+            return due
+
+    def advance(self, partition: Table, tell: Tell) -> Month:
+        """Bring one month as far as it goes without a drop. Safe to repeat. Raises NoSuchMonth."""
+        with self.at_work(tell) as branches:
+            return self._advance(*self._find(branches, partition), tell)
+
     def archive(self, tell: Tell) -> Facts:
         """Bring every month that is old as far as it goes without a drop. Gives how many stand where. Safe to repeat."""
-        with self.at_work() as branches:
-            for branch in branches:
-                finish_broken_off(self.keeper, branch, tell)
-            for branch in _ranged(look(self.keeper, self.dataset)):
-                self._plan(branch)
-                for month in ledger.months_of(self.keeper, branch.table):
-                    self._advance(branch, month, tell)
-            return self.count()
+        for month in self.list_due(tell):
+            self.advance(month.partition, tell)
+        return self.count()
+
+    def drop_month(self, partition: Table, tell: Tell) -> None:
+        """Drop one month that is due. Safe to repeat. Raises NoSuchMonth, NotDropped, Damaged, Unlike."""
+        with self.at_work(tell) as branches:
+            branch, known = self._find(branches, partition)
+            month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+            if month.state != "dropped" and not self.may_drop(month):
+                raise NotDropped(f"{month} is {month.standing}. Nothing was dropped.")
+            tell(drop(self.dropper, self.vault, month))
 
     def drop(self, tell: Tell) -> int:
         """Drop what has cooled, where the file says so; gives how many. Raises NotDropped, Damaged, Unlike."""
-        dropped = 0
-        with self.at_work() as branches:
-            for branch in branches:
-                self._hold(branch)
-                for known in ledger.months_of(self.keeper, branch.table):
-                    month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
-                    if self.retention.then == "drop" and is_due(month):
-                        tell(drop(self.dropper, self.vault, month))
-                        dropped += 1
-        return dropped
+        due = [month for month in self.list_due(tell) if self.may_drop(month)]
+        for month in due:
+            self.drop_month(month.partition, tell)
+        return len(due)
 
-    def restore(self, moment: datetime, lasts: timedelta, tell: Tell) -> None:
-        """Bring back the months that hold a moment, for so long. Raises NotBroughtBack, Damaged, Unlike."""
-        with self.at_work() as branches:
+    def may_drop(self, month: Month) -> bool:
+        """Whether a month has cooled, nobody holds it, and the file says that it goes."""
+        return self.retention.then == "drop" and is_due(month)
+
+    def find(self, partition: Table) -> Month:
+        """Give what the ledger says of a month. Read-only. Raises NoSuchMonth."""
+        return self._find(_ranged(look(self.keeper, self.dataset)), partition)[1]
+
+    def restore(self, moment: datetime, lasts: timedelta, tell: Tell) -> list[Month]:
+        """Bring back the months that hold a moment, for so long; gives them. Raises NotBroughtBack, Damaged, Unlike."""
+        with self.at_work(tell) as branches:
             found = [(b, m) for b in branches for m in ledger.months_of(self.keeper, b.table) if m.span.holds(moment)]
             if not found:
                 raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {moment} in it.")
+            back = []
             for branch, known in found:
                 month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
-                month = restore(self.keeper, self.vault, month, lasts)
-                tell(f"{month} is back until {month.expires_at}")
+                back.append(restore(self.keeper, self.vault, month, lasts))
+                tell(f"{month} is back until {back[-1].expires_at}")
+            return back
 
     def count(self) -> Facts:
         """Count the months by where they stand. Read-only."""
@@ -106,14 +147,33 @@ class Archive:
         return dict(found)
 
     @contextmanager
-    def at_work(self) -> Iterator[list[Branch]]:
-        """Keep migrations and others of us away; give the table's branches that are cut by time. Raises InFlight, LockBusy."""
+    def at_work(self, tell: Tell) -> Iterator[list[Branch]]:
+        """Keep migrations and others of us away; give the table's branches that are cut by time. Raises InFlight, LockBusy.
+
+        First of all a detach that was broken off is finished, and what the file holds is written down.
+        """
         table = Table.parse(self.dataset.table)
         ledger.prepare(self.keeper)
         with held_apart(self.keeper, table), translated(f"archiving {table}"):
             whole = look(self.keeper, self.dataset)
             with alone(self.keeper, whole):
-                yield _ranged(whole)
+                finish_broken_off(self.keeper, whole, tell)
+                branches = _ranged(look(self.keeper, self.dataset))
+                for branch in branches:
+                    self._hold(branch)
+                yield branches
+
+    def _find(self, branches: list[Branch], partition: Table) -> tuple[Branch, Month]:
+        for branch in branches:
+            for month in ledger.months_of(self.keeper, branch.table):
+                if month.partition == partition:
+                    return branch, month
+        raise NoSuchMonth(f"{self.dataset.table}: the archive knows no month {partition}. Nothing was changed.")
+
+    def _goes_on(self, month: Month) -> bool:
+        if month.state == "verified":
+            return self.retention.then == "drop"
+        return month.state in UNDER_WAY and not (month.held and month.state == "eligible")
 
     def _plan(self, branch: Branch) -> None:
         """Write down what is old by now, and what is held by now."""
@@ -129,21 +189,21 @@ class Archive:
             if because != month.held:
                 ledger.hold(self.keeper, month, because)
 
-    def _advance(self, branch: Branch, month: Month, tell: Tell) -> None:
+    def _advance(self, branch: Branch, month: Month, tell: Tell) -> Month:
         month = reconcile(self.keeper, self.vault, branch.oid, month, tell)
-        _tell_late(branch, month, tell)
         steps: Mapping[str, Callable[[Month], Month]] = {
             "eligible": lambda month: detach(self.keeper, branch, month, tell),
             "detaching": lambda month: detach(self.keeper, branch, month, tell),
             "detached": lambda month: self._export(branch, month),
             "exported": self._verify,
         }
-        while month.state in steps and not (month.held and month.state == "eligible"):
+        while month.state in UNDER_WAY and self._goes_on(month):
             month = steps[month.state](month)
             tell(f"{month}: {month.state}")
-        if month.state == "verified" and self.retention.then == "drop":
-            move(self.keeper, month, "cooling", cooling=self.retention.cooling)
+        if month.state == "verified" and self._goes_on(month):
+            month = move(self.keeper, month, "cooling", cooling=self.retention.cooling)
             failpoint("month.cooling")
+        return month
 
     def _export(self, branch: Branch, month: Month) -> Month:
         let_read(self.keeper, month, role_of(self.exporter))
@@ -169,6 +229,10 @@ def _tell_late(branch: Branch, month: Month, tell: Tell) -> None:
                 f"{month} was dropped, and the table has {one.table} for it: it is left alone. Move its rows aside, drop it,"
                 " bring the month back, and add them"
             )
+
+
+def _held(month: Month) -> str:
+    return f", and held: {month.held}" if month.held else ""
 
 
 def _ranged(whole: Branch) -> list[Branch]:

@@ -49,6 +49,15 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What was counted in the stored objects when they were read back, and when that was."""
+
+    rows: int
+    hash: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Month:
     """One month of a table."""
 
@@ -60,6 +69,7 @@ class Month:
     state: str
     held: str | None
     export: Export | None
+    reading: Reading | None
     cools_until: datetime | None
     expires_at: datetime | None
     now: datetime
@@ -67,6 +77,12 @@ class Month:
 
     def __str__(self) -> str:
         return f"{self.parent}, {self.span}"
+
+    @property
+    def standing(self) -> str:
+        """Where it stands, in words."""
+        until = {"cooling": self.cools_until, "restored": self.expires_at}.get(self.state)
+        return f"{self.state}{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}{f', held: {self.held}' if self.held else ''}"
 
     @property
     def place(self) -> dict[str, object]:
@@ -125,6 +141,7 @@ def _month(row: Row) -> Month:
         row["state"],
         row["held_because"],
         _export(row) if row["manifest"] else None,
+        Reading(row["rows_read"], row["hash_read"], _utc(row["verified_at"])) if row["verified_at"] else None,
         _utc(row["verified_at"] + cooling) if cooling is not None else None,
         _utc(row["expires_at"]) if row["expires_at"] else None,
         _utc(row["now"]),

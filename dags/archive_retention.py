@@ -1,0 +1,61 @@
+"""Bring old months into the vault, prove them there, and drop them when they have cooled.
+
+Every night, for each table whose file in include/estate/datasets has a `retention`; each month has a branch of its own, and one
+that is red stops no other. A month is detached, stored, and read back; then it cools beside its table, and a later night drops
+it, after a person's yes where the file says so. It goes by the database's clock and the ledger in the store: a missed night, a
+second run or a backfill of last year changes nothing. *Dry run* writes into the log of `list_months` what two years would bring.
+
+**Red?** `archive_month` says who is in the way, or what differs, and what to do; no row is lost by it: each is in the database,
+or in an object that was read back. The gates show, under *Details* → *Evidence*, what the month held and what the vault holds.
+`drop_month` is red where the database refuses: somebody wrote to the month since, or the vault lost it. Nothing is dropped then.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain, task, task_group
+from sluice.flow.archiving import GATES, ApproveDrop, ArchiveMonth, DropMonth, ListArchived, ListMonths, MonthGate
+from sluice.flow.policy import TERMINAL_FAILS
+
+EACH = "{{ task.month }}"
+
+with DAG(
+    dag_id="archive_retention",
+    schedule=CronDataIntervalTimetable("30 2 * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "dry_run": Param(False, type="boolean", title="Dry run", description="Only foresee what would go, and when.")
+    },
+    default_args={
+        "owner": "sluice",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_policy": TERMINAL_FAILS,
+    },
+    doc_md=__doc__,
+    tags=["upkeep"],
+):
+    months = ListMonths.partial(task_id="list_months", map_index_template="{{ task.dataset }}").expand(
+        dataset=ListArchived(task_id="list_datasets").output
+    )
+
+    @task(trigger_rule="all_done")
+    def list_all(found: list[list[dict[str, str]]]) -> list[dict[str, str]]:
+        """Put the months of all tables together; what was red is missing."""
+        return [month for one in found or () for month in one or ()]
+
+    @task_group
+    def each(dataset: str, month: str) -> None:
+        """One month."""
+        told = {"dataset": dataset, "month": month, "map_index_template": EACH}
+        way = [
+            ArchiveMonth(task_id="archive_month", max_active_tis_per_dag=1, **told),
+            *(MonthGate(task_id=f"gate_{gate}", gate=gate, trigger_rule="all_success", **told) for gate in GATES),
+            ApproveDrop(task_id="approve_drop", trigger_rule="all_success", **told),
+            DropMonth(task_id="drop_month", trigger_rule="none_failed", max_active_tis_per_dag=1, **told),
+        ]
+        chain(*way)
+
+    each.expand_kwargs(list_all(months.output))

@@ -1,0 +1,251 @@
+"""The operators of the archive: list what is due, bring one month on, ask, drop, and bring one back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from sluice.flow.asking import APPROVE, Question
+from sluice.flow.connections import dsn_of, open_vault, opened_control
+from sluice.flow.keeping import DatasetGate
+from sluice.flow.project import ROOT, dataset_names, dataset_of
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.estate import Dataset
+    from sluice.stores.postgres import Connection, Table
+    from sluice.upkeep.archive.archiving import Archive
+    from sluice.upkeep.archive.ledger import Month
+
+GATES = ("archive_manifest", "archive_readback")
+
+
+class ListArchived(BaseOperator):
+    """List the tables whose files have a `retention`. One that cannot be read is listed too: its own task tells why."""
+
+    def execute(self, context: Context) -> list[str]:
+        """Give their names. Refuses a word that the form does not have."""
+        from sluice.estate import EstateErrors
+
+        check_words(context)
+
+        def has_retention(name: str) -> bool:
+            try:
+                return dataset_of(name).retention is not None
+            except EstateErrors:
+                return True
+
+        found = [name for name in dataset_names() if has_retention(name)]
+        if not found:
+            raise AirflowSkipException("No table is archived: no file of include/estate/datasets has a `retention`.")
+        return found
+
+
+class ListMonths(BaseOperator):
+    """List the months of one table with something to do. A dry run foresees two years, and lists none."""
+
+    template_fields: Sequence[str] = ("dataset",)
+
+    def __init__(self, *, dataset: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def execute(self, context: Context) -> list[dict[str, str]]:
+        """Give `dataset` and `month`, its partition. Raises EstateErrors, and what the database refuses."""
+        from sluice.upkeep.archive.foreseeing import foresee
+
+        if context["params"]["dry_run"]:
+            with opened_keeper(self.dataset) as (dataset, c):
+                self.log.info("%s", foresee(c, dataset))
+            raise AirflowSkipException("A dry run: nothing was changed.")
+        with opened_archive(self.dataset) as archive:
+            archive.let_roles()
+            due = archive.list_due(self.log.info)
+            self.log.info("%s: %s", archive.dataset.table, dict(archive.count()) or "nothing is old enough")
+        return [{"dataset": self.dataset, "month": str(month.partition)} for month in due]
+
+
+class OfAMonth(BaseOperator):
+    """What works at one month of one table."""
+
+    template_fields: Sequence[str] = ("dataset", "month")
+
+    def __init__(self, *, dataset: str, month: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.month = month
+
+    @property
+    def partition(self) -> Table:
+        """The month's table."""
+        from sluice.stores.postgres import Table
+
+        return Table.parse(self.month)
+
+
+class ArchiveMonth(OfAMonth):
+    """Detach a month, store it and read it back, as far as it is not; then measure it for the gates."""
+
+    ui_color = "#dcefe2"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give its rows and where they are. Raises LockBusy, NotDetachable, Damaged, Unlike, and what the database refuses."""
+        from sluice.upkeep.archive.auditing import audit_manifest, audit_reading
+
+        with opened_archive(self.dataset) as archive:
+            month = archive.advance(self.partition, self.log.info)
+            if month.held and month.export is None:
+                raise AirflowSkipException(f"{month} is {month.standing}.")
+            facts = (audit_manifest(archive.exporter, archive.vault, month), audit_reading(month))
+        with opened_control(whose(self.dataset, self.month), context["run_id"]) as control:
+            for gate, measured in zip(GATES, facts, strict=True):
+                control.record_facts(gate, measured, epoch=1)
+        self.log.info("%s is %s", month, month.standing)
+        return {"state": month.state, "rows": facts[0]["rows_there"], "manifest": facts[0]["manifest"]}
+
+
+class MonthGate(DatasetGate):
+    """A gate over the facts of one month."""
+
+    template_fields: Sequence[str] = ("dataset", "month", "gate", "suites")
+
+    def __init__(self, *, month: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.month = month
+
+    @property
+    def whose(self) -> str:
+        """The month."""
+        return whose(self.dataset, self.month)
+
+
+class ApproveDrop(Question):
+    """Ask a person before a month is dropped, where its table's file says so."""
+
+    template_fields: Sequence[str] = ("subject", "body", "dataset", "month")
+
+    def __init__(self, *, dataset: str, month: str, **kwargs: Any) -> None:
+        super().__init__(subject="", **kwargs)
+        self.dataset = dataset
+        self.month = month
+
+    def execute(self, context: Context) -> Any:
+        """Write the question and wait, without a worker. Skipped where nobody is asked, or it is not time yet."""
+        from sluice.stores.postgres import Table
+
+        with opened_archive(self.dataset) as archive:
+            month = archive.find(Table.parse(self.month))
+            if not archive.may_drop(month):
+                raise AirflowSkipException(f"{month} is {month.standing}: nothing is dropped now.")
+            if not archive.retention.approve:
+                raise AirflowSkipException(f"The file of {self.dataset} asks nobody (`approve`).")
+            self.subject, self.body = f"Drop {self.month} of {archive.dataset.table}?", _question(archive, month)
+        return super().execute(context)
+
+    def answered(self, context: Context, answer: str, who: str) -> None:
+        """Note it; fail on a no."""
+        with opened_control(whose(self.dataset, self.month), context["run_id"]) as control:
+            control.record_approval("drop_month", 1, answer=answer, by_whom=who)
+        if answer != APPROVE:
+            raise AirflowFailException(
+                f"{who} rejected the drop of {self.month}. It stays beside its table, and in the vault. So that nobody is asked"
+                f" again, hold it in include/estate/datasets/{self.dataset}.yaml."
+            )
+
+
+class DropMonth(OfAMonth):
+    """Have the database drop a month that has cooled."""
+
+    ui_color = "#f3d9d9"
+
+    def execute(self, context: Context) -> str:
+        """Give what the database says. Raises NotDropped, Damaged, Unlike."""
+        with opened_archive(self.dataset) as archive:
+            month = archive.find(self.partition)
+            if month.state != "dropped" and not archive.may_drop(month):
+                raise AirflowSkipException(f"{month} is {month.standing}: nothing is dropped now.")
+            _check_answered(archive, month, self.dataset, self.month, context)
+            archive.drop_month(self.partition, self.log.info)
+        return month.standing
+
+
+class RestoreMonth(BaseOperator):
+    """Bring a month back into its table."""
+
+    ui_color = "#dcefe2"
+
+    def execute(self, context: Context) -> list[str]:
+        """Give the partitions that are back. Raises NotBroughtBack, Damaged, Unlike."""
+        check_words(context)
+        asked = context["params"]
+        moment = datetime.strptime(asked["month"], "%Y-%m").replace(tzinfo=UTC)
+        with opened_archive(asked["dataset"]) as archive:
+            back = archive.restore(moment, timedelta(days=asked["days"]), self.log.info)
+        return [str(month.partition) for month in back]
+
+
+@contextmanager
+def opened_keeper(name: str) -> Iterator[tuple[Dataset, Connection]]:
+    """Read a dataset's file and open its store as who owns the tables; it is closed afterwards."""
+    with _opened(name) as (dataset, connections):
+        yield dataset, connections[0]
+
+
+@contextmanager
+def opened_archive(name: str) -> Iterator[Archive]:
+    """Open a dataset's archive, by a session of each role that works at it; they are closed afterwards."""
+    from sluice.upkeep.archive.archiving import Archive
+
+    with _opened(name) as (dataset, connections):
+        yield Archive(dataset, open_vault(), *connections)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[tuple[Dataset, list[Connection]]]:
+    from sluice.estate import read_stores
+    from sluice.stores.postgres import connect
+
+    dataset = dataset_of(name)
+    store = read_stores(ROOT).stores[dataset.store]
+    with ExitStack() as opened:
+        roles = (store.connection, store.exporter or store.connection, store.dropper or store.connection)
+        yield dataset, [opened.enter_context(connect(dsn_of(role), purpose=f"archive {name}")) for role in roles]
+
+
+def whose(dataset: str, month: str) -> str:
+    """The name under which the ledger keeps a month's facts."""
+    return f"{dataset}/{month}"
+
+
+def _check_answered(archive: Archive, month: Month, dataset: str, part: str, context: Context) -> None:
+    """Raise AirflowFailException where a person is to be asked, and has not said yes in this run."""
+    if month.state == "dropped" or not archive.retention.approve:
+        return
+    with opened_control(whose(dataset, part), context["run_id"]) as control:
+        given = control.approval("drop_month", 1)
+    if given is None or given["answer"] != APPROVE:
+        raise AirflowFailException(
+            f"{month}: nobody has agreed to its drop in this run. Nothing was dropped; clear approve_drop."
+        )
+
+
+def _question(archive: Archive, month: Month) -> str:
+    assert month.export is not None and month.reading is not None
+    return "\n".join(
+        f"- **{what}**: {told}"
+        for what, told in {
+            "Month": f"`{month.partition}`, {month.span} of `{archive.dataset.table}`",
+            "What happens": "The database counts and hashes it once more under lock, and drops it if it is what was stored",
+            "Rows": f"{month.export.rows:,}",
+            "Read back": f"{month.reading.rows:,} rows, {month.reading.at:%Y-%m-%d %H:%M} UTC; cooled since",
+            "In the vault": f"`{month.export.key}`",
+            "To have it back": f"restore_archive with dataset {archive.dataset.name} and its month",
+        }.items()
+    )

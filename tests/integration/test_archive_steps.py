@@ -1,0 +1,137 @@
+"""A month at a time, as the DAG takes them: what is due, one step, the facts that its gates judge, and the drop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sluice.stores.postgres import Table, connect
+from sluice.upkeep.archive import ledger
+from sluice.upkeep.archive.auditing import NotStored, audit_manifest, audit_reading
+from sluice.upkeep.archive.census import NoSuchMonth
+from sluice.upkeep.archive.dropping import NotDropped
+from sluice.upkeep.archive.foreseeing import foresee
+from sluice.upkeep.archive.reading_back import read_manifest
+
+from tests.archived import MONTHS, Stage, kept, months, staged
+from tests.conftest import Database
+
+JANUARY, FEBRUARY = (Table("app_partitions", name) for name, _, _ in MONTHS)
+
+
+@pytest.fixture
+def stage(database: Database, vault) -> Iterator[Stage]:
+    with staged(database, vault, *months()) as made:
+        yield made
+
+
+def due(stage: Stage, told: list[str] | None = None) -> list[Table]:
+    return [month.partition for month in stage.archive().list_due((told if told is not None else []).append)]
+
+
+def test_each_month_goes_by_itself_and_is_listed_until_nothing_is_left_to_do(stage: Stage) -> None:
+    archive = stage.archive()
+    assert due(stage) == [JANUARY, FEBRUARY]
+    assert archive.advance(JANUARY, print).state == "cooling"
+    assert stage.states() == ["cooling", "eligible"], "the other one was not touched"
+    assert due(stage) == [JANUARY, FEBRUARY], "the first has cooled, at once, and may be dropped"
+    archive.drop_month(JANUARY, print)
+    archive.drop_month(JANUARY, print)
+    assert (due(stage), stage.states()) == ([FEBRUARY], ["dropped", "eligible"])
+    with pytest.raises(NoSuchMonth, match=r"knows no month app_partitions\.nothing"):
+        archive.advance(Table("app_partitions", "nothing"), print)
+
+
+def test_what_cools_or_is_held_is_not_listed_and_not_dropped(stage: Stage) -> None:
+    told = stage.dataset.store
+    stage.dataset = kept(cooling="7d", holds=({"from": "2024-02", "because": "case 7"},)).model_copy(
+        update={"store": told}
+    )
+    assert due(stage) == [JANUARY]
+    archive = stage.archive()
+    month = archive.advance(JANUARY, print)
+    assert month.standing.startswith("cooling until 20")
+    assert due(stage) == []
+    with pytest.raises(NotDropped, match=r"is cooling until .* UTC\. Nothing was dropped"):
+        archive.drop_month(JANUARY, print)
+    held = archive.advance(FEBRUARY, print)
+    assert (held.standing, stage.states()) == ("eligible, held: case 7", ["cooling", "eligible"])
+    with pytest.raises(NotStored, match="is eligible: there is nothing to compare"):
+        audit_manifest(archive.exporter, archive.vault, held)
+    with pytest.raises(NotStored, match="was not read back"):
+        audit_reading(held)
+
+
+def test_a_detach_that_was_broken_off_is_finished_before_any_month_is_taken_on(stage: Stage) -> None:
+    told: list[str] = []
+    blocker = stage.connection()
+    with blocker.transaction():
+        blocker.execute("SELECT FROM app.event LIMIT 1")
+        breaking = stage.connection()
+        breaking.execute("SET lock_timeout = '300ms'")
+        with pytest.raises(Exception, match="lock timeout"):
+            breaking.execute("ALTER TABLE app.event DETACH PARTITION app_partitions.event_y2024m02 CONCURRENTLY")
+    assert stage.ask("SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == [(1,)]
+    stage.archive().list_due(told.append)
+    assert stage.ask("SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == [(0,)]
+    stage.archive().advance(JANUARY, told.append)
+    assert stage.states()[0] == "cooling"
+
+
+def test_the_facts_are_of_the_month_the_manifest_and_the_files(stage: Stage) -> None:
+    archive = stage.archive()
+    assert due(stage) == [JANUARY, FEBRUARY]
+    month = archive.advance(JANUARY, print)
+    facts = audit_manifest(archive.exporter, archive.vault, month)
+    same = {"rows_there": 50, "rows_manifest": 50, "rows_in_parts": 50, "hash_differs": 0, "parts_missing": 0}
+    assert {name: facts[name] for name in same} == same
+    assert (facts["parts"], facts["columns_lacking"]) == (1, 0)
+    assert audit_reading(month) | {"read_back_at": ""} == {
+        "rows_stored": 50, "rows_read": 50, "hash_differs": 0, "read_back_at": "",
+    }  # fmt: skip
+
+    with connect(stage.database.dsn("admin"), purpose="late") as late:
+        late.execute("INSERT INTO app_partitions.event_y2024m01 VALUES (999, '2024-01-02', 1, 'late')")
+        late.execute("ALTER TABLE app_partitions.event_y2024m01 ADD COLUMN newer text")
+    assert month.export is not None
+    (part,) = read_manifest(stage.vault, month.export).parts
+    stage.vault.client.delete_object(Bucket=stage.vault.bucket, Key=part.key)
+    facts = audit_manifest(archive.exporter, archive.vault, month)
+    assert (facts["rows_there"], facts["hash_differs"]) == (51, 1)
+    assert (facts["parts_missing"], facts["parts_missing_told"]) == (1, part.key)
+    assert (facts["columns_lacking"], facts["columns_lacking_told"]) == (1, "newer")
+
+
+def test_roles_of_their_own_are_let_do_what_they_are_for_and_one_role_for_all_needs_nothing(stage: Stage) -> None:
+    archive = stage.archive()
+    keeper = stage.connection()
+    keeper.execute("REVOKE ALL ON SCHEMA sluice_archive FROM sluice_exporter, sluice_dropper")
+    for _ in range(2):
+        archive.let_roles()
+    archive.list_due(print)
+    archive.advance(JANUARY, print)
+    archive.drop_month(JANUARY, print)
+    assert stage.states() == ["dropped", "eligible"]
+
+
+def test_two_years_are_foreseen_of_the_partitions_that_are_there(stage: Stage) -> None:
+    told = foresee(stage.connection(), stage.dataset).splitlines()
+    assert told[0] == "app.event:" and len(told) == 25
+    assert "2024-01-01 to 2024-02-01 goes; 2024-02-01 to 2024-03-01 goes" in told[1]
+    assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
+    assert "Everything stays" in foresee(stage.connection(), stage.dataset.model_copy(update={"retention": None}))
+
+
+def test_a_month_that_was_brought_back_is_due_again_once_its_time_is_over(stage: Stage) -> None:
+    archive = stage.archive()
+    archive.list_due(print)
+    archive.advance(JANUARY, print)
+    archive.drop_month(JANUARY, print)
+    (back,) = archive.restore(datetime(2024, 1, 5, tzinfo=UTC), timedelta(days=2), print)
+    assert (back.partition, back.state) == (JANUARY, "restored")
+    assert due(stage) == [FEBRUARY]
+    (again,) = archive.restore(datetime(2024, 1, 5, tzinfo=UTC), timedelta(0), print)
+    assert again.expires_at is not None
+    assert due(stage) == [JANUARY, FEBRUARY]
+    assert ledger.months_of(stage.connection(), stage.table)[0].state == "eligible"
