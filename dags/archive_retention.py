@@ -24,7 +24,7 @@ with DAG(
     dag_id="archive_retention",
     schedule=CronDataIntervalTimetable("30 2 * * *", timezone="UTC"),
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=2,  # a question that is open holds up no other run
     params={
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only foresee what would go, and when.")
     },

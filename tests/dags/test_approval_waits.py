@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 from sluice.flow.approve import Approve
+from sluice.flow.archiving import ApproveDrop
 from sluice.flow.asking import FIRST_LOOK, LATER_LOOKS
 
 from tests.samples import MIGRATIONS
@@ -30,3 +32,14 @@ def test_silence_is_no_answer_and_the_question_stays(question: Approve) -> None:
 def test_it_is_looked_at_again_from_time_to_time(question: Approve) -> None:
     assert question.response_timeout == FIRST_LOOK
     assert question.defaults is None, "nothing is answered by silence"
+
+
+def test_a_question_of_a_night_is_given_up_before_the_next_one(bag) -> None:
+    asked = bag.dags["archive_retention"].get_task("each.approve_drop")
+    question = ApproveDrop(task_id="approve_drop", dataset="things", month="app.things_2026m01")
+    assert asked.operator_class is ApproveDrop
+    event: dict[str, Any] = {"error": "The response timeout has passed without a response.", "error_type": "timeout"}
+    for hours, ends in ((19, TaskAwaitingInput), (21, AirflowSkipException)):
+        begun = SimpleNamespace(start_date=datetime.now(UTC) - timedelta(hours=hours))
+        with pytest.raises(ends):
+            question.execute_complete({"run_id": "scheduled", "dag_run": begun}, event)

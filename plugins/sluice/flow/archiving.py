@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sluice.upkeep.archive.archiving import Archive
     from sluice.upkeep.archive.ledger import Month
 
+ASKS_FOR = timedelta(hours=20)
+"""A question of one night is over before the next one: what nobody answers holds no other month up."""
 GATES = ("archive_manifest", "archive_readback")
 
 
@@ -132,7 +134,7 @@ class ApproveDrop(Question):
     template_fields: Sequence[str] = ("subject", "body", "dataset", "month")
 
     def __init__(self, *, dataset: str, month: str, **kwargs: Any) -> None:
-        super().__init__(subject="", **kwargs)
+        super().__init__(subject="", lasts=ASKS_FOR, **kwargs)
         self.dataset = dataset
         self.month = month
 
@@ -225,15 +227,13 @@ def whose(dataset: str, month: str) -> str:
 
 
 def _check_answered(archive: Archive, month: Month, dataset: str, part: str, context: Context) -> None:
-    """Raise AirflowFailException where a person is to be asked, and has not said yes in this run."""
+    """Raise AirflowSkipException where a person is to be asked, and has not said yes in this run."""
     if month.state == "dropped" or not archive.retention.approve:
         return
     with opened_control(whose(dataset, part), context["run_id"]) as control:
         given = control.approval("drop_month", 1)
     if given is None or given["answer"] != APPROVE:
-        raise AirflowFailException(
-            f"{month}: nobody has agreed to its drop in this run. Nothing was dropped; clear approve_drop."
-        )
+        raise AirflowSkipException(f"{month}: nobody has agreed to its drop in this run. Nothing was dropped.")
 
 
 def _question(archive: Archive, month: Month) -> str:

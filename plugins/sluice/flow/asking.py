@@ -6,11 +6,11 @@ time to time whether it was answered.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,11 +23,11 @@ APPROVE, REJECT = "Approve", "Reject"
 
 
 class Question(HITLOperator):
-    """Ask a person; the body is written when it is asked."""
+    """Ask a person; the body is written when it is asked. `lasts`: how long after its run has begun it is given up."""
 
     ui_color = "#f6dfe3"
 
-    def __init__(self, *, subject: str, **kwargs: Any) -> None:
+    def __init__(self, *, subject: str, lasts: timedelta | None = None, **kwargs: Any) -> None:
         super().__init__(
             subject=subject,
             options=[APPROVE, REJECT],
@@ -35,10 +35,14 @@ class Question(HITLOperator):
             response_timeout=FIRST_LOOK,
             **{"trigger_rule": "none_failed", **kwargs},
         )
+        self.lasts = lasts
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Give `answered` who said what; without an answer, wait on."""
+        """Tell `answered` who said what; without an answer wait on, as long as it lasts, and then skip."""
         if event.get("error_type") == "timeout":
+            begun = context["dag_run"].start_date if self.lasts else None
+            if begun and self.lasts and datetime.now(UTC) - begun > self.lasts:
+                raise AirflowSkipException("Nobody has answered. Nothing was done; the next run asks again.")
             self.log.info("Nobody has answered yet.")
             raise TaskAwaitingInput(method_name="execute_complete", timeout=LATER_LOOKS)
         payload = super().execute_complete(context, event)
