@@ -74,7 +74,7 @@ def peak(c: Connection, name: str) -> int:
     found = find_table(c, partition)
     assert found is not None
     now = datetime.now(UTC)
-    month = Month(Table("app", "event"), Span(now, now), "", partition, found.oid, "detached", *[None] * 4, now)
+    month = Month(Table("app", "event"), Span(now, now), "", partition, found.oid, "detached", *[None] * 5, now)
     tracemalloc.start()
     try:
         Exporter(c, Thrown(), "certify", "at", None).run(month)  # type: ignore[arg-type]
