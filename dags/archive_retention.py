@@ -12,11 +12,9 @@ or in an object that was read back. The gates show, under *Details* → *Evidenc
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain, task, task_group
 from sluice.flow.archiving import GATES, ApproveDrop, ArchiveMonth, DropMonth, ListArchived, ListMonths, MonthGate
-from sluice.flow.policy import TERMINAL_FAILS
+from sluice.flow.policy import UPKEEP
 
 EACH = "{{ task.month }}"
 
@@ -28,12 +26,7 @@ with DAG(
     params={
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only foresee what would go, and when.")
     },
-    default_args={
-        "owner": "sluice",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_policy": TERMINAL_FAILS,
-    },
+    default_args={**UPKEEP},
     doc_md=__doc__,
     tags=["upkeep"],
 ):

@@ -13,11 +13,9 @@ transaction.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task_group
 from sluice.flow.keeping import DatasetGate, ListDatasets, MakePartitions
-from sluice.flow.policy import TERMINAL_FAILS
+from sluice.flow.policy import UPKEEP
 
 with DAG(
     dag_id="create_partitions",
@@ -27,12 +25,7 @@ with DAG(
     params={
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only write down what would be done.")
     },
-    default_args={
-        "owner": "sluice",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_policy": TERMINAL_FAILS,
-    },
+    default_args={**UPKEEP},
     doc_md=__doc__,
     tags=["upkeep"],
 ):

@@ -10,11 +10,9 @@ Nothing was changed then; docs/howto/archive-old-months.md says how to load the 
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, Param
 from sluice.flow.archiving import RestoreMonth
-from sluice.flow.policy import TERMINAL_FAILS
+from sluice.flow.policy import UPKEEP
 
 with DAG(
     dag_id="restore_archive",
@@ -28,12 +26,7 @@ with DAG(
         ),
         "days": Param(14, type="integer", minimum=1, maximum=3650, title="Days", description="How long it stays."),
     },
-    default_args={
-        "owner": "sluice",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_policy": TERMINAL_FAILS,
-    },
+    default_args={**UPKEEP},
     doc_md=__doc__,
     tags=["upkeep"],
 ):

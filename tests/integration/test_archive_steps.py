@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from sluice.stores.postgres import Table, connect
@@ -13,8 +14,10 @@ from sluice.upkeep.archive.census import NoSuchMonth
 from sluice.upkeep.archive.dropping import NotDropped
 from sluice.upkeep.archive.foreseeing import foresee
 from sluice.upkeep.archive.reading_back import read_manifest
+from sluice.upkeep.archive.restoring import NotBroughtBack
+from sluice.upkeep.partitions.spans import Span, span_at
 
-from tests.archived import MONTHS, Stage, kept, months, staged
+from tests.archived import MONTH, MONTHS, SECURED, TABLE, Stage, kept, months, staged
 from tests.conftest import Database
 
 JANUARY, FEBRUARY = (Table("app_partitions", name) for name, _, _ in MONTHS)
@@ -135,3 +138,37 @@ def test_a_month_that_was_brought_back_is_due_again_once_its_time_is_over(stage:
     assert again.expires_at is not None
     assert due(stage) == [JANUARY, FEBRUARY]
     assert ledger.months_of(stage.connection(), stage.table)[0].state == "eligible"
+
+
+def test_a_month_of_days_comes_back_whole_but_for_what_never_left(database: Database, vault) -> None:
+    days = [f"2024-01-{day:02}" for day in (30, 31)] + ["2024-02-01", "2024-02-02"]
+    made = [TABLE]
+    for lower, upper in pairwise(days):
+        name = f'"Day {lower}"'
+        made += [MONTH.format(name=name, lower=lower, upper=upper), SECURED.format(f"app_partitions.{name}")]
+    made += [f"INSERT INTO app.event (at, tenant) VALUES ('{lower} 12:00', 1)" for lower in days[:3]]
+    with staged(database, vault, *made, SECURED.format("app.event")) as stage:
+        cut = {"range": "at", "every": "day"}
+        archive = stage.archive(kept(cut).model_copy(update={"store": stage.dataset.store}))
+        assert [str(month.partition) for month in archive.list_due(print)] == [
+            f"app_partitions.Day {day}" for day in days[:3]
+        ]
+        for day in days[:3]:
+            month = archive.find(f"app_partitions.Day {day}")  # as the DAG knows it, whatever it is called
+            archive.advance(month.partition, print)
+            archive.drop_month(month.partition, print)
+        assert stage.ask("SELECT count(*) FROM app.event") == [(0,)]
+        january = span_at(datetime(2024, 1, 1, tzinfo=UTC), "month")
+        back = archive.restore_all(january, timedelta(days=2), print)
+        assert [str(month.partition) for month in back] == [f"app_partitions.Day {day}" for day in days[:2]]
+        assert stage.ask("SELECT count(*) FROM app.event") == [(2,)]
+
+
+def test_what_never_left_does_not_keep_the_rest_of_a_time_from_coming_back(stage: Stage) -> None:
+    archive = stage.archive()
+    archive.list_due(print)
+    archive.advance(JANUARY, print)
+    both = Span(datetime(2024, 1, 15, tzinfo=UTC), datetime(2024, 2, 15, tzinfo=UTC))
+    assert [month.partition for month in archive.restore_all(both, timedelta(days=2), print)] == [JANUARY]
+    with pytest.raises(NotBroughtBack, match="is eligible: it never left its table"):
+        archive.restore(datetime(2024, 2, 15, tzinfo=UTC), timedelta(days=2), print)

@@ -12,15 +12,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.asking import APPROVE, Question
 from sluice.flow.connections import dsn_of, open_vault, opened_control
-from sluice.flow.keeping import DatasetGate
+from sluice.flow.keeping import DatasetGate, opened_dataset
 from sluice.flow.project import ROOT, dataset_names, dataset_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.estate import Dataset
-    from sluice.stores.postgres import Connection, Table
     from sluice.upkeep.archive.archiving import Archive
     from sluice.upkeep.archive.ledger import Month
 
@@ -64,7 +62,7 @@ class ListMonths(BaseOperator):
         from sluice.upkeep.archive.foreseeing import foresee
 
         if context["params"]["dry_run"]:
-            with opened_keeper(self.dataset) as (dataset, c):
+            with opened_dataset(self.dataset) as (dataset, c):
                 self.log.info("%s", foresee(c, dataset))
             raise AirflowSkipException("A dry run: nothing was changed.")
         with opened_archive(self.dataset) as archive:
@@ -84,13 +82,6 @@ class OfAMonth(BaseOperator):
         self.dataset = dataset
         self.month = month
 
-    @property
-    def partition(self) -> Table:
-        """The month's table."""
-        from sluice.stores.postgres import Table
-
-        return Table.parse(self.month)
-
 
 class ArchiveMonth(OfAMonth):
     """Detach a month, store it and read it back, as far as it is not; then measure it for the gates."""
@@ -100,10 +91,11 @@ class ArchiveMonth(OfAMonth):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give its rows and where they are. Raises LockBusy, NotDetachable, Damaged, Unlike, and what the database refuses."""
         from sluice.upkeep.archive.auditing import audit_manifest, audit_reading
+        from sluice.upkeep.archive.reconciling import STORED
 
         with opened_archive(self.dataset) as archive:
-            month = archive.advance(self.partition, self.log.info)
-            if month.held and month.export is None:
+            month = archive.advance(archive.find(self.month).partition, self.log.info)
+            if month.state not in STORED:  # held meanwhile, or dropped or brought back by another run
                 raise AirflowSkipException(f"{month} is {month.standing}.")
             facts = (audit_manifest(archive.exporter, archive.vault, month), audit_reading(month))
         with opened_control(whose(self.dataset, self.month), context["run_id"]) as control:
@@ -140,10 +132,8 @@ class ApproveDrop(Question):
 
     def execute(self, context: Context) -> Any:
         """Write the question and wait, without a worker. Skipped where nobody is asked, or it is not time yet."""
-        from sluice.stores.postgres import Table
-
         with opened_archive(self.dataset) as archive:
-            month = archive.find(Table.parse(self.month))
+            month = archive.find(self.month)
             if not archive.may_drop(month):
                 raise AirflowSkipException(f"{month} is {month.standing}: nothing is dropped now.")
             if not archive.retention.approve:
@@ -170,12 +160,18 @@ class DropMonth(OfAMonth):
     def execute(self, context: Context) -> str:
         """Give what the database says. Raises NotDropped, Damaged, Unlike."""
         with opened_archive(self.dataset) as archive:
-            month = archive.find(self.partition)
-            if month.state != "dropped" and not archive.may_drop(month):
+            month = archive.find(self.month)
+            if not archive.may_drop(month):
                 raise AirflowSkipException(f"{month} is {month.standing}: nothing is dropped now.")
-            _check_answered(archive, month, self.dataset, self.month, context)
-            archive.drop_month(self.partition, self.log.info)
-        return month.standing
+            if archive.retention.approve and not self._agreed(context):
+                raise AirflowSkipException(f"{month}: nobody has agreed to its drop in this run. Nothing was dropped.")
+            archive.drop_month(month.partition, self.log.info)
+            return archive.find(self.month).standing
+
+    def _agreed(self, context: Context) -> bool:
+        with opened_control(whose(self.dataset, self.month), context["run_id"]) as control:
+            given = control.approval("drop_month", 1)
+        return given is not None and given["answer"] == APPROVE
 
 
 class RestoreMonth(BaseOperator):
@@ -185,55 +181,34 @@ class RestoreMonth(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Give the partitions that are back. Raises NotBroughtBack, Damaged, Unlike."""
+        from sluice.upkeep.partitions.spans import span_at
+
         check_words(context)
         asked = context["params"]
-        moment = datetime.strptime(asked["month"], "%Y-%m").replace(tzinfo=UTC)
+        month = span_at(datetime.strptime(asked["month"], "%Y-%m").replace(tzinfo=UTC), "month")
         with opened_archive(asked["dataset"]) as archive:
-            back = archive.restore(moment, timedelta(days=asked["days"]), self.log.info)
+            back = archive.restore_all(month, timedelta(days=asked["days"]), self.log.info)
         return [str(month.partition) for month in back]
-
-
-@contextmanager
-def opened_keeper(name: str) -> Iterator[tuple[Dataset, Connection]]:
-    """Read a dataset's file and open its store as who owns the tables; it is closed afterwards."""
-    with _opened(name) as (dataset, connections):
-        yield dataset, connections[0]
 
 
 @contextmanager
 def opened_archive(name: str) -> Iterator[Archive]:
     """Open a dataset's archive, by a session of each role that works at it; they are closed afterwards."""
-    from sluice.upkeep.archive.archiving import Archive
-
-    with _opened(name) as (dataset, connections):
-        yield Archive(dataset, open_vault(), *connections)
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[tuple[Dataset, list[Connection]]]:
     from sluice.estate import read_stores
     from sluice.stores.postgres import connect
+    from sluice.upkeep.archive.archiving import Archive
 
     dataset = dataset_of(name)
     store = read_stores(ROOT).stores[dataset.store]
+    roles = (store.connection, store.exporter or store.connection, store.dropper or store.connection)
     with ExitStack() as opened:
-        roles = (store.connection, store.exporter or store.connection, store.dropper or store.connection)
-        yield dataset, [opened.enter_context(connect(dsn_of(role), purpose=f"archive {name}")) for role in roles]
+        sessions = [opened.enter_context(connect(dsn_of(role), purpose=f"archive {name}")) for role in roles]
+        yield Archive(dataset, open_vault(), *sessions)
 
 
 def whose(dataset: str, month: str) -> str:
     """The name under which the ledger keeps a month's facts."""
     return f"{dataset}/{month}"
-
-
-def _check_answered(archive: Archive, month: Month, dataset: str, part: str, context: Context) -> None:
-    """Raise AirflowSkipException where a person is to be asked, and has not said yes in this run."""
-    if month.state == "dropped" or not archive.retention.approve:
-        return
-    with opened_control(whose(dataset, part), context["run_id"]) as control:
-        given = control.approval("drop_month", 1)
-    if given is None or given["answer"] != APPROVE:
-        raise AirflowSkipException(f"{month}: nobody has agreed to its drop in this run. Nothing was dropped.")
 
 
 def _question(archive: Archive, month: Month) -> str:

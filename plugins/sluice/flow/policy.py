@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,15 @@ TERMINAL_FAILS = ExceptionRetryPolicy(
         RetryRule(exception="sluice.errors.Transient", action=RetryAction.RETRY, reason="may pass by itself"),
     ]
 )
+
+
+UPKEEP: Mapping[str, Any] = {
+    "owner": "sluice",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_policy": TERMINAL_FAILS,
+}
+"""The default arguments of tasks that look after tables of many stores: whoever is in their way may be gone in half a minute."""
 
 
 def defaults(store: str) -> dict[str, Any]:

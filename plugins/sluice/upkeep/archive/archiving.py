@@ -33,6 +33,7 @@ from sluice.upkeep.archive.restoring import NotBroughtBack, restore
 from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.making import alone
+from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, branches_of
 
 Facts: TypeAlias = Mapping[str, int]
@@ -40,6 +41,10 @@ Facts: TypeAlias = Mapping[str, int]
 
 UNDER_WAY = ("eligible", "detaching", "detached", "exported")
 """States of a month that has a step before it, whatever its file says."""
+
+
+IN_TABLE = ("eligible", "detaching")
+"""States of a month that has not left its table."""
 
 
 class NoRetention(Terminal):
@@ -122,18 +127,26 @@ class Archive:
         """Whether a month has cooled, nobody holds it, and the file says that it goes."""
         return self.retention.then == "drop" and is_due(month)
 
-    def find(self, partition: Table) -> Month:
-        """Give what the ledger says of a month. Read-only. Raises NoSuchMonth."""
-        return self._find(_ranged(look(self.keeper, self.dataset)), partition)[1]
+    def find(self, named: str) -> Month:
+        """Give what the ledger says of a month, by its partition as it is printed. Read-only. Raises NoSuchMonth."""
+        for branch in _ranged(look(self.keeper, self.dataset)):
+            for month in ledger.months_of(self.keeper, branch.table):
+                if str(month.partition) == named:
+                    return month
+        raise self._unknown(named)
 
     def restore(self, moment: datetime, lasts: timedelta, tell: Tell) -> list[Month]:
         """Bring back the months that hold a moment, for so long; gives them. Raises NotBroughtBack, Damaged, Unlike."""
+        return self.restore_all(Span(moment, moment + timedelta.resolution), lasts, tell)
+
+    def restore_all(self, asked: Span, lasts: timedelta, tell: Tell) -> list[Month]:
+        """Bring back all that holds anything of a time, for so long; gives it. Raises NotBroughtBack, Damaged, Unlike."""
         with self.at_work(tell) as branches:
-            found = [(b, m) for b in branches for m in ledger.months_of(self.keeper, b.table) if m.span.holds(moment)]
+            found = [(b, m) for b in branches for m in ledger.months_of(self.keeper, b.table) if m.span.meets(asked)]
             if not found:
-                raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {moment} in it.")
+                raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {asked.lower} in it.")
             back = []
-            for branch, known in found:
+            for branch, known in [(b, m) for b, m in found if m.state not in IN_TABLE] or found:
                 month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
                 back.append(restore(self.keeper, self.vault, month, lasts))
                 tell(f"{month} is back until {back[-1].expires_at}")
@@ -168,7 +181,10 @@ class Archive:
             for month in ledger.months_of(self.keeper, branch.table):
                 if month.partition == partition:
                     return branch, month
-        raise NoSuchMonth(f"{self.dataset.table}: the archive knows no month {partition}. Nothing was changed.")
+        raise self._unknown(partition)
+
+    def _unknown(self, partition: object) -> NoSuchMonth:
+        return NoSuchMonth(f"{self.dataset.table}: the archive knows no month {partition}. Nothing was changed.")
 
     def _goes_on(self, month: Month) -> bool:
         if month.state == "verified":
@@ -229,10 +245,6 @@ def _tell_late(branch: Branch, month: Month, tell: Tell) -> None:
                 f"{month} was dropped, and the table has {one.table} for it: it is left alone. Move its rows aside, drop it,"
                 " bring the month back, and add them"
             )
-
-
-def _held(month: Month) -> str:
-    return f", and held: {month.held}" if month.held else ""
 
 
 def _ranged(whole: Branch) -> list[Branch]:

@@ -30,9 +30,8 @@ def holding(span: Span, holds: Iterable[Hold]) -> str | None:
 
 
 def _touches(hold: Hold, span: Span) -> bool:
-    first = _month(hold.from_month)
     behind = months_on(_month(hold.until_month), 1) if hold.until_month else END
-    return span.lower < behind and first < span.upper
+    return span.meets(Span(_month(hold.from_month), behind))
 
 
 def _month(text: str) -> datetime:

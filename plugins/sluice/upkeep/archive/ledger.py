@@ -82,7 +82,8 @@ class Month:
     def standing(self) -> str:
         """Where it stands, in words."""
         until = {"cooling": self.cools_until, "restored": self.expires_at}.get(self.state)
-        return f"{self.state}{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}{f', held: {self.held}' if self.held else ''}"
+        ends = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+        return f"{self.state}{ends}{f', held: {self.held}' if self.held else ''}"
 
     @property
     def place(self) -> dict[str, object]:

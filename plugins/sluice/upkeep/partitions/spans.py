@@ -24,6 +24,10 @@ class Span:
         """Whether the moment lies within."""
         return self.lower <= moment < self.upper
 
+    def meets(self, other: Span) -> bool:
+        """Whether some moment lies within both."""
+        return self.lower < other.upper and other.lower < self.upper
+
     def __str__(self) -> str:
         return f"{_short(self.lower)} to {_short(self.upper)}"
 
