@@ -1,0 +1,166 @@
+"""The archive's tasks, as Airflow runs them: by a role each, from the files of an estate, and no drop without its yes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from psycopg.conninfo import conninfo_to_dict
+from sluice.estate import EstateErrors
+from sluice.flow import archiving, connections, keeping, project
+from sluice.flow.archiving import ApproveDrop, ArchiveMonth, DropMonth, ListArchived, ListMonths, RestoreMonth, whose
+from sluice.flow.asking import APPROVE, REJECT
+from sluice.flow.connections import opened_control
+from sluice.local import databases
+from sluice.stores.postgres import Refused
+
+from tests.archived import MONTH, MONTHS, ROLES, ROW, Stage, months, staged
+from tests.conftest import Database
+
+ROOT = Path(__file__).parents[2]
+FIRST = f"app_partitions.{MONTHS[0][0]}"
+FILE = """dataset: event
+store: certify
+table: app.event
+partition: {range: at, every: month}
+retention: {keep: 12 months, then: drop, cooling: 0s, tenant: tenant, approve: APPROVE}
+"""
+
+
+@pytest.fixture
+def stage(database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A project of its own with the table's file, and Airflow's connections to its store, ledger and vault."""
+    (tmp_path / "include/estate/datasets").mkdir(parents=True)
+    estate = (
+        (ROOT / "include/estate/estate.yaml").read_text().replace("bucket: sluice-vault", f"bucket: {vault.bucket}")
+    )
+    named = "connection: pg_certify\n    exporter: pg_exporter\n    dropper: pg_dropper\n"
+    (tmp_path / "include/estate/estate.yaml").write_text(estate.replace("connection: pg_certify\n", named))
+    for module in (project, connections, keeping, archiving):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    with staged(database, vault, *months()) as made:
+        cluster = database.server.cluster
+        exporter, dropper = (cluster.dsn(database.name, role, made.password) for role in ROLES)
+        addresses = {"PG_CERTIFY": database.dsn(), "PG_EXPORTER": exporter, "PG_DROPPER": dropper}
+        for name, dsn in {**addresses, "SLUICE_LEDGER": database.dsn(databases.LEDGER)}.items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name}", _connection(dsn))
+        extra = {"region_name": "us-east-1", "service_config": {"s3": {"endpoint_url": vault.endpoint}}}
+        login = {"conn_type": "aws", "login": vault.store.key, "password": vault.store.secret, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", json.dumps(login))
+        _write()
+        yield made
+
+
+def _connection(dsn: str) -> str:
+    told = conninfo_to_dict(dsn)
+    names = {"host": "host", "port": "port", "user": "login", "password": "password", "dbname": "schema"}
+    return json.dumps({"conn_type": "postgres", **{names[key]: told[key] for key in names if key in told}})
+
+
+def _write(approve: str = "true", name: str = "event") -> None:
+    (project.ROOT / f"include/estate/datasets/{name}.yaml").write_text(FILE.replace("APPROVE", approve))
+
+
+def run(task: type, run_id: str = "a night", params: dict[str, Any] | None = None, **named: str) -> Any:
+    """Do what a task of a run does."""
+    context = {
+        "params": {"dry_run": False, **(params or {})},
+        "run_id": run_id,
+        "dag_run": SimpleNamespace(conf={}),
+        "dag": SimpleNamespace(params={}),
+    }
+    return task(task_id="task", **named).execute(context)
+
+
+def archived() -> dict[str, str]:
+    """Take the first month as far as it goes without a drop; give what names it."""
+    assert run(ListArchived) == ["event"]
+    first, second = run(ListMonths, dataset="event")
+    assert first == {"dataset": "event", "month": FIRST} != second
+    assert (run(ArchiveMonth, **first)["state"], run(ArchiveMonth, **first)["rows"]) == ("cooling", 50)
+    return first
+
+
+def answer(month: dict[str, str], said: str, run_id: str = "a night") -> None:
+    question = ApproveDrop(task_id="approve_drop", **month)
+    question.answered({"run_id": run_id}, said, "anna")  # type: ignore[arg-type]
+
+
+def test_nothing_is_dropped_without_a_yes_of_the_same_night(stage: Stage) -> None:
+    month = archived()
+    with pytest.raises(AirflowSkipException, match="nobody has agreed to its drop in this run"):
+        run(DropMonth, **month)
+    answer(month, APPROVE, "another night")
+    with pytest.raises(AirflowSkipException, match="nobody has agreed"):
+        run(DropMonth, **month)
+    with pytest.raises(
+        AirflowFailException, match=r"anna rejected the drop of .*hold it in include/estate/datasets/event"
+    ):
+        answer(month, REJECT)
+    with pytest.raises(AirflowSkipException, match="nobody has agreed"):
+        run(DropMonth, **month)
+    assert stage.states() == ["cooling", "eligible"]
+    answer(month, APPROVE)
+    assert run(DropMonth, **month) == "dropped"
+    assert stage.states() == ["dropped", "eligible"]
+    for task in (ArchiveMonth, DropMonth, ApproveDrop):  # another night had listed it too
+        with pytest.raises(AirflowSkipException, match="is dropped"):
+            run(task, "another night", **month)
+
+
+def test_where_the_file_asks_nobody_it_goes_and_comes_back(stage: Stage) -> None:
+    _write("false")
+    month = archived()
+    with pytest.raises(AirflowSkipException, match="asks nobody"):
+        run(ApproveDrop, **month)
+    assert run(DropMonth, **month) == "dropped"
+    assert run(RestoreMonth, params={"dataset": "event", "month": "2024-01", "days": 3}) == [FIRST]
+    assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
+
+
+@pytest.mark.parametrize("role", ["EXPORTER", "DROPPER"])
+def test_each_works_by_a_login_of_its_own(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_PG_{role}", os.environ["AIRFLOW_CONN_PG_CERTIFY"].replace('"certify', '"nobody'))
+    with pytest.raises(Refused, match="nobody"):
+        run(ListMonths, dataset="event")
+    assert stage.states() == []
+
+
+def test_a_month_that_is_cut_by_days_comes_back_as_a_whole(stage: Stage) -> None:
+    _write("false")
+    stage.own(
+        MONTH.format(name="event_a", lower="2024-03-01", upper="2024-03-03"),
+        MONTH.format(name="event_b", lower="2024-03-03", upper="2024-04-01"),
+    )
+    stage.ask(ROW.format(lower="2024-03-01") + " FROM generate_series(1, 50) i RETURNING id")
+    for month in run(ListMonths, dataset="event"):
+        run(ArchiveMonth, **month)
+        run(DropMonth, **month)
+    asked = {"dataset": "event", "month": "2024-03", "days": 3}
+    assert run(RestoreMonth, params=asked) == ["app_partitions.event_a", "app_partitions.event_b"]
+    assert stage.ask("SELECT count(*) FROM app.event") == [(50,)]
+
+
+def test_the_gates_are_told_what_the_month_and_the_vault_hold(stage: Stage) -> None:
+    month = archived()
+    with opened_control(whose(**month), "a night") as control:
+        facts = [control.facts(gate).facts for gate in archiving.GATES]
+    assert (facts[0]["rows_there"], facts[0]["rows_manifest"], facts[0]["hash_differs"]) == (50, 50, 0)
+    assert (facts[1]["rows_stored"], facts[1]["rows_read"], facts[1]["hash_differs"]) == (50, 50, 0)
+
+
+def test_a_dry_run_changes_nothing_and_a_wrong_file_is_red_by_itself(stage: Stage) -> None:
+    with pytest.raises(AirflowSkipException, match="A dry run: nothing was changed"):
+        run(ListMonths, params={"dry_run": True}, dataset="event")
+    assert stage.states() == []
+    (project.ROOT / "include/estate/datasets/wrong.yaml").write_text("dataset: wrong\nretention: {keep: soon}\n")
+    assert run(ListArchived) == ["event", "wrong"]
+    assert len(run(ListMonths, dataset="event")) == 2
+    with pytest.raises(EstateErrors, match=r"wrong\.yaml:2: retention\.keep"):
+        run(ListMonths, dataset="wrong")
