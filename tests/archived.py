@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import psycopg
-from psycopg.sql import SQL, Identifier, Literal
 from sluice.estate.dataset import Dataset
+from sluice.local import databases
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, connect
 from sluice.upkeep.archive import ledger, roles
@@ -27,7 +25,7 @@ ROW = (
 )
 MONTHS = (("event_y2024m01", "2024-01-01", "2024-02-01"), ("event_y2024m02", "2024-02-01", "2024-03-01"))
 SECURED = "ALTER TABLE {} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
-ROLES = ("sluice_exporter", "sluice_dropper")
+ROLES = (databases.EXPORTER, databases.DROPPER)
 
 
 def kept(cut: dict[str, Any] | None = None, **retention: Any) -> Dataset:
@@ -44,14 +42,12 @@ class Stage:
 
     database: Database
     vault: Vault
-    password: str
     dataset: Dataset = field(default_factory=kept)
     open: ExitStack = field(default_factory=ExitStack)
 
     def connection(self, role: str = "") -> Connection:
         """A session of the keeper, or of one of ROLES."""
-        cluster = self.database.server.cluster
-        dsn = cluster.dsn(self.database.name, role, self.password) if role else self.database.dsn()
+        dsn = self.database.dsn(role or databases.MOVER)
         return self.open.enter_context(connect(dsn, purpose="archive", lock_timeout="300ms"))
 
     def archive(self, dataset: Dataset | None = None) -> Archive:
@@ -91,9 +87,7 @@ class Stage:
 @contextmanager
 def staged(database: Database, vault: Any, *statements: str) -> Iterator[Stage]:
     """Make roles, table and ledger; all is closed at the end."""
-    password = secrets.token_urlsafe()
-    _make_roles(database, password)
-    stage = Stage(database, Vault(vault.client(), vault.bucket), password)
+    stage = Stage(database, Vault(vault.client(), vault.bucket))
     stage.dataset = kept().model_copy(update={"store": f"certify_{uuid4().hex[:8]}"})
     stage.own("CREATE SCHEMA IF NOT EXISTS app_partitions", *statements)
     keeper = stage.connection()
@@ -111,13 +105,3 @@ def months(rows: int = 50) -> list[str]:
         made += [MONTH.format(name=name, lower=lower, upper=upper), SECURED.format(f"app_partitions.{name}")]
     made += [ROW.format(lower=lower) + f" FROM generate_series(1, {rows}) i" for _, lower, _ in MONTHS]
     return [*made, SECURED.format("app.event")]
-
-
-def _make_roles(database: Database, password: str) -> None:
-    with psycopg.connect(database.dsn("admin"), autocommit=True) as c:
-        for role, rights in zip(ROLES, ("BYPASSRLS", "NOBYPASSRLS"), strict=True):
-            if c.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
-                c.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
-            told = {"role": Identifier(role), "password": Literal(password), "rights": SQL(rights)}
-            c.execute(SQL("ALTER ROLE {role} {rights} PASSWORD {password}").format(**told))
-            c.execute(SQL("GRANT CONNECT ON DATABASE {} TO {}").format(Identifier(database.name), Identifier(role)))

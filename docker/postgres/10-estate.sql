@@ -6,11 +6,16 @@
 \getenv ledger_password LEDGER_PASSWORD
 \getenv mover_password MOVER_PASSWORD
 \getenv app_password CERTIFY_APP_PASSWORD
+\getenv exporter_password EXPORTER_PASSWORD
+\getenv dropper_password DROPPER_PASSWORD
 
 -- certify_owner owns tables and never logs in; the mover acts as it, and must see every row or it would move only some.
 CREATE ROLE certify_owner NOLOGIN;
 CREATE ROLE certify_app LOGIN PASSWORD :'app_password';
 CREATE ROLE sluice_mover LOGIN BYPASSRLS PASSWORD :'mover_password' IN ROLE certify_owner, pg_monitor;
+-- Of the archive: the exporter must see every row as well, the dropper none.
+CREATE ROLE certify_exporter LOGIN BYPASSRLS PASSWORD :'exporter_password';
+CREATE ROLE certify_dropper LOGIN PASSWORD :'dropper_password';
 CREATE ROLE sluice_ledger LOGIN PASSWORD :'ledger_password';
 CREATE ROLE airflow LOGIN PASSWORD :'airflow_password';
 
@@ -18,7 +23,7 @@ CREATE DATABASE airflow OWNER airflow TEMPLATE template0;
 CREATE DATABASE sluice OWNER sluice_ledger TEMPLATE template0;
 CREATE DATABASE certify OWNER certify_owner TEMPLATE template0;
 REVOKE ALL ON DATABASE airflow, sluice, certify FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE certify TO certify_app, sluice_mover;
+GRANT CONNECT, TEMPORARY ON DATABASE certify TO certify_app, sluice_mover, certify_exporter, certify_dropper;
 GRANT CREATE ON DATABASE certify TO sluice_mover;
 
 \connect certify

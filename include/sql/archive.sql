@@ -1,5 +1,8 @@
 -- Months on their way into the vault, and back.
 
+-- name: is_there
+SELECT to_regclass('sluice_archive.month') IS NOT NULL AS there
+
 -- name: list_months
 SELECT *, partition_oid::bigint AS oid, clock_timestamp() AS now FROM sluice_archive.month
 WHERE (parent_schema, parent_name) = (%(parent_schema)s, %(parent_name)s) ORDER BY lower_bound, upper_bound

@@ -17,6 +17,7 @@ RESET ROLE
 CREATE SCHEMA IF NOT EXISTS app AUTHORIZATION certify_owner
 
 -- name: create_tables
+-- A table that is cut has the column that it is cut by in its key.
 CREATE TABLE app.user_sessions (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant_id   text NOT NULL,
@@ -30,15 +31,16 @@ CREATE TABLE app.user_sessions (
     note_length int GENERATED ALWAYS AS (length(note)) STORED
 );
 CREATE TABLE app.audit_log (
-    id           text PRIMARY KEY,
+    id           text NOT NULL,
     tenant_id    text NOT NULL,
     entity_id    text NOT NULL,
     entity_type  varchar(50) NOT NULL,
     action       varchar(50) NOT NULL,
     changes      jsonb,
     performed_by text NOT NULL,
-    performed_at timestamptz NOT NULL DEFAULT now()
-);
+    performed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY ({key})
+) {cut};
 COMMENT ON TABLE app.user_sessions IS 'One row for each time that a user signed in.';
 COMMENT ON COLUMN app.user_sessions.tenant_id IS 'Whose row it is; row level security compares it with app.tenant_id.';
 COMMENT ON COLUMN app.user_sessions.started_at IS 'When the user signed in (UTC). A correction may move it to another month.';
@@ -48,6 +50,9 @@ COMMENT ON COLUMN app.user_sessions.note_length IS 'Characters in note, kept by 
 COMMENT ON TABLE app.audit_log IS 'Who changed what, and when.';
 COMMENT ON COLUMN app.audit_log.id IS 'UUIDv7 as text: sorts by time.';
 COMMENT ON COLUMN app.audit_log.changes IS 'Field by field: what it was and what it became.'
+
+-- name: by_month
+PARTITION BY RANGE (performed_at)
 
 -- name: fill_sessions
 -- Rows first..last of `rows`. Everything comes from hashes of (i, seed), so any batch can be made alone and twice alike.

@@ -15,7 +15,7 @@ CREATE ROLE {role} NOLOGIN
 CREATE ROLE {role} LOGIN PASSWORD {password}
 
 -- name: let_bypass_row_security
--- The mover must see every row, or it would move only some.
+-- The mover must see every row, or it would move only some; and so must the exporter.
 ALTER ROLE {role} BYPASSRLS
 
 -- name: join

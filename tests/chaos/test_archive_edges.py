@@ -40,8 +40,8 @@ class Process:
         self.context.set_forkserver_preload(
             ["pytest", "tests.chaos.archivist", "boto3", "pyarrow.parquet", "pyarrow.compute"]
         )
-        cluster, database = stage.database.server.cluster, stage.database
-        exporter, dropper = (cluster.dsn(database.name, role, stage.password) for role in ROLES)
+        database = stage.database
+        exporter, dropper = map(database.dsn, ROLES)
         seen = (vault.endpoint, vault.store.key, vault.store.secret)
         self.told = Told(database.dsn(), exporter, dropper, seen, vault.bucket, stage.dataset)
 

@@ -109,7 +109,7 @@ def test_the_facts_are_of_the_month_the_manifest_and_the_files(stage: Stage) -> 
 def test_roles_of_their_own_are_let_do_what_they_are_for_and_one_role_for_all_needs_nothing(stage: Stage) -> None:
     archive = stage.archive()
     keeper = stage.connection()
-    keeper.execute("REVOKE ALL ON SCHEMA sluice_archive FROM sluice_exporter, sluice_dropper")
+    keeper.execute("REVOKE ALL ON SCHEMA sluice_archive FROM certify_exporter, certify_dropper")
     for _ in range(2):
         archive.let_roles()
     archive.list_due(print)

@@ -20,11 +20,17 @@ from sluice.flow.connections import opened_control
 from sluice.local import databases
 from sluice.stores.postgres import Refused
 
-from tests.archived import MONTH, MONTHS, ROLES, ROW, Stage, months, staged
+from tests.archived import MONTH, MONTHS, ROW, Stage, months, staged
 from tests.conftest import Database
 
 ROOT = Path(__file__).parents[2]
 FIRST = f"app_partitions.{MONTHS[0][0]}"
+CONNECTIONS = {
+    "PG_CERTIFY": databases.MOVER,
+    "PG_CERTIFY_EXPORTER": databases.EXPORTER,
+    "PG_CERTIFY_DROPPER": databases.DROPPER,
+    "SLUICE_LEDGER": databases.LEDGER,
+}
 FILE = """dataset: event
 store: certify
 table: app.event
@@ -40,16 +46,12 @@ def stage(database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyP
     estate = (
         (ROOT / "include/estate/estate.yaml").read_text().replace("bucket: sluice-vault", f"bucket: {vault.bucket}")
     )
-    named = "connection: pg_certify\n    exporter: pg_exporter\n    dropper: pg_dropper\n"
-    (tmp_path / "include/estate/estate.yaml").write_text(estate.replace("connection: pg_certify\n", named))
+    (tmp_path / "include/estate/estate.yaml").write_text(estate)
     for module in (project, connections, keeping, archiving):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     with staged(database, vault, *months()) as made:
-        cluster = database.server.cluster
-        exporter, dropper = (cluster.dsn(database.name, role, made.password) for role in ROLES)
-        addresses = {"PG_CERTIFY": database.dsn(), "PG_EXPORTER": exporter, "PG_DROPPER": dropper}
-        for name, dsn in {**addresses, "SLUICE_LEDGER": database.dsn(databases.LEDGER)}.items():
-            monkeypatch.setenv(f"AIRFLOW_CONN_{name}", _connection(dsn))
+        for connection, role in CONNECTIONS.items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_{connection}", _connection(database.dsn(role)))
         extra = {"region_name": "us-east-1", "service_config": {"s3": {"endpoint_url": vault.endpoint}}}
         login = {"conn_type": "aws", "login": vault.store.key, "password": vault.store.secret, "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", json.dumps(login))
@@ -126,7 +128,9 @@ def test_where_the_file_asks_nobody_it_goes_and_comes_back(stage: Stage) -> None
 
 @pytest.mark.parametrize("role", ["EXPORTER", "DROPPER"])
 def test_each_works_by_a_login_of_its_own(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
-    monkeypatch.setenv(f"AIRFLOW_CONN_PG_{role}", os.environ["AIRFLOW_CONN_PG_CERTIFY"].replace('"certify', '"nobody'))
+    monkeypatch.setenv(
+        f"AIRFLOW_CONN_PG_CERTIFY_{role}", os.environ["AIRFLOW_CONN_PG_CERTIFY"].replace('"certify', '"nobody')
+    )
     with pytest.raises(Refused, match="nobody"):
         run(ListMonths, dataset="event")
     assert stage.states() == []

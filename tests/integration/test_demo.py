@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from sluice.local.demo.postgres.holders import SampleHeld, clear_sample
-from sluice.local.demo.postgres.strangers import Strangers, check_strangers
+from sluice.local.demo.sample.holders import SampleHeld, clear_sample
+from sluice.local.demo.sample.strangers import Strangers, check_strangers
 from sluice.migration.engine.contract import Phase
 from sluice.stores.postgres import connect
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 from sluice.errors import Transient
+from sluice.estate.read import MIGRATIONS
 from sluice.local.certify import WorkloadProcess
 from sluice.local.demo.dynamodb import report as reporting
 from sluice.local.demo.dynamodb.belongings import TABLES, Belongings
-from sluice.local.demo.dynamodb.laying import SAMPLES, FileInTheWay, samples_laid
 from sluice.local.demo.dynamodb.stage import HOLDS, Tyler
 from sluice.local.demo.dynamodb.story import play
+from sluice.local.demo.laying import SAMPLES, FileInTheWay, samples_laid
 from sluice.local.demo.options import Options
 from sluice.local.demo.strangers import Strangers
 from sluice.local.settings import ROOT, Settings
@@ -166,19 +167,22 @@ def test_tables_of_somebodys_are_named_and_left_alone(store: Documents, tmp_path
 
 
 def test_the_samples_are_laid_and_taken_away_and_no_file_of_somebodys(tmp_path: Path) -> None:
-    folder = tmp_path / "include/estate/migrations"
+    folder = tmp_path / MIGRATIONS
     folder.mkdir(parents=True)
-    shutil.copytree(ROOT / SAMPLES, tmp_path / SAMPLES)
+    shutil.copytree(ROOT / SAMPLES / "tyler", tmp_path / SAMPLES / "tyler")
     mine = folder / "mine.yaml"
     mine.write_text("mine")
-    with samples_laid(False, tmp_path):
+    with samples_laid("tyler", MIGRATIONS, False, tmp_path):
         assert len(list(folder.iterdir())) == 6
         (folder / "tyler_users.yaml").write_text("changed meanwhile")
     assert sorted(file.name for file in folder.iterdir()) == ["mine.yaml", "tyler_users.yaml"]
-    with pytest.raises(FileInTheWay, match=r"tyler_users\.yaml is not as in"), samples_laid(False, tmp_path):
+    with (
+        pytest.raises(FileInTheWay, match=r"tyler_users\.yaml is not as in"),
+        samples_laid("tyler", MIGRATIONS, False, tmp_path),
+    ):
         pass
     (folder / "tyler_users.yaml").unlink()
-    with samples_laid(True, tmp_path):
+    with samples_laid("tyler", MIGRATIONS, True, tmp_path):
         pass
     assert len(list(folder.iterdir())) == 6
 

@@ -22,6 +22,8 @@ VARIABLES = {
     "sluice_ledger": "LEDGER_PASSWORD",
     "sluice_mover": "MOVER_PASSWORD",
     "certify_app": "CERTIFY_APP_PASSWORD",
+    "certify_exporter": "EXPORTER_PASSWORD",
+    "certify_dropper": "DROPPER_PASSWORD",
 }
 SHARED = {
     "roles": "select rolname, rolcanlogin, rolbypassrls, rolsuper, rolcreatedb, rolcreaterole from pg_roles",

@@ -20,13 +20,13 @@ NEW = {"id": "1", "note": "new"}
 
 
 def test_two_years_until_today_cover_all_of_the_year_before():
-    plan = plan_seed(10, 24, 1, date(2026, 11, 21))
+    plan = plan_seed(10, 2, 24, 1, date(2026, 11, 21))
     assert plan.since == datetime(2024, 12, 1, tzinfo=UTC)
     assert plan.until == datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def test_a_window_that_ends_on_the_first_ends_with_the_month_before():
-    assert plan_seed(10, 1, 1, date(2026, 1, 1)).since == datetime(2025, 12, 1, tzinfo=UTC)
+    assert plan_seed(10, 2, 1, 1, date(2026, 1, 1)).since == datetime(2025, 12, 1, tzinfo=UTC)
 
 
 def test_net_joins_what_a_transaction_did_to_one_key():

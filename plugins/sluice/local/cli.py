@@ -50,7 +50,7 @@ def up(chosen: argparse.Namespace) -> int:
     print(f"DynamoDB  {settings.documents_url}        connection dynamodb_tyler")
     for connection, store in machine.lacking_connections(settings).items():
         print(
-            f"Lacking   connection {connection} of store {store}: its migrations fail. Add it (Admin → Connections), or"
+            f"Lacking   connection {connection} of store {store}: what needs it fails. Add it (Admin → Connections), or"
             f" export AIRFLOW_CONN_{connection.upper()}=… , ./sluice down and ./sluice up"
         )
     _tell_mistakes()

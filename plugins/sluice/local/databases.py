@@ -5,6 +5,8 @@
 | `certify_owner` | own schema `app` and its tables; cannot log in |
 | `certify_app` | change rows as the application; row-level security applies |
 | `sluice_mover` | act as the owner, see every row, make schemas; what Sluice works as |
+| `certify_exporter` | see every row of what the archive lets it read |
+| `certify_dropper` | call what the archive lets it call |
 | `sluice_ledger` | own the ledger's database |
 | `airflow` | own Airflow's metadata |
 """
@@ -21,7 +23,8 @@ from sluice.local.postgres import Cluster
 from sluice.stores.statements import statement
 
 OWNER, APPLICATION, MOVER, LEDGER, AIRFLOW = "certify_owner", "certify_app", "sluice_mover", "sluice_ledger", "airflow"
-LOGINS = (APPLICATION, MOVER, LEDGER, AIRFLOW)
+EXPORTER, DROPPER = "certify_exporter", "certify_dropper"
+LOGINS = (APPLICATION, MOVER, EXPORTER, DROPPER, LEDGER, AIRFLOW)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -34,7 +37,8 @@ def create_roles(cluster: Cluster, passwords: Mapping[str, str]) -> None:
         for role in LOGINS:
             if not _exists(connection, "local.role_exists", role=role):
                 _create_login(connection, role, passwords[role])
-        connection.execute(statement("local.let_bypass_row_security", role=Identifier(MOVER)))
+        for role in (MOVER, EXPORTER):
+            connection.execute(statement("local.let_bypass_row_security", role=Identifier(role)))
         for group in (OWNER, "pg_monitor"):
             connection.execute(statement("local.join", group=Identifier(group), role=Identifier(MOVER)))
 
@@ -52,7 +56,7 @@ def create_certify(cluster: Cluster, name: str = "certify") -> None:
     """Make the sample estate's database: schema `app`, and what each role may do in it."""
     create_database(cluster, name, owner=OWNER)
     with _admin(cluster, name) as connection:
-        for role in (APPLICATION, MOVER):
+        for role in (APPLICATION, MOVER, EXPORTER, DROPPER):
             connection.execute(statement("local.let_connect", database=Identifier(name), role=Identifier(role)))
         connection.execute(statement("local.let_create_schemas", database=Identifier(name), role=Identifier(MOVER)))
         connection.execute(statement("local.add_statistics"))

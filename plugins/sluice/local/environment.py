@@ -93,6 +93,8 @@ def _airflow(settings: Settings) -> dict[str, str]:
 def _connections(settings: Settings) -> dict[str, str]:
     connections = {
         "PG_CERTIFY": _postgres(settings, "certify", "sluice_mover"),
+        "PG_CERTIFY_EXPORTER": _postgres(settings, "certify", "certify_exporter"),
+        "PG_CERTIFY_DROPPER": _postgres(settings, "certify", "certify_dropper"),
         "SLUICE_LEDGER": _postgres(settings, "sluice", "sluice_ledger"),
         "S3_VAULT": _aws(settings, "vault", {"s3": settings.vault_url}),
         "DYNAMODB_TYLER": _aws(settings, "documents", _documents(settings)),

@@ -91,9 +91,10 @@ def lacking_connections(settings: Settings) -> dict[str, str]:
     # The scheduler's own, which may be older than this shell's.
     environment = airflow_processes.process(settings, "scheduler").environment()
     return {
-        store.connection: name
+        connection: name
         for name, store in read_stores(venvs.ROOT).stores.items()
-        if store.connection not in kept and f"AIRFLOW_CONN_{store.connection.upper()}" not in environment
+        for connection in filter(None, (store.connection, store.exporter, store.dropper))
+        if connection not in kept and f"AIRFLOW_CONN_{connection.upper()}" not in environment
     }
 
 

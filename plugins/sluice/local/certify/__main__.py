@@ -114,11 +114,15 @@ def main(application: Callable[..., Crew] = Workload) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--rate", type=float, default=200.0, help="transactions a second, all writers together")
+    parser.add_argument("--since", help="leave alone what is older")
     given = parser.parse_args()
     if given.dsn is None:
         parser.error(f"--dsn or {DSN_VARIABLE} is needed")
     earlier = Acknowledged.load(given.ledger) if given.ledger and given.ledger.exists() else None
-    workload = application(given.dsn, seed=given.seed, writers=given.writers, rate=given.rate, acknowledged=earlier)
+    told = {"since": given.since} if given.since else {}
+    workload = application(
+        given.dsn, seed=given.seed, writers=given.writers, rate=given.rate, acknowledged=earlier, **told
+    )
     with suppress(KeyboardInterrupt):
         Server(workload, given.ledger).serve(given.seconds)
 

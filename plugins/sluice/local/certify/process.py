@@ -30,7 +30,7 @@ class WorkloadProcess:
     """A workload in a child process. What was acknowledged is in the file `ledger` after `pause` or `stop`.
 
     A file that is there already is gone on from: remove it when the database is a new one. `dsn` is the address as
-    `module`, the application's, reads it.
+    `module`, the application's, reads it. What is older than `since`, users leave alone.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class WorkloadProcess:
         writers: int = 4,
         rate: float = 200.0,
         module: str = "sluice.local.certify",
+        since: str | None = None,
     ) -> None:
         self.ledger = ledger
         self.measured: dict[str, Any] = {}
@@ -56,6 +57,7 @@ class WorkloadProcess:
             str(rate),
             "--ledger",
             str(ledger),
+            *(["--since", since] if since else []),
         ]
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self._latest: Snapshot | None = None

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from psycopg import sql
 
 from sluice.errors import Terminal
+from sluice.local.certify.months import make_months
 from sluice.local.certify.shape import TENANTS
 from sluice.stores.postgres import Connection, Row, one
 from sluice.stores.statements import statement
@@ -42,9 +43,10 @@ class Seeded:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made. Times lie in [since, until), which touches exactly `months` calendar months."""
+    """What is to be made: sessions, and audit entries. Times lie in [since, until), which touches exactly `months` months."""
 
     rows: int
+    entries: int
     months: int
     seed: int
     since: datetime
@@ -54,17 +56,17 @@ class Plan:
     def description(self) -> str:
         """One sentence; it becomes the comment of schema app."""
         return (
-            f"Sample estate certify: {self.rows} sessions, {self.rows // AUDIT_SHARE} audit entries, "
+            f"Sample estate certify: {self.rows} sessions, {self.entries} audit entries, "
             f"{self.since:%Y-%m-%d} until {self.until:%Y-%m-%d}, seed {self.seed}."
         )
 
 
-def plan_seed(rows: int, months: int, seed: int, until: date) -> Plan:
+def plan_seed(rows: int, entries: int, months: int, seed: int, until: date) -> Plan:
     """Plan `months` calendar months, the last being the month of the day before `until` (exclusive)."""
     end = datetime(until.year, until.month, until.day, tzinfo=UTC)
     last = end - timedelta(microseconds=1)
     first = last.year * 12 + last.month - months
-    return Plan(rows, months, seed, datetime(first // 12, first % 12 + 1, 1, tzinfo=UTC), end)
+    return Plan(rows, entries, months, seed, datetime(first // 12, first % 12 + 1, 1, tzinfo=UTC), end)
 
 
 def seed(
@@ -74,10 +76,13 @@ def seed(
     seed: int = 1,
     until: date | None = None,
     report: Callable[[str], None] = print,
+    entries: int | None = None,
+    by_month: bool = False,
 ) -> Seeded:
-    """Make schema app with `rows` sessions and a fifth as many audit entries; nothing if it is there already.
+    """Make schema app with `rows` sessions and a fifth as many audit entries, or `entries`; nothing if it is there already.
 
     The connection is in autocommit, its role bypasses row security and is a member of certify_owner.
+    With `by_month` the audit entries are partitioned already.
     Without `until` the rows end with yesterday (the database's clock). The same arguments give the same rows.
     Raises RolesMissing.
     """
@@ -86,21 +91,25 @@ def seed(
         return _said(Seeded(False, 0, 0.0, found["described"] or "app.user_sessions exists"), report)
     if not found["roles"]:
         raise RolesMissing("schema app needs the roles certify_owner and certify_app; `./sluice up` makes them.")
-    plan = plan_seed(rows, months, seed, until or found["today"])
+    entries = rows // AUDIT_SHARE if entries is None else entries
+    plan = plan_seed(rows, entries, months, seed, until or found["today"])
     began = time.monotonic()
     with connection.transaction():
-        _make(connection, plan, report)
+        _make(connection, plan, by_month, report)
     connection.execute(statement("certify.tidy_tables"))
-    made = rows + rows // AUDIT_SHARE
-    return _said(Seeded(True, made, time.monotonic() - began, plan.description), report)
+    return _said(Seeded(True, rows + entries, time.monotonic() - began, plan.description), report)
 
 
-def _make(connection: Connection, plan: Plan, report: Callable[[str], None]) -> None:
+def _make(connection: Connection, plan: Plan, by_month: bool, report: Callable[[str], None]) -> None:
     connection.execute(statement("certify.create_schema"))
-    _as_owner(connection, statement("certify.create_tables"))
+    key = [sql.Identifier(name) for name in ("id", *(["performed_at"] if by_month else []))]
+    cut = statement("certify.by_month") if by_month else sql.SQL("")
+    _as_owner(connection, statement("certify.create_tables", key=sql.SQL(", ").join(key), cut=cut))
+    if by_month:
+        make_months(connection, plan.since, plan.until)
     # Not as the owner: the policies are forced on it as well, and would ask for a tenant.
     _fill(connection, plan, "sessions", plan.rows, report)
-    _fill(connection, plan, "audit_log", plan.rows // AUDIT_SHARE, report)
+    _fill(connection, plan, "audit_log", plan.entries, report)
     _as_owner(connection, statement("certify.finish_tables"))
     described = statement("certify.describe_estate", description=sql.Literal(plan.description))
     _as_owner(connection, described)

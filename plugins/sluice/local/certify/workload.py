@@ -23,7 +23,7 @@ from sluice.local.certify.writer import Writer
 class Workload(Crew):
     """Threads that write, together `rate` transactions a second, as the role that `dsn` names (certify_app).
 
-    `acknowledged` holds what users were told; give an earlier one to go on from it.
+    `acknowledged` holds what users were told; give an earlier one to go on from it. What is older than `since`, they leave alone.
     """
 
     def __init__(
@@ -34,10 +34,11 @@ class Workload(Crew):
         writers: int = 4,
         rate: float = 200.0,
         acknowledged: Acknowledged | None = None,
+        since: str = "-infinity",
     ) -> None:
         known, tally = Acknowledged() if acknowledged is None else acknowledged, Tally()
         self._dsn = dsn
-        crew = [Writer(number, writers, dsn, seed, rate / writers, known, tally) for number in range(writers)]
+        crew = [Writer(number, writers, dsn, seed, rate / writers, known, tally, since) for number in range(writers)]
         super().__init__(crew, known, tally)
 
     def reach(self) -> None:

@@ -48,11 +48,14 @@ class WrongRowCount(Exception):
 
 
 class Writer:
-    """Writes for the tenants whose rank is `number` modulo `writers`. `run` is a thread's whole life."""
+    """Writes for the tenants whose rank is `number` modulo `writers`. `run` is a thread's whole life.
+
+    Users look at nothing that is older than `since`, nor change it.
+    """
 
     def __init__(
         self, number: int, writers: int, dsn: str, seed: int, rate: float,
-        acknowledged: Acknowledged, tally: Tally,
+        acknowledged: Acknowledged, tally: Tally, since: str = "-infinity",
     ) -> None:  # fmt: skip
         self._number = number
         self._dsn = dsn
@@ -62,6 +65,7 @@ class Writer:
         self._application = Application(self._random, mine)
         self._acknowledged = acknowledged
         self._tally = tally
+        self._since = since
         self._connection: Connection | None = None
 
     def run(self, stopping: Event, hurry: Event) -> None:
@@ -94,7 +98,7 @@ class Writer:
         with suppress(psycopg.OperationalError):
             self._connected()  # the first connection keeps no user waiting
         for page in range(FIRST_PAGES):
-            self._read(stopping, "-infinity" if page < 2 else self._application.moment().isoformat())
+            self._read(stopping, self._since if page < 2 else self._application.moment().isoformat())
 
     def _act(self, stopping: Event) -> None:
         if self._random.random() < READS:

@@ -67,7 +67,7 @@ def _play(options: Options, story: stories.Story, target: Path) -> int:
 def _close(story: stories.Story, report: Report, address: str, target: Path) -> int:
     broken = story.judged(report)
     print(f"\n{story.as_table(report)}\n\nThe same as JSON: {target}")
-    print(f"Look in the UI: {address}/dags?search=migrate (./sluice up prints the login)")
+    print(f"Look in the UI: {address}/dags?search={story.search} (./sluice up prints the login)")
     for promise in broken:
         print(f"NOT KEPT: {promise}")
     return 1 if broken else 0

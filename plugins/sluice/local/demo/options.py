@@ -21,6 +21,7 @@ class Options:
 
 USUAL = {
     "postgres": {"size": 1_000_000, "rate": 200.0, "quiet_seconds": 60.0, "after": 10_000},
+    "upkeep": {"size": 5_000_000, "rate": 40.0, "quiet_seconds": 20.0, "after": 2_000},
     "dynamodb": {"size": 200_000, "rate": 20.0, "quiet_seconds": 10.0, "after": 5_000},
 }
 """The stories, and what each does unless told."""
@@ -28,24 +29,26 @@ USUAL = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Teach the demo's command its options."""
-    told = "; unless told {postgres}, and {dynamodb} of dynamodb"
+    told = "; unless told {postgres}; {upkeep} of upkeep, {dynamodb} of dynamodb"
 
     def usually(name: str) -> str:
         return told.format(**{story: f"{values[name]:,.0f}" for story, values in USUAL.items()})
 
-    parser.add_argument("story", nargs="?", choices=USUAL, default="postgres", help="which store's tables are moved")
+    parser.add_argument("story", nargs="?", choices=USUAL, default="postgres", help="which tables are moved, or kept")
     parser.add_argument(
         "--rows",
         "--items",
         dest="size",
         type=int,
-        help=f"rows of user_sessions (audit_log: a fifth), or items of five legacy tables{usually('size')}",
+        help=f"rows of user_sessions (audit_log: a fifth), of audit_log, or items of five legacy tables{usually('size')}",
     )
     parser.add_argument("--rate", type=float, help=f"writes a second that the application asks for{usually('rate')}")
     parser.add_argument(
         "--quiet-seconds", type=float, help=f"control time before anything is moved{usually('quiet_seconds')}"
     )
-    parser.add_argument("--after", type=int, help=f"writes between the cutover and cutting back{usually('after')}")
+    parser.add_argument(
+        "--after", type=int, help=f"writes between the cutover and cutting back, or at the end{usually('after')}"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running afterwards")
     parser.add_argument("--fresh", action="store_true", help="drop other tables of the sample's database, too")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sluice.local import databases
+from sluice.local.demo.migrating import Migrating
 from sluice.local.demo.stage import Stage
 from sluice.stores.postgres import Row, connect, rows
 from sluice.stores.statements import statement
@@ -32,7 +33,7 @@ def comparisons(facts: Sequence[Row]) -> int:
     return sum(f["facts"].get("rows_compared", 0) > 0 for f in facts)
 
 
-def steps_taken(stage: Stage, facts: Sequence[Row]) -> dict[str, dict[str, int]]:
+def steps_taken(stage: Migrating, facts: Sequence[Row]) -> dict[str, dict[str, int]]:
     """Count for each migration of the stage how often each gate had facts to judge."""
     taken: dict[str, Counter[str]] = {name: Counter() for name in stage.migrations}
     for fact in facts:

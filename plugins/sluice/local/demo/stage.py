@@ -1,10 +1,10 @@
-"""What every demo plays on: migrations run by Airflow's scheduler, side by side, and a person's part in them played."""
+"""What every demo plays on: runs of Airflow's scheduler, an application that writes meanwhile, and a person's part played."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
@@ -17,7 +17,6 @@ from sluice.local.demo.options import Options
 from sluice.local.settings import Settings
 
 SPEAK_EVERY = 5.0
-LANES = "backfill.copy_lane"
 
 
 class RunFailed(Exception):
@@ -33,8 +32,8 @@ class Stage(ABC):
     began: float
     runs: list[str] = field(default_factory=list)
 
-    migrations: ClassVar[Sequence[str]]
-    """What is moved, side by side."""
+    dag_ids: ClassVar[Sequence[str]]
+    """What runs on it, and is ended first where an earlier demo left it unfinished."""
 
     @abstractmethod
     def begin_afresh(self) -> None:
@@ -44,19 +43,15 @@ class Stage(ABC):
     def make_application(self) -> WorkloadProcess:
         """Make the application that writes; it is started by who opens the stage."""
 
-    @abstractmethod
-    def copied(self, name: str) -> str:
-        """Say how far a migration's copy is: its share, rate and ETA."""
-
     @cached_property
     def api(self) -> AirflowApi:
         """Airflow, to be asked."""
         return machine.api(self.settings)
 
     def __enter__(self) -> Self:
-        for name in self.migrations:
-            for run in self.api.fail_unfinished(f"migrate__{name}"):
-                self.say(f"stopped {run} of migrate__{name}, left unfinished earlier")
+        for dag_id in self.dag_ids:
+            for run in self.api.fail_unfinished(dag_id):
+                self.say(f"stopped {run} of {dag_id}, left unfinished earlier")
         self.begin_afresh()
         self.app: WorkloadProcess = self.make_application()
         self.app.ledger.unlink(missing_ok=True)
@@ -73,49 +68,43 @@ class Stage(ABC):
         minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
         print(f"{minutes:02d}:{seconds:02d}  {text}", flush=True)
 
-    def migrate(self, to_phase: str, **conf: object) -> None:
-        """Run every migration to a phase, approving what they ask. Raises RunFailed with the red tasks."""
-        red = [self.why(name, run) for name, run in self.run_all(to_phase, **conf).items() if self.red_tasks(name, run)]
-        if red:
-            raise RunFailed("\n".join(red))
-
-    def run_all(self, to_phase: str, **conf: object) -> dict[str, str]:
-        """Run every migration to a phase and wait until all are over; gives each one's run."""
-        runs = {name: self.api.trigger(f"migrate__{name}", {"to_phase": to_phase, **conf}) for name in self.migrations}
+    def run_dags(self, dag_ids: Sequence[str], conf: Mapping[str, object], where: str = "") -> dict[str, str]:
+        """Run DAGs side by side, approving what they ask, and wait until all are over; gives each one's run."""
+        runs = {dag_id: self.api.trigger(dag_id, conf) for dag_id in dag_ids}
         self.runs += runs.values()
-        self.say(f"Airflow runs {' and '.join(f'migrate__{name}' for name in runs)} to {to_phase}")
+        self.say(f"Airflow runs {' and '.join(runs)}{where}")
         spoke = 0.0
-        while unfinished := {n: r for n, r in runs.items() if self.api.run_state(f"migrate__{n}", r) not in FINISHED}:
-            for name, run in unfinished.items():
-                for approval in self.api.approvals(f"migrate__{name}", run):
-                    self._approve(name, run, approval)
+        while unfinished := {d: r for d, r in runs.items() if self.api.run_state(d, r) not in FINISHED}:
+            for dag_id, run in unfinished.items():
+                for approval in self.api.approvals(dag_id, run):
+                    self._approve(dag_id, run, approval)
             if time.monotonic() - spoke > SPEAK_EVERY:
-                self.say(f"  {'; '.join(self._progress(n, r) for n, r in unfinished.items())}; {self._writing()}")
+                self.say(f"  {'; '.join(self.progress(d, r) for d, r in unfinished.items())}; {self._writing()}")
                 spoke = time.monotonic()
             time.sleep(0.7)
         return runs
 
-    def red_tasks(self, name: str, run: str) -> list[str]:
+    def red_in(self, dag_id: str, run: str) -> list[str]:
         """Name the tasks of a run that failed."""
-        return [task.task_id for task in self.api.tasks(f"migrate__{name}", run) if task.state == "failed"]
+        return [task.task_id for task in self.api.tasks(dag_id, run) if task.state == "failed"]
 
-    def why(self, name: str, run: str) -> str:
+    def why_red(self, dag_id: str, run: str) -> str:
         """Tell the end of each red task's log."""
-        dag_id = f"migrate__{name}"
         red = [t for t in self.api.tasks(dag_id, run) if t.state == "failed"]
         told = [self.api.task_log(dag_id, run, t.task_id, t.map_index, t.tries)[-1500:] for t in red]
-        return "\n".join(f"{name}: {t.task_id} failed:\n{log}" for t, log in zip(red, told, strict=True))
+        return "\n".join(f"{dag_id}: {t.task_id} failed:\n{log}" for t, log in zip(red, told, strict=True))
 
-    def _approve(self, name: str, run: str, approval: Approval) -> None:
+    def progress(self, dag_id: str, run: str) -> str:
+        """Say what a run does just now."""
+        return f"{dag_id}: {' '.join(sorted(self.working(dag_id, run))) or 'between tasks'}"
+
+    def working(self, dag_id: str, run: str) -> set[str]:
+        """Name the tasks that run, or are about to."""
+        return {t.task_id for t in self.api.tasks(dag_id, run) if t.state in ("running", "queued")}
+
+    def _approve(self, dag_id: str, run: str, approval: Approval) -> None:
         self.say(f"  Airflow asks: {approval.subject} The demo approves through the API; in your estate a person does.")
-        self.api.answer(f"migrate__{name}", run, approval, "Approve")
-
-    def _progress(self, name: str, run: str) -> str:
-        """The phase that the run is in; in the backfill how far it is."""
-        now = {t.task_id for t in self.api.tasks(f"migrate__{name}", run) if t.state in ("running", "queued")}
-        if LANES in now:
-            return f"{name}: {self.copied(name)}"
-        return f"{name}: {' '.join(sorted(task.split('.')[0] for task in now)) or 'between tasks'}"
+        self.api.answer(dag_id, run, approval, "Approve")
 
     def _writing(self) -> str:
         seen = self.app.progress

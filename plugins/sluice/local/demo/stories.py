@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from sluice.estate.datasets import DATASETS
+from sluice.estate.read import MIGRATIONS
+from sluice.local.demo.laying import samples_laid
 from sluice.local.demo.report import Report
 from sluice.local.demo.stage import Stage
 
@@ -16,6 +20,8 @@ class Story:
     """A story: its report's file, what it is played on, and how it is played, judged and told."""
 
     report: str
+    search: str
+    """What finds its DAGs in Airflow's page."""
     stage: type[Stage]
     play: Callable[[Any], Report]
     judged: Callable[[Report], list[str]]
@@ -32,9 +38,16 @@ def named(name: str) -> Story:
         from sluice.local.demo.postgres.stage import Certify
         from sluice.local.demo.postgres.story import play
 
-        return Story("demo.json", Certify, play, judged, as_table, lambda stays: nullcontext())
-    from sluice.local.demo.dynamodb import report, story
-    from sluice.local.demo.dynamodb.laying import samples_laid
-    from sluice.local.demo.dynamodb.stage import Tyler
+        return Story("demo.json", "migrate", Certify, play, judged, as_table, lambda stays: nullcontext())
+    if name == "dynamodb":
+        from sluice.local.demo.dynamodb import report, story
+        from sluice.local.demo.dynamodb.stage import Tyler
 
-    return Story("demo-dynamodb.json", Tyler, story.play, report.judged, report.as_table, samples_laid)
+        laid = partial(samples_laid, "tyler", MIGRATIONS)
+        return Story("demo-dynamodb.json", "migrate", Tyler, story.play, report.judged, report.as_table, laid)
+    from sluice.local.demo.upkeep import report as told
+    from sluice.local.demo.upkeep.stage import Upkeep
+    from sluice.local.demo.upkeep.story import play as keep
+
+    laid = partial(samples_laid, "upkeep", DATASETS)
+    return Story("demo-upkeep.json", "archive", Upkeep, keep, told.judged, told.as_table, laid)

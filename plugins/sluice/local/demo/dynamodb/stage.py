@@ -10,7 +10,8 @@ from sluice.ledger.item_marks import ItemMarks
 from sluice.ledger.items_aside import Poison
 from sluice.local.certify import Acknowledged, WorkloadProcess
 from sluice.local.demo.dynamodb.belongings import Belongings
-from sluice.local.demo.stage import RunFailed, Stage
+from sluice.local.demo.migrating import Migrating
+from sluice.local.demo.stage import RunFailed
 from sluice.local.tyler.dirt import poisons
 from sluice.local.tyler.seed import make_tables, seed
 from sluice.local.tyler.shape import LEGACY, MARKS, MIGRATIONS
@@ -23,7 +24,7 @@ HEALED_WITHIN = 600.0
 """Seconds within which what was mended must be out of quarantine."""
 
 
-class Tyler(Stage):
+class Tyler(Migrating):
     """Five tables become one design, side by side."""
 
     migrations = MIGRATIONS

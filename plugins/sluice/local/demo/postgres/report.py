@@ -6,8 +6,8 @@ import time
 
 from sluice.local.certify import OracleReport
 from sluice.local.certify.tally import PhaseReport, Snapshot
+from sluice.local.demo.migrating import Migrating
 from sluice.local.demo.report import Report, comparisons, differences, megabytes, not_taken, read_ledger, steps_taken
-from sluice.local.demo.stage import Stage
 from sluice.local.tables import table
 
 LONGEST_PAUSE_MS = 150
@@ -27,7 +27,7 @@ SHADOW = ("reads", "differences", "slower", "p50_source_ms", "p50_target_ms", "p
 """What is told of the application's own reads, run on both tables before the last cutover."""
 
 
-def make_report(stage: Stage, workload: Snapshot, oracle: OracleReport) -> Report:
+def make_report(stage: Migrating, workload: Snapshot, oracle: OracleReport) -> Report:
     """Gather it all into plain values."""
     facts, evidence = read_ledger(stage)
     copied = {f["migration"]: f["facts"] for f in facts if f["gate"] == "backfilled"}

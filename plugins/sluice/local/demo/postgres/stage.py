@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
-from sluice.local import databases
-from sluice.local.certify import WorkloadProcess, seed
-from sluice.local.demo.postgres.holders import clear_sample
-from sluice.local.demo.postgres.strangers import check_strangers
-from sluice.local.demo.stage import Stage
-from sluice.stores.postgres import Connection, connect, rows
+from sluice.local.certify import seed
+from sluice.local.demo.migrating import Migrating
+from sluice.local.demo.sample.stage import Sampled
+from sluice.stores.postgres import rows
 from sluice.stores.statements import statement
 
 
-class Certify(Stage):
+class Certify(Sampled, Migrating):
     """Both tables of the sample go the whole way: keys change in the second only, an identity never does."""
 
-    migrations = ("user_sessions", "audit_log")
+    story = "postgres"
+    migrations = ours = ("user_sessions", "audit_log")
 
-    def __enter__(self) -> Certify:
-        self.mover: Connection = connect(self.settings.dsn("certify"), purpose="demo")
-        return super().__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self.mover.close()
-
-    def begin_afresh(self) -> None:
-        """Drop the sample and make it anew. Raises Strangers, SampleHeld."""
-        if not self.options.fresh:
-            check_strangers(self.mover, self.migrations)
-        clear_sample(self.mover)
+    def seed(self) -> None:
+        """Make both tables, whole."""
         seed(self.mover, rows=self.options.size, report=self.say)
-
-    def make_application(self) -> WorkloadProcess:
-        """Users of the sample, as the role certify_app."""
-        ledger = self.settings.state_dir / "certify-ledger.jsonl"
-        return WorkloadProcess(self.settings.dsn("certify", databases.APPLICATION), ledger, rate=self.options.rate)
 
     def copied(self, name: str) -> str:
         """Say how far a migration's copy is, out of its marks."""

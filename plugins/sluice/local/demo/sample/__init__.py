@@ -1,0 +1,1 @@
+"""The sample's database, as the demos on PostgreSQL begin on it."""
