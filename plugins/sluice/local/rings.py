@@ -21,7 +21,7 @@ from sluice.local import venvs
 from sluice.local.tables import table
 
 # Minutes that each ring may take on two cores; 25 in all.
-BUDGETS = {"unit": 2, "dags": 1, "integration": 16, "chaos": 6, "e2e": 7}
+BUDGETS = {"unit": 2, "dags": 1, "integration": 16, "chaos": 6, "e2e": 8}
 # A ring that is only run when it is named, or with everything: other people's databases, fetched; a kill at every edge.
 BEYOND = {"zoo": 35, "kills": 20}
 # Rings whose files are shared by so many workers, each with engines of its own: a test and its engine take turns, so that one
