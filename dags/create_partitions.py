@@ -7,13 +7,15 @@ of include/estate/datasets has a branch of its own, and one that is red stops no
 
 **Red?** Open `gate_partitions_ahead` of that table → *Details* → *Evidence*: it lists each gap, each bound that is odd, and each
 partition that is less closed than its table. `make_partitions` is red where somebody held a lock for long (clear it), or where
-the table is not cut as its file says. Nothing here can lose a row: those of a default partition move to their own in one
-transaction.
+the table is not cut as its file says. `watch_headroom` measures all the same for how long there are partitions: it tells the
+table's asset, and, where that is short, the estate's `alerts`; it is red where these do not take the alert. Nothing here can
+lose a row: those of a default partition move to their own in one transaction.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task_group
+from sluice.flow.headroom import WatchHeadroom
 from sluice.flow.keeping import DatasetGate, ListDatasets, MakePartitions
 from sluice.flow.policy import UPKEEP
 
@@ -40,6 +42,9 @@ with DAG(
             dataset=dataset,
             map_index_template="{{ task.dataset }}",
             trigger_rule="all_success",
+        )
+        made >> WatchHeadroom(
+            task_id="watch_headroom", dataset=dataset, map_index_template="{{ task.dataset }}", trigger_rule="all_done"
         )
 
     keep.expand(dataset=ListDatasets(task_id="list_datasets").output)

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from sluice.estate import EstateErrors, migration_files, read_dataset, read_migration, read_model, read_stores
 from sluice.estate.datasets import DATASETS
+from sluice.estate.models import EstateFile
 from sluice.local.cli import _parser as command_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +84,7 @@ def _judged(block: str, root: Path) -> str:
     if "dataset" in data:
         return _judged_dataset(block, root / DATASETS / f"{data['dataset']}.yaml")
     estate, sample = root / "include/estate/estate.yaml", root / "include/estate/migrations/orders.yaml"
-    is_estate = "stores" in data
+    is_estate = set(data) <= set(EstateFile.model_fields)
     base = yaml.safe_load(SAMPLES["include/estate/migrations/orders.yaml"])
     name = data.get("migration", "orders")
     target = estate if is_estate else sample.with_name(f"{name}.yaml")
@@ -121,6 +122,8 @@ def _judged_dataset(block: str, path: Path) -> str:
 
 def _merged(base: str | dict[str, Any], piece: str) -> str:
     """Put a piece into its file. Migrations by text, as times must stay as they are written."""
+    if isinstance(base, str) and not piece.startswith("stores:"):
+        return re.sub(rf"^{piece.partition(':')[0]}:.*\n", "", base, flags=re.M) + piece
     if isinstance(base, str):
         return re.sub(r"^stores:\n(?:[ #].*\n|\n)*", piece, base, flags=re.M)
     kept = {key: value for key, value in base.items() if key not in yaml.safe_load(piece)}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import Table
 from sluice.upkeep.partitions.actions import Finish, Make
-from sluice.upkeep.partitions.auditing import gaps, headroom, odd_spans
+from sluice.upkeep.partitions.auditing import gaps, odd_spans
+from sluice.upkeep.partitions.headroom import headroom
 from sluice.upkeep.partitions.planning import Misfit, Strays, TooMany, plan
 from sluice.upkeep.partitions.spans import END, Span, span_at, spans, without
 from sluice.upkeep.partitions.there import Branch, Partition, span_of

@@ -146,6 +146,8 @@ class EstateFile(Part):
     """Where evidence, archives and backups are kept."""
     ledger: LedgerRef
     """Where the phases of all migrations are kept."""
+    alerts: Connection | None = None
+    """The Airflow connection, of type HTTP, that alerts are posted to as JSON; without it, tasks are red and nobody is told."""
     stores: dict[Name, Store] = Field(min_length=1, max_length=200)
     """The databases under care, by name."""
 

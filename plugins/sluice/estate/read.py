@@ -149,11 +149,4 @@ def _open(path: Path, root: Path) -> Document:
 def _estate(
     stores: EstateFile, migrations: Mapping[str, Migration] | None = None, datasets: Mapping[str, Dataset] | None = None
 ) -> Estate:
-    return Estate(
-        estate=stores.estate,
-        vault=stores.vault,
-        ledger=stores.ledger,
-        stores=stores.stores,
-        migrations=dict(migrations or {}),
-        datasets=dict(datasets or {}),
-    )
+    return Estate(**dict(stores), migrations=dict(migrations or {}), datasets=dict(datasets or {}))

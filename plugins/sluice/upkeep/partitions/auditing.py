@@ -10,13 +10,13 @@ from typing import TypeAlias
 from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import Connection, one, rows
 from sluice.stores.statements import statement
+from sluice.upkeep.partitions.headroom import least_headroom
 from sluice.upkeep.partitions.looking import find_strays, kept_by_another, look
 from sluice.upkeep.partitions.planning import plan
 from sluice.upkeep.partitions.spans import BEGIN, END, Span, span_at
 from sluice.upkeep.partitions.there import Branch, branches_of, leaves_of
 
 Facts: TypeAlias = Mapping[str, float | int | str]
-DAY = 86_400.0
 SHOWN = 10
 """How many of each are named."""
 
@@ -34,7 +34,7 @@ def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
         f"{row['partition']}: {row['what']}" for row in rows(c, statement("partitions.find_unlike"), oid=branch.oid)
     ]
     invalid = [row["index"] for row in rows(c, statement("partitions.list_invalid_indexes"), oid=branch.oid)]
-    ahead = [headroom(one, now) for one in ranged]
+    ahead = least_headroom(branch, now)
     return {
         "partitions": sum(1 for _ in leaves_of(branch)),
         "kept_by_another": int(others),
@@ -45,12 +45,9 @@ def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
         **_told("unlike", unlike),
         **_told("invalid_indexes", invalid),
         "default_rows": sum(_rows_in_defaults(c, branch)),
-        "headroom_days": round(min(ahead), 2) if ahead else ENDLESS,
+        "headroom_days": ahead.days,
+        "headline": ahead.headline,
     }
-
-
-ENDLESS = 36_500
-"""Days of headroom of a table that no time fills."""
 
 
 def gaps(branch: Branch) -> list[Span]:
@@ -62,15 +59,6 @@ def odd_spans(branch: Branch, dataset: Dataset) -> list[Span]:
     """Give the partitions that do not begin and end where a month, week or day of UTC does: made in another time zone."""
     every = next((cut.every for cut in dataset.partition.cuts if cut.every), "month")
     return [span for span in branch.spans if not all(_on_edge(edge, every) for edge in (span.lower, span.upper))]
-
-
-def headroom(branch: Branch, now: datetime) -> float:
-    """Say for how many days from `now` on there is a partition for every moment."""
-    covered = now
-    for span in branch.spans:
-        if span.lower <= covered < span.upper:
-            covered = span.upper
-    return min((covered - now).total_seconds() / DAY, float(ENDLESS))
 
 
 def _on_edge(moment: datetime, every: str) -> bool:
