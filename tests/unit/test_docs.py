@@ -122,10 +122,8 @@ def _judged_dataset(block: str, path: Path) -> str:
 
 def _merged(base: str | dict[str, Any], piece: str) -> str:
     """Put a piece into its file. Migrations by text, as times must stay as they are written."""
-    if isinstance(base, str) and not piece.startswith("stores:"):
-        return re.sub(rf"^{piece.partition(':')[0]}:.*\n", "", base, flags=re.M) + piece
     if isinstance(base, str):
-        return re.sub(r"^stores:\n(?:[ #].*\n|\n)*", piece, base, flags=re.M)
+        return re.sub(rf"^{piece.partition(':')[0]}:.*\n(?:[ #].*\n|\n)*", "", base, flags=re.M) + piece
     kept = {key: value for key, value in base.items() if key not in yaml.safe_load(piece)}
     return yaml.safe_dump(kept) + piece
 
@@ -260,6 +258,7 @@ def test_a_dead_link_is_found() -> None:
         "cutover:\n  windows: {}\n",
         "gates: {verified: [no_such_suite]}\n",
         "stores:\n  shop: {engine: postgres}\n",
+        "vault: {connection: s3, bucket: vault, lock: {keep: soon}}\n",
         "dataset: orders\nstore: shop\ntable: app.orders\npartition: {range: at}\n",
         "model: shop\nstore: shop\nentities:\n  order: {records: [{record: METADATA}]}\n",
     ],

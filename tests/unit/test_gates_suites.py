@@ -87,6 +87,9 @@ GOOD = {
         "columns_lacking": 0,
     },
     "archive_readback": {"rows_stored": 300, "rows_read": 300, "hash_differs": 0},
+    "vault_configured": {
+        "versioned": 1, "locks_lacking": 0, "left_to_do": 0, "ended_early": 0, "refused": 0, "files_unread": 0, "put_to_sleep": 0,
+    },
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
@@ -106,6 +109,7 @@ WARNS_ONLY = {
     "gaps",
     "pause_ms",
     "pause_beyond_lease_ms",
+    "put_to_sleep",
     "shadow_compared",
     "shadow_failed",
     "shadow_rows",

@@ -19,7 +19,7 @@ from sluice.estate.design import (
     Units,
     When,
 )
-from sluice.estate.fields import Bucket, Connection, Name, Part, lasting
+from sluice.estate.fields import Connection, Name, Part, lasting
 from sluice.estate.into_postgres import Column, IntoPostgresMigration, Rows, Tenant
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
 from sluice.estate.same_cluster import (
@@ -44,6 +44,7 @@ from sluice.estate.single_table import (
     SingleTableMigration,
     Skip,
 )
+from sluice.estate.vault import Lifecycle, Lock, Vault
 
 __all__ = [
     "KINDS",
@@ -63,7 +64,9 @@ __all__ = [
     "IntoPostgresMigration",
     "KeyNames",
     "LedgerRef",
+    "Lifecycle",
     "Limits",
+    "Lock",
     "Migration",
     "Origin",
     "Pace",
@@ -100,15 +103,6 @@ KINDS: Mapping[str, type[Migration]] = {
     "into_postgres": IntoPostgresMigration,
 }
 """Each `kind:` and the class of its files."""
-
-
-class Vault(Part):
-    """The S3 bucket that keeps evidence, archives and backups."""
-
-    connection: Connection
-    """The Airflow connection to S3."""
-    bucket: Bucket
-    """The bucket's name. It must be there."""
 
 
 class LedgerRef(Part):

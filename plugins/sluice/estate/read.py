@@ -31,6 +31,7 @@ from sluice.estate.models import (
     TableModel,
 )
 from sluice.estate.resolving import resolve
+from sluice.estate.vault import check_vault
 
 ESTATE_FILE = Path("include/estate/estate.yaml")
 MIGRATIONS = Path("include/estate/migrations")
@@ -41,7 +42,7 @@ Engines = Mapping[str, str | None]
 def read_estate(root: Path) -> Estate:
     """Read everything under the project's `root`. Raises EstateErrors with all mistakes of all files."""
     document = _open(root / ESTATE_FILE, root)
-    stores, mistakes = validated(document, EstateFile)
+    stores, mistakes = _checked_stores(document)
     engines = _engines(document.get("stores"))
     documents = [_open(path, root) for path in migration_files(root)]
     migrations: dict[str, Migration] = {}
@@ -61,7 +62,7 @@ def read_estate(root: Path) -> Estate:
 
 def read_stores(root: Path) -> Estate:
     """Read estate.yaml alone; the estate has no migrations then. Raises EstateErrors."""
-    stores, mistakes = validated(_open(root / ESTATE_FILE, root), EstateFile)
+    stores, mistakes = _checked_stores(_open(root / ESTATE_FILE, root))
     if mistakes or stores is None:
         raise EstateErrors(mistakes)
     return _estate(stores)
@@ -104,6 +105,12 @@ def any_follows_later(root: Path) -> bool:
     """Tell whether any migration, by the kind that its file says, delivers changes after they were written."""
     kinds = (_open(path, root).get("kind", otherwise=DEFAULT_KIND) for path in migration_files(root))
     return any(KINDS[kind].follows_later for kind in kinds if isinstance(kind, str) and kind in KINDS)
+
+
+def _checked_stores(document: Document) -> tuple[EstateFile | None, list[Mistake]]:
+    stores, mistakes = validated(document, EstateFile)
+    told = {mistake.field for mistake in mistakes}
+    return stores, [*mistakes, *(mistake for mistake in check_vault(document) if mistake.field not in told)]
 
 
 def _checked(

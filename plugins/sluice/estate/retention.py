@@ -14,6 +14,7 @@ from sluice.estate.document import Document, Steps
 from sluice.estate.fields import Identifier, Part, Words, Written, lasting, matching
 from sluice.estate.mistakes import Mistake
 from sluice.estate.showing import shown
+from sluice.estate.terms import Term
 
 RETENTION: Steps = ("retention",)
 
@@ -68,6 +69,8 @@ class Retention(Part):
     """With `drop`: whether a person is asked before a month is dropped."""
     tenant: Identifier | None = None
     """The column that tells tenants apart: the manifest counts each one's rows, and what is read back is counted so too."""
+    in_vault: Term | None = None
+    """How long a month stays in the vault once it is stored: no rule may expire it before. Without it, for good."""
     holds: tuple[Hold, ...] = Field(default=(), max_length=100)
     """Legal holds. A month that one of them touches is not begun, and never dropped."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,13 @@ from sluice.flow.project import ROOT, migration_named
 if TYPE_CHECKING:
     from sluice.ledger.control import Control
     from sluice.migration.engine.contract import Kind
+    from sluice.stores.locks import Mode
     from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
+
+
+MODES: Mapping[str, Mode] = {"governance": "GOVERNANCE", "compliance": "COMPLIANCE"}
+"""What a person writes, and S3's word for it."""
 
 
 class NoConnection(Terminal):
@@ -115,14 +120,16 @@ def opened_control(name: str, run: str) -> Iterator[Control]:
 
 
 def open_vault() -> Vault:
-    """Open the estate's vault. Raises NoConnection."""
+    """Open the estate's vault: what is archived there is locked, if its file says so. Raises NoConnection."""
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
+    from sluice.stores.locks import Lock
     from sluice.stores.objects import Vault
 
     place = read_stores(ROOT).vault
     _require_aws(place.connection)
-    return Vault(S3Hook(aws_conn_id=place.connection).get_conn(), place.bucket)
+    lock = Lock(MODES[place.lock.mode], place.lock.keep.days) if place.lock else None
+    return Vault(S3Hook(aws_conn_id=place.connection).get_conn(), place.bucket, lock)
 
 
 def _require_aws(connection_id: str) -> None:

@@ -11,10 +11,13 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sluice.errors import SluiceError, Terminal, Transient
 from sluice.stores.aws import code_of, is_outage
+from sluice.stores.locks import Lock, Locked, default_of
 
 # Of the 4xx answers only these pass by themselves; every 5xx does.
 BUSY = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout",
@@ -47,6 +50,10 @@ class VaultRefused(Terminal):
     """The vault refuses the request."""
 
 
+class NotLocked(Terminal):
+    """What is stored here must be locked, and the bucket locks nothing."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """One object of the vault. `sha256` is hexadecimal; no `version_id` where the bucket keeps none."""
@@ -58,28 +65,35 @@ class Stored:
 
 @dataclass(frozen=True)
 class Vault:
-    """One bucket, through a boto3 S3 client."""
+    """One bucket, through a boto3 S3 client. What is stored below `locks` is locked by `lock`."""
 
     client: Any
     bucket: str
+    lock: Lock | None = None
+    locks: str = "archive/"
 
     def put_once(self, key: str, body: bytes, content_type: str) -> Stored:
         """Store `body` under `key` unless something is there. Safe to repeat: the same content is done.
 
-        Raises AlreadyThere when the key holds other content, VaultDown, AccessDenied.
+        Raises AlreadyThere when the key holds other content, NotLocked, VaultDown, AccessDenied.
         """
         digest = hashlib.sha256(body)
-        with self._translated("store", key):
+        wanted = self._wanted_lock() if self.lock and key.startswith(self.locks) else None
+        locked = {"ObjectLockMode": wanted.mode, "ObjectLockRetainUntilDate": wanted.until} if wanted else {}
+        with self.translated("store", key):
             try:
                 answer = self.client.put_object(
                     Bucket=self.bucket, Key=key, Body=body, ContentType=content_type,
-                    IfNoneMatch="*", ChecksumSHA256=b64encode(digest.digest()).decode(),
+                    IfNoneMatch="*", ChecksumSHA256=b64encode(digest.digest()).decode(), **locked,
                 )  # fmt: skip
             except Exception as error:
                 if code_of(error) not in {"PreconditionFailed", "412"}:
                     raise
                 # Also the answer to our own second try, after a first one whose reply was lost.
-                return self._same(key, digest.hexdigest())
+                same = self._same(key, digest.hexdigest())
+                if wanted:
+                    self._lock_at_least(same, wanted)
+                return same
         return Stored(key, digest.hexdigest(), answer.get("VersionId"))
 
     def get(self, key: str, version: str | None = None) -> bytes:
@@ -88,14 +102,59 @@ class Vault:
 
     def etag(self, key: str) -> str:
         """Give the store's own tag of an object. Raises NoSuchKey, VaultDown, AccessDenied."""
-        with self._translated("look at", key):
+        with self.translated("look at", key):
             return str(self.client.head_object(Bucket=self.bucket, Key=key)["ETag"]).strip('"')
 
     def list(self, prefix: str) -> Sequence[str]:
         """Name every key below `prefix`, in order. Raises VaultDown, AccessDenied."""
-        with self._translated("list", prefix):
+        with self.translated("list", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def lock_of(self, key: str, version: str | None) -> Locked | None:
+        """Tell how a version is locked. Raises NoSuchKey, VaultDown, AccessDenied."""
+        asked = {"VersionId": version} if version else {}
+        with self.translated("look at the lock of", key):
+            answer = self.client.head_object(Bucket=self.bucket, Key=key, **asked)
+        mode = answer.get("ObjectLockMode")
+        return Locked(mode, answer["ObjectLockRetainUntilDate"]) if mode else None
+
+    def default_lock(self) -> tuple[bool, Lock | None]:
+        """Tell whether the bucket knows locks, and what it locks by itself. Raises VaultDown, AccessDenied."""
+        with self.translated("look at the locks of", ""):
+            try:
+                told = self.client.get_object_lock_configuration(Bucket=self.bucket)["ObjectLockConfiguration"]
+            except Exception as error:
+                if code_of(error) != "ObjectLockConfigurationNotFoundError":
+                    raise
+                return False, None
+        return told.get("ObjectLockEnabled") == "Enabled", default_of(told)
+
+    @cached_property
+    def _strongest(self) -> Lock:
+        """What is asked for, and no weaker than what the bucket does by itself: a lock that is named outdoes the default."""
+        knows, default = self.default_lock()
+        if self.lock is None or not knows:
+            raise NotLocked(
+                f"s3://{self.bucket} locks nothing, and include/estate/estate.yaml asks for it (`vault.lock`): run"
+                " configure_vault first. Nothing was stored."
+            )
+        return self.lock.and_at_least(default)
+
+    def _wanted_lock(self) -> Locked:
+        lock = self._strongest
+        # By our own clock: what are minutes to so many days.
+        return Locked(lock.mode, datetime.now(UTC).replace(microsecond=0) + timedelta(days=lock.days))
+
+    def _lock_at_least(self, stored: Stored, wanted: Locked) -> None:
+        """Lock what was there before; a lock that is there is never made weaker."""
+        there = self.lock_of(stored.key, stored.version_id)
+        if (becomes := wanted.and_at_least(there)) == there:
+            return
+        told = {"Mode": becomes.mode, "RetainUntilDate": becomes.until}
+        asked = {"VersionId": stored.version_id} if stored.version_id else {}
+        with self.translated("lock", stored.key):
+            self.client.put_object_retention(Bucket=self.bucket, Key=stored.key, Retention=told, **asked)
 
     def _same(self, key: str, sha256: str) -> Stored:
         body, version = self._read(key)
@@ -107,13 +166,14 @@ class Vault:
 
     def _read(self, key: str, version: str | None = None) -> tuple[bytes, str | None]:
         asked = {"VersionId": version} if version else {}
-        with self._translated("read", key):
+        with self.translated("read", key):
             answer = self.client.get_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **asked)
             with answer["Body"] as stream:
                 return stream.read(), answer.get("VersionId")
 
     @contextmanager
-    def _translated(self, doing: str, key: str) -> Iterator[None]:
+    def translated(self, doing: str, key: str) -> Iterator[None]:
+        """Turn what boto3 raises into errors of ours, which say what could not be done."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

@@ -1,0 +1,95 @@
+"""The operators of the vault's settings: set the bucket as the estate's file says, and judge how it is set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from sluice.flow.connections import open_vault, opened_control
+from sluice.flow.gate import FactsGate, samples_of
+from sluice.flow.keeping import FRESH
+from sluice.flow.project import ROOT, dataset_names, dataset_of
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.estate import Dataset
+    from sluice.ledger.control import Measured
+    from sluice.proof.gates.run import Judged
+
+GATE = "vault_configured"
+WHOSE = "vault"
+"""The name under which the ledger keeps the facts: there is one vault."""
+
+
+class ConfigureVault(BaseOperator):
+    """Set the bucket as the estate's file says, and leave what S3 says then for the gate."""
+
+    ui_color = "#dcefe2"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give how many things were done. Raises AccessDenied, VaultRefused, NotAsAsked."""
+        from sluice.estate import read_stores
+        from sluice.upkeep.vault.configuring import apply_vault, kept_by, plan_vault, verify_vault
+
+        check_words(context)
+        wanted, vault = read_stores(ROOT).vault, open_vault()
+        datasets, unread = self._datasets()
+        kept = kept_by(datasets)
+        planned = plan_vault(vault, wanted, kept)
+        self.log.info("s3://%s\n%s", vault.bucket, planned)
+        if context["params"]["dry_run"]:
+            raise AirflowSkipException("A dry run: nothing was changed.")
+        done = apply_vault(vault, wanted, kept, lambda told: self.log.info("done: %s", told))
+        facts = {
+            **verify_vault(vault, wanted, kept),
+            "files_unread": len(unread),
+            "files_unread_told": "; ".join(unread),
+        }
+        for alarm in filter(None, (facts["ended_early_told"], facts["refused_told"])):
+            self.log.error("P1: s3://%s: %s", vault.bucket, alarm)
+        with opened_control(WHOSE, context["run_id"]) as control:
+            control.record_facts(GATE, facts, epoch=1)
+        return {"done": done, "rules": facts["rules"]}
+
+    def _datasets(self) -> tuple[list[Dataset], list[str]]:
+        """Read the tables' files; what a broken one says of the vault nobody knows."""
+        from sluice.estate import EstateErrors
+
+        found, unread = [], []
+        for name in dataset_names():
+            try:
+                found.append(dataset_of(name))
+            except EstateErrors as wrong:
+                unread.append(name)
+                self.log.error("%s", wrong)
+        return found, unread
+
+
+class VaultGate(FactsGate):
+    """The gate over how the bucket is set."""
+
+    @property
+    def whose(self) -> str:
+        """The vault."""
+        return WHOSE
+
+    def _judge(self, measured: Measured) -> Judged:
+        from sluice.estate import read_stores
+        from sluice.proof.gates.run import judge
+
+        return judge(
+            self.gate,
+            measured.facts,
+            subject=f"s3://{read_stores(ROOT).vault.bucket}",
+            suites=self.suites,
+            window=None,
+            freshness=FRESH,
+            now=measured.now,
+            facts_at=measured.at,
+            root=ROOT,
+            samples=samples_of(measured.facts),
+        )
