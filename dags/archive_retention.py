@@ -3,7 +3,8 @@
 Every night, for each table whose file in include/estate/datasets has a `retention`; each month has a branch of its own, and one
 that is red stops no other. A month is detached, stored, and read back; then it cools beside its table, and a later night drops
 it, after a person's yes where the file says so. It goes by the database's clock and the ledger in the store: a missed night, a
-second run or a backfill of last year changes nothing. *Dry run* writes into the log of `list_months` what two years would bring.
+second run or a backfill of last year changes nothing. *Dry run* writes into the log of `list_months` what two years would
+bring, and draws it: *Details* → *Evidence*.
 
 **Red?** `archive_month` says who is in the way, or what differs, and what to do; no row is lost by it: each is in the database,
 or in an object that was read back. The gates show, under *Details* → *Evidence*, what the month held and what the vault holds.

@@ -118,3 +118,10 @@ SET LOCAL ROLE NONE
 
 -- name: create_month
 CREATE TABLE {partition} ({parts})
+
+-- name: list_sizes
+-- What is in partitions and all below them, as the planner has it: no rows where one was never analyzed.
+SELECT top.oid::bigint AS oid, CASE WHEN bool_and(c.reltuples >= 0) THEN sum(c.reltuples)::bigint END AS rows,
+       sum(pg_total_relation_size(c.oid))::bigint AS bytes
+FROM unnest(%(oids)s::oid[]) AS top (oid) CROSS JOIN LATERAL pg_partition_tree(top.oid) AS part JOIN pg_class c ON c.oid = part.relid
+WHERE part.isleaf GROUP BY top.oid

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import Table, connect
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.auditing import NotStored, audit_manifest, audit_reading
 from sluice.upkeep.archive.census import NoSuchMonth
 from sluice.upkeep.archive.dropping import NotDropped
-from sluice.upkeep.archive.foreseeing import foresee
+from sluice.upkeep.archive.foreseeing import foresee, told
 from sluice.upkeep.archive.reading_back import read_manifest
 from sluice.upkeep.archive.restoring import NotBroughtBack
 from sluice.upkeep.partitions.spans import Span, span_at
@@ -119,11 +121,42 @@ def test_roles_of_their_own_are_let_do_what_they_are_for_and_one_role_for_all_ne
 
 
 def test_two_years_are_foreseen_of_the_partitions_that_are_there(stage: Stage) -> None:
-    told = foresee(stage.connection(), stage.dataset).splitlines()
-    assert told[0] == "app.event:" and len(told) == 25
-    assert "2024-01-01 to 2024-02-01 goes; 2024-02-01 to 2024-03-01 goes" in told[1]
+    c = stage.connection()
+    stage.own("ANALYZE app_partitions.event_y2024m01")
+    (foreseen,) = foresee(c, stage.dataset)
+    lines = told(stage.dataset, [foreseen]).splitlines()
+    assert len(lines) == 26
+    first = re.sub(r"[\d.]+$", "MB", " ".join(lines[2].split()[1:]))
+    assert first == "2 2024-01-01 to 2024-03-01 1 ≥ 50 MB", "one of the two was never analyzed"
+    stage.own("ANALYZE app_partitions.event_y2024m02")
+    (foreseen,) = foresee(c, stage.dataset)
+    assert str(foreseen).splitlines()[2].split()[6] == "100"
     assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
-    assert "Everything stays" in foresee(stage.connection(), stage.dataset.model_copy(update={"retention": None}))
+    without = stage.dataset.model_copy(update={"retention": None})
+    assert "Everything stays" in told(without, foresee(c, without))
+
+
+def test_partitions_of_partitions_are_counted_together(stage: Stage) -> None:
+    half = "CREATE TABLE app_partitions.h{} PARTITION OF app.halved_1 FOR VALUES WITH (MODULUS 2, REMAINDER {})"
+    stage.own(
+        "CREATE TABLE app.halved (id int, at timestamptz NOT NULL) PARTITION BY RANGE (at)",
+        "CREATE TABLE app.halved_1 PARTITION OF app.halved FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')"
+        " PARTITION BY HASH (id)",
+        *(half.format(number, number) for number in range(2)),
+        "INSERT INTO app.halved SELECT i, '2024-01-05+00' FROM generate_series(1, 70) i",
+        "ANALYZE app.halved",
+    )
+    cut = {"range": "at", "every": "month", "then": {"hash": "id", "parts": 2}}
+    told = {
+        "dataset": "halved",
+        "store": "certify",
+        "table": "app.halved",
+        "partition": cut,
+        "retention": {"keep": "1 month"},
+    }
+    (foreseen,) = foresee(stage.connection(), Dataset.model_validate(told))
+    (size,) = foreseen.sizes.values()
+    assert (size.rows, size.bytes > 0) == (70, True)
 
 
 def test_a_month_that_was_brought_back_is_due_again_once_its_time_is_over(stage: Stage) -> None:

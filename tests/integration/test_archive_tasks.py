@@ -17,7 +17,9 @@ from sluice.flow import archiving, connections, keeping, project
 from sluice.flow.archiving import ApproveDrop, ArchiveMonth, DropMonth, ListArchived, ListMonths, RestoreMonth, whose
 from sluice.flow.asking import APPROVE, REJECT
 from sluice.flow.connections import opened_control
+from sluice.flow.evidence_link import evidence_address
 from sluice.local import databases
+from sluice.local.cli import main
 from sluice.stores.postgres import Refused
 
 from tests.archived import MONTH, MONTHS, ROW, Stage, months, staged
@@ -31,6 +33,8 @@ CONNECTIONS = {
     "PG_CERTIFY_DROPPER": databases.DROPPER,
     "SLUICE_LEDGER": databases.LEDGER,
 }
+PUSHED: list[dict[str, str]] = []
+"""What tasks left for their links."""
 FILE = """dataset: event
 store: certify
 table: app.event
@@ -76,6 +80,12 @@ def run(task: type, run_id: str = "a night", params: dict[str, Any] | None = Non
         "run_id": run_id,
         "dag_run": SimpleNamespace(conf={}),
         "dag": SimpleNamespace(params={}),
+        "ti": SimpleNamespace(
+            dag_id="archive_retention",
+            run_id="a night",
+            task_id="list_months",
+            xcom_push=lambda **told: PUSHED.append(told),
+        ),
     }
     return task(task_id="task", **named).execute(context)
 
@@ -159,10 +169,29 @@ def test_the_gates_are_told_what_the_month_and_the_vault_hold(stage: Stage) -> N
     assert (facts[1]["rows_stored"], facts[1]["rows_read"], facts[1]["hash_differs"]) == (50, 50, 0)
 
 
+def test_the_command_foresees_the_same_without_airflows_run(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sluice.local.simulate.load", lambda: SimpleNamespace(environment=dict))
+    assert main(["simulate", "--svg", str(tmp_path / "drawn.svg")]) == 0
+    told = capsys.readouterr().out
+    assert "app.event, 12 months kept: 24 months from" in told and "drawn.svg is drawn" in told
+    assert "app.event" in (tmp_path / "drawn.svg").read_text()
+    assert main(["simulate", "event"]) == 0
+    assert capsys.readouterr().out.strip() == told.partition("\n\n")[0]
+    assert stage.states() == []
+    (project.ROOT / "include/estate/datasets/event.yaml").unlink()
+    assert main(["simulate"]) == 1
+    assert "No table is archived" in capsys.readouterr().err
+
+
 def test_a_dry_run_changes_nothing_and_a_wrong_file_is_red_by_itself(stage: Stage) -> None:
     with pytest.raises(AirflowSkipException, match="A dry run: nothing was changed"):
         run(ListMonths, params={"dry_run": True}, dataset="event")
     assert stage.states() == []
+    picture = stage.vault.get(PUSHED[-1]["value"])
+    assert (PUSHED[-1]["key"], picture[:4], b"app.event" in picture) == ("evidence", b"<svg", True)
+    assert evidence_address(PUSHED[-1]["value"]).startswith("/sluice/docs/archive_retention/a%20night/list_months/")
     (project.ROOT / "include/estate/datasets/wrong.yaml").write_text("dataset: wrong\nretention: {keep: soon}\n")
     assert run(ListArchived) == ["event", "wrong"]
     assert len(run(ListMonths, dataset="event")) == 2

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.asking import APPROVE, Question
 from sluice.flow.connections import dsn_of, open_vault, opened_control
+from sluice.flow.evidence_link import KEY, EvidenceLink
 from sluice.flow.keeping import DatasetGate, opened_dataset
 from sluice.flow.project import ROOT, dataset_names, dataset_of
 from sluice.flow.steps import check_words
@@ -51,6 +52,7 @@ class ListArchived(BaseOperator):
 class ListMonths(BaseOperator):
     """List the months of one table with something to do. A dry run foresees two years, and lists none."""
 
+    operator_extra_links = (EvidenceLink(),)
     template_fields: Sequence[str] = ("dataset",)
 
     def __init__(self, *, dataset: str, **kwargs: Any) -> None:
@@ -59,17 +61,28 @@ class ListMonths(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, str]]:
         """Give `dataset` and `month`, its partition. Raises EstateErrors, and what the database refuses."""
-        from sluice.upkeep.archive.foreseeing import foresee
-
         if context["params"]["dry_run"]:
-            with opened_dataset(self.dataset) as (dataset, c):
-                self.log.info("%s", foresee(c, dataset))
+            self._foresee(context)
             raise AirflowSkipException("A dry run: nothing was changed.")
         with opened_archive(self.dataset) as archive:
             archive.let_roles()
             due = archive.list_due(self.log.info)
             self.log.info("%s: %s", archive.dataset.table, dict(archive.count()) or "nothing is old enough")
         return [{"dataset": self.dataset, "month": str(month.partition)} for month in due]
+
+    def _foresee(self, context: Context) -> None:
+        """Write two years into the log, and draw them: the picture is what the task's link opens."""
+        from sluice.upkeep.archive.foreseeing import foresee, told
+        from sluice.upkeep.archive.picturing import keep_picture
+
+        with opened_dataset(self.dataset) as (dataset, c):
+            foreseen = foresee(c, dataset)
+        self.log.info("%s", told(dataset, foreseen))
+        if foreseen:
+            ti = context["ti"]
+            key = keep_picture(open_vault(), foreseen, f"{ti.dag_id}/{ti.run_id}/{ti.task_id}")
+            ti.xcom_push(key=KEY, value=key)
+            self.log.info("Drawn, see *Details* → *Evidence* of this task: %s", key)
 
 
 class OfAMonth(BaseOperator):

@@ -198,6 +198,14 @@ def replicate(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def simulate(chosen: argparse.Namespace) -> int:
+    """Foresee two years of what the archive would do to a table: what goes, what is held, what stays. Changes nothing."""
+    from sluice.local import simulate as foreseeing
+
+    print(foreseeing.simulate(chosen.dataset, chosen.svg))
+    return 0
+
+
 def init_migration(chosen: argparse.Namespace) -> int:
     """Write a migration's YAML from what the catalogue says of a table, and say what preflight thinks of it."""
     from sluice.local import init_migration as drafts
@@ -239,6 +247,11 @@ def _parser() -> argparse.ArgumentParser:
     followed = add(replicate, "Every place it reached is kept: replicate_changes goes on there.")
     followed.add_argument("migration", help="a file of include/estate/migrations, without .yaml")
     followed.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
+    foreseen = add(simulate)
+    foreseen.add_argument(
+        "dataset", nargs="?", help="a file of include/estate/datasets, without .yaml; without it, all that are archived"
+    )
+    foreseen.add_argument("--svg", type=Path, metavar="FILE", help="also draw it here")
     drafted = add(init_migration)
     drafted.add_argument("table", metavar="STORE.SCHEMA.TABLE", help="a table of a store of include/estate/estate.yaml")
     drafted.add_argument("--into", required=True, metavar="SHAPE", help="monthly:COLUMN, hash:COLUMN:PARTS, plain …")

@@ -1,22 +1,102 @@
-"""What a table's policy would do to the partitions that are there, as text. Read only."""
+"""What a table's policy would do to the partitions that are there in the two years to come: a table to read. Read only."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
 from sluice.estate.dataset import Dataset
-from sluice.stores.postgres import Connection
-from sluice.upkeep.archive.simulating import simulate
+from sluice.stores.postgres import Connection, rows
+from sluice.stores.statements import statement
+from sluice.upkeep.archive.simulating import Foreseen, simulate
 from sluice.upkeep.partitions.looking import find_now, look
-from sluice.upkeep.partitions.there import branches_of
+from sluice.upkeep.partitions.spans import Span
+from sluice.upkeep.partitions.there import Branch, branches_of
+
+LINE = "{:<7}  {:>4}  {:<24}  {:>4}  {:>5}  {:>14}  {:>9}"
+HEAD = ("month", "goes", "from, to", "held", "stays", "rows", "MB")
 
 
-def foresee(c: Connection, dataset: Dataset) -> str:
-    """Say for each of the months to come what goes, what is held, and how many partitions stay. Nothing is changed."""
+@dataclass(frozen=True)
+class Size:
+    """How large a partition is, by the planner's word."""
+
+    rows: int | None
+    """None where it was never analyzed."""
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What is foreseen for one table that is cut by time."""
+
+    table: str
+    keep: str
+    months: tuple[Foreseen, ...]
+    sizes: Mapping[Span, Size]
+    """Of the partitions that are there; those to come have none."""
+
+    @property
+    def title(self) -> str:
+        """Say what it is of."""
+        return f"{self.table}, {self.keep} kept: {len(self.months)} months from {self.months[0].month.lower:%Y-%m} on"
+
+    def __str__(self) -> str:
+        held = {f"held: {span}: {why}": None for month in self.months for span, why in month.held}
+        lines = [LINE.format(*self._cells(month)).rstrip() for month in self.months]
+        return "\n".join([self.title, LINE.format(*HEAD), *lines, *held])
+
+    def _cells(self, month: Foreseen) -> tuple[object, ...]:
+        known = [self.sizes[span] for span in month.goes if span in self.sizes]
+        counted = [one.rows for one in known if one.rows is not None]
+        rest = [len(month.held) or "", month.stays]
+        if not month.goes:
+            return f"{month.month.lower:%Y-%m}", "", "", *rest, "", ""
+        # Of some of them nothing is known: it is so much at least.
+        rows, size = f"{sum(counted):,}", f"{sum(one.bytes for one in known) / 1e6:,.1f}"
+        return (
+            f"{month.month.lower:%Y-%m}",
+            len(month.goes),
+            str(Span(month.goes[0].lower, month.goes[-1].upper)),
+            *rest,
+            _at_least(rows, len(counted), len(month.goes)),
+            _at_least(size, len(known), len(month.goes)),
+        )
+
+
+def foresee(c: Connection, dataset: Dataset) -> list[Foresight]:
+    """Foresee each part of a table that is cut by time; nothing where its file has no `retention`. Read only."""
     if dataset.retention is None:
-        return f"{dataset.table}: its file has no `retention`. Everything stays."
+        return []
     now = find_now(c)
-    told = []
-    for branch in branches_of(look(c, dataset)):
-        if branch.how == "range":
-            foreseen = simulate(branch.spans, dataset, dataset.retention, now)
-            told += [f"{branch.table}:", *(f"  {month}" for month in foreseen)]
-    return "\n".join(told)
+    return [
+        Foresight(
+            str(branch.table),
+            str(dataset.retention.keep),
+            tuple(simulate(branch.spans, dataset, dataset.retention, now)),
+            _sizes(c, branch),
+        )
+        for branch in branches_of(look(c, dataset))
+        if branch.how == "range"
+    ]
+
+
+def told(dataset: Dataset, foreseen: Sequence[Foresight]) -> str:
+    """Lay out what is foreseen for a dataset."""
+    return "\n\n".join(map(str, foreseen)) or f"{dataset.table}: its file has no `retention`. Everything stays."
+
+
+def _sizes(c: Connection, branch: Branch) -> Mapping[Span, Size]:
+    spans = dict(_spans(branch))
+    found = rows(c, statement("archive.list_sizes"), oids=list(spans))
+    return {spans[row["oid"]]: Size(row["rows"], row["bytes"]) for row in found}
+
+
+def _spans(branch: Branch) -> Iterator[tuple[int, Span]]:
+    for one in branch.partitions:
+        if one.span:
+            yield one.oid, one.span
+
+
+def _at_least(text: str, known: int, of: int) -> str:
+    return "" if not known else text if known == of else f"≥ {text}"

@@ -16,12 +16,17 @@ MONTHS = 24
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What happens in one month to come: which partitions go, which would and are held, how many stay."""
+    """What happens in one month to come: which partitions go, which would and are held, and what is left, those held too."""
 
     month: Span
     goes: tuple[Span, ...]
     held: tuple[tuple[Span, str], ...]
-    stays: int
+    left: tuple[Span, ...]
+
+    @property
+    def stays(self) -> int:
+        """How many partitions there are at its end."""
+        return len(self.left)
 
     def __str__(self) -> str:
         told = [f"{span} goes" for span in self.goes] + [f"{span} is held: {why}" for span, why in self.held]
@@ -41,7 +46,7 @@ def simulate(
         goes = tuple(sorted(span for span in old if why[span] is None))
         left = [span for span in left if span not in goes]
         held = tuple((span, told) for span in sorted(old) if (told := why[span]) is not None)
-        foreseen.append(Foreseen(month, goes, held, len(left)))
+        foreseen.append(Foreseen(month, goes, held, tuple(left)))
         month = span_at(month.upper, "month")
     return foreseen
 
