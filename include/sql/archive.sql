@@ -12,6 +12,13 @@ INSERT INTO sluice_archive.month (parent_schema, parent_name, lower_bound, upper
 VALUES (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s, %(bounds)s, %(schema)s, %(name)s, %(oid)s::oid, 'eligible')
 ON CONFLICT DO NOTHING
 
+-- name: lock_month
+-- One of us at a time for each month, while others are at other months of the same table.
+SELECT pg_try_advisory_lock(hashtextextended('sluice.archive ' || %(month)s, 0)) AS held
+
+-- name: unlock_month
+SELECT pg_advisory_unlock(hashtextextended('sluice.archive ' || %(month)s, 0))
+
 -- name: hold_month
 UPDATE sluice_archive.month SET held_because = %(because)s
 WHERE (parent_schema, parent_name, lower_bound, upper_bound) = (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s)

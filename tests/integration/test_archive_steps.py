@@ -9,11 +9,12 @@ from itertools import pairwise
 
 import pytest
 from sluice.estate.dataset import Dataset
-from sluice.stores.postgres import Table, connect
+from sluice.stores.postgres import LockBusy, Table, connect
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.auditing import NotStored, audit_manifest, audit_reading
 from sluice.upkeep.archive.census import NoSuchMonth
 from sluice.upkeep.archive.dropping import NotDropped
+from sluice.upkeep.archive.exporting import Exporter
 from sluice.upkeep.archive.foreseeing import foresee, told
 from sluice.upkeep.archive.reading_back import read_manifest
 from sluice.upkeep.archive.restoring import NotBroughtBack
@@ -46,6 +47,28 @@ def test_each_month_goes_by_itself_and_is_listed_until_nothing_is_left_to_do(sta
     assert (due(stage), stage.states()) == ([FEBRUARY], ["dropped", "eligible"])
     with pytest.raises(NoSuchMonth, match=r"knows no month app_partitions\.nothing"):
         archive.advance(Table("app_partitions", "nothing"), print)
+
+
+def test_while_one_month_is_stored_others_leave_and_go(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.own(MONTH.format(name="event_y2024m03", lower="2024-03-01", upper="2024-04-01"))
+    march, told, store = Table("app_partitions", "event_y2024m03"), list[str](), Exporter.run
+    archive, other = stage.archive(), stage.archive()
+    archive.list_due(print)
+    archive.advance(JANUARY, print)
+
+    def while_it_is_stored(exporter: Exporter, month: ledger.Month) -> ledger.Export:
+        monkeypatch.setattr(Exporter, "run", store)
+        with pytest.raises(LockBusy, match=r"2024-02-01 to 2024-03-01: another run is at it"):
+            other.advance(FEBRUARY, print)
+        assert [month.partition for month in other.list_due(told.append)] == [JANUARY, march]
+        assert "another run is at it" in "".join(told)
+        other.drop_month(JANUARY, print)
+        other.advance(march, print)
+        return store(exporter, month)
+
+    monkeypatch.setattr(Exporter, "run", while_it_is_stored)
+    archive.advance(FEBRUARY, print)
+    assert stage.states() == ["dropped", "cooling", "cooling"]
 
 
 def test_what_cools_or_is_held_is_not_listed_and_not_dropped(stage: Stage) -> None:

@@ -147,7 +147,8 @@ def test_who_is_in_the_way_is_waited_for_and_told(estate: Estate):
     assert len(estate.apply(dataset())) == 4
 
 
-def test_two_at_once_make_each_once(estate: Estate):
+def test_two_at_once_make_each_once(estate: Estate, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sluice.upkeep.partitions.making.TRIES", 1)
     estate.own(TABLE.format(how="RANGE (at)"))
     held, going = threading.Event(), threading.Event()
 

@@ -19,14 +19,14 @@ from sluice.estate.retention import Retention
 from sluice.failpoints import failpoint
 from sluice.ledger.in_flight import held_apart
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connection, Table, translated
+from sluice.stores.postgres import Connection, LockBusy, Table, translated
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.census import NoSuchMonth
 from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
 from sluice.upkeep.archive.dropping import NotDropped, drop, is_due
 from sluice.upkeep.archive.exporting import Exporter
-from sluice.upkeep.archive.ledger import Month, move
+from sluice.upkeep.archive.ledger import Month, alone_at, move
 from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.reconciling import reconcile
 from sluice.upkeep.archive.restoring import NotBroughtBack, restore
@@ -83,23 +83,34 @@ class Archive:
             let_drop(self.keeper, dropper)
 
     def list_due(self, tell: Tell) -> list[Month]:
-        """List the months with something to do, a drop included."""
-        with self.at_work(tell) as branches:
+        """List the months with something to do, a drop included. One that somebody is at is left to them."""
+        with self.at_table(tell) as branches:
             for branch in branches:
                 self._plan(branch)
             found = [(branch, month) for branch in branches for month in ledger.months_of(self.keeper, branch.table)]
             due = []
             for branch, known in found:
-                month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                try:
+                    with alone_at(self.keeper, known):
+                        month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                except LockBusy as busy:
+                    tell(str(busy))
+                    continue
                 _tell_late(branch, month, tell)
                 if self._goes_on(month) or self.may_drop(month):
                     due.append(month)
             return due
 
     def advance(self, partition: Table, tell: Tell) -> Month:
-        """Bring one month as far as it goes without a drop. Safe to repeat. Raises NoSuchMonth."""
-        with self.at_work(tell) as branches:
-            return self._advance(*self._find(branches, partition), tell)
+        """Bring one month as far as it goes without a drop. Safe to repeat. Raises NoSuchMonth, LockBusy.
+
+        The table is held while the month leaves it, and not while it is stored: that may take long.
+        """
+        with self._at_month(partition):
+            with self.at_table(tell) as branches:
+                branch, month = self._find(branches, partition)
+                month = self._leave(branch, reconcile(self.keeper, self.vault, branch.oid, month, tell), tell)
+            return self._store(branch, month, tell)
 
     def archive(self, tell: Tell) -> Facts:
         """Bring every month that is old as far as it goes without a drop. Gives how many stand where. Safe to repeat."""
@@ -108,9 +119,9 @@ class Archive:
         return self.count()
 
     def drop_month(self, partition: Table, tell: Tell) -> None:
-        """Drop one month that is due. Safe to repeat. Raises NoSuchMonth, NotDropped, Damaged, Unlike."""
-        with self.at_work(tell) as branches:
-            branch, known = self._find(branches, partition)
+        """Drop one month that is due. Safe to repeat. Raises NoSuchMonth, NotDropped, Damaged, Unlike, LockBusy."""
+        with self._at_month(partition):
+            branch, known = self._find(_ranged(look(self.keeper, self.dataset)), partition)
             month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
             if month.state != "dropped" and not self.may_drop(month):
                 raise NotDropped(f"{month} is {month.standing}. Nothing was dropped.")
@@ -141,14 +152,15 @@ class Archive:
 
     def restore_all(self, asked: Span, lasts: timedelta, tell: Tell) -> list[Month]:
         """Bring back all that holds anything of a time, for so long; gives it. Raises NotBroughtBack, Damaged, Unlike."""
-        with self.at_work(tell) as branches:
+        with self.at_table(tell) as branches:
             found = [(b, m) for b in branches for m in ledger.months_of(self.keeper, b.table) if m.span.meets(asked)]
             if not found:
                 raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {asked.lower} in it.")
             back = []
             for branch, known in [(b, m) for b, m in found if m.state not in IN_TABLE] or found:
-                month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
-                back.append(restore(self.keeper, self.vault, month, lasts))
+                with alone_at(self.keeper, known):
+                    month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                    back.append(restore(self.keeper, self.vault, month, lasts))
                 tell(f"{month} is back until {back[-1].expires_at}")
             return back
 
@@ -160,14 +172,12 @@ class Archive:
         return dict(found)
 
     @contextmanager
-    def at_work(self, tell: Tell) -> Iterator[list[Branch]]:
+    def at_table(self, tell: Tell) -> Iterator[list[Branch]]:
         """Keep migrations and others of us away; give the table's branches that are cut by time. Raises InFlight, LockBusy.
 
         First of all a detach that was broken off is finished, and what the file holds is written down.
         """
-        table = Table.parse(self.dataset.table)
-        ledger.prepare(self.keeper)
-        with held_apart(self.keeper, table), translated(f"archiving {table}"):
+        with self._held_apart():
             whole = look(self.keeper, self.dataset)
             with alone(self.keeper, whole):
                 finish_broken_off(self.keeper, whole, tell)
@@ -175,6 +185,19 @@ class Archive:
                 for branch in branches:
                     self._hold(branch)
                 yield branches
+
+    @contextmanager
+    def _at_month(self, partition: Table) -> Iterator[None]:
+        """Keep migrations of the table away, and others of us from this month. Raises NoSuchMonth, InFlight, LockBusy."""
+        with self._held_apart(), alone_at(self.keeper, self.find(str(partition))):
+            yield
+
+    @contextmanager
+    def _held_apart(self) -> Iterator[None]:
+        table = Table.parse(self.dataset.table)
+        ledger.prepare(self.keeper)
+        with held_apart(self.keeper, table), translated(f"archiving {table}"):
+            yield
 
     def _find(self, branches: list[Branch], partition: Table) -> tuple[Branch, Month]:
         for branch in branches:
@@ -205,15 +228,18 @@ class Archive:
             if because != month.held:
                 ledger.hold(self.keeper, month, because)
 
-    def _advance(self, branch: Branch, month: Month, tell: Tell) -> Month:
-        month = reconcile(self.keeper, self.vault, branch.oid, month, tell)
+    def _leave(self, branch: Branch, month: Month, tell: Tell) -> Month:
+        while month.state in IN_TABLE and self._goes_on(month):
+            month = detach(self.keeper, branch, month, tell)
+            tell(f"{month}: {month.state}")
+        return month
+
+    def _store(self, branch: Branch, month: Month, tell: Tell) -> Month:
         steps: Mapping[str, Callable[[Month], Month]] = {
-            "eligible": lambda month: detach(self.keeper, branch, month, tell),
-            "detaching": lambda month: detach(self.keeper, branch, month, tell),
             "detached": lambda month: self._export(branch, month),
             "exported": self._verify,
         }
-        while month.state in UNDER_WAY and self._goes_on(month):
+        while month.state in steps:
             month = steps[month.state](month)
             tell(f"{month}: {month.state}")
         if month.state == "verified" and self._goes_on(month):

@@ -30,10 +30,14 @@ class NameTaken(Terminal):
 
 
 @contextmanager
-def alone(c: Connection, branch: Branch) -> Iterator[None]:
-    """Keep others of us away from this table while we plan and make. Raises LockBusy where one is at it."""
-    if not one(c, statement("partitions.lock_parent"), oid=branch.oid)["held"]:
-        raise LockBusy(f"Another run is making partitions of {branch.table}. It is tried again by itself.")
+def alone(c: Connection, branch: Branch, rest: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """Keep others of us away from this table while we plan, make or detach. Raises LockBusy where one is at it for long."""
+
+    def hold() -> None:
+        if not one(c, statement("partitions.lock_parent"), oid=branch.oid)["held"]:
+            raise LockBusy(f"Another run is at the partitions of {branch.table}. It is tried again by itself.")
+
+    _with_patience(hold, rest)
     try:
         yield
     finally:
