@@ -231,7 +231,7 @@ EDGES = (
     Edge(
         "month.read_back", "upkeep/archive/archiving.py Archive._verify", "read back well; the ledger does not know it"
     ),
-    Edge("month.cooling", "upkeep/archive/archiving.py Archive._advance", "a month cools; nobody was told"),
+    Edge("month.cooling", "upkeep/archive/archiving.py Archive._store", "a month cools; nobody was told"),
     Edge("month.dropping", "upkeep/archive/dropping.py drop", "read back once more, the month is there"),
     Edge(
         "month.dropped", "upkeep/archive/dropping.py drop", "the month is gone and the ledger says so; nobody was told"
