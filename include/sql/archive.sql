@@ -65,7 +65,8 @@ SELECT n.nspname AS schema, c.relname AS name,
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %(oid)s::oid
 
 -- name: find_session
-SELECT current_user::text AS role, r.rolsuper OR r.rolbypassrls AS bypasses, current_setting('row_security') = 'off' AS refuses
+SELECT current_user::text AS role, r.rolsuper OR r.rolbypassrls AS bypasses, current_setting('row_security') = 'off' AS refuses,
+       current_setting('server_encoding') AS encoding
 FROM pg_roles r WHERE r.rolname = current_user
 
 -- name: let_use_schema
@@ -112,7 +113,9 @@ coalesce(bool_and({column} <> 'NaN'), true)
 SELECT ({tenant})::text AS tenant, count(*) AS rows FROM {partition} AS t GROUP BY 1 ORDER BY 1
 
 -- name: copy_out
-COPY (SELECT {texts} FROM {partition} AS t ORDER BY {keys}) TO STDOUT
+-- Quoted and separated by what texts seldom hold: in JSON every other character would be doubled.
+COPY (SELECT {texts} FROM {partition} AS t ORDER BY {keys})
+TO STDOUT (FORMAT csv, DELIMITER {delimiter}, QUOTE {quote}, ENCODING 'UTF8')
 
 -- name: copy_in
 COPY {partition} ({columns}) FROM STDIN

@@ -7,8 +7,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sluice.upkeep.archive.columns import Stored, double_text, form_of, plain, schema_of, texts
+from sluice.upkeep.archive.columns import Stored, arrow_type, double_text, form_of, is_text_already, schema_of, texts
+from sluice.upkeep.archive.groups import as_batch
 from sluice.upkeep.archive.manifest import Manifest, Part, Unreadable
+
+from tests.unit.csv_rows import csv_of
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,16 @@ from sluice.upkeep.archive.manifest import Manifest, Part, Unreadable
 )
 def test_the_form_of_a_type(type_: str, form: str):
     assert form_of(type_) == form
+
+
+@pytest.mark.parametrize("type_", ["timestamp(3) with time zone", "numeric(12,2)", "character varying(20)", "jsonb"])
+def test_what_copy_writes_is_the_text_of_most_types(type_: str):
+    assert is_text_already(type_)
+
+
+@pytest.mark.parametrize("type_", ["boolean", "character(4)", "inet", "xml", "name", '"char"', "app.mood", "text[]"])
+def test_a_type_with_a_cast_of_its_own_is_cast(type_: str):
+    assert not is_text_already(type_)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +76,11 @@ def test_the_form_of_a_type(type_: str, form: str):
     ],
 )
 def test_texts_come_out_as_they_went_in(form: str, said: list[str | None]):
-    assert texts(plain(said, form), form) == said
-    assert texts(plain([], form), form) == []
+    column = Stored("said", "text", form)
+    (array,) = as_batch(csv_of([[one] for one in said]), [column]).columns
+    assert array.type == arrow_type(form)
+    assert texts(array, form).to_pylist() == said
+    assert texts(array[:0], form).to_pylist() == []
 
 
 @given(st.floats())

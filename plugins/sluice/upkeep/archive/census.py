@@ -23,6 +23,10 @@ class SeesPart(Terminal):
     """This session may see some rows alone: what it stores would be too few, and nothing would say so."""
 
 
+class OtherEncoding(Terminal):
+    """The database keeps its texts in another encoding than UTF-8, of which files and hashes are made."""
+
+
 class NoSuchMonth(Terminal):
     """The table that is to be stored is not there, or lacks a column that the file names."""
 
@@ -49,9 +53,14 @@ def snapshot(c: Connection) -> Iterator[None]:
         yield
 
 
-def check_sees_all(c: Connection) -> None:
-    """Raise SeesPart unless the session sees every row, or is refused where it would not."""
+def check_session(c: Connection) -> None:
+    """Raise SeesPart unless the session sees every row, or is refused where it would not. Raises OtherEncoding."""
     session = one(c, statement("archive.find_session"))
+    if session["encoding"] != "UTF8":
+        raise OtherEncoding(
+            f"This database is kept in {session['encoding']}: a month's hash here is none that its file would have."
+            " Move it to a database in UTF8 first. Nothing was stored."
+        )
     if not (session["bypasses"] and session["refuses"]):
         raise SeesPart(
             f"{session['role']} may not export: row-level security would hide rows from it. Give it BYPASSRLS, and let"
@@ -60,8 +69,11 @@ def check_sees_all(c: Connection) -> None:
 
 
 def take_census(c: Connection, oid: int, time: str, tenant: str | None) -> Census:
-    """Count and hash a month, within the caller's snapshot. `time` is what it is cut by. Raises SeesPart, NoSuchMonth."""
-    check_sees_all(c)
+    """Count and hash a month, within the caller's snapshot. `time` is what it is cut by.
+
+    Raises SeesPart, OtherEncoding, NoSuchMonth.
+    """
+    check_session(c)
     shape = table_by_oid(c, oid)
     if shape is None or any(shape.column(name) is None for name in filter(None, (time, tenant))):
         raise NoSuchMonth(f"The table {oid} is not there, or has no {time} or no {tenant}: mend the dataset's file.")

@@ -26,8 +26,13 @@ PLAIN = {
     "timestamp with time zone": "timestamptz",
 }
 """PostgreSQL's types that have an equal in Parquet; every other one is text."""
+WRITTEN_ALIKE = {*PLAIN, "text", "character varying", "uuid", "json", "jsonb", "numeric", "real"} - {"boolean"}
+"""Types whose text is what COPY writes. Others have a cast of their own, which may say something else: char(n), inet, boolean."""
 CALM = ("date32", "timestamp", "timestamptz")
 """Those that hold a calendar's moments from year 1 to 9999, and no infinity."""
+
+STEPPED = ("int16", "int32", "int64", *CALM)
+"""Those that are whole numbers in a file."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ class Stored:
     name: str
     type: str
     form: str
+
+
+def is_text_already(type_: str) -> bool:
+    """Whether COPY writes values of a type as their text by itself: a cast would make it twice."""
+    return re.sub(r"\([\d,]+\)", "", type_) in WRITTEN_ALIKE
 
 
 def form_of(type_: str) -> str:
@@ -69,36 +79,40 @@ def schema_of(columns: Sequence[Stored]) -> Any:
     return pa.schema([field(one) for one in columns])
 
 
-def plain(texts: Texts, form: str) -> Any:
-    """Make an array of pyarrow out of PostgreSQL's texts."""
+def written(columns: Sequence[Stored]) -> dict[str, Any]:
+    """Give how a file's columns are packed: numbers and moments as steps from one to the next, all else by a dictionary."""
+    stepped = [one.name for one in columns if one.form in STEPPED]
+    rest = [one.name for one in columns if one.form not in STEPPED]
+    return {"use_dictionary": rest or False, "column_encoding": dict.fromkeys(stepped, "DELTA_BINARY_PACKED")}
+
+
+def read_type(form: str) -> Any:
+    """Give the type of pyarrow that a form is read as, out of PostgreSQL's text."""
+    return arrow_type(TEXT if form == "binary" else form)
+
+
+def plain(read: Any, form: str) -> Any:
+    """Make the array of a form out of one of its `read_type`."""
+    import pyarrow as pa
+
+    if form == "binary":
+        return pa.array([None if text is None else bytes.fromhex(text[2:]) for text in read.to_pylist()], pa.binary())
+    return read
+
+
+def texts(array: Any, form: str) -> Any:
+    """Make PostgreSQL's texts out of an array of pyarrow: an array as well."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if form == "binary":
-        return pa.array([None if text is None else bytes.fromhex(text[2:]) for text in texts], pa.binary())
+        return pa.array([None if one is None else f"\\x{one.hex()}" for one in array.to_pylist()], pa.string())
     if form == "double":
-        return pa.array([None if text is None else float(text) for text in texts], pa.float64())
-    read = pa.array(texts, pa.string())
-    if form == "timestamptz":
-        read = pc.replace_substring_regex(read, r"\+00$", "").cast(pa.timestamp("us"))
-    return read.cast(arrow_type(form))
-
-
-def texts(array: Any, form: str) -> Texts:
-    """Make PostgreSQL's texts out of an array of pyarrow."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if form == "binary":
-        return [None if value is None else f"\\x{value.hex()}" for value in array.to_pylist()]
-    if form == "double":
-        return [None if value is None else double_text(value) for value in array.to_pylist()]
+        return pa.array([None if one is None else double_text(one) for one in array.to_pylist()], pa.string())
     if form in ("timestamp", "timestamptz"):
-        said = array.cast(pa.timestamp("us")).cast(pa.string())
-        said = _short_seconds(said)
-        array = pc.binary_join_element_wise(said, "+00", "") if form == "timestamptz" else said
-    found: Texts = array.cast(pa.string()).to_pylist()
-    return found
+        said = _short_seconds(array.cast(pa.timestamp("us")).cast(pa.string()))
+        return pc.binary_join_element_wise(said, "+00", "") if form == "timestamptz" else said
+    return array.cast(pa.string())
 
 
 def double_text(value: float) -> str:

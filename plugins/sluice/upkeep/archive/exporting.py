@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,18 +25,17 @@ from sluice.stores.catalogue import Shape
 from sluice.stores.objects import AlreadyThere, Vault
 from sluice.stores.postgres import Connection, translated
 from sluice.stores.statements import as_text, statement
+from sluice.upkeep.archive.ahead import ahead
 from sluice.upkeep.archive.census import Census, snapshot, take_census
-from sluice.upkeep.archive.columns import plain, schema_of
+from sluice.upkeep.archive.columns import is_text_already, schema_of, written
+from sluice.upkeep.archive.groups import DELIMITER, QUOTE, Group, Row, as_batch, group
 from sluice.upkeep.archive.ledger import Export, Month
 from sluice.upkeep.archive.manifest import Manifest, Part
 from sluice.upkeep.partitions.spans import BEGIN
 
-GROUP_ROWS, GROUP_BYTES = 50_000, 16_000_000
-"""What a row group holds at most, in rows and in bytes of text: what is in memory while it is made."""
 PART_BYTES = 32_000_000
 """Compressed bytes after which a file ends."""
 PARQUET, JSON = "application/vnd.apache.parquet", "application/json"
-Texts = tuple[str | None, ...]
 
 
 class Differs(Terminal):
@@ -78,12 +77,12 @@ class Exporter:
         return f"archive/{self.store}/{table}/{lower}--{month.span.upper:%Y%m%dT%H%M%SZ}"
 
     def _parts(self, census: Census, folder: str) -> Iterator[Part]:
-        """Store the files. Their rows are read while they are written: a month of any size takes the same memory."""
-        groups = _groups(_read(self.c, census))
-        for number, (body, rows) in enumerate(_files(groups, census)):
-            stored = self.vault.put_once(f"{folder}/part-{number:05}.parquet", body, PARQUET)
-            failpoint("month.part_stored")
-            yield Part(stored.key, rows, len(body), stored.sha256, stored.version_id)
+        """Store the files. Reading, writing and storing go on beside each other; a month of any size takes the same memory."""
+        with ahead(group(read_rows(self.c, census))) as groups, ahead(make_files(groups, census)) as files:
+            for number, (body, rows) in enumerate(files):
+                stored = self.vault.put_once(f"{folder}/part-{number:05}.parquet", body, PARQUET)
+                failpoint("month.part_stored")
+                yield Part(stored.key, rows, len(body), stored.sha256, stored.version_id)
 
     def _manifest(self, month: Month, census: Census, parts: tuple[Part, ...]) -> Manifest:
         shape = census.shape
@@ -107,49 +106,36 @@ class Exporter:
         )
 
 
-def _read(c: Connection, census: Census) -> Iterator[Texts]:
-    """Read all rows as PostgreSQL's texts, in the order of the key; of all their texts where there is none."""
+def read_rows(c: Connection, census: Census) -> Generator[Row]:
+    """Read all rows as CSV of PostgreSQL's texts, in the order of the key; of all their texts where there is none."""
     shape = census.shape
-    texts = [sql.SQL("({})::text").format(sql.Identifier("t", column.name)) for column in shape.columns]
+    named = {column: sql.Identifier("t", column.name) for column in shape.columns}
+    cast = [sql.SQL("({})::text").format(name) for name in named.values()]
+    texts = [name if is_text_already(one.type) else text for (one, name), text in zip(named.items(), cast, strict=True)]
     keys: list[sql.Composable] = [sql.Identifier("t", name) for name in shape.key]
-    ordered = keys or [sql.SQL('{} COLLATE "C"').format(text) for text in texts]
+    ordered = keys or [sql.SQL('{} COLLATE "C"').format(text) for text in cast]
     parts = {"texts": sql.SQL(", ").join(texts), "keys": sql.SQL(", ").join(ordered)}
-    asked = statement("archive.copy_out", partition=shape.table.identifier, **parts)
+    signs = {"delimiter": sql.Literal(DELIMITER), "quote": sql.Literal(QUOTE)}
+    asked = statement("archive.copy_out", partition=shape.table.identifier, **parts, **signs)
     with c.cursor() as cursor, cursor.copy(as_text(asked, c).encode()) as copy:
-        yield from copy.rows()
+        yield from copy
 
 
-def _groups(rows: Iterable[Texts]) -> Iterator[list[Texts]]:
-    group: list[Texts] = []
-    size = 0
-    for row in rows:
-        group.append(row)
-        size += sum(len(text) for text in row if text)
-        if len(group) >= GROUP_ROWS or size >= GROUP_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
-
-def _files(groups: Iterator[list[Texts]], census: Census) -> Iterator[tuple[bytes, int]]:
+def make_files(groups: Iterator[Group], census: Census) -> Generator[tuple[bytes, int]]:
     """Make files of row groups: content and rows of each. A month without a row has one file, which tells its columns."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, at_end, number = schema_of(census.columns), False, 0
+    schema, how, at_end, number = schema_of(census.columns), written(census.columns), False, 0
     while not at_end:
         sink, rows = io.BytesIO(), 0
-        with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(sink, schema, compression="zstd", **how) as writer:
             while sink.tell() < PART_BYTES:
                 group = next(groups, None)
                 if group is None:
                     at_end = True
                     break
-                texts = map(list, zip(*group, strict=True))
-                arrays = [plain(column, one.form) for column, one in zip(texts, census.columns, strict=True)]
-                writer.write_batch(pa.record_batch(arrays, schema=schema), row_group_size=len(group))
-                rows += len(group)
+                writer.write_batch(as_batch(group, census.columns), row_group_size=group.rows)
+                rows += group.rows
         if rows or not number:
             yield sink.getvalue(), rows
         number += 1

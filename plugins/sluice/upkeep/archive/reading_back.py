@@ -7,12 +7,13 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from sluice.errors import Terminal
-from sluice.proof.diff.portable import row_hash
 from sluice.stores.objects import Damaged, Vault
 from sluice.upkeep.archive.census import name_of
 from sluice.upkeep.archive.columns import TEXT, Texts, schema_of, texts
+from sluice.upkeep.archive.hashing import sum_of_hashes
 from sluice.upkeep.archive.ledger import Export
 from sluice.upkeep.archive.manifest import Manifest, Part
 
@@ -51,8 +52,8 @@ def verify(vault: Vault, export: Export) -> Read:
     found = Read()
     for part in manifest.parts:
         before = found.rows
-        for batch in batches(vault, manifest, part):
-            _count(found, manifest, batch)
+        for group in read(vault, manifest, part):
+            _count(found, manifest, group)
         if found.rows - before != part.rows:
             raise Unlike(f"{part.key} has {found.rows - before:,} rows of {part.rows:,}. {KEPT}")
     wanted = (manifest.rows, manifest.hash, manifest.tenants)
@@ -69,6 +70,12 @@ def verify(vault: Vault, export: Export) -> Read:
 
 def batches(vault: Vault, manifest: Manifest, part: Part) -> Iterator[list[Texts]]:
     """Give a file's rows as PostgreSQL's texts, a list a column, a row group at a time. Raises Damaged, NoSuchKey, VaultDown."""
+    for group in read(vault, manifest, part):
+        yield [column.to_pylist() for column in group]
+
+
+def read(vault: Vault, manifest: Manifest, part: Part) -> Iterator[list[Any]]:
+    """Give a file's rows as PostgreSQL's texts, an array of pyarrow a column, a row group at a time. Raises as `batches` does."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -86,17 +93,18 @@ def batches(vault: Vault, manifest: Manifest, part: Part) -> Iterator[list[Texts
         raise Damaged(f"{part.key} in the vault cannot be read: {error}. {KEPT}") from error
 
 
-def _count(found: Read, manifest: Manifest, columns: list[Texts]) -> None:
-    names = [one.name for one in manifest.columns]
-    for row in zip(*columns, strict=True):
-        found.rows += 1
-        found.hash += row_hash(row)
+def _count(found: Read, manifest: Manifest, columns: list[Any]) -> None:
+    import pyarrow.compute as pc
+
+    named = dict(zip((one.name for one in manifest.columns), columns, strict=True))
+    found.rows += len(columns[0])
+    found.hash += sum_of_hashes(columns)
     if manifest.tenant:
-        found.tenants.update(map(name_of, columns[names.index(manifest.tenant)]))
-    times = [text for text in columns[names.index(manifest.time)] if text is not None]
-    if times:
-        found.least = min(filter(None, (found.least, min(times))))
-        found.most = max(filter(None, (found.most, max(times))))
+        for tenant in pc.value_counts(named[manifest.tenant]).to_pylist():
+            found.tenants[name_of(tenant["values"])] += tenant["counts"]
+    bounds = pc.min_max(named[manifest.time]).as_py()
+    found.least = min(filter(None, (found.least, bounds["min"])), default=None)
+    found.most = max(filter(None, (found.most, bounds["max"])), default=None)
 
 
 def _bounds_are_plain(manifest: Manifest) -> bool:
