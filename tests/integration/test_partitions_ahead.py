@@ -12,8 +12,9 @@ import pytest
 from psycopg import sql
 from sluice.estate.dataset import Dataset
 from sluice.failpoints import Broken, armed
+from sluice.stores.catalogue import find_table
 from sluice.stores.postgres import Connection, LockBusy, connect
-from sluice.upkeep.partitions import keeping, making
+from sluice.upkeep.partitions import as_sql, keeping, making
 from sluice.upkeep.partitions.keeping import apply_partitions, plan_partitions, verify_partitions
 from sluice.upkeep.partitions.making import NameTaken
 from sluice.upkeep.partitions.planning import Strays
@@ -66,6 +67,14 @@ def dataset(**partition: Any) -> Dataset:
     return Dataset.model_validate(
         {"dataset": "thing", "store": "certify", "table": "app.thing", "partition": partition or MONTHS}
     )
+
+
+def test_the_table_is_looked_at_once_for_all_that_is_made(estate: Estate, monkeypatch: pytest.MonkeyPatch):
+    """After each partition the catalogue is read anew: twenty-four looks took longer than twenty-four partitions."""
+    looks: list[Any] = []
+    monkeypatch.setattr(as_sql, "find_table", lambda c, table: looks.append(table) or find_table(c, table))
+    estate.own(TABLE.format(how="RANGE (at)"))
+    assert (len(estate.apply(dataset())), len(looks)) == (4, 1)
 
 
 def test_a_table_without_any_gets_this_month_and_three_more_once(estate: Estate):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from psycopg import sql
 
@@ -13,21 +14,28 @@ from sluice.stores.statements import as_text, statement
 from sluice.upkeep.partitions.actions import Action, Finish, Hashed, Holds, Listed, Make
 from sluice.upkeep.partitions.spans import BEGIN, END, Span
 
+Seen: TypeAlias = dict[Table, Shape]
+"""Tables that were looked at in a run already: after each partition such a look takes as long as making it."""
+
 
 def script(c: Connection, actions: Sequence[Action]) -> str:
     """Write what would be done as SQL, for a person to read. Changes nothing."""
-    return "\n".join(as_text(made, c) + ";" for action in actions for made in statements(c, action))
+    seen: Seen = {}
+    return "\n".join(as_text(made, c) + ";" for action in actions for made in statements(c, action, seen))
 
 
-def statements(c: Connection, action: Action) -> Iterator[sql.Composed]:
+def statements(c: Connection, action: Action, seen: Seen) -> Iterator[sql.Composed]:
     """Give what an action runs, in order and in one transaction; FINALIZE, which may not be in one, alone."""
     if isinstance(action, Finish):
         yield statement(
             "partitions.finish_detach", parent=action.parent.identifier, partition=action.partition.identifier
         )
         return
-    parent = find_table(c, action.parent)
-    assert parent is not None
+    if action.parent not in seen:
+        found = find_table(c, action.parent)
+        assert found is not None
+        seen[action.parent] = found
+    parent = seen[action.parent]
     owner, schema = sql.Identifier(str(parent.facts["owner"])), action.partition.schema
     if not one(c, statement("partitions.has_schema"), schema=schema)["there"]:
         yield statement("expand.create_owned_schema", schema=sql.Identifier(schema), owner=owner)
