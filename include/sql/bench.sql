@@ -122,3 +122,80 @@ SELECT id, pg_sleep(3600) FROM app.user_sessions LIMIT 1
 
 -- name: touch_session
 UPDATE app.user_sessions SET note = note WHERE id = (SELECT min(id) FROM app.user_sessions)
+
+-- name: make_audit_log
+-- What the archive is for: who did what when, the row before and after as JSON.
+CREATE TABLE app.audit_log (id bigint, at timestamptz NOT NULL, tenant text, actor uuid, action text, subject text, detail jsonb,
+    amount numeric(12,2), PRIMARY KEY (id, at)) PARTITION BY RANGE (at)
+
+-- name: make_audit_month
+CREATE TABLE app.audit_log_y2024m01 PARTITION OF app.audit_log FOR VALUES FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')
+
+-- name: fill_audit_month
+INSERT INTO app.audit_log
+SELECT n, '2024-01-01 00:00:00+00'::timestamptz + n * ('30 days'::interval / %(rows)s), 'tenant-' || lpad((n %% 50)::text, 3, '0'),
+       gen_random_uuid(), (ARRAY['login', 'logout', 'update', 'delete', 'read'])[1 + n %% 5], 'orders/' || n,
+       jsonb_build_object('ip', '10.0.' || n %% 256 || '.' || n %% 251, 'agent', 'Mozilla/5.0 (X11; Linux x86_64)', 'path', '/orders/' || n,
+           'before', jsonb_build_object('status', 'open', 'total', n %% 100000 / 100.0, 'lines', jsonb_build_array(n %% 7, n %% 11), 'note', md5(n::text)),
+           'after', jsonb_build_object('status', 'paid', 'total', n %% 100000 / 100.0, 'lines', jsonb_build_array(n %% 7, n %% 13), 'note', md5((-n)::text))),
+       n %% 100000 / 100.0
+FROM generate_series(1, %(rows)s) n
+
+-- name: make_empty_month
+CREATE TABLE app.audit_log_plain (LIKE app.audit_log INCLUDING ALL)
+
+-- name: copy_month_out
+COPY app.audit_log_y2024m01 TO STDOUT
+
+-- name: copy_month_out_as_csv
+COPY app.audit_log_y2024m01 TO STDOUT (FORMAT csv, HEADER)
+
+-- name: copy_month_in
+COPY app.audit_log_plain FROM STDIN
+
+-- name: read_month
+-- JSON as text: pandas would take each into objects first.
+SELECT id, at, tenant, actor, action, subject, detail::text AS detail, amount FROM app.audit_log_y2024m01
+
+-- name: drop_audit_log
+DROP TABLE IF EXISTS app.audit_log, app.audit_log_y2024m01
+
+-- name: drop_ahead
+DROP TABLE IF EXISTS app.ahead CASCADE
+
+-- name: make_ahead
+-- A table to make partitions of: two indexes beside its key, and walls.
+CREATE TABLE app.ahead (id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL, tenant text NOT NULL, status text, amount numeric(12,2),
+    detail jsonb, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE INDEX ON app.ahead (tenant, at);
+CREATE INDEX ON app.ahead (status) WHERE status <> 'done';
+ALTER TABLE app.ahead ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY reads ON app.ahead FOR SELECT USING (tenant = current_setting('app.tenant', true));
+CREATE POLICY writes ON app.ahead FOR INSERT WITH CHECK (tenant = current_setting('app.tenant', true))
+
+-- name: make_partition_of
+CREATE TABLE {partition} PARTITION OF app.ahead FOR VALUES FROM ({lower}) TO ({upper});
+ALTER TABLE {partition} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY
+
+-- name: make_beside_and_attach
+CREATE TABLE {partition} (LIKE app.ahead INCLUDING ALL EXCLUDING IDENTITY);
+ALTER TABLE {partition} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE app.ahead ATTACH PARTITION {partition} FOR VALUES FROM ({lower}) TO ({upper})
+
+-- name: count_ahead
+SELECT count(*) AS partitions FROM pg_inherits WHERE inhparent = 'app.ahead'::regclass
+
+-- name: make_partman_schema
+CREATE SCHEMA IF NOT EXISTS partman
+
+-- name: begin_partman
+SELECT partman.create_parent('app.ahead', 'at', '1 month', p_premake := 3, p_default_table := false)
+
+-- name: let_partman_make
+UPDATE partman.part_config SET premake = %(premake)s, infinite_time_partitions = true WHERE parent_table = 'app.ahead'
+
+-- name: maintain_by_partman
+SELECT partman.run_maintenance('app.ahead', p_analyze := true)
+
+-- name: end_partman
+DELETE FROM partman.part_config

@@ -52,8 +52,11 @@ def as_batch(group: Group, columns: Sequence[Stored]) -> Any:
     names = [str(place) for place, _ in enumerate(columns)]
     read = csv.read_csv(
         pa.py_buffer(group.body),
-        # One block: a value is as long as it is, and no row may begin in one and end in another.
-        read_options=csv.ReadOptions(column_names=names, skip_rows=1, block_size=len(group.body) + 1),
+        # One block: a value is as long as it is, and no row may begin in one and end in another. Threads of its own would
+        # only be in the way of reading and storing, which go on beside it.
+        read_options=csv.ReadOptions(
+            column_names=names, skip_rows=1, block_size=len(group.body) + 1, use_threads=False
+        ),
         parse_options=csv.ParseOptions(
             delimiter=DELIMITER, quote_char=QUOTE, newlines_in_values=True, ignore_empty_lines=False
         ),
