@@ -68,8 +68,8 @@ def test_a_bucket_becomes_what_the_file_says_and_stays_so(bucket: Vault) -> None
     assert apply_vault(bucket, asked, KEPT, print) == 0
     assert verify_vault(bucket, asked, KEPT)["ended_early"] == 0
     assert configured(bucket) == [
-        "take away rule sluice:docs/ GLACIER_IR: docs/ moves to GLACIER_IR after 30 days\n"
-        "take away rule sluice:evidence/ expire: evidence/ expires after 366 days"
+        "take away rule sluice:evidence/ expire: evidence/ expires after 366 days\n"
+        "take away rule sluice:docs/ GLACIER_IR: docs/ moves to GLACIER_IR after 30 days"
     ]
     there = read_settings(bucket)
     assert (there.keeps_versions, there.knows_locks, there.rules) == (True, True, (THEIRS,)), "nothing was switched off"
@@ -79,6 +79,21 @@ def test_the_last_rule_of_ours_goes_with_its_line(bucket: Vault) -> None:
     configured(bucket, **RULES)
     configured(bucket)
     assert read_settings(bucket).rules == ()
+
+
+def test_months_of_which_no_file_speaks_are_told(bucket: Vault) -> None:
+    configured(bucket)
+    for table in ("shop/app.orders", "shop/app.gone"):
+        bucket.put_once(f"archive/{table}/2024/part", b"rows", "text/plain")
+    kept = (Kept("archive/shop/app.orders/", 2),)
+    assert verify_vault(bucket, wanted(bucket), kept)["ended_unasked"] == 0
+    everything = {**THEIRS, "Filter": {"Prefix": ""}}
+    bucket.client.put_bucket_lifecycle_configuration(
+        Bucket=bucket.bucket, LifecycleConfiguration={"Rules": [everything]}
+    )
+    facts = verify_vault(bucket, wanted(bucket), kept)
+    assert (facts["ended_unasked"], facts["ended_early"]) == (1, 0)
+    assert "archive/shop/app.gone/" in str(facts["ended_unasked_told"])
 
 
 def test_what_others_lock_by_default_stays_and_ours_is_no_weaker(bucket: Vault) -> None:

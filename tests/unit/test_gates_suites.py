@@ -89,6 +89,7 @@ GOOD = {
     "archive_readback": {"rows_stored": 300, "rows_read": 300, "hash_differs": 0},
     "vault_configured": {
         "versioned": 1, "locks_lacking": 0, "left_to_do": 0, "ended_early": 0, "refused": 0, "files_unread": 0, "put_to_sleep": 0,
+        "ended_unasked": 0,
     },
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
@@ -105,6 +106,7 @@ WARNS_ONLY = {
     "autoscaled_lacking",
     "backup_lacking",
     "default_rows",
+    "ended_unasked",
     "expiry_waits",
     "gaps",
     "pause_ms",

@@ -18,7 +18,7 @@ EARLIEST_COLD = 30
 """Days before which S3 moves nothing to STANDARD_IA."""
 Folder: TypeAlias = Annotated[
     str,
-    matching(r"([A-Za-z0-9!_.'()*-]{1,100}/){1,10}", "a folder of the vault, with a / behind it, such as evidence/"),
+    matching(r"(?=.{2,200}$)([A-Za-z0-9!_.'()*-]+/)+", "a folder of the vault, with a / behind it, such as evidence/"),
 ]
 
 

@@ -111,6 +111,13 @@ class Vault:
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
+    def folders(self, prefix: str) -> Sequence[str]:
+        """Name each folder right below `prefix`, which ends with a /, in order. Raises VaultDown, AccessDenied."""
+        asked = {"Bucket": self.bucket, "Prefix": prefix, "Delimiter": "/"}
+        with self.translated("list", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(**asked)
+            return [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+
     def lock_of(self, key: str, version: str | None) -> Locked | None:
         """Tell how a version is locked. Raises NoSuchKey, VaultDown, AccessDenied."""
         asked = {"VersionId": version} if version else {}

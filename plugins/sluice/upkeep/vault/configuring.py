@@ -10,7 +10,7 @@ from sluice.errors import Transient
 from sluice.estate.dataset import Dataset
 from sluice.estate.models import Vault as Wanted
 from sluice.estate.retention import Retention
-from sluice.stores.bucket import Settings, allow_locks, keep_versions, read_settings, set_rules
+from sluice.stores.bucket import Rule, Settings, allow_locks, keep_versions, read_settings, set_rules
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Table
 from sluice.upkeep.vault.planning import AllowLocks, KeepVersions, Kept, Plan, ended_early, plan, put_to_sleep
@@ -72,10 +72,18 @@ def verify_vault(vault: Vault, wanted: Wanted, kept: Sequence[Kept]) -> Facts:
             f"s3://{vault.bucket}: after all was done there is more to do: {found}. It is tried again by itself; if it stays,"
             " somebody else sets the same bucket, or this store of objects does not know such settings."
         )
-    return facts_of(there, wanted, kept, found)
+    return facts_of(there, wanted, kept, found, _nobodys(vault, there.rules, kept))
 
 
-def facts_of(there: Settings, wanted: Wanted, kept: Sequence[Kept], found: Plan) -> Facts:
+def _nobodys(vault: Vault, rules: Sequence[Rule], kept: Sequence[Kept]) -> list[Kept]:
+    """Find tables with months in the vault of which no file speaks any more; not asked where no rule takes months away."""
+    if not any(Kept(ARCHIVE, None).is_ended_early_by(rule) for rule in rules):
+        return []
+    tables = [table for store in vault.folders(ARCHIVE) for table in vault.folders(store)]
+    return [Kept(table, None) for table in tables if not any(table.startswith(one.folder) for one in kept)]
+
+
+def facts_of(there: Settings, wanted: Wanted, kept: Sequence[Kept], found: Plan, nobodys: Sequence[Kept] = ()) -> Facts:
     """Give what the gate judges. Pure."""
     return {
         "versioned": int(there.keeps_versions or not wanted.versioning),
@@ -85,6 +93,7 @@ def facts_of(there: Settings, wanted: Wanted, kept: Sequence[Kept], found: Plan)
         **_counted("left_to_do", map(str, found.actions)),
         **_counted("refused", found.refused),
         **_counted("ended_early", ended_early(there.rules, kept)),
+        **_counted("ended_unasked", ended_early(there.rules, nobodys)),
         **_counted("put_to_sleep", put_to_sleep(there.rules, ARCHIVE)),
     }
 

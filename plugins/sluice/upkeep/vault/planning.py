@@ -142,5 +142,4 @@ def _changes(there: Sequence[Rule], becomes: Sequence[Rule]) -> Iterator[str]:
             yield f"new {told(rule)}"
         elif before[name] != rule:
             yield f"change {told(before[name])}: {what_of(rule)}"
-    for name in before.keys() - after.keys():
-        yield f"take away {told(before[name])}"
+    yield from (f"take away {told(rule)}" for name, rule in before.items() if name not in after)
