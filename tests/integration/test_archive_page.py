@@ -40,7 +40,8 @@ print(json.dumps({
     "manifest": manifest,
     "by_tenant": by_tenant, "for_ever": for_ever, "by_person": by_person, "heaviest": heaviest, "tagged": tagged,
     "rows": ask("SELECT * FROM month ORDER BY id"), "types": [told[1] for told in ask("DESCRIBE month")],
-    "ids": month["id"].tolist(), "totals": totals.tolist(), "weights": weights, "endless": int(endless.sum()),
+    "ids": month["id"].tolist(), "tenant": str(month["tenant_id"].dtype),
+    "totals": totals.tolist(), "weights": weights, "endless": int(endless.sum()),
     "paid_until": [None if pd.isna(one) else one.isoformat() for one in paid_until], "notes": notes,
 }, default=str))
 """
@@ -94,6 +95,7 @@ def test_the_page_finds_what_postgresql_had(found: tuple[Any, dict[str, Any]]) -
     rows = ask("id, total::text, ref::text, weight::text, note, paid_until::text", "ORDER BY id")
     assert [[row[0], row[3], row[6]] for row in told["rows"]] == [row[:3] for row in rows]
     assert told["ids"] == [row[0] for row in rows], "whole numbers behind 2^53, to the last digit"
+    assert told["tenant"] == "int32[pyarrow]", "and no floats beside a NULL"
     assert sorted(told["totals"]) == sorted(total for _, _, total in by_tenant)
     assert told["weights"] == [row[3] for row in rows]
     assert told["notes"] == [row[4] for row in rows]
