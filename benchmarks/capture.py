@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 from sluice.local.certify import WorkloadProcess
-from sluice.local.postgres import binaries
+from sluice.stores.binaries import binaries
 from sluice.stores.postgres import Table, one
 from sluice.stores.statements import statement
 

@@ -17,7 +17,8 @@ CREATE ROLE sluice_mover LOGIN BYPASSRLS PASSWORD :'mover_password' IN ROLE cert
 CREATE ROLE certify_exporter LOGIN BYPASSRLS PASSWORD :'exporter_password';
 CREATE ROLE certify_dropper LOGIN PASSWORD :'dropper_password';
 CREATE ROLE sluice_ledger LOGIN PASSWORD :'ledger_password';
-CREATE ROLE airflow LOGIN PASSWORD :'airflow_password';
+-- Its backups are restored for a trial, each into a database made for that.
+CREATE ROLE airflow LOGIN CREATEDB PASSWORD :'airflow_password';
 
 CREATE DATABASE airflow OWNER airflow TEMPLATE template0;
 CREATE DATABASE sluice OWNER sluice_ledger TEMPLATE template0;

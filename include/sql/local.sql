@@ -18,6 +18,9 @@ CREATE ROLE {role} LOGIN PASSWORD {password}
 -- The mover must see every row, or it would move only some; and so must the exporter.
 ALTER ROLE {role} BYPASSRLS
 
+-- name: let_create_databases
+ALTER ROLE {role} CREATEDB
+
 -- name: join
 GRANT {group} TO {role}
 

@@ -238,6 +238,13 @@ EDGES = (
     ),
     Edge("month.loaded", "upkeep/archive/restoring.py restore", "a month is built, loaded and attached, not committed"),
     Edge("month.brought_back", "upkeep/archive/restoring.py restore", "a month is back; nobody was told"),
+    Edge("backup.part_stored", "upkeep/metadata/backing_up.py _parts", "a piece of a dump is in the vault, not all"),
+    Edge(
+        "backup.stored", "upkeep/metadata/backing_up.py take_backup", "the whole dump is stored, nobody has restored it"
+    ),
+    Edge("backup.tried", "upkeep/metadata/backing_up.py take_backup", "it was restored well; there is no manifest"),
+    Edge("history.dropped", "upkeep/metadata/pruning.py prune", "what was put aside is dropped, nothing new is"),
+    Edge("history.cleaned", "upkeep/metadata/pruning.py prune", "old history is gone; nobody has looked what is left"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

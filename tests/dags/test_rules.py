@@ -34,6 +34,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "archive_retention",
         "restore_archive",
         "configure_vault",
+        "maintain_airflow",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
     }
     assert expected <= {dag.dag_id for dag in dags}
@@ -82,7 +83,8 @@ def test_tasks_are_named_by_what_they_do(dags) -> None:
 
 
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
-    gates = [task for task in _tasks(dags) if task.task_type in ("Gate", "DatasetGate", "MonthGate", "VaultGate")]
+    kinds = ("Gate", "DatasetGate", "MonthGate", "VaultGate", "AirflowGate")
+    gates = [task for task in _tasks(dags) if task.task_type in kinds]
     assert gates
     for task in gates:
         given = getattr(task, "partial_kwargs", None) or vars(task)

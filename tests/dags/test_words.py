@@ -12,6 +12,7 @@ from tests.samples import MIGRATIONS
 FIRST = {
     "create_partitions": "list_datasets",
     "archive_retention": "list_datasets",
+    "maintain_airflow": "take_backup",
     f"migrate__{MIGRATIONS[0]}": "preflight.plan_way",
 }
 

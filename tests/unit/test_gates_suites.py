@@ -91,6 +91,11 @@ GOOD = {
         "versioned": 1, "locks_lacking": 0, "left_to_do": 0, "ended_early": 0, "refused": 0, "files_unread": 0, "put_to_sleep": 0,
         "ended_unasked": 0,
     },
+    "airflow_backup": {"bytes": 9000, "tables": 60, "rows": 300, "tables_restored": 60, "rows_restored": 300},
+    "airflow_history": {
+        "old_left": 0, "runs_lost": 0, "tasks_lost": 0, "open_runs_lost": 0, "open_tasks_lost": 0, "log_lost": 0,
+        "events_lost": 0, "held_back_days": 0,
+    },
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
@@ -100,7 +105,7 @@ BAD = {
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
     "parts": 0, "rows_there": -1, "rows_stored": -1, "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
-    "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
+    "bytes": 0, "rows": 0, "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
 }  # fmt: skip
 WARNS_ONLY = {
     "autoscaled_lacking",
@@ -109,6 +114,7 @@ WARNS_ONLY = {
     "ended_unasked",
     "expiry_waits",
     "gaps",
+    "held_back_days",
     "pause_ms",
     "pause_beyond_lease_ms",
     "put_to_sleep",

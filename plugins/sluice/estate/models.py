@@ -48,6 +48,7 @@ from sluice.estate.vault import Lifecycle, Lock, Vault
 
 __all__ = [
     "KINDS",
+    "AirflowDatabase",
     "AttributeChange",
     "Backfill",
     "Change",
@@ -131,6 +132,20 @@ class Store(Part):
     """How many of Sluice's tasks may work on this store at once."""
 
 
+class AirflowDatabase(Part):
+    """Airflow's own database: backed up every night, and kept small."""
+
+    connection: Connection
+    """The Airflow connection to it: a role that owns its tables. No other task may read what is in there."""
+    scratch: Connection | None = None
+    """The Airflow connection by which each backup is restored for a trial, into a database made for that; its role has CREATEDB.
+    Without it, `connection` does, beside the original."""
+    keep: Annotated[timedelta, lasting("30d", "3650d")] = timedelta(days=90)
+    """How long finished runs, their tasks, messages between them and the audit log stay."""
+    backups: int = Field(default=14, ge=2, le=1000)
+    """How many backups are kept in the vault."""
+
+
 class EstateFile(Part):
     """What estate.yaml holds."""
 
@@ -142,6 +157,8 @@ class EstateFile(Part):
     """Where the phases of all migrations are kept."""
     alerts: Connection | None = None
     """The Airflow connection, of type HTTP, that alerts are posted to as JSON; without it, tasks are red and nobody is told."""
+    airflow: AirflowDatabase | None = None
+    """Airflow's own database; without it, it is neither backed up nor kept small."""
     stores: dict[Name, Store] = Field(min_length=1, max_length=200)
     """The databases under care, by name."""
 

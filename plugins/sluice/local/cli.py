@@ -164,8 +164,8 @@ def psql(chosen: argparse.Namespace) -> int:
     """Become psql in one of the databases, as the role that Sluice works as there."""
     from psycopg.conninfo import conninfo_to_dict
 
-    from sluice.local.postgres import binaries
     from sluice.local.settings import load
+    from sluice.stores.binaries import binaries
 
     told = conninfo_to_dict(load().dsn(_STORES[chosen.store]))
     names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD"}

@@ -8,7 +8,7 @@
 | `certify_exporter` | see every row of what the archive lets it read |
 | `certify_dropper` | call what the archive lets it call |
 | `sluice_ledger` | own the ledger's database |
-| `airflow` | own Airflow's metadata |
+| `airflow` | own Airflow's metadata, and make the databases that its backups are restored into for a trial |
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def create_roles(cluster: Cluster, passwords: Mapping[str, str]) -> None:
                 _create_login(connection, role, passwords[role])
         for role in (MOVER, EXPORTER):
             connection.execute(statement("local.let_bypass_row_security", role=Identifier(role)))
+        connection.execute(statement("local.let_create_databases", role=Identifier(AIRFLOW)))
         for group in (OWNER, "pg_monitor"):
             connection.execute(statement("local.join", group=Identifier(group), role=Identifier(MOVER)))
 

@@ -96,6 +96,7 @@ def _connections(settings: Settings) -> dict[str, str]:
         "PG_CERTIFY_EXPORTER": _postgres(settings, "certify", "certify_exporter"),
         "PG_CERTIFY_DROPPER": _postgres(settings, "certify", "certify_dropper"),
         "SLUICE_LEDGER": _postgres(settings, "sluice", "sluice_ledger"),
+        "PG_AIRFLOW": _postgres(settings, "airflow", "airflow"),
         "S3_VAULT": _aws(settings, "vault", {"s3": settings.vault_url}),
         "DYNAMODB_TYLER": _aws(settings, "documents", _documents(settings)),
     }

