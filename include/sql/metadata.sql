@@ -45,7 +45,7 @@ WHERE datname ~ '^sluice_trial_[0-9]{{8}}t[0-9]{{6}}z$' AND pg_has_role(datdba, 
 SELECT rolcreatedb OR rolsuper AS may, rolname AS role FROM pg_roles WHERE rolname = current_user
 
 -- name: find_size
-SELECT pg_database_size(current_database()) AS bytes, clock_timestamp() AS now
+SELECT pg_database_size(current_database()) AS bytes
 
 -- name: find_open
 -- What has not ended, and since when: by its run and by any task of it. A run that was cleared in part began with its oldest task.

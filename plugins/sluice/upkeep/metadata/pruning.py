@@ -19,6 +19,7 @@ from sluice.stores.postgres import Connection, one, rows, translated
 from sluice.stores.statements import statement
 from sluice.upkeep.metadata.backing_up import alone
 from sluice.upkeep.metadata.backup import Backup
+from sluice.upkeep.partitions.looking import find_now
 
 Facts: TypeAlias = Mapping[str, float | int | str]
 Clean: TypeAlias = Callable[[datetime], None]
@@ -71,7 +72,7 @@ class Plan:
 def plan_pruning(c: Connection, keep: timedelta) -> Plan:
     """Say what is older than `keep`, by the database's clock. Read only."""
     with translated("looking at Airflow's history"):
-        wanted = one(c, statement("metadata.find_size"))["now"].astimezone(UTC) - keep
+        wanted = find_now(c) - keep
         going_on = one(c, statement("metadata.find_open"))
         since = going_on["since"].astimezone(UTC) if going_on["since"] else wanted
         cutoff = min(wanted, since)
