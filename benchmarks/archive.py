@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sluice.estate.dataset import Dataset
 from sluice.local.objects import ObjectStore
 from sluice.local.ports import free_port
-from sluice.local.postgres import binaries
+from sluice.stores.binaries import binaries
 from sluice.stores.catalogue import find_table
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Table, connect
