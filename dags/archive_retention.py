@@ -5,16 +5,28 @@ that is red stops no other. A month is detached, stored, and read back; then it 
 it, after a person's yes where the file says so. It goes by the database's clock and the ledger in the store: a missed night, a
 second run or a backfill of last year changes nothing. *Dry run* writes into the log of `list_months` what two years would
 bring, and draws it: *Details* → *Evidence*.
+Copies of months that restore_archive has made go when their time is over, in every store: `drop_copies`.
 
 **Red?** `archive_month` says who is in the way, or what differs, and what to do; no row is lost by it: each is in the database,
 or in an object that was read back. The gates show, under *Details* → *Evidence*, what the month held and what the vault holds.
 `drop_month` is red where the database refuses: somebody wrote to the month since, or the vault lost it. Nothing is dropped then.
+`drop_copies` is red for the same reasons: the copy stays, and says what to do with it.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain, task, task_group
-from sluice.flow.archiving import GATES, ApproveDrop, ArchiveMonth, DropMonth, ListArchived, ListMonths, MonthGate
+from sluice.flow.archiving import (
+    GATES,
+    ApproveDrop,
+    ArchiveMonth,
+    DropCopies,
+    DropMonth,
+    ListArchived,
+    ListMonths,
+    ListStores,
+    MonthGate,
+)
 from sluice.flow.policy import UPKEEP
 
 EACH = "{{ task.month }}"
@@ -53,3 +65,7 @@ with DAG(
         chain(*way)
 
     each.expand_kwargs(list_all(months.output))
+
+    DropCopies.partial(task_id="drop_copies", map_index_template="{{ task.store }}").expand(
+        store=ListStores(task_id="list_stores").output
+    )

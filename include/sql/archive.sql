@@ -87,7 +87,7 @@ ON sluice_archive.month TO {role}
 GRANT EXECUTE ON FUNCTION sluice_archive.count_and_hash TO {role}
 
 -- name: let_drop
-GRANT EXECUTE ON FUNCTION sluice_archive.drop_month TO {role}
+GRANT EXECUTE ON FUNCTION sluice_archive.drop_month, sluice_archive.drop_copy TO {role}
 
 -- name: begin_snapshot
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY

@@ -245,6 +245,10 @@ EDGES = (
     Edge("backup.tried", "upkeep/metadata/backing_up.py take_backup", "it was restored well; there is no manifest"),
     Edge("history.dropped", "upkeep/metadata/pruning.py prune", "what was put aside is dropped, nothing new is"),
     Edge("history.cleaned", "upkeep/metadata/pruning.py prune", "old history is gone; nobody has looked what is left"),
+    Edge("beside.loaded", "upkeep/archive/copying.py copy_month", "a copy is built, loaded and noted, not committed"),
+    Edge("beside.made", "upkeep/archive/copying.py copy_month", "a copy is there; nobody was told"),
+    Edge("beside.dropping", "upkeep/archive/copies.py drop_copy", "the vault has what a copy holds, the copy is there"),
+    Edge("beside.dropped", "upkeep/archive/copies.py drop_copy", "a copy is gone and noted so; nobody was told"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

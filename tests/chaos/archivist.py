@@ -11,6 +11,9 @@ from sluice.estate.dataset import Dataset
 from sluice.stores.objects import Vault, vault_client
 from sluice.stores.postgres import connect
 from sluice.upkeep.archive.archiving import Archive
+from sluice.upkeep.archive.copies import copies_in, drop_copies
+from sluice.upkeep.archive.copying import copy_months
+from sluice.upkeep.partitions.spans import span_at
 
 RESTORED = datetime(2024, 1, 15, tzinfo=UTC)
 
@@ -29,11 +32,26 @@ class Told:
 
 def work(told: Told, armed: str, restores: bool) -> None:
     """Archive and drop all there is, or bring a month back; die at the failpoint that is armed."""
-    failpoints.arm(armed)
-    sessions: list[Any] = [connect(dsn, purpose="archivist") for dsn in (told.keeper, told.exporter, told.dropper)]
-    archive = Archive(told.dataset, Vault(vault_client(*told.vault, "us-east-1"), told.bucket), *sessions)
+    archive = opened(told, armed)
     if restores:
         archive.restore(RESTORED, timedelta(days=1), print)
     else:
         archive.archive(print)
         archive.drop(print)
+
+
+def copy(told: Told, armed: str, drops: bool) -> None:
+    """Copy a month for no time at all, or drop the copies whose time is over; die at the failpoint that is armed."""
+    archive = opened(told, armed)
+    c, month = archive.keeper, span_at(RESTORED, "month")
+    if drops:
+        drop_copies(c, archive.dropper, archive.vault, [copy for copy in copies_in(c) if copy.over])
+    else:
+        copy_months(c, archive.vault, told.dataset, month, timedelta(0), print, told.dataset.store)
+
+
+def opened(told: Told, armed: str) -> Archive:
+    """Arm a failpoint, and open the archive."""
+    failpoints.arm(armed)
+    sessions: list[Any] = [connect(dsn, purpose="archivist") for dsn in (told.keeper, told.exporter, told.dropper)]
+    return Archive(told.dataset, Vault(vault_client(*told.vault, "us-east-1"), told.bucket), *sessions)

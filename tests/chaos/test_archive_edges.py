@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sluice.failpoints import EDGES
@@ -15,11 +15,12 @@ from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.archive.reading_back import batches, read_manifest
 
 from tests.archived import MONTHS, ROLES, Stage, months, staged
-from tests.chaos.archivist import Told, work
+from tests.chaos.archivist import Told, copy, work
 from tests.conftest import Database
 
 OURS = [edge.name for edge in EDGES if edge.name.startswith("month.")]
 BACK = ("month.loaded", "month.brought_back")
+COPIED, UNCOPIED = ("beside.loaded", "beside.made"), ("beside.dropping", "beside.dropped")
 OUT = [name for name in OURS if name not in BACK]
 ROWS = 40
 
@@ -45,10 +46,10 @@ class Process:
         seen = (vault.endpoint, vault.store.key, vault.store.secret)
         self.told = Told(database.dsn(), exporter, dropper, seen, vault.bucket, stage.dataset)
 
-    def run(self, armed: str = "", restores: bool = False) -> int | None:
-        """Work until the end, or until killed; gives how it ended. Waits for what the one before held."""
+    def run(self, armed: str = "", restores: bool = False, does: Callable[..., None] = work) -> int | None:
+        """Work (or `does` this) until the end, or until killed; gives how it ended. Waits for what the one before held."""
         for _ in range(20):
-            process = self.context.Process(target=work, args=(self.told, armed, restores))
+            process = self.context.Process(target=does, args=(self.told, armed, restores))
             process.start()
             process.join(60)
             if process.exitcode in (0, -signal.SIGKILL):
@@ -99,6 +100,23 @@ def test_at_every_edge_each_row_is_in_the_database_or_in_a_verified_object(stage
     assert len(rows_in_postgres(stage)) == ROWS
 
 
+def test_a_copy_that_is_broken_off_is_there_whole_or_not_at_all_and_goes_so(stage: Stage, vault) -> None:
+    process = Process(stage, vault)
+    assert process.run() == 0
+    tables = "SELECT count(*) FROM pg_class WHERE relname = 'event_y2024m01_copy'"
+    noted = "SELECT count(*) AS noted, count(dropped_at) AS dropped FROM sluice_archive.copy"
+    seen = []
+    for drops, edges in ((False, COPIED), (True, UNCOPIED)):
+        for edge in edges:
+            assert process.run(f"{edge}=kill@1", drops, copy) == -signal.SIGKILL, f"nobody passed {edge}"
+            seen.append((*stage.ask(tables)[0], *stage.ask(noted)[0]))
+        assert process.run("", drops, copy) == 0
+        seen.append((*stage.ask(tables)[0], *stage.ask(noted)[0]))
+    assert seen == [(0, 0, 0), (1, 1, 0), (1, 1, 0), (1, 1, 0), (0, 1, 1), (0, 1, 1)]
+    assert stage.states() == ["dropped", "dropped"]
+
+
 def test_the_list_of_edges_is_whole() -> None:
+    assert {edge.name for edge in EDGES if edge.name.startswith("beside.")} == {*COPIED, *UNCOPIED}
     assert len(OUT) >= 10
     assert set(BACK) <= set(OURS)

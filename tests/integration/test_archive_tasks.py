@@ -14,7 +14,17 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.estate import EstateErrors
 from sluice.flow import archiving, connections, keeping, project
-from sluice.flow.archiving import ApproveDrop, ArchiveMonth, DropMonth, ListArchived, ListMonths, RestoreMonth, whose
+from sluice.flow.archiving import (
+    ApproveDrop,
+    ArchiveMonth,
+    DropCopies,
+    DropMonth,
+    ListArchived,
+    ListMonths,
+    ListStores,
+    RestoreMonth,
+    whose,
+)
 from sluice.flow.asking import APPROVE, REJECT
 from sluice.flow.connections import opened_control
 from sluice.flow.evidence_link import evidence_address
@@ -90,6 +100,11 @@ def run(task: type, run_id: str = "a night", params: dict[str, Any] | None = Non
     return task(task_id="task", **named).execute(context)
 
 
+def asked(month: str, where: str = "in place", store: str = "", days: int = 3) -> dict[str, Any]:
+    """What the form of restore_archive gives."""
+    return {"dataset": "event", "month": month, "where": where, "store": store, "manifest": "", "days": days}
+
+
 def archived() -> dict[str, str]:
     """Take the first month as far as it goes without a drop; give what names it."""
     assert run(ListArchived) == ["event"]
@@ -132,8 +147,36 @@ def test_where_the_file_asks_nobody_it_goes_and_comes_back(stage: Stage) -> None
     with pytest.raises(AirflowSkipException, match="asks nobody"):
         run(ApproveDrop, **month)
     assert run(DropMonth, **month) == "dropped"
-    assert run(RestoreMonth, params={"dataset": "event", "month": "2024-01", "days": 3}) == [FIRST]
+    assert run(RestoreMonth, params=asked("2024-01")) == [FIRST]
     assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
+
+
+def test_a_copy_is_made_beside_or_in_another_store_and_the_night_drops_it(
+    stage: Stage, make_database, monkeypatch
+) -> None:
+    _write("false")
+    month = archived()
+    other = make_database()
+    monkeypatch.setenv("AIRFLOW_CONN_PG_SPARE", _connection(other.dsn()))
+    estate = project.ROOT / "include/estate/estate.yaml"
+    spare = "stores:\n  spare: {engine: postgres, connection: pg_spare, rto: 5m, rpo: 30s}\n"
+    estate.write_text(estate.read_text().replace("stores:\n", spare))
+    assert run(RestoreMonth, params=asked("2024-01", "beside")) == [f"{FIRST}_copy"]
+    monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", "postgresql://nobody@127.0.0.1:1/gone")  # it is not asked
+    assert run(RestoreMonth, params=asked("2024-01", "beside", "spare")) == [f"{FIRST}_copy"]
+    monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", _connection(stage.database.dsn()))
+    for store, wanted in (("spare", "In place is in the table that it left"), ("spar", "no PostgreSQL store 'spar'")):
+        with pytest.raises((AirflowFailException, archiving.NoStore), match=wanted):
+            run(RestoreMonth, params=asked("2024-01", "in place" if store == "spare" else "beside", store))
+    assert run(ListStores) == ["spare", "certify"]
+    with pytest.raises(AirflowSkipException, match="No copy in spare is over its time"):
+        run(DropCopies, store="spare")
+    assert run(RestoreMonth, params=asked("2024-01", "beside", days=0)) == [f"{FIRST}_copy"]
+    with pytest.raises(AirflowSkipException, match=r"the copy of app\.event of certify, .* is over its time"):
+        run(DropCopies, params={"dry_run": True}, store="certify")
+    assert run(DropCopies, store="certify") == [f"{FIRST}_copy was dropped: a copy of 50 rows"]
+    assert stage.states() == ["cooling", "eligible"]
+    assert run(DropMonth, **month) == "dropped"
 
 
 @pytest.mark.parametrize("role", ["EXPORTER", "DROPPER"])
@@ -156,8 +199,7 @@ def test_a_month_that_is_cut_by_days_comes_back_as_a_whole(stage: Stage) -> None
     for month in run(ListMonths, dataset="event"):
         run(ArchiveMonth, **month)
         run(DropMonth, **month)
-    asked = {"dataset": "event", "month": "2024-03", "days": 3}
-    assert run(RestoreMonth, params=asked) == ["app_partitions.event_a", "app_partitions.event_b"]
+    assert run(RestoreMonth, params=asked("2024-03")) == ["app_partitions.event_a", "app_partitions.event_b"]
     assert stage.ask("SELECT count(*) FROM app.event") == [(50,)]
 
 

@@ -21,6 +21,7 @@ from sluice.ledger.in_flight import held_apart
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, LockBusy, Table, translated
 from sluice.upkeep.archive import ledger
+from sluice.upkeep.archive.building import NotBroughtBack
 from sluice.upkeep.archive.census import NoSuchMonth
 from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
@@ -29,7 +30,7 @@ from sluice.upkeep.archive.exporting import Exporter
 from sluice.upkeep.archive.ledger import Month, alone_at, move
 from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.reconciling import reconcile
-from sluice.upkeep.archive.restoring import NotBroughtBack, restore
+from sluice.upkeep.archive.restoring import restore
 from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.making import alone

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import urllib.parse
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,7 @@ from sluice.upkeep.archive.census import Census, snapshot, take_census
 from sluice.upkeep.archive.columns import is_text_already, schema_of, written
 from sluice.upkeep.archive.groups import DELIMITER, QUOTE, Group, Row, as_batch, group
 from sluice.upkeep.archive.ledger import Export, Month
-from sluice.upkeep.archive.manifest import Manifest, Part
+from sluice.upkeep.archive.manifest import Manifest, Part, folder_of
 from sluice.upkeep.partitions.spans import BEGIN
 
 PART_BYTES = 32_000_000
@@ -72,9 +71,8 @@ class Exporter:
         return Export(census.rows, census.hash, stored.key, stored.sha256, stored.version_id)
 
     def _prefix(self, month: Month) -> str:
-        table = urllib.parse.quote(str(month.parent), safe=".")
         lower = "ever" if month.span.lower == BEGIN else f"{month.span.lower:%Y%m%dT%H%M%SZ}"
-        return f"archive/{self.store}/{table}/{lower}--{month.span.upper:%Y%m%dT%H%M%SZ}"
+        return f"{folder_of(self.store, month.parent)}/{lower}--{month.span.upper:%Y%m%dT%H%M%SZ}"
 
     def _parts(self, census: Census, folder: str) -> Iterator[Part]:
         """Store the files. Reading, writing and storing go on beside each other; a month of any size takes the same memory."""

@@ -7,6 +7,7 @@ export of the same rows to the next: a second export is the same to the byte, an
 from __future__ import annotations
 
 import json
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,11 @@ HASHED = (
     "sum over the rows of the first 64 bits, signed, of md5 over each column's text behind its length in bytes and a colon;"
     " NULL is a minus sign"
 )
+
+
+def folder_of(store: str, table: object) -> str:
+    """Name the folder of a table in the vault. `table` is written as it is printed."""
+    return f"archive/{store}/{urllib.parse.quote(str(table), safe='.')}"
 
 
 class Unreadable(Terminal):

@@ -1,4 +1,4 @@
-"""Who may do what: the exporter reads what was detached and notes it, the dropper calls one function, and neither can do more.
+"""Who may do what: the exporter reads what was detached and notes it, the dropper calls two functions, and neither can do more.
 
 The keeper owns the tables (or is a member of who does) and the ledger; the exporter has BYPASSRLS, which a superuser gives it.
 """
@@ -28,7 +28,7 @@ def let_export(keeper: Connection, role: str) -> None:
 
 
 def let_drop(keeper: Connection, role: str) -> None:
-    """Let a role call the function that drops what has cooled."""
+    """Let a role call the functions that drop what has cooled, and copies whose time is over."""
     keeper.execute(statement("archive.let_use_schema", schema=LEDGER, role=sql.Identifier(role)))
     keeper.execute(statement("archive.let_drop", role=sql.Identifier(role)))
 

@@ -1,0 +1,71 @@
+"""Find a month in the vault by its table and its time alone: the database that it came from may be gone. Read only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+
+from sluice.errors import Terminal
+from sluice.stores.objects import Damaged, Vault
+from sluice.stores.postgres import Connection, Table
+from sluice.upkeep.archive.building import NotBroughtBack
+from sluice.upkeep.archive.ledger import Export, months_of
+from sluice.upkeep.archive.manifest import Manifest, folder_of
+from sluice.upkeep.partitions.spans import BEGIN, Span
+from sluice.upkeep.partitions.there import branches_of, find_branch
+
+_KEY = re.compile(
+    r"(?P<lower>ever|\d+T\d{6}Z)--(?P<upper>\d+T\d{6}Z)/(?P<hash>[0-9a-f]{16})-[^/]+/manifest-[0-9a-f]{16}\.json"
+)
+
+
+class SeveralExports(Terminal):
+    """The vault has one month more than once, with other rows: which of them is meant?"""
+
+
+def find_in_ledger(c: Connection, table: Table, asked: Span) -> list[Export]:
+    """Give what is in the vault of a time, by the word of the table's own database. Read-only."""
+    whole = find_branch(c, table)
+    months = [month for branch in branches_of(whole) for month in months_of(c, branch.table)] if whole else []
+    return [month.export for month in months if month.export and month.span.meets(asked)]
+
+
+def find_in_vault(vault: Vault, store: str, table: Table, asked: Span) -> list[Export]:
+    """Give what is in the vault of a time, the oldest first. Raises NotBroughtBack, SeveralExports, VaultDown."""
+    folder = f"{folder_of(store, table)}/"
+    found: dict[Span, dict[str, str]] = {}
+    for key in vault.list(folder):
+        if (read := _KEY.fullmatch(key.removeprefix(folder))) and (span := _span(read)).meets(asked):
+            found.setdefault(span, {})[read["hash"]] = key  # the same rows, whoever wrote them
+    if not found:
+        raise NotBroughtBack(
+            f"The vault has nothing of {table} in {store} with {asked.lower} in it ({folder}). Months of a tenant lie under"
+            " his own table: name the manifest by its key. Nothing was changed."
+        )
+    for span, keys in sorted(found.items()):
+        if len(keys) > 1:
+            told = "; ".join(f"{key} ({read_export(vault, key).rows:,} rows)" for key in sorted(keys.values()))
+            raise SeveralExports(
+                f"{table}, {span} was stored more than once, with other rows: {told}. sluice_archive.status in {store} names the"
+                " one that counts: give its key as `manifest`. Nothing was changed."
+            )
+    return [read_export(vault, key) for _, keys in sorted(found.items()) for key in keys.values()]
+
+
+def read_export(vault: Vault, key: str) -> Export:
+    """Say what a manifest describes. Raises Damaged, Unreadable, NoSuchKey, VaultDown."""
+    body = vault.get(key)
+    digest = hashlib.sha256(body).hexdigest()
+    if not key.endswith(f"/manifest-{digest[:16]}.json"):
+        raise Damaged(f"{key} in the vault is not the manifest that its name says. Bring an older version of it back.")
+    manifest = Manifest.of(body, key)
+    return Export(manifest.rows, manifest.hash, key, digest, None)
+
+
+def _span(read: re.Match[str]) -> Span:
+    return Span(BEGIN if read["lower"] == "ever" else _moment(read["lower"]), _moment(read["upper"]))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text.zfill(len("00010101T000000Z")), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
