@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -21,7 +21,9 @@ from sluice.stores.locks import Lock, Locked, default_of
 
 # Of the 4xx answers only these pass by themselves; every 5xx does.
 BUSY = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout",
-        "TooManyRequestsException", "ConditionalRequestConflict"}  # fmt: skip
+        "TooManyRequestsException", "ConditionalRequestConflict",
+        # What was stored did not arrive as it was sent.
+        "BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"}  # fmt: skip
 ABSENT = {"NoSuchKey", "404", "NoSuchVersion"}
 REFUSED = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
 
@@ -184,7 +186,8 @@ class Vault:
         asked = {"VersionId": version} if version else {}
         with self.translated("read", key):
             answer = self.client.get_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **asked)
-            with answer["Body"] as stream:
+            # Not `with answer["Body"] as stream`: what that gives is the bare stream, whose checksum nobody looks at.
+            with closing(answer["Body"]) as stream:
                 return stream.read(), answer.get("VersionId")
 
     @contextmanager
@@ -221,5 +224,8 @@ def _ours(error: Exception, what: str) -> SluiceError:
     if code in ABSENT:
         return NoSuchKey(f"{what}. Check the key; a lifecycle rule may have expired it.")
     if isinstance(error, exceptions.FlexibleChecksumError):
-        return Damaged(f"{what}. Bring an older version of the object back and keep this one as evidence.")
+        return Damaged(
+            f"{what}. Read it again: it may have changed on the way alone. If it stays, bring an older version of the object"
+            " back and keep this one as evidence."
+        )
     return VaultRefused(f"{what}. Check the bucket's name, its settings and the vault's connection.")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +76,16 @@ class Exporter:
         return f"{folder_of(self.store, month.parent)}/{lower}--{month.span.upper:%Y%m%dT%H%M%SZ}"
 
     def _parts(self, census: Census, folder: str) -> Iterator[Part]:
-        """Store the files. Reading, writing and storing go on beside each other; a month of any size takes the same memory."""
-        with ahead(group(read_rows(self.c, census))) as groups, ahead(make_files(groups, census)) as files:
+        """Store the files. Reading, writing and storing go on beside each other; a month of any size takes the same memory.
+
+        Whatever breaks off here ends the reading too: on a connection that is read from nothing else can be said, not even
+        ROLLBACK.
+        """
+        with (
+            closing(read_rows(self.c, census)) as read,
+            ahead(group(read)) as groups,
+            ahead(make_files(groups, census)) as files,
+        ):
             for number, (body, rows) in enumerate(files):
                 stored = self.vault.put_once(f"{folder}/part-{number:05}.parquet", body, PARQUET)
                 failpoint("month.part_stored")
