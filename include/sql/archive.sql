@@ -93,8 +93,10 @@ GRANT EXECUTE ON FUNCTION sluice_archive.drop_month, sluice_archive.drop_copy TO
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 
 -- name: pin_transaction
--- Names of types are written with their schemas, whatever the session's path; and the vault may take longer than a session may idle.
-SELECT set_config('search_path', 'pg_catalog', true), set_config('idle_in_transaction_session_timeout', '10min', true)
+-- Names of types are written with their schemas, whatever the session's path, and quoted where they must be; NULL in an array is
+-- read as it was written; and the vault may take longer than a session may idle.
+SELECT set_config('search_path', 'pg_catalog', true), set_config('quote_all_identifiers', 'off', true),
+       set_config('array_nulls', 'on', true), set_config('idle_in_transaction_session_timeout', '10min', true)
 
 -- name: count_and_hash
 SELECT rows, hash FROM sluice_archive.count_and_hash(%(oid)s::oid)

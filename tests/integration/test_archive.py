@@ -15,6 +15,7 @@ from sluice.upkeep.archive.reading_back import read_manifest
 
 from tests.archived import MONTHS, Stage, months, staged
 from tests.conftest import Database
+from tests.odd_rows import ODD, ROWS
 
 NAMES = [name for name, _, _ in MONTHS]
 
@@ -38,26 +39,6 @@ def test_old_months_go_the_whole_way_and_a_second_run_has_nothing_to_do(stage: S
     assert len(told) == len(set(told)), "nothing was done twice"
 
 
-ODD = """CREATE TYPE app.mood AS ENUM ('glad', 'so so');
-CREATE TABLE app.event (at timestamptz NOT NULL, tenant int, number numeric, short numeric(12,2), small smallint, big bigint,
-    half real, whole double precision, yes boolean, said text, fixed char(4), bytes bytea, day date, plain timestamp,
-    precise timestamptz(3), lasts interval, span tstzrange, many int4multirange, list text[][], moods app.mood[], mood app.mood,
-    doc jsonb, raw json, id uuid, bits varbit, ip inet, vector tsvector, "50% odd ""name" text,
-    twice bigint GENERATED ALWAYS AS (big * 2) STORED, CHECK (said <> 'never')) PARTITION BY RANGE (at)"""
-ROWS = """INSERT INTO app.event SELECT '2024-01-05 06:07:08.{i}0'::timestamptz, {i}, x.* FROM (VALUES
- (('1' || repeat('234567890', 7) || '.' || repeat('12', 30))::numeric, 'NaN'::numeric(12,2), (-32768)::smallint,
-  9223372036854775000 / 4, 'NaN'::real, '-Infinity'::float8, true, E'tab\\t back\\\\slash\\nline "quoted", é 😀', 'ab',
-  '\\x00ff27'::bytea, 'infinity'::date, '-infinity'::timestamp, 'infinity'::timestamptz,
-  '1 year -2 mons 3 days -04:05:06.789'::interval, '[2024-01-01 00:00:00+00,)'::tstzrange, '{{[1,3),[7,9)}}'::int4multirange,
-  ARRAY[['a,b', NULL], ['"', '{{}}']], ARRAY['so so', NULL]::app.mood[], 'glad'::app.mood,
-  '{{"b": 1.50, "a": [null, "\\\\u00e9"]}}'::jsonb, '{{"b" : 1, "b":2}}'::json, gen_random_uuid(), '101'::varbit,
-  '10.1.2.3/8'::inet, 'a:1 b:2'::tsvector, 'odd'),
- ('-Infinity', 0.05, 0, -1, '1e-30', 1e15, false, '', '', '', '0044-03-15 BC', '4713-01-01 00:00:00 BC',
-  '294276-12-31 23:59:59.999', '-178000000 years', 'empty', '{{}}', '{{}}', '{{}}', NULL,
-  '"{{}}"', '""', NULL, '', '::1', '', ''),
- (0, -0.00, NULL, NULL, '-0', 606734 * 1e15::float8, NULL, NULL, NULL, NULL, '0001-01-01',
-  '9999-12-31 23:59:59.999999', '0999-01-01',
-  '0', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)) AS x"""
 CALM = """INSERT INTO app.event (at, tenant, short, small, big, whole, yes, said, bytes, day, plain, precise)
  SELECT '2024-02-01'::timestamptz + i * '1.000001 hours'::interval, NULL, i / 100.0 - 3, i, -i,
  (random() - 0.5) * 10.0 ^ (i - 300), i % 2 = 0, 's', '\\x01', '2024-02-01'::date - i * 1000,

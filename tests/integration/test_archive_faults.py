@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from sluice.stores.objects import Damaged, VaultDown
-from sluice.upkeep.archive import exporting
+from sluice.upkeep.archive import exporting, groups
 from sluice.upkeep.archive.archiving import Archive
 from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.partitions.spans import months_on
@@ -43,7 +43,7 @@ def old_months() -> list[tuple[str, str, str]]:
 @pytest.fixture
 def stage(database: Database, vault, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Months of several files: while the first of them is stored, the last of their rows is not read yet."""
-    monkeypatch.setattr(exporting, "GROUP_ROWS", 2)
+    monkeypatch.setattr(groups, "GROUP_ROWS", 2)
     monkeypatch.setattr(exporting, "PART_BYTES", 5)
     made = [TABLE]
     for name, lower, upper in old_months():

@@ -91,7 +91,8 @@ def connect(dsn: str, *, purpose: str, autocommit: bool = True, lock_timeout: st
 
     Raises StoreDown when the server cannot be reached, Refused when it turns the role away.
     """
-    settings: dict[str, Any] = {**KEEPALIVES, **conninfo_to_dict(dsn)}
+    # A role, a database or the environment may be set to an encoding that has no word for some of what is stored.
+    settings: dict[str, Any] = {**KEEPALIVES, **conninfo_to_dict(dsn), "client_encoding": "utf8"}
     try:
         connection = psycopg.connect(
             make_conninfo(**settings),
