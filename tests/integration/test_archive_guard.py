@@ -86,6 +86,47 @@ def test_the_database_drops_nothing_but_what_is_proven(stage: Stage):
         assert refusal(c).startswith("app_partitions.event_y2024m01 was dropped at"), "once"
 
 
+def test_a_month_cools_as_long_in_every_zone(stage: Stage):
+    stage.archive().archive(print)
+    with connect(stage.database.dsn("admin"), purpose="forger") as c:
+        c.execute("SET timezone = 'America/New_York'")  # whose clocks are changed on the next day
+        told = refusal(c, BY_FORCE + "verified_at = '2030-03-09 12:00+00', cooling = '7 days'")
+    assert told.endswith("cools until 2030-03-16 12:00:00+00")
+
+
+FORGED = (
+    "UPDATE sluice_archive.month m SET state = 'exported', (rows, hash) = (SELECT * FROM"
+    " sluice_archive.count_and_hash(m.partition_oid)), manifest = 'archive/forged', manifest_sha256 = 'forged'"
+    " WHERE state = 'detached'",
+    "UPDATE sluice_archive.month SET state = 'verified', rows_read = rows, hash_read = hash WHERE state = 'exported'",
+    "UPDATE sluice_archive.month SET state = 'cooling' WHERE state = 'verified'",
+)
+"""With the true count and hash, of a month that lies in no vault."""
+
+
+@pytest.mark.parametrize("forger", ["exporter", "keeper"])
+def test_a_month_that_was_only_said_to_be_stored_is_not_dropped(stage: Stage, forger: str):
+    archive = stage.archive()
+    with pytest.raises(Broken), armed("month.detached=raise@1"):
+        archive.archive(print)
+    with pytest.raises(Broken), armed("month.part_stored=raise@1"):
+        archive.archive(print)
+    for made in FORGED:
+        getattr(archive, forger).execute(made)
+    assert stage.states() == ["cooling", "eligible"]
+    if forger == "exporter":
+        with pytest.raises(errors.RaiseException, match="nobody said how long it cools"):
+            archive.dropper.execute(DROP)
+    else:
+        archive.keeper.execute("UPDATE sluice_archive.month SET cooling = '0' WHERE state = 'cooling'")
+    told: list[str] = []
+    assert archive.drop(told.append) == 0
+    assert "is exported anew" in " ".join(told)
+    assert stage.ask("SELECT count(*) FROM app_partitions.event_y2024m01") == [(50,)]
+    assert archive.archive(print) == {"cooling": 2}
+    assert archive.drop(print) == 2, "now it lies there, and was read back"
+
+
 def test_a_row_that_comes_while_it_is_dropped_is_waited_for_and_seen(stage: Stage):
     archive = stage.archive()
     archive.archive(print)
