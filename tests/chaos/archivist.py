@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +18,8 @@ from sluice.upkeep.archive.archiving import Archive
 from sluice.upkeep.archive.copies import copies_in, drop_copies
 from sluice.upkeep.archive.copying import copy_months
 from sluice.upkeep.partitions.spans import span_at
+
+from tests.archived import ROLES, Stage
 
 RESTORED = datetime(2024, 1, 15, tzinfo=UTC)
 
@@ -55,3 +61,30 @@ def opened(told: Told, armed: str) -> Archive:
     failpoints.arm(armed)
     sessions: list[Any] = [connect(dsn, purpose="archivist") for dsn in (told.keeper, told.exporter, told.dropper)]
     return Archive(told.dataset, Vault(vault_client(*told.vault, "us-east-1"), told.bucket), *sessions)
+
+
+class Process:
+    """Starts workers. They are forked from one that has read everything, and has no threads."""
+
+    def __init__(self, stage: Stage, vault: Any) -> None:
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(
+            ["pytest", "tests.chaos.archivist", "boto3", "pyarrow.parquet", "pyarrow.compute"]
+        )
+        database = stage.database
+        exporter, dropper = map(database.dsn, ROLES)
+        seen = (vault.endpoint, vault.store.key, vault.store.secret)
+        self.told = Told(database.dsn(), exporter, dropper, seen, stage.vault.bucket, stage.dataset)
+
+    def run(
+        self, armed: str = "", restores: bool = False, does: Callable[..., None] = work, tries: int = 20
+    ) -> int | None:
+        """Work (or `does` this) until the end, or until killed; gives how it ended. Waits for what the one before held."""
+        for _ in range(tries):
+            process = self.context.Process(target=does, args=(self.told, armed, restores))
+            process.start()
+            process.join(60)
+            if process.exitcode in (0, -signal.SIGKILL):
+                return process.exitcode
+            time.sleep(0.1)
+        return process.exitcode

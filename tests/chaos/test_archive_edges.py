@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from sluice.failpoints import EDGES
 from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.archive.reading_back import batches, read_manifest
 
-from tests.archived import MONTHS, ROLES, Stage, months, staged
-from tests.chaos.archivist import Told, copy, work
+from tests.archived import MONTHS, Stage, months, staged
+from tests.chaos.archivist import Process, copy
 from tests.conftest import Database
 
 OURS = [edge.name for edge in EDGES if edge.name.startswith("month.")]
@@ -31,31 +29,6 @@ def stage(database: Database, vault, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     with staged(database, vault, *months(ROWS)) as made:
         yield made
-
-
-class Process:
-    """Starts workers. They are forked from one that has read everything, and has no threads."""
-
-    def __init__(self, stage: Stage, vault) -> None:
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(
-            ["pytest", "tests.chaos.archivist", "boto3", "pyarrow.parquet", "pyarrow.compute"]
-        )
-        database = stage.database
-        exporter, dropper = map(database.dsn, ROLES)
-        seen = (vault.endpoint, vault.store.key, vault.store.secret)
-        self.told = Told(database.dsn(), exporter, dropper, seen, vault.bucket, stage.dataset)
-
-    def run(self, armed: str = "", restores: bool = False, does: Callable[..., None] = work) -> int | None:
-        """Work (or `does` this) until the end, or until killed; gives how it ended. Waits for what the one before held."""
-        for _ in range(20):
-            process = self.context.Process(target=does, args=(self.told, armed, restores))
-            process.start()
-            process.join(60)
-            if process.exitcode in (0, -signal.SIGKILL):
-                return process.exitcode
-            time.sleep(0.1)
-        return process.exitcode
 
 
 def rows_in_postgres(stage: Stage) -> set[str]:

@@ -131,5 +131,6 @@ def test_everything_is_every_ring_each_other_postgresql_and_schedules(monkeypatc
         *BUDGETS,
         *rings.BEYOND,
         *(f"{ring}, PostgreSQL 15 /fifteen" for ring in OF_POSTGRES),
+        "walks of the archive",
         "chaos, seed 7",
     ]

@@ -28,8 +28,10 @@ BEYOND = {"zoo": 35, "kills": 20}
 # worker leaves half of two cores idle. The rings with Airflow and its machine want it for themselves.
 WORKERS = {"unit": 2, "integration": 2, "chaos": 2}
 
-# Minutes of random schedules among everything, and the rings that a version of PostgreSQL could change.
+# Minutes of random schedules among everything, ways through the life of an archived month, and the rings that a version of
+# PostgreSQL could change.
 MINUTES = 10.0
+WALKS = 200
 OF_POSTGRES = ("integration", "chaos")
 
 
@@ -77,7 +79,7 @@ def run_all(seed: str, minutes: float) -> bool:
         for version, binaries in other_servers().items()
         for ring in OF_POSTGRES
     ]
-    return _judged([*outcomes, run_schedules(seed, minutes)])
+    return _judged([*outcomes, run_walks(seed), run_schedules(seed, minutes)])
 
 
 def run_random(seed: str, minutes: float) -> bool:
@@ -95,6 +97,12 @@ def run_schedules(seed: str, minutes: float) -> Outcome:
     """Play random schedules in a process of its own; each prints what it was, and how to repeat it if it failed."""
     command = ["tests.chaos.schedules", seed, f"--minutes={minutes}"]
     return _run(f"chaos, seed {seed}", command, {"PYTHONPATH": f"{venvs.ROOT / 'plugins'}:{venvs.ROOT}"})
+
+
+def run_walks(seed: str) -> Outcome:
+    """Go many ways through the life of archived months, the first of them by this seed; each that fails tells its own."""
+    environment = {"SLUICE_ARCHIVE_WALKS": f"{seed.split(':')[0]}:{WALKS}"}
+    return _run("walks of the archive", ["pytest", "tests/chaos/test_archive_walks.py"], environment)
 
 
 def seed_or_any(told: str | None) -> str:
