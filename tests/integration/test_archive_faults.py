@@ -34,19 +34,21 @@ WAYS_OUT = [(fault, VaultDown, "detached") for fault in STORING] + [(*told, "exp
 """A fault, what it is told as, and where a month stands then."""
 
 
-def old_months() -> list[tuple[str, str, str]]:
-    """A month for each fault."""
-    firsts = [months_on(datetime(2020, 1, 1, tzinfo=UTC), n) for n in range(len(WAYS_OUT) + 1)]
+def old_months(count: int) -> list[tuple[str, str, str]]:
+    """So many months: their partitions' names and edges."""
+    firsts = [months_on(datetime(2020, 1, 1, tzinfo=UTC), n) for n in range(count + 1)]
     return [(f'"{a:%Y %m}"', f"{a:%Y-%m-%d}", f"{b:%Y-%m-%d}") for a, b in pairwise(firsts)]
 
 
 @pytest.fixture
-def stage(database: Database, vault, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Months of several files: while the first of them is stored, the last of their rows is not read yet."""
+def stage(
+    request: pytest.FixtureRequest, database: Database, vault, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    """A month for each fault, or so many as are asked for. While the first file of one is stored, its last rows are not read yet."""
     monkeypatch.setattr(groups, "GROUP_ROWS", 2)
     monkeypatch.setattr(exporting, "PART_BYTES", 5)
     made = [TABLE]
-    for name, lower, upper in old_months():
+    for name, lower, upper in old_months(getattr(request, "param", len(WAYS_OUT))):
         made.append(MONTH.format(name=name, lower=lower, upper=upper))
         made.append(ROW.format(lower=lower) + f" FROM generate_series(1, {ROWS}) i")
     with staged(database, vault, *made) as stage:
@@ -88,6 +90,7 @@ def test_after_each_fault_on_the_way_out_the_next_run_ends(stage: Stage, s3: Fau
     assert straight.drop(print) == len(months), "all of it was read back once more"
 
 
+@pytest.mark.parametrize("stage", [1], indirect=True)
 def test_after_each_fault_before_a_drop_or_on_the_way_back_the_next_run_ends(
     stage: Stage, s3: FaultyS3, ways: tuple[Archive, Archive]
 ):
@@ -100,7 +103,7 @@ def test_after_each_fault_before_a_drop_or_on_the_way_back_the_next_run_ends(
         with pytest.raises(error):
             faulted.drop_month(month.partition, print)
         assert not s3.plan, f"nobody met it: {fault}"
-        assert (straight.find(str(month.partition)).state, in_postgres(stage)) == ("cooling", ROWS * len(WAYS_OUT))
+        assert (straight.find(str(month.partition)).state, in_postgres(stage)) == ("cooling", ROWS)
     straight.drop_month(month.partition, print)
     for fault, error in READING:
         s3.plan.append(fault)
@@ -108,9 +111,9 @@ def test_after_each_fault_before_a_drop_or_on_the_way_back_the_next_run_ends(
             faulted.restore(asked, timedelta(days=1), print)
         assert not s3.plan, f"nobody met it: {fault}"
         assert straight.find(str(month.partition)).state == "dropped", fault
-        assert in_postgres(stage) == ROWS * (len(WAYS_OUT) - 1), "nothing is half back"
+        assert in_postgres(stage) == 0, "nothing is half back"
     straight.restore(asked, timedelta(days=1), print)
-    assert in_postgres(stage) == ROWS * len(WAYS_OUT)
+    assert in_postgres(stage) == ROWS
 
 
 def test_a_client_that_tries_again_by_itself_stores_once(s3: FaultyS3, vault):
