@@ -20,7 +20,7 @@ from sluice.flow import connections, gate, maintaining, project
 from sluice.flow.connections import opened_control
 from sluice.flow.maintaining import BACKUP, HISTORY, WHOSE, AirflowGate, PruneBackups, PruneHistory, TakeBackup
 from sluice.local import databases
-from sluice.stores.objects import Damaged, Vault
+from sluice.stores.objects import AccessDenied, Damaged, Vault
 from sluice.stores.postgres import connect
 from sluice.upkeep.metadata.backing_up import NotAirflows, NoTrial, TrialFailed, check_trial, count_tables, take_backup
 from sluice.upkeep.metadata.backup import Backup, read_backup
@@ -316,3 +316,18 @@ def test_backups_that_go_go_with_every_version_and_nothing_else(bucket: Vault) -
     assert len(versions["Versions"]) == 6
     assert "DeleteMarkers" not in versions
     assert thin(bucket, 2, lines.append) == 0
+
+
+def test_a_backup_that_the_vault_keeps_locked_stays_and_holds_no_other_up(bucket: Vault) -> None:
+    class Locking(Vault):
+        def remove(self, key: str) -> None:
+            if "20260101" in key:
+                raise AccessDenied("locked until 2033")
+            super().remove(key)
+
+    for day in ("01", "02", "03"):
+        bucket.put_once(f"backups/airflow/202601{day}T000000Z/manifest.json", day.encode(), "text/plain")
+    lines: list[str] = []
+    assert thin(Locking(bucket.client, bucket.bucket), 1, lines.append) == 1
+    assert lines[0] == "backups/airflow/20260101T000000Z stays: locked until 2033"
+    assert [key[16:24] for key in bucket.list("backups/")] == ["20260101", "20260103"]
