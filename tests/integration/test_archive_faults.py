@@ -44,7 +44,7 @@ def old_months(count: int) -> list[tuple[str, str, str]]:
 def stage(
     request: pytest.FixtureRequest, database: Database, vault, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Stage]:
-    """A month for each fault, or so many as are asked for. While the first file of one is stored, its last rows are not read yet."""
+    """A month for each fault, or so many as are asked for. As the first file of one is stored, its last rows are not read yet."""
     monkeypatch.setattr(groups, "GROUP_ROWS", 2)
     monkeypatch.setattr(exporting, "PART_BYTES", 5)
     made = [TABLE]
