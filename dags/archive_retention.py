@@ -5,6 +5,7 @@ that is red stops no other. A month is detached, stored, and read back; then it 
 it, after a person's yes where the file says so. It goes by the database's clock and the ledger in the store: a missed night, a
 second run or a backfill of last year changes nothing. *Dry run* writes into the log of `list_months` what two years would
 bring, and draws it: *Details* → *Evidence*.
+Rows that came late for a month that has left take the same way, or open it again, as `late` in the file says.
 Copies of months that restore_archive has made go when their time is over, in every store: `drop_copies`.
 
 **Red?** `archive_month` says who is in the way, or what differs, and what to do; no row is lost by it: each is in the database,

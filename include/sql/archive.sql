@@ -3,6 +3,10 @@
 -- name: is_there
 SELECT to_regclass('sluice_archive.month') IS NOT NULL AS there
 
+-- name: list_gone
+SELECT lower_bound, upper_bound FROM sluice_archive.month
+WHERE (parent_schema, parent_name) = (%(schema)s, %(name)s) AND state = ANY (%(gone)s)
+
 -- name: list_months
 SELECT *, partition_oid::bigint AS oid, clock_timestamp() AS now FROM sluice_archive.month
 WHERE (parent_schema, parent_name) = (%(parent_schema)s, %(parent_name)s) ORDER BY lower_bound, upper_bound
@@ -39,7 +43,23 @@ RETURNING *, partition_oid::bigint AS oid, clock_timestamp() AS now
 , cooling = %(cooling)s
 
 -- name: note_restoring
-, partition_oid = %(oid)s::oid, expires_at = clock_timestamp() + %(lasts)s
+, partition_schema = %(schema)s, partition_name = %(name)s, partition_oid = %(oid)s::oid, expires_at = clock_timestamp() + %(lasts)s
+
+-- name: note_late
+-- What the month is from now on: the partition that holds its late rows.
+, partition_schema = %(schema)s, partition_name = %(name)s, partition_oid = %(oid)s::oid, bounds = %(bounds)s
+
+-- name: has_rows
+SELECT EXISTS (SELECT FROM {partition}) AS found
+
+-- name: detach_now
+ALTER TABLE {parent} DETACH PARTITION {partition}
+
+-- name: drop_emptied
+DROP TABLE {emptied}
+
+-- name: find_bounds_check
+SELECT pg_get_partition_constraintdef(%(oid)s::oid) AS "check"
 
 -- name: list_in_the_way
 -- Who has used the table for long in one transaction: a detach would wait for it with the month in neither place.

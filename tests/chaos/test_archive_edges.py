@@ -10,15 +10,19 @@ from collections.abc import Iterator
 import pytest
 from sluice.failpoints import EDGES
 from sluice.upkeep.archive.ledger import months_of
-from sluice.upkeep.archive.reading_back import batches, read_manifest
+from sluice.upkeep.archive.reading_back import batches
+from sluice.upkeep.archive.supplements import whole
 
-from tests.archived import MONTHS, Stage, months, staged
+from tests.archived import Stage, kept, months, staged
 from tests.chaos.archivist import Process, copy
 from tests.conftest import Database
 
 OURS = [edge.name for edge in EDGES if edge.name.startswith("month.")]
 BACK = ("month.loaded", "month.brought_back")
 COPIED, UNCOPIED = ("beside.loaded", "beside.made"), ("beside.dropping", "beside.dropped")
+LATE = ("month.detached", "month.stored", "month.exported", "month.read_back", "month.dropped")
+"""Those at which it matters that what came late is not all of a month."""
+ROOM = ("ahead.attached", "ahead.made")
 OUT = [name for name in OURS if name not in BACK]
 ROWS = 40
 
@@ -34,9 +38,8 @@ def stage(database: Database, vault, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def rows_in_postgres(stage: Stage) -> set[str]:
     """Every row that a table has: the one whose months they are, or one beside it."""
     found = {said for (said,) in stage.ask("SELECT at || said FROM app.event")}
-    for name, _, _ in MONTHS:
-        if stage.ask(f"SELECT to_regclass('app_partitions.{name}')") != [(None,)]:
-            found |= {said for (said,) in stage.ask(f"SELECT at || said FROM app_partitions.{name}")}
+    for (name,) in stage.ask("SELECT relname FROM pg_class WHERE relname ~ '^event_y2024' AND relkind = 'r'"):
+        found |= {said for (said,) in stage.ask(f"SELECT at || said FROM app_partitions.{name}")}
     return found
 
 
@@ -45,8 +48,8 @@ def rows_in_verified_objects(stage: Stage) -> set[str]:
     found: set[str] = set()
     with stage.connection() as c:
         for month in months_of(c, stage.table):
-            if month.export and month.state in ("verified", "cooling", "dropped"):
-                manifest = read_manifest(stage.vault, month.export)
+            proven = month.export if month.state in ("verified", "cooling", "dropped") else month.supplement_of
+            for _, manifest in whole(stage.vault, proven) if proven else ():
                 for part in manifest.parts:
                     for _, at, _, said in batches(stage.vault, manifest, part):
                         found |= {f"{a}{s}" for a, s in zip(at, said, strict=True)}
@@ -71,6 +74,30 @@ def test_at_every_edge_each_row_is_in_the_database_or_in_a_verified_object(stage
     assert process.run(restores=True) == 0
     assert stage.states() == ["restored", "dropped"]
     assert len(rows_in_postgres(stage)) == ROWS
+
+
+def test_at_every_edge_a_late_row_is_in_the_database_or_in_a_supplement(stage: Stage, vault) -> None:
+    stage.dataset = kept(late="side").model_copy(update={"store": stage.dataset.store})
+    process, late = Process(stage, vault), "INSERT INTO app.event (at, said) VALUES ('2024-01-20', '{}') RETURNING id"
+    every = rows_in_postgres(stage)
+    assert process.run() == 0
+    stage.ask(late.format("late"))
+    every |= rows_in_postgres(stage)
+    for edge in (*LATE, *ROOM):
+        assert process.run(f"{edge}=kill@1") == -signal.SIGKILL, f"nobody passed {edge}"
+        assert rows_in_postgres(stage) | rows_in_verified_objects(stage) == every, edge
+        if edge == LATE[-1]:
+            stage.ask(late.format("later"))
+            every |= rows_in_postgres(stage)
+    assert process.run() == 0
+    assert (stage.states(), rows_in_postgres(stage)) == (["dropped", "dropped"], set())
+    stage.ask(late.format("last"))
+    every |= rows_in_postgres(stage)
+    for edge in BACK:
+        assert process.run(f"{edge}=kill@1", restores=True) == -signal.SIGKILL, f"nobody passed {edge}"
+        assert rows_in_postgres(stage) | rows_in_verified_objects(stage) == every, edge
+    assert process.run(restores=True) == 0
+    assert len(rows_in_postgres(stage)) == ROWS + 3
 
 
 def test_a_copy_that_is_broken_off_is_there_whole_or_not_at_all_and_goes_so(stage: Stage, vault) -> None:

@@ -179,6 +179,23 @@ def test_a_copy_is_made_beside_or_in_another_store_and_the_night_drops_it(
     assert run(DropMonth, **month) == "dropped"
 
 
+def test_late_rows_take_the_same_tasks_by_the_name_of_their_partition(stage: Stage) -> None:
+    _write("false, late: side")
+    first = archived()
+    run(DropMonth, **first)
+    stage.ask("INSERT INTO app.event (at, tenant, said) VALUES ('2024-01-20', 1, 'late') RETURNING id")
+    late = run(ListMonths, dataset="event")[0]
+    assert late == {"dataset": "event", "month": f"{FIRST}_late1"}
+    assert run(ArchiveMonth, **late)["rows"] == 1
+    assert run(DropMonth, **late) == "dropped"
+    _write("false, late: reopen")
+    stage.ask("INSERT INTO app.event (at, tenant, said) VALUES ('2024-01-20', 1, 'later') RETURNING id")
+    again = run(ListMonths, dataset="event")[0]
+    with pytest.raises(AirflowSkipException, match="is restored until"):
+        run(ArchiveMonth, **again)
+    assert stage.ask("SELECT count(*) AS n FROM app.event WHERE at < '2024-02-01'") == [(52,)]
+
+
 @pytest.mark.parametrize("role", ["EXPORTER", "DROPPER"])
 def test_each_works_by_a_login_of_its_own(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
     monkeypatch.setenv(

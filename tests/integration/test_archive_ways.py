@@ -161,7 +161,7 @@ def test_rows_that_came_late_to_a_month_that_is_gone_are_told_and_kept(stage: St
     assert archive.archive(told.append) == {"dropped": 2}
     assert told == [
         "app.event, 2024-01-01 to 2024-02-01 was dropped, and the table has app_partitions.late for it: it is left alone. Move"
-        " its rows aside, drop it, bring the month back, and add them"
+        " its rows aside, drop it, bring the month back, and add them; or say in the file what becomes of them (`late`)"
     ]
     assert stage.ask("SELECT to_regclass('app_partitions.late')::text") == [("app_partitions.late",)]
 

@@ -75,6 +75,8 @@ def test_retention_is_read(root: Path):
         ("until: 2024-06", "until: 2023-12", "retention.holds[0].until: "),
         ("from: 2024-01", "from: 2024-13", "retention.holds[0].from: "),
         ("then: drop", "then: forget", "retention.then: "),
+        ("then: drop", "then: archive\n  late: side", "retention.late: "),
+        ("then: drop", "then: drop\n  late: never", "retention.late: "),
         ("range: at, every: month", "list: tenant_id", "retention: found a table that no range cuts"),
     ],
 )

@@ -65,6 +65,8 @@ class Retention(Part):
     """`archive`: detached, stored in the vault, read back. `drop`: all of that, and dropped once it has cooled."""
     cooling: Annotated[timedelta, lasting("0s", "365d")] = timedelta(days=7)
     """With `drop`: how long a month lies beside the table after it was read back."""
+    late: Literal["refuse", "side", "reopen"] = "refuse"
+    """Rows for a month that has left: PostgreSQL refuses them; or, with `drop`, they follow it to the vault, or bring it back."""
     approve: bool = False
     """With `drop`: whether a person is asked before a month is dropped."""
     tenant: Identifier | None = None
@@ -83,6 +85,9 @@ def check_retention(document: Document) -> Iterator[Mistake]:
         yield document.mistake(
             RETENTION, "a table that no range cuts", "retention where a range of time cuts the table"
         )
+    late = document.get(*RETENTION, "late")
+    if late in ("side", "reopen") and document.get(*RETENTION, "then") != "drop":
+        yield document.mistake((*RETENTION, "late"), shown(str(late)), "refuse, or then: drop beside it")
     holds = document.get(*RETENTION, "holds")
     for number, hold in enumerate(holds if isinstance(holds, tuple) else ()):
         first, last = (str(hold.get(key)) if isinstance(hold, dict) else "" for key in ("from", "until"))

@@ -27,6 +27,7 @@ from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
 from sluice.upkeep.archive.dropping import NotDropped, drop, is_due
 from sluice.upkeep.archive.exporting import Exporter
+from sluice.upkeep.archive.late import begin_anew, has_rows, late_of, make_room
 from sluice.upkeep.archive.ledger import Month, alone_at, move
 from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.reconciling import reconcile
@@ -35,7 +36,7 @@ from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.making import alone
 from sluice.upkeep.partitions.spans import Span
-from sluice.upkeep.partitions.there import Branch, branches_of
+from sluice.upkeep.partitions.there import Branch, Partition, branches_of
 
 Facts: TypeAlias = Mapping[str, int]
 
@@ -94,11 +95,11 @@ class Archive:
                 try:
                     with alone_at(self.keeper, known):
                         month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                        month = self._see_late(branch, month, tell)
                 except LockBusy as busy:
                     tell(str(busy))
                     continue
-                _tell_late(branch, month, tell)
-                if self._goes_on(month) or self.may_drop(month):
+                if self._goes_on(month) or self.may_drop(month) or self._reopened_by(branch, month):
                     due.append(month)
             return due
 
@@ -110,7 +111,10 @@ class Archive:
         with self._at_month(partition):
             with self.at_table(tell) as branches:
                 branch, month = self._find(branches, partition)
-                month = self._leave(branch, reconcile(self.keeper, self.vault, branch.oid, month, tell), tell)
+                month = reconcile(self.keeper, self.vault, branch.oid, month, tell)
+                if late := self._reopened_by(branch, month):
+                    return restore(self.keeper, self.vault, month, self.retention.cooling, late)
+                month = self._leave(branch, month, tell)
             return self._store(branch, month, tell)
 
     def archive(self, tell: Tell) -> Facts:
@@ -161,7 +165,7 @@ class Archive:
             for branch, known in [(b, m) for b, m in found if m.state not in IN_TABLE] or found:
                 with alone_at(self.keeper, known):
                     month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
-                    back.append(restore(self.keeper, self.vault, month, lasts))
+                    back.append(restore(self.keeper, self.vault, month, lasts, late_of(branch, month)))
                 tell(f"{month} is back until {back[-1].expires_at}")
             return back
 
@@ -229,10 +233,32 @@ class Archive:
             if because != month.held:
                 ledger.hold(self.keeper, month, because)
 
+    def _see_late(self, branch: Branch, month: Month, tell: Tell) -> Month:
+        """Make room for a month's late rows, or let those that came take its way; or tell of them, as the file says."""
+        late = late_of(branch, month)
+        if self.retention.late == "refuse":
+            _tell_late(month, late, tell)
+        elif late is None:
+            make_room(self.keeper, branch, month, tell)
+        elif self.retention.late == "side" and self._waits(month, late):
+            tell(f"{month}: rows came late, and lie in {late.table}")
+            return begin_anew(self.keeper, month, late)
+        return month
+
+    def _reopened_by(self, branch: Branch, month: Month) -> Partition | None:
+        """Give the late rows for which a month is to be brought back."""
+        late = late_of(branch, month)
+        return late if late and self.retention.late == "reopen" and self._waits(month, late) else None
+
+    def _waits(self, month: Month, late: Partition) -> bool:
+        return month.state == "dropped" and not month.held and has_rows(self.keeper, late)
+
     def _leave(self, branch: Branch, month: Month, tell: Tell) -> Month:
         while month.state in IN_TABLE and self._goes_on(month):
             month = detach(self.keeper, branch, month, tell)
             tell(f"{month}: {month.state}")
+        if month.state == "detached" and self.retention.late != "refuse":
+            make_room(self.keeper, branch, month, tell)
         return month
 
     def _store(self, branch: Branch, month: Month, tell: Tell) -> Month:
@@ -264,14 +290,13 @@ class Archive:
         return move(self.exporter, month, "verified", rows=found.rows, hash=str(found.hash))
 
 
-def _tell_late(branch: Branch, month: Month, tell: Tell) -> None:
-    """Tell of rows that came to a month that is gone: a second export of it would hide the first."""
-    for one in branch.partitions if month.state == "dropped" else ():
-        if one.span == month.span:
-            tell(
-                f"{month} was dropped, and the table has {one.table} for it: it is left alone. Move its rows aside, drop it,"
-                " bring the month back, and add them"
-            )
+def _tell_late(month: Month, late: Partition | None, tell: Tell) -> None:
+    """Tell of rows that came to a month that is gone, where the file has them refused: nobody made room for them but a person."""
+    if late and month.state == "dropped":
+        tell(
+            f"{month} was dropped, and the table has {late.table} for it: it is left alone. Move its rows aside, drop it,"
+            " bring the month back, and add them; or say in the file what becomes of them (`late`)"
+        )
 
 
 def _ranged(whole: Branch) -> list[Branch]:

@@ -68,6 +68,23 @@ def check_whole(c: Connection, month: object, table: Table, rows_wanted: int, ha
     return made
 
 
+def pour(c: Connection, month: object, source: Table, target: Table) -> None:
+    """Move all rows of one table into another with the same columns, and drop the first, empty then. Raises NotBroughtBack."""
+    emptied, filled = find_table(c, source), find_table(c, target)
+    assert emptied is not None and filled is not None
+    if other := {column.name for column in emptied.columns} ^ {column.name for column in filled.columns}:
+        raise NotBroughtBack(
+            f"{month}: what was stored, and what came late, differ in their columns: {', '.join(sorted(other))}. Bring back"
+            " beside the table what was stored first, by the key of its manifest, and add the rest by hand. Nothing was changed."
+        )
+    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in filled.columns if column.written)
+    every = {"source": source.identifier, "partition": target.identifier, "condition": sql.SQL("true")}
+    c.execute(statement("partitions.move_rows", columns=columns, **every))
+    if one(c, statement("archive.has_rows", partition=source.identifier))["found"]:
+        raise NotBroughtBack(f"{month}: rows of {source} stay behind. Nothing was changed.")
+    c.execute(statement("archive.drop_emptied", emptied=source.identifier))
+
+
 def close(c: Connection, table: Shape, rls: bool, forced: bool) -> None:
     """Close a table before anybody can reach it: nobody but its owner has a right, and row-level security is as asked."""
     # Default privileges may have opened it; and whoever exported a month might read it directly.

@@ -7,7 +7,7 @@ came with. Before it is asked, the vault is read once more: what is only in the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from psycopg import errors
@@ -22,6 +22,7 @@ from sluice.upkeep.archive.ledger import Export
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.roles import let_drop, role_of
+from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.spans import Span
 
 
@@ -35,6 +36,7 @@ class Copy:
     """The store and the table that the month is of."""
     span: Span
     export: Export
+    """Rows and hash of the whole copy; the manifest, where the month has supplements, of the last of them."""
     expires_at: datetime
     over: bool
     """Whether its time is over, by the database's clock."""
@@ -85,7 +87,8 @@ def drop_copies(keeper: Connection, dropper: Connection, vault: Vault, over: Seq
 
 def drop_copy(dropper: Connection, vault: Vault, copy: Copy) -> str:
     """Drop a copy whose time is over; gives what the database says. Safe to repeat. Raises NotDropped, Damaged, NoSuchKey."""
-    verify(vault, copy.export)
+    for export, manifest in whole(vault, copy.export):
+        verify(vault, replace(export, rows=manifest.rows, hash=manifest.hash))
     failpoint("beside.dropping")
     with translated(f"dropping {copy}"):
         try:

@@ -7,6 +7,8 @@ It is never attached to anything, and the way of the month knows nothing of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from psycopg import sql
@@ -26,6 +28,7 @@ from sluice.upkeep.archive.building import (
     close,
     load,
     make_table,
+    pour,
     told_plainly,
 )
 from sluice.upkeep.archive.copies import Copy, add, copies_in, prolong
@@ -33,7 +36,7 @@ from sluice.upkeep.archive.detaching import Tell
 from sluice.upkeep.archive.finding import find_in_ledger, find_in_vault, read_export
 from sluice.upkeep.archive.ledger import Export
 from sluice.upkeep.archive.manifest import Manifest
-from sluice.upkeep.archive.reading_back import read_manifest
+from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import span_of
 
@@ -58,16 +61,20 @@ def copy_months(
 
 def copy_month(c: Connection, vault: Vault, export: Export, asked: Span, lasts: timedelta, tell: Tell) -> Copy:
     """Copy one month for so long; one that is copied already stays so long. Raises NotBroughtBack, Damaged, Unlike."""
-    manifest = read_manifest(vault, export)
-    span = span_of(manifest.bounds)
+    stored = [manifest for _, manifest in whole(vault, export)]
+    span = span_of(stored[0].bounds)
     if span is None or not span.meets(asked):
-        raise NotBroughtBack(f"{export.key} holds {manifest.bounds}, and not {asked}. Nothing was changed.")
+        raise NotBroughtBack(f"{export.key} holds {stored[0].bounds}, and not {asked}. Nothing was changed.")
     if copy := _standing(c, export):
         copy = prolong(c, copy, lasts)
     else:
-        table = Table(manifest.partition[0], fitted(manifest.partition[1], "_copy"))
-        with translated(f"copying {manifest.table}, {span}"), c.transaction():
-            _build(c, vault, export, manifest, span, table, lasts)
+        with translated(f"copying {stored[0].table}, {span}"), c.transaction():
+            c.execute(statement("archive.pin_transaction"))
+            table, made = _build(c, vault, stored, f"{stored[0].table}, {span}")
+            comment = str(one(c, statement("copies.name_copy"), manifest=export.key)["comment"])
+            c.execute(statement("expand.comment_table", target=table.identifier, comment=sql.Literal(comment)))
+            counted = one(c, statement("archive.count_and_hash"), oid=made)
+            add(c, table, made, stored[0], span, replace(export, **counted), lasts)
             failpoint("beside.loaded")
         failpoint("beside.made")
         copy = _standing(c, export)
@@ -80,22 +87,25 @@ def _standing(c: Connection, export: Export) -> Copy | None:
     return next((copy for copy in copies_in(c) if copy.export.key == export.key and copy.stands), None)
 
 
-def _build(
-    c: Connection, vault: Vault, export: Export, manifest: Manifest, span: Span, table: Table, lasts: timedelta
-) -> None:
-    month = f"{manifest.table}, {span}"
-    c.execute(statement("archive.pin_transaction"))
-    check_types(c, month, manifest)
-    like = find_table(c, Table(*manifest.table.split(".", 1)))
-    plain = [f"{sql.Identifier(column.name).as_string(c)} {column.type}" for column in manifest.columns]
-    with told_plainly(month, str(table), "cannot be loaded here", "Make the type as it was."):
-        make_table(c, table, plain, like)
-        load(c, vault, table, manifest, [column.name for column in manifest.columns])
-    _close(c, table, like)
-    comment = str(one(c, statement("copies.name_copy"), manifest=export.key)["comment"])
-    c.execute(statement("expand.comment_table", target=table.identifier, comment=sql.Literal(comment)))
-    made = check_whole(c, month, table, export.rows, export.hash)
-    add(c, table, made.oid, manifest, span, export, lasts)
+def _build(c: Connection, vault: Vault, stored: Sequence[Manifest], month: str) -> tuple[Table, int]:
+    """Make the table of a month and its supplements, each held against its manifest; give it and its OID."""
+    first = stored[0]
+    home = Table(first.partition[0], fitted(first.partition[1], "_copy"))
+    like = find_table(c, Table(*first.table.split(".", 1)))
+    with told_plainly(month, str(home), "cannot be loaded here", "Make the type as it was."):
+        for manifest in stored:
+            table = home if manifest is first else Table(home.schema, fitted(home.name, "_loaded"))
+            check_types(c, month, manifest)
+            plain = [f"{sql.Identifier(column.name).as_string(c)} {column.type}" for column in manifest.columns]
+            make_table(c, table, plain, like)
+            load(c, vault, table, manifest, [column.name for column in manifest.columns])
+            check_whole(c, month, table, manifest.rows, manifest.hash)
+            if manifest is not first:
+                pour(c, month, table, home)
+    _close(c, home, like)
+    made = find_table(c, home)
+    assert made is not None
+    return home, made.oid
 
 
 def _close(c: Connection, table: Table, like: Shape | None) -> None:

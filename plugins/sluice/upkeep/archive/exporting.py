@@ -14,7 +14,7 @@ import hashlib
 import io
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from psycopg import sql
@@ -110,6 +110,7 @@ class Exporter:
             tenant=self.tenant,
             tenants=census.tenants,
             parts=parts,
+            supplement_of=asdict(month.supplement_of) if month.supplement_of else None,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sluice.errors import Terminal
@@ -12,6 +13,7 @@ from sluice.stores.postgres import Connection, Table
 from sluice.upkeep.archive.building import NotBroughtBack
 from sluice.upkeep.archive.ledger import Export, months_of
 from sluice.upkeep.archive.manifest import Manifest, folder_of
+from sluice.upkeep.archive.reading_back import read_manifest
 from sluice.upkeep.partitions.spans import BEGIN, Span
 from sluice.upkeep.partitions.there import branches_of, find_branch
 
@@ -28,29 +30,41 @@ def find_in_ledger(c: Connection, table: Table, asked: Span) -> list[Export]:
     """Give what is in the vault of a time, by the word of the table's own database. Read-only."""
     whole = find_branch(c, table)
     months = [month for branch in branches_of(whole) for month in months_of(c, branch.table)] if whole else []
-    return [month.export for month in months if month.export and month.span.meets(asked)]
+    stored = [month.export or month.supplement_of for month in months if month.span.meets(asked)]
+    return [export for export in stored if export]
 
 
 def find_in_vault(vault: Vault, store: str, table: Table, asked: Span) -> list[Export]:
     """Give what is in the vault of a time, the oldest first. Raises NotBroughtBack, SeveralExports, VaultDown."""
     folder = f"{folder_of(store, table)}/"
-    found: dict[Span, dict[str, str]] = {}
+    found: dict[Span, list[str]] = {}
     for key in vault.list(folder):
         if (read := _KEY.fullmatch(key.removeprefix(folder))) and (span := _span(read)).meets(asked):
-            found.setdefault(span, {})[read["hash"]] = key  # the same rows, whoever wrote them
+            found.setdefault(span, []).append(key)
     if not found:
         raise NotBroughtBack(
             f"The vault has nothing of {table} in {store} with {asked.lower} in it ({folder}). Months of a tenant lie under"
             " his own table: name the manifest by its key. Nothing was changed."
         )
-    for span, keys in sorted(found.items()):
-        if len(keys) > 1:
-            told = "; ".join(f"{key} ({read_export(vault, key).rows:,} rows)" for key in sorted(keys.values()))
-            raise SeveralExports(
-                f"{table}, {span} was stored more than once, with other rows: {told}. sluice_archive.status in {store} names the"
-                " one that counts: give its key as `manifest`. Nothing was changed."
-            )
-    return [read_export(vault, key) for _, keys in sorted(found.items()) for key in keys.values()]
+    return [_last_of(vault, f"{table}, {span}", store, keys) for span, keys in sorted(found.items())]
+
+
+def _last_of(vault: Vault, month: str, store: str, keys: Sequence[str]) -> Export:
+    """Give the export that is no supplement's beginning. The same rows may have been written twice, by two versions of us."""
+    exports = {key: read_export(vault, key) for key in keys}
+    begun = {
+        manifest.supplement_of["hash"]
+        for export in exports.values()
+        if (manifest := read_manifest(vault, export)).supplement_of
+    }
+    last = {export.hash: export for export in exports.values() if export.hash not in begun}
+    if len(last) == 1:
+        return next(iter(last.values()))
+    told = "; ".join(f"{one.key} ({one.rows:,} rows)" for one in last.values() or exports.values())
+    raise SeveralExports(
+        f"{month} was stored more than once, with other rows: {told}. sluice_archive.status in {store} names the one that counts:"
+        " give its key as `manifest`. Nothing was changed."
+    )
 
 
 def read_export(vault: Vault, key: str) -> Export:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import Connection, rows
 from sluice.stores.statements import statement
+from sluice.upkeep.archive.late import gone_of
 from sluice.upkeep.archive.simulating import Foreseen, simulate
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.spans import Span
@@ -73,12 +74,18 @@ def foresee(c: Connection, dataset: Dataset) -> list[Foresight]:
         Foresight(
             str(branch.table),
             str(dataset.retention.keep),
-            tuple(simulate(branch.spans, dataset, dataset.retention, now)),
+            tuple(simulate(_months(c, branch), dataset, dataset.retention, now)),
             _sizes(c, branch),
         )
         for branch in branches_of(look(c, dataset))
         if branch.how == "range"
     ]
+
+
+def _months(c: Connection, branch: Branch) -> list[Span]:
+    """Give what is there, but for what stands in the place of a month that has left: that is for its late rows."""
+    gone = gone_of(c, branch.table)
+    return [span for span in branch.spans if span not in gone]
 
 
 def told(dataset: Dataset, foreseen: Sequence[Foresight]) -> str:

@@ -20,6 +20,7 @@ from sluice.stores.statements import statement
 from sluice.upkeep.partitions.spans import Span
 
 NOTED: Mapping[str, str] = {
+    "eligible": "archive.note_late",
     "exported": "archive.note_export",
     "verified": "archive.note_reading",
     "cooling": "archive.note_cooling",
@@ -75,6 +76,8 @@ class Month:
     expires_at: datetime | None
     now: datetime
     """The database's clock when this was read."""
+    supplement_of: Export | None = None
+    """What was stored and dropped before, where this are its late rows."""
 
     def __str__(self) -> str:
         return f"{self.parent}, {self.span}"
@@ -160,6 +163,7 @@ def _month(row: Row) -> Month:
         _utc(row["verified_at"] + cooling) if cooling is not None else None,
         _utc(row["expires_at"]) if row["expires_at"] else None,
         _utc(row["now"]),
+        Export(**row["supplement_of"]) if row["supplement_of"] else None,
     )
 
 

@@ -65,10 +65,14 @@ class Manifest:
     tenant: str | None
     tenants: Mapping[str, int] | None
     parts: tuple[Part, ...]
+    supplement_of: Mapping[str, Any] | None = None
+    """What was stored of the same bounds before, where these are the rows that came late: an Export's fields."""
 
     def body(self) -> bytes:
         """Write it, the same each time."""
         told = {"format": FORMAT, "version": VERSION, "hash_is": HASHED, **asdict(self)}
+        if self.supplement_of is None:
+            del told["supplement_of"]
         return json.dumps(told, indent=1, ensure_ascii=False).encode()
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ FORMS: Mapping[Every, tuple[str, ...]] = {
     "day": (OURS["day"], "%Y_%m_%d", "%Y%m%d", "%Y-%m-%d"),
 }
 """Ways in which people write a span into a partition's name."""
+_LATE = re.compile(r"_late\d+$")
+"""How a partition for the late rows of a month that is gone ends: it follows no calendar of its own."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,14 @@ def _written(span: Span, form: str) -> str:
 
 def _fits(naming: Naming, branch: Branch) -> bool:
     """Whether more than half of the partitions are named so."""
-    dated = [(one.table.name, span) for one in branch.partitions if (span := one.span)]
+    named_by_span = [one for one in branch.partitions if not _LATE.search(one.table.name)]
+    dated = [(one.table.name, span) for one in named_by_span if (span := one.span)]
     return 2 * sum(naming.name(span, ()) == name for name, span in dated) > len(dated)
+
+
+def late_name(of: Table, number: int) -> Table:
+    """Name a partition for the late rows of a month, by the partition that it had: `…_late1`."""
+    return Table(of.schema, fitted(_LATE.sub("", of.name), f"_late{number}"))
 
 
 def schema_of_new(branch: Branch, first: str, wanted: str | None) -> str:

@@ -1,0 +1,26 @@
+"""A month and the rows that came late to it, as the vault has them: each manifest names the one that it is a supplement of."""
+
+from __future__ import annotations
+
+from sluice.stores.objects import Vault
+from sluice.upkeep.archive.ledger import Export, Month
+from sluice.upkeep.archive.manifest import Manifest
+from sluice.upkeep.archive.reading_back import read_manifest
+
+
+def whole(vault: Vault, export: Export) -> list[tuple[Export, Manifest]]:
+    """Give an export and all that it is a supplement of, the oldest first. Raises Damaged, Unreadable, NoSuchKey, VaultDown."""
+    found = []
+    step: Export | None = export
+    while step:
+        manifest = read_manifest(vault, step)
+        found.append((step, manifest))
+        step = Export(**manifest.supplement_of) if manifest.supplement_of else None
+    return found[::-1]
+
+
+def out_of_database(vault: Vault, month: Month) -> list[tuple[Export, Manifest]]:
+    """Give what of a month is in the vault and no longer in the database, the oldest first. Raises as `whole` does."""
+    in_vault_alone = {"dropped": month.export, "restored": None}
+    export = in_vault_alone.get(month.state, month.supplement_of)
+    return whole(vault, export) if export else []
