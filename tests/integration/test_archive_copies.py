@@ -145,7 +145,7 @@ def odd(database: Database, vault) -> Iterator[Stage]:
 def test_a_month_comes_into_a_database_that_has_nothing_but_the_vault(
     odd: Stage, make_database: Callable[[], Database]
 ) -> None:
-    elsewhere = Stage(make_database(), odd.vault, odd.password, odd.dataset)
+    elsewhere = Stage(make_database(), odd.vault, odd.dataset)
     with elsewhere.open:
         with pytest.raises(NotBroughtBack, match=r"needs .* the types app\.mood, app\.mood\[\]\. Make them first"):
             copied(elsewhere, store="another")
