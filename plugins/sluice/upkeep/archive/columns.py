@@ -33,6 +33,7 @@ CALM = ("date32", "timestamp", "timestamptz")
 
 STEPPED = ("int16", "int32", "int64", *CALM)
 """Those that are whole numbers in a file."""
+DICTIONARY_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,14 @@ def schema_of(columns: Sequence[Stored]) -> Any:
 
 
 def written(columns: Sequence[Stored]) -> dict[str, Any]:
-    """Give how a file's columns are packed: numbers and moments as steps from one to the next, all else by a dictionary."""
+    """Give how a file's columns are packed: numbers and moments as steps from one to the next, all else by a dictionary.
+
+    A dictionary that grows is soon given up: most values of such a column come once, and looking each up took time for nothing.
+    """
     stepped = [one.name for one in columns if one.form in STEPPED]
     rest = [one.name for one in columns if one.form not in STEPPED]
-    return {"use_dictionary": rest or False, "column_encoding": dict.fromkeys(stepped, "DELTA_BINARY_PACKED")}
+    steps = dict.fromkeys(stepped, "DELTA_BINARY_PACKED")
+    return {"use_dictionary": rest or False, "dictionary_pagesize_limit": DICTIONARY_BYTES, "column_encoding": steps}
 
 
 def read_type(form: str) -> Any:
