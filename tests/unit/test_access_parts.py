@@ -20,7 +20,6 @@ from sluice.access.cursors import CursorRefused, Seal
 from sluice.access.ids import CROCKFORD, Ulids, uuid7
 from sluice.access.layout import LIST, RELATIONS, SEARCH, SERIES, Layout, NotAnswered
 from sluice.access.loader import Loader, NotAKey, loader_of
-from sluice.access.partitions import partitions_of, periods
 from sluice.access.refusals import Changed
 from sluice.access.spans import NoMoment, Span
 from sluice.access.values import NotStorable, attributes_of, from_wire, item_from, to_wire
@@ -29,6 +28,7 @@ from sluice.access.writing import again
 from sluice.estate import read_model
 from sluice.estate.design import TableModel
 from sluice.estate.templates import placeholders
+from sluice.records.partitions import partitions_of, periods
 from sluice.stores.dynamodb.client import DynamoDown, Throttled
 from sluice.stores.dynamodb.writes import Cancelled
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from sluice.access.partitions import NotAnswered, begin_of, needed, partitions_of, periods, timed, written
 from sluice.access.spans import Span
 from sluice.access.walking import Index
 from sluice.estate.design import RecordRule, TableModel
 from sluice.estate.templates import Placeholder, parse_template, placeholders
+from sluice.records.partitions import NotAnswered, begin_of, needed, partitions_of, periods, timed, written
 from sluice.records.record import Unmappable
 from sluice.records.rendering import compile_text
 from sluice.records.rules import CompiledRule

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any
 
 from sluice.errors import Terminal
-from sluice.migration.kinds.dynamodb_source.export_lines import items_in
 from sluice.migration.kinds.dynamodb_source.exporting import data_files
 from sluice.stores.dynamodb.client import speaking
+from sluice.stores.dynamodb.export_lines import items_in
 from sluice.stores.dynamodb.identity import identify
 from sluice.stores.dynamodb.values import Item, same
 from sluice.stores.dynamodb.writes import Cancelled, Condition, Put, write_one

@@ -25,8 +25,8 @@ from typing import Any
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
-from sluice.migration.kinds.dynamodb_source.export_lines import Tally, line_of
 from sluice.stores.dynamodb.clock import store_clock
+from sluice.stores.dynamodb.export_lines import Tally, line_of
 from sluice.stores.dynamodb.identity import TableIdentity
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.values import Item, key_from_text, key_text

@@ -17,8 +17,8 @@ from decimal import Decimal
 from typing import Any
 
 from sluice.errors import Terminal
-from sluice.migration.kinds.dynamodb_source.export_lines import Expires, Tally, items_in
 from sluice.migration.kinds.dynamodb_source.exporting import SEGMENTS, Export, Part, Seen, data_files
+from sluice.stores.dynamodb.export_lines import Expires, Tally, items_in
 from sluice.stores.dynamodb.identity import TableIdentity
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.values import Item

@@ -9,12 +9,12 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from sluice.migration.kinds.dynamodb_source.export_lines import plain
 from sluice.migration.kinds.single_table.ours import FROM, as_known, is_gone, without_marks
 from sluice.migration.kinds.single_table.tables import Tables
 from sluice.proof.gates.rows import RowsSubject
 from sluice.proof.gates.verdict import Row
 from sluice.records import Unmappable
+from sluice.stores.dynamodb.export_lines import plain
 from sluice.stores.dynamodb.reads import get_items
 from sluice.stores.dynamodb.scan import scan_page
 from sluice.stores.dynamodb.values import Item, Key, Value
