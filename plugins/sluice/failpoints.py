@@ -249,6 +249,19 @@ EDGES = (
     Edge("beside.made", "upkeep/archive/copying.py copy_month", "a copy is there; nobody was told"),
     Edge("beside.dropping", "upkeep/archive/copies.py drop_copy", "the vault has what a copy holds, the copy is there"),
     Edge("beside.dropped", "upkeep/archive/copies.py drop_copy", "a copy is gone and noted so; nobody was told"),
+    Edge("items.file_stored", "upkeep/items/storing.py _store_partition", "a file of records is in the vault, not all"),
+    Edge("items.files_stored", "upkeep/items/storing.py store_month", "all records are stored, there is no manifest"),
+    Edge("items.stored", "upkeep/items/storing.py store_month", "the manifest is stored, nothing is read back"),
+    Edge("items.read_back", "upkeep/items/archiving.py ItemArchive._proven", "read back well; no note says so"),
+    Edge(
+        "items.deleting", "upkeep/items/deleting.py _delete_file", "a file is read back, its records are in the table"
+    ),
+    Edge("items.deleted", "upkeep/items/deleting.py _delete_file", "some records of a file are deleted"),
+    Edge(
+        "items.file_deleted", "upkeep/items/deleting.py delete_month", "a file's records are deleted; no note says so"
+    ),
+    Edge("items.noted", "upkeep/items/archiving.py ItemArchive.delete", "a month is deleted; nobody was told"),
+    Edge("items.brought_back", "upkeep/items/bringing_back.py bring_back", "some records are back in the table"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

@@ -14,9 +14,9 @@ from tests.dags.conftest import ROOT
 from tests.samples import MIGRATIONS
 
 VERBS = {
-    "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "detect", "diff", "drill", "drop", "expand",
-    "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "prune", "rehearse", "replicate", "restore", "retire",
-    "roll", "show", "start", "take", "validate", "watch",
+    "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill", "drop",
+    "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "prune", "rehearse", "replicate", "restore",
+    "retire", "roll", "show", "start", "take", "validate", "watch",
 }  # fmt: skip
 
 
@@ -35,6 +35,9 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "restore_archive",
         "configure_vault",
         "maintain_airflow",
+        "archive_items",
+        "restore_items",
+        "validate_expiry",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
     }
     assert expected <= {dag.dag_id for dag in dags}
@@ -83,7 +86,7 @@ def test_tasks_are_named_by_what_they_do(dags) -> None:
 
 
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
-    kinds = ("Gate", "DatasetGate", "MonthGate", "VaultGate", "AirflowGate")
+    kinds = ("Gate", "DatasetGate", "MonthGate", "VaultGate", "AirflowGate", "ItemsGate", "ExpiryGate")
     gates = [task for task in _tasks(dags) if task.task_type in kinds]
     assert gates
     for task in gates:

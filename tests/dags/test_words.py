@@ -13,6 +13,7 @@ FIRST = {
     "create_partitions": "list_datasets",
     "archive_retention": "list_datasets",
     "maintain_airflow": "take_backup",
+    "archive_items": "list_items",
     f"migrate__{MIGRATIONS[0]}": "preflight.plan_way",
 }
 

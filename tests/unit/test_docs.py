@@ -15,8 +15,17 @@ from typing import Any
 
 import pytest
 import yaml
-from sluice.estate import EstateErrors, migration_files, read_dataset, read_migration, read_model, read_stores
+from sluice.estate import (
+    EstateErrors,
+    migration_files,
+    read_dataset,
+    read_items,
+    read_migration,
+    read_model,
+    read_stores,
+)
 from sluice.estate.datasets import DATASETS
+from sluice.estate.items_files import ITEMS
 from sluice.estate.models import EstateFile
 from sluice.local.cli import _parser as command_line
 
@@ -27,6 +36,8 @@ SAMPLES = {
     "into: {table: app.orders_by_month, partition: {range: placed_at, every: month}}\n",
     "include/estate/datasets/orders.yaml": "dataset: orders\nstore: shop\ntable: app.orders\n"
     "partition: {range: created_at, every: month}\n",
+    "include/estate/items/trail.yaml": "items: trail\nmodel: tyler\nentity: audit\n"
+    "archive: {since: 2024-01, keep: 12 months}\n",
     "expectations/order_rules.json": "{}",
 }
 """Files that the documents let the reader write."""
@@ -81,6 +92,8 @@ def _judged(block: str, root: Path) -> str:
     data = yaml.safe_load(block)
     if "entities" in data:
         return _judged_design(block, root / f"{data['model']}.yaml")
+    if "items" in data:
+        return _judged_items(block, root / ITEMS / f"{data['items']}.yaml")
     if "dataset" in data:
         return _judged_dataset(block, root / DATASETS / f"{data['dataset']}.yaml")
     estate, sample = root / "include/estate/estate.yaml", root / "include/estate/migrations/orders.yaml"
@@ -105,6 +118,17 @@ def _judged_design(block: str, path: Path) -> str:
         read_model(path)
     except EstateErrors as error:
         return str(error)
+    return ""
+
+
+def _judged_items(block: str, path: Path) -> str:
+    path.write_text(block)
+    try:
+        read_items(path, {"tyler": "dynamodb"})
+    except EstateErrors as error:
+        return str(error)
+    finally:
+        path.unlink()
     return ""
 
 

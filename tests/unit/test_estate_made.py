@@ -17,6 +17,7 @@ from sluice.estate.models import (
     Dataset,
     EstateFile,
     IntoPostgresMigration,
+    ItemsFile,
     SameClusterMigration,
     SingleTableMigration,
     TableModel,
@@ -45,7 +46,8 @@ def test_the_command_writes_them(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "model", [EstateFile, SameClusterMigration, SingleTableMigration, IntoPostgresMigration, TableModel, Dataset]
+    "model",
+    [EstateFile, SameClusterMigration, SingleTableMigration, IntoPostgresMigration, TableModel, Dataset, ItemsFile],
 )
 def test_every_field_is_described(model: type[Part]):
     schema = schema_of(model)

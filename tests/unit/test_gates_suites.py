@@ -96,10 +96,19 @@ GOOD = {
         "old_left": 0, "runs_lost": 0, "tasks_lost": 0, "open_runs_lost": 0, "open_tasks_lost": 0, "log_lost": 0,
         "events_lost": 0, "held_back_days": 0,
     },
+    "items_readback": {
+        "items_stored": 300, "items_read": 300, "hash_differs": 0, "items_compared": 300, "items_changed": 0, "items_late": 0,
+    },
+    "expiry": {
+        "records": 300, "expiry_off": 0, "missing": 0, "no_number": 0, "milliseconds": 0, "too_late": 0, "too_old": 0,
+        "overdue": 0,
+    },
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
 BAD = {
+    "items_stored": -1,
+    "records": 0,
     "partitions_missing": 1, "chunks_done": 11, "chunks": 0, "planted": 0,
     "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
@@ -115,7 +124,10 @@ WARNS_ONLY = {
     "expiry_waits",
     "gaps",
     "held_back_days",
+    "items_changed",
+    "items_late",
     "pause_ms",
+    "records",
     "pause_beyond_lease_ms",
     "put_to_sleep",
     "shadow_compared",

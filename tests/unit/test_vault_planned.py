@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from sluice.estate.terms import KeptFor
 from sluice.estate.vault import Vault, check_vault
 from sluice.stores.bucket import Rule, Settings
 from sluice.stores.locks import AGAIN, Lock, Locked, default_of
-from sluice.upkeep.vault.configuring import facts_of, kept_by
+from sluice.upkeep.vault.configuring import facts_of, kept_by, kept_items
 from sluice.upkeep.vault.planning import Kept, Plan, plan
 from sluice.upkeep.vault.rules import is_ours, reaches
+
+from tests.archived_items import items_of
 
 PLAIN = Settings(False, False, None, ())
 FULL = Settings(True, True, None, ())
@@ -172,6 +175,11 @@ def test_how_long_months_stay_is_said_by_the_files_of_their_tables():
     found = kept_by(Dataset.model_validate({**told, **more}) for more in ({}, kept, twice))
     assert found == [Kept("archive/shop/app.My%20Orders/", 2557), Kept("archive/shop/", None)]
     assert not reaches(expiring("archive/shop/app.orders/", 1), found[0].folder)
+
+
+def test_months_of_records_stay_for_good(tmp_path: Path):
+    assert kept_items([items_of(tmp_path)]) == [Kept("archive/tyler/tyler-entity/", None)]
+    assert kept_items([items_of(tmp_path, "items: trail\nmodel: tyler\nentity: event\nexpires: {within: 31d}\n")]) == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sluice.estate.calendar import DateSpan, Window
 from sluice.estate.datasets import dataset_files, read_dataset
 from sluice.estate.durations import format_duration, parse_duration
+from sluice.estate.items_files import items_files, read_items
 from sluice.estate.mistakes import EstateErrors, Mistake
 from sluice.estate.models import (
     Backfill,
@@ -13,6 +14,7 @@ from sluice.estate.models import (
     Estate,
     Gates,
     IntoPostgresMigration,
+    Items,
     LedgerRef,
     Limits,
     Migration,
@@ -46,6 +48,7 @@ __all__ = [
     "EstateErrors",
     "Gates",
     "IntoPostgresMigration",
+    "Items",
     "LedgerRef",
     "Limits",
     "Migration",
@@ -64,11 +67,13 @@ __all__ = [
     "claimed_twice",
     "dataset_files",
     "format_duration",
+    "items_files",
     "migration_files",
     "parse_duration",
     "parse_table",
     "read_dataset",
     "read_estate",
+    "read_items",
     "read_migration",
     "read_model",
     "read_stores",

@@ -21,6 +21,7 @@ from sluice.estate.design import (
 )
 from sluice.estate.fields import Connection, Name, Part, lasting
 from sluice.estate.into_postgres import Column, IntoPostgresMigration, Rows, Tenant
+from sluice.estate.items import Expiry, ItemRetention, Items, ItemsFile
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
 from sluice.estate.same_cluster import (
     Backfill,
@@ -61,8 +62,12 @@ __all__ = [
     "EntityDesign",
     "Estate",
     "EstateFile",
+    "Expiry",
     "Gates",
     "IntoPostgresMigration",
+    "ItemRetention",
+    "Items",
+    "ItemsFile",
     "KeyNames",
     "LedgerRef",
     "Lifecycle",
@@ -170,3 +175,5 @@ class Estate(EstateFile):
     """Every migration, by name; empty when only the stores were read."""
     datasets: dict[Name, Dataset] = Field(default_factory=dict)
     """Every table that is kept, by name; empty when only the stores were read."""
+    items: dict[Name, Items] = Field(default_factory=dict)
+    """Every entity whose records are kept, by its file's name; empty when only the stores were read."""

@@ -1,4 +1,4 @@
-"""Reads the estate's files: include/estate/estate.yaml, migrations/*.yaml and the designs these name, datasets/*.yaml.
+"""Reads the estate's files: include/estate/estate.yaml, and of migrations, datasets and items each with the design it names.
 
 A DAG file reads the stores once and each migration by itself, so a bad file fails its own DAG and no other:
 
@@ -19,6 +19,8 @@ from sluice.estate.checks import check_claims, check_migration, class_of, valida
 from sluice.estate.datasets import read_datasets
 from sluice.estate.design_checks import check_model
 from sluice.estate.document import Document, open_document
+from sluice.estate.items import Items
+from sluice.estate.items_files import read_all_items
 from sluice.estate.mistakes import EstateErrors, Mistake
 from sluice.estate.models import (
     DEFAULT_KIND,
@@ -54,10 +56,11 @@ def read_estate(root: Path) -> Estate:
         if migration is not None:
             migrations[migration.name] = migration
     datasets, wrong = read_datasets(root, engines)
-    mistakes += wrong
+    items, also = read_all_items(root, engines)
+    mistakes += [*wrong, *(mistake for mistake in also if mistake not in mistakes)]
     if mistakes or stores is None:
         raise EstateErrors(mistakes)
-    return _estate(stores, migrations, datasets)
+    return _estate(stores, migrations, datasets, items)
 
 
 def read_stores(root: Path) -> Estate:
@@ -154,6 +157,14 @@ def _open(path: Path, root: Path) -> Document:
 
 
 def _estate(
-    stores: EstateFile, migrations: Mapping[str, Migration] | None = None, datasets: Mapping[str, Dataset] | None = None
+    stores: EstateFile,
+    migrations: Mapping[str, Migration] | None = None,
+    datasets: Mapping[str, Dataset] | None = None,
+    items: Mapping[str, Items] | None = None,
 ) -> Estate:
-    return Estate(**dict(stores), migrations=dict(migrations or {}), datasets=dict(datasets or {}))
+    return Estate(
+        **dict(stores),
+        migrations=dict(migrations or {}),
+        datasets=dict(datasets or {}),
+        items=dict(items or {}),
+    )

@@ -10,6 +10,7 @@ from sluice.estate.models import (
     Dataset,
     EstateFile,
     IntoPostgresMigration,
+    ItemsFile,
     SameClusterMigration,
     SingleTableMigration,
     TableModel,
@@ -48,6 +49,7 @@ PAGES: dict[str, type[Part]] = {
     "A migration of `kind: into_postgres`": IntoPostgresMigration,
     "`include/estate/<model>.yaml`: a single-table design": TableModel,
     "`include/estate/datasets/<name>.yaml`: a table that is kept": Dataset,
+    "`include/estate/items/<name>.yaml`: records that are kept": ItemsFile,
     "`include/estate/estate.yaml`: the estate": EstateFile,
 }
 

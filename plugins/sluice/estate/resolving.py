@@ -9,7 +9,7 @@ from pathlib import Path
 from sluice.estate.checks import validated
 from sluice.estate.design import TableModel
 from sluice.estate.design_checks import check_model, check_uses
-from sluice.estate.document import Document, open_document
+from sluice.estate.document import Document, Steps, open_document
 from sluice.estate.mistakes import Mistake, choice
 from sluice.estate.rule_checks import Design, check_template
 from sluice.estate.showing import shown
@@ -27,27 +27,45 @@ class Resolved:
     mistakes: tuple[Mistake, ...]
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A design's file: as it is written where it is there, as a model where it is well."""
+
+    document: Document | None
+    model: TableModel | None
+    mistakes: tuple[Mistake, ...]
+
+
 def resolve(document: Document, root: Path, engines: Mapping[str, str | None] | None) -> Resolved | None:
     """Give the records of the design that `into` names, or what is wrong with it; None where it names none."""
     name = document.get("into", "model")
     if document.get("kind") != "single_table" or not isinstance(name, str):
         return None
+    opened = open_design(document, ("into", "model"), name, root, engines)
+    if opened.document is None:
+        return Resolved(None, opened.mistakes)
+    mistakes = [*opened.mistakes, *_check_entity(document, opened.document), *_check_classes(document, opened.document)]
+    entity = document.get("into", "entity")
+    if mistakes or opened.model is None or not isinstance(entity, str):
+        return Resolved(None, tuple(mistakes))
+    mistakes += check_uses(document, opened.document.get("entities", entity, "records"), f"{name}.{entity}")
+    return Resolved(_records(opened.model, entity), tuple(mistakes))
+
+
+def open_design(
+    document: Document, steps: Steps, name: str, root: Path, engines: Mapping[str, str | None] | None
+) -> Opened:
+    """Open the design `name`, which `document` asks for at `steps`, and say what is wrong with it."""
     there = sorted({path.stem for path in (root / DESIGNS).glob("[!.]*.yaml")} - NO_DESIGN)
     if name not in there:
         allows = choice(name, there) if there else "no design, as include/estate/ holds none"
-        return Resolved(None, (document.mistake(("into", "model"), shown(name), allows),))
+        return Opened(None, None, (document.mistake(steps, shown(name), allows),))
     file = DESIGNS / f"{name}.yaml"
     found = open_document(root / file, file.as_posix())
     model, mistakes = validated(found, TableModel)
     told = {mistake.field for mistake in mistakes}
     mistakes += [mistake for mistake in check_model(found, engines) if mistake.field not in told]
-    mistakes += _check_entity(document, found)
-    mistakes += _check_classes(document, found)
-    entity = document.get("into", "entity")
-    if mistakes or model is None or not isinstance(entity, str):
-        return Resolved(None, tuple(mistakes))
-    mistakes += check_uses(document, found.get("entities", entity, "records"), f"{name}.{entity}")
-    return Resolved(_records(model, entity), tuple(mistakes))
+    return Opened(found, None if mistakes else model, tuple(mistakes))
 
 
 def _check_entity(document: Document, design: Document) -> Iterator[Mistake]:

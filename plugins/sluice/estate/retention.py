@@ -88,11 +88,16 @@ def check_retention(document: Document) -> Iterator[Mistake]:
     late = document.get(*RETENTION, "late")
     if late in ("side", "reopen") and document.get(*RETENTION, "then") != "drop":
         yield document.mistake((*RETENTION, "late"), shown(str(late)), "refuse, or then: drop beside it")
-    holds = document.get(*RETENTION, "holds")
+    yield from check_holds(document, (*RETENTION, "holds"))
+
+
+def check_holds(document: Document, steps: Steps) -> Iterator[Mistake]:
+    """Find holds that end before they begin."""
+    holds = document.get(*steps)
     for number, hold in enumerate(holds if isinstance(holds, tuple) else ()):
         first, last = (str(hold.get(key)) if isinstance(hold, dict) else "" for key in ("from", "until"))
         if re.fullmatch(MONTH, first) and re.fullmatch(MONTH, last) and last < first:
-            yield document.mistake((*RETENTION, "holds", number, "until"), shown(last), f"{first} or a later month")
+            yield document.mistake((*steps, number, "until"), shown(last), f"{first} or a later month")
 
 
 def _ranges(document: Document) -> bool:

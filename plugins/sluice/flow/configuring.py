@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
@@ -10,16 +11,16 @@ from airflow.sdk.exceptions import AirflowSkipException
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate, samples_of
 from sluice.flow.keeping import FRESH
-from sluice.flow.project import ROOT, dataset_names, dataset_of
+from sluice.flow.project import ROOT, dataset_names, dataset_of, items_names, items_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.estate import Dataset
     from sluice.ledger.control import Measured
     from sluice.proof.gates.run import Judged
 
+File = TypeVar("File")
 GATE = "vault_configured"
 WHOSE = "vault"
 """The name under which the ledger keeps the facts: there is one vault."""
@@ -33,12 +34,13 @@ class ConfigureVault(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give how many things were done. Raises AccessDenied, VaultRefused, NotAsAsked."""
         from sluice.estate import read_stores
-        from sluice.upkeep.vault.configuring import apply_vault, kept_by, plan_vault, verify_vault
+        from sluice.upkeep.vault.configuring import apply_vault, kept_by, kept_items, plan_vault, verify_vault
 
         check_words(context)
         wanted, vault = read_stores(ROOT).vault, open_vault()
-        datasets, unread = self._datasets()
-        kept = kept_by(datasets)
+        datasets, unread = self._read(dataset_names(), dataset_of)
+        items, also = self._read(items_names(lambda _: True), items_of)
+        kept, unread = [*kept_by(datasets), *kept_items(items)], [*unread, *also]
         planned = plan_vault(vault, wanted, kept)
         self.log.info("s3://%s\n%s", vault.bucket, planned)
         if context["params"]["dry_run"]:
@@ -55,14 +57,14 @@ class ConfigureVault(BaseOperator):
             control.record_facts(GATE, facts, epoch=1)
         return {"done": done, "rules": facts["rules"]}
 
-    def _datasets(self) -> tuple[list[Dataset], list[str]]:
-        """Read the tables' files; what a broken one says of the vault nobody knows."""
+    def _read(self, names: list[str], read: Callable[[str], File]) -> tuple[list[File], list[str]]:
+        """Read the files of what is kept; what a broken one says of the vault nobody knows."""
         from sluice.estate import EstateErrors
 
         found, unread = [], []
-        for name in dataset_names():
+        for name in names:
             try:
-                found.append(dataset_of(name))
+                found.append(read(name))
             except EstateErrors as wrong:
                 unread.append(name)
                 self.log.error("%s", wrong)

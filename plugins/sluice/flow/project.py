@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluice.estate import Dataset, Migration, claimed_twice, dataset_files, read_dataset, read_migration, read_stores
+from sluice.estate import (
+    Dataset,
+    EstateErrors,
+    Items,
+    Migration,
+    claimed_twice,
+    dataset_files,
+    items_files,
+    read_dataset,
+    read_items,
+    read_migration,
+    read_stores,
+)
 from sluice.estate.datasets import DATASETS
+from sluice.estate.items_files import ITEMS
 from sluice.estate.read import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -42,3 +56,21 @@ def dataset_of(name: str) -> Dataset:
     """Read one dataset afresh, as the task runs. Raises EstateErrors."""
     engines = {store: found.engine for store, found in read_stores(ROOT).stores.items()}
     return read_dataset(ROOT / DATASETS / f"{name}.yaml", engines)
+
+
+def items_names(which: Callable[[Items], bool]) -> list[str]:
+    """Name the entities whose records are kept, of those that `which` says; one that cannot be read is told by its own task."""
+
+    def is_listed(name: str) -> bool:
+        try:
+            return which(items_of(name))
+        except EstateErrors:
+            return True
+
+    return [path.stem for path in items_files(ROOT) if is_listed(path.stem)]
+
+
+def items_of(name: str) -> Items:
+    """Read one file of items afresh, with its design. Raises EstateErrors."""
+    engines = {store: found.engine for store, found in read_stores(ROOT).stores.items()}
+    return read_items(ROOT / ITEMS / f"{name}.yaml", engines)

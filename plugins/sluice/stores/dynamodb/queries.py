@@ -1,4 +1,4 @@
-"""All items of one partition whose sort key begins so, page after page, read consistently."""
+"""All items of one partition, page after page: of a table, read consistently, or of an index, as far as it has followed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,28 @@ def query_items(
         "ExpressionAttributeValues": {":partition": value, ":prefix": {"S": prefix}},
         "ConsistentRead": True,
     }
+    return _all_pages(client, asked, patience)
+
+
+def query_index(
+    client: Any, table: str, index: str, partition: Key, most: int | None = None, patience: Patience = PATIENT
+) -> Iterator[Item]:
+    """Give what an index has of `partition`, in order, `most` items to a page. It follows the table, so it may be behind.
+
+    Raises Throttled when patience ends, DynamoDown, NoSuchTable.
+    """
+    ((name, value),) = partition.items()
+    asked: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": index,
+        "KeyConditionExpression": "#partition = :partition",
+        "ExpressionAttributeNames": {"#partition": name},
+        "ExpressionAttributeValues": {":partition": value},
+    }
+    return _all_pages(client, asked | ({"Limit": most} if most else {}), patience)
+
+
+def _all_pages(client: Any, asked: dict[str, Any], patience: Patience) -> Iterator[Item]:
     while True:
         answer = patiently(partial(_ask, client, asked), patience)
         yield from answer["Items"]

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from sluice.errors import Transient
 from sluice.estate.dataset import Dataset
+from sluice.estate.items import Items
 from sluice.estate.models import Vault as Wanted
 from sluice.estate.retention import Retention
 from sluice.stores.bucket import Rule, Settings, allow_locks, keep_versions, read_settings, set_rules
@@ -29,6 +30,14 @@ class NotAsAsked(Transient):
 def kept_by(datasets: Iterable[Dataset]) -> list[Kept]:
     """Give how long the months of each table stay in the vault, by its file. Pure."""
     return [Kept(_folder(one), _days(one.retention)) for one in datasets if one.retention is not None]
+
+
+def kept_items(items: Iterable[Items]) -> list[Kept]:
+    """Give how long the months of records stay in the vault, by the tables that they are of: for good. Pure."""
+    archived = [one for one in items if one.file.archive is not None]
+    return [
+        Kept(folder, None) for folder in sorted({f"{ARCHIVE}{one.design.store}/{one.table.name}/" for one in archived})
+    ]
 
 
 def _folder(dataset: Dataset) -> str:

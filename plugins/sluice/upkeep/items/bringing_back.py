@@ -1,0 +1,50 @@
+"""Bring the records of a month back into their table, out of the vault. What is there by now is left as it is."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from sluice.errors import Terminal
+from sluice.failpoints import failpoint
+from sluice.stores.dynamodb.capacity import AdaptiveRate
+from sluice.stores.dynamodb.values import Item, same
+from sluice.stores.dynamodb.writes import Cancelled, Condition, Put, write_one
+from sluice.stores.objects import Vault
+from sluice.upkeep.items.place import Place
+from sluice.upkeep.items.reading_back import read_part
+from sluice.upkeep.items.rounds import Round
+
+THREADS, AT_ONCE = 8, 200
+
+
+class NotBroughtBack(Terminal):
+    """A month cannot be brought back, or would be taken away again at once."""
+
+
+def bring_back(place: Place, vault: Vault, rounds: list[Round]) -> dict[str, int]:
+    """Put back every record of rounds that are over, the newest round first; count them.
+
+    `brought_back` were missing, `there` are the same already, `kept` are another by now. Safe to repeat.
+    """
+    counted = {"brought_back": 0, "there": 0, "kept": 0}
+    rate = AdaptiveRate()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for round_ in reversed(rounds):
+            for part in round_.manifest.parts:
+                items = read_part(vault, part)
+                for first in range(0, len(items), AT_ONCE):
+                    for what in pool.map(lambda item: _put(place, item, rate), items[first : first + AT_ONCE]):
+                        counted[what] += 1
+                    failpoint("items.brought_back")
+    return counted
+
+
+def _put(place: Place, item: Item, rate: AdaptiveRate) -> str:
+    absent = Condition("attribute_not_exists(#key)", {"#key": place.key_names[0]})
+    try:
+        write_one(place.client, Put(place.table, item, absent), rate=rate)
+    except Cancelled as cancelled:
+        if not cancelled.only_conditions:
+            raise
+        return "there" if same(cancelled.refused[0].item, item) else "kept"
+    return "brought_back"
