@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
@@ -90,8 +91,12 @@ def test_a_month_cools_as_long_in_every_zone(stage: Stage):
     stage.archive().archive(print)
     with connect(stage.database.dsn("admin"), purpose="forger") as c:
         c.execute("SET timezone = 'America/New_York'")  # whose clocks are changed on the next day
-        told = refusal(c, BY_FORCE + "verified_at = '2030-03-09 12:00+00', cooling = '7 days'")
+        at_noon = BY_FORCE + "verified_at = '2030-03-09 12:00+00', cooling = '7 days'"
+        told = refusal(c, at_noon)
+        c.execute(at_noon)
+        (row,) = c.execute("SELECT DISTINCT cools_until FROM sluice_archive.status").fetchall()
     assert told.endswith("cools until 2030-03-16 12:00:00+00")
+    assert row["cools_until"] == datetime(2030, 3, 16, 12, tzinfo=UTC)
 
 
 FORGED = (
