@@ -20,7 +20,7 @@ def main() -> None:
     told = json.load(sys.stdin)
     client = ObjectStore(Path(), told["port"], told["key"], told["secret"]).client()
     with connect(told["dsn"], purpose="bench") as c:
-        Exporter(c, Vault(client, BUCKET), uuid4().hex, "at", "tenant").run(month_of(c))
+        Exporter(c, c, Vault(client, BUCKET), uuid4().hex, "at", "tenant").run(month_of(c))
     print(json.dumps({"megabytes": _peak() / 1024}))
 
 

@@ -80,7 +80,7 @@ class Stand:
 def main() -> dict[str, Any]:
     """Store the same month by each way in turn; then bring it back; then store one of ten times the rows."""
     with _stand() as stand:
-        c = stand.connect()
+        c, beside = stand.connect(), stand.connect()
         ledger.prepare(c)
         _make_month(c, ROWS)
         megabytes = _copy(c) / 1e6
@@ -88,12 +88,12 @@ def main() -> dict[str, Any]:
         cases: dict[str, Callable[[], float]] = {
             LIMIT: lambda: timed(lambda: _copy(c)),
             PSQL: partial(_psql, stand),
-            HEADLINE: partial(_export, stand, c),
+            HEADLINE: partial(_export, stand, c, beside),
             READ_BACK: lambda: timed(lambda: verify(stand.vault, stand.exported[-1])),
             PANDAS: partial(_pandas, stand),
             **({DUCKDB: partial(_duckdb, stand, c)} if importlib.util.find_spec("duckdb") else {}),
         }
-        _export(stand, c)
+        _export(stand, c, beside)
         result = summary("archive", HEADLINE, LIMIT, rounds(cases, count))
         back = summary("archive", BACK, LOAD, rounds(_ways_back(stand, c), count))
         memory = [_memory(stand, c, rows) for rows in (MEMORY, 10 * MEMORY)]
@@ -141,9 +141,9 @@ def _psql(stand: Stand) -> float:
     return timed(lambda: subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True))
 
 
-def _export(stand: Stand, c: Connection) -> float:
+def _export(stand: Stand, c: Connection, beside: Connection) -> float:
     """Into a folder of its own each time: what is there already would not be stored again."""
-    exporter = Exporter(c, stand.vault, uuid4().hex, "at", "tenant")
+    exporter = Exporter(c, beside, stand.vault, uuid4().hex, "at", "tenant")
     return timed(lambda: stand.exported.append(exporter.run(month_of(c))))
 
 

@@ -112,6 +112,12 @@ GRANT EXECUTE ON FUNCTION sluice_archive.drop_month, sluice_archive.drop_copy TO
 -- name: begin_snapshot
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 
+-- name: lend_snapshot
+SELECT pg_export_snapshot() AS name
+
+-- name: take_snapshot
+SET TRANSACTION SNAPSHOT {name}
+
 -- name: pin_transaction
 -- Names of types are written with their schemas, whatever the session's path, and quoted where they must be; NULL in an array is
 -- read as it was written; and the vault may take longer than a session may idle.

@@ -82,7 +82,7 @@ def peak(c: Connection, name: str) -> int:
     pa.set_memory_pool(counted)
     tracemalloc.start()
     try:
-        Exporter(c, Thrown(), "certify", "at", None).run(month)  # type: ignore[arg-type]
+        Exporter(c, c, Thrown(), "certify", "at", None).run(month)  # type: ignore[arg-type]
         return tracemalloc.get_traced_memory()[1] + counted.max_memory()
     finally:
         tracemalloc.stop()

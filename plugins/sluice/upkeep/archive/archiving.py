@@ -276,7 +276,8 @@ class Archive:
 
     def _export(self, branch: Branch, month: Month) -> Month:
         let_read(self.keeper, month, role_of(self.exporter))
-        how = Exporter(self.exporter, self.vault, self.dataset.store, branch.columns[0], self.retention.tenant)
+        of = (self.dataset.store, branch.columns[0], self.retention.tenant)
+        how = Exporter(self.exporter, self.keeper, self.vault, *of)
         made = how.run(month)
         noted = {"rows": made.rows, "hash": made.hash, "manifest": made.key, "sha256": made.sha256}
         month = move(self.exporter, month, "exported", **noted, version=made.version)

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from sluice.errors import Terminal
 from sluice.stores.catalogue import table_by_oid
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connection, one
-from sluice.stores.statements import statement
+from sluice.stores.postgres import Connection
+from sluice.upkeep.archive.counting import count_and_hash
 from sluice.upkeep.archive.ledger import Month
 from sluice.upkeep.archive.reading_back import read_manifest
 
@@ -25,15 +25,15 @@ def audit_manifest(c: Connection, vault: Vault, month: Month) -> Facts:
     if month.export is None or (shape := table_by_oid(c, month.oid)) is None:
         raise NotStored(f"{month} is {month.state}: there is nothing to compare.")
     manifest = read_manifest(vault, month.export)
-    there = one(c, statement("archive.count_and_hash"), oid=month.oid)
+    there = count_and_hash(c, month.oid)
     stored = set(vault.list(month.export.key.rpartition("/")[0] + "/"))
     missing = [part.key for part in manifest.parts if part.key not in stored]
     lacking = sorted({column.name for column in shape.columns} - {column.name for column in manifest.columns})
     return {
-        "rows_there": there["rows"],
+        "rows_there": there.rows,
         "rows_manifest": manifest.rows,
         "rows_in_parts": sum(part.rows for part in manifest.parts),
-        "hash_differs": int(there["hash"] != manifest.hash),
+        "hash_differs": int(there.hash != manifest.hash),
         "parts": len(manifest.parts),
         "bytes": sum(part.bytes for part in manifest.parts),
         "parts_missing": len(missing),

@@ -13,6 +13,7 @@ from sluice.stores.catalogue import Shape, find_table
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Table, one, rows
 from sluice.stores.statements import as_text, raw, statement
+from sluice.upkeep.archive.counting import count_and_hash
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.reading_back import Unlike, batches
 
@@ -59,10 +60,10 @@ def check_whole(c: Connection, month: object, table: Table, rows_wanted: int, ha
     """Raise Unlike unless a table holds as many rows with such a hash; give it as the catalogue has it."""
     made = find_table(c, table)
     assert made is not None
-    found = one(c, statement("archive.count_and_hash"), oid=made.oid)
-    if (found["rows"], found["hash"]) != (rows_wanted, hash_wanted):
+    found = count_and_hash(c, made.oid)
+    if (found.rows, found.hash) != (rows_wanted, hash_wanted):
         raise Unlike(
-            f"{month}: {found['rows']:,} rows ({found['hash']}) came back of {rows_wanted:,} ({hash_wanted}). Nothing was"
+            f"{month}: {found.rows:,} rows ({found.hash}) came back of {rows_wanted:,} ({hash_wanted}). Nothing was"
             " changed: is this server set as the other was (encoding, locale of money, versions of extensions)?"
         )
     return made

@@ -1,4 +1,4 @@
-"""What a month holds, in one snapshot: its rows and hash, its bounds, each tenant's rows, and which columns are plain. Read only.
+"""What a month holds, in one snapshot: its bounds, each tenant's rows, and which columns are plain. Read only.
 
 A role that row-level security filters would count and store fewer rows, and count and hash would agree with what is too few.
 So nothing is read unless the role sees all there is.
@@ -37,8 +37,6 @@ class Census:
 
     shape: Shape
     columns: tuple[Stored, ...]
-    rows: int
-    hash: str
     least: str | None
     most: str | None
     tenants: Mapping[str, int] | None
@@ -46,10 +44,11 @@ class Census:
 
 @contextmanager
 def snapshot(c: Connection) -> Iterator[None]:
-    """Read within as of one moment, whoever writes meanwhile."""
+    """Read within as of one moment, whoever writes meanwhile. Raises SeesPart, OtherEncoding."""
     with c.transaction():
         c.execute(statement("archive.begin_snapshot"))
         c.execute(statement("archive.pin_transaction"))
+        check_session(c)
         yield
 
 
@@ -69,22 +68,17 @@ def check_session(c: Connection) -> None:
 
 
 def take_census(c: Connection, oid: int, time: str, tenant: str | None) -> Census:
-    """Count and hash a month, within the caller's snapshot. `time` is what it is cut by.
-
-    Raises SeesPart, OtherEncoding, NoSuchMonth.
-    """
-    check_session(c)
+    """Look at a month, within the caller's snapshot. `time` is what it is cut by. Raises NoSuchMonth."""
     shape = table_by_oid(c, oid)
     if shape is None or any(shape.column(name) is None for name in filter(None, (time, tenant))):
         raise NoSuchMonth(f"The table {oid} is not there, or has no {time} or no {tenant}: mend the dataset's file.")
-    counted = one(c, statement("archive.count_and_hash"), oid=oid)
     looked = one(c, _asked(shape, time))
     columns = tuple(
         Stored(column.name, column.type, form if calm else TEXT)
         for column, form, calm in zip(shape.columns, _forms(shape), looked["plain"], strict=True)
     )
     tenants = _tenants(c, shape, tenant) if tenant else None
-    return Census(shape, columns, counted["rows"], counted["hash"], looked["least"], looked["most"], tenants)
+    return Census(shape, columns, looked["least"], looked["most"], tenants)
 
 
 def _forms(shape: Shape) -> list[str]:

@@ -8,7 +8,7 @@ It is never attached to anything, and the way of the month knows nothing of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 from psycopg import sql
@@ -32,6 +32,7 @@ from sluice.upkeep.archive.building import (
     told_plainly,
 )
 from sluice.upkeep.archive.copies import Copy, add, copies_in, prolong
+from sluice.upkeep.archive.counting import count_and_hash
 from sluice.upkeep.archive.detaching import Tell
 from sluice.upkeep.archive.finding import find_in_ledger, find_in_vault, read_export
 from sluice.upkeep.archive.ledger import Export
@@ -73,8 +74,7 @@ def copy_month(c: Connection, vault: Vault, export: Export, asked: Span, lasts: 
             table, made = _build(c, vault, stored, f"{stored[0].table}, {span}")
             comment = str(one(c, statement("copies.name_copy"), manifest=export.key)["comment"])
             c.execute(statement("expand.comment_table", target=table.identifier, comment=sql.Literal(comment)))
-            counted = one(c, statement("archive.count_and_hash"), oid=made)
-            add(c, table, made, stored[0], span, replace(export, **counted), lasts)
+            add(c, table, made, stored[0], span, replace(export, **asdict(count_and_hash(c, made))), lasts)
             failpoint("beside.loaded")
         failpoint("beside.made")
         copy = _standing(c, export)

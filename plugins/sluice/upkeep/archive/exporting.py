@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,6 +28,7 @@ from sluice.stores.statements import as_text, statement
 from sluice.upkeep.archive.ahead import ahead
 from sluice.upkeep.archive.census import Census, snapshot, take_census
 from sluice.upkeep.archive.columns import is_text_already, schema_of, written
+from sluice.upkeep.archive.counting import Counted, counted_beside
 from sluice.upkeep.archive.groups import DELIMITER, QUOTE, Group, Row, as_batch, group
 from sluice.upkeep.archive.ledger import Export, Month
 from sluice.upkeep.archive.manifest import Manifest, Part, folder_of
@@ -47,6 +48,8 @@ class Exporter:
     """What stores months of one table: as a role that sees every row, into one vault. `time` is the column they are cut by."""
 
     c: Connection
+    beside: Connection
+    """A session that may count and hash meanwhile, or the same one."""
     vault: Vault
     store: str
     time: str
@@ -54,29 +57,36 @@ class Exporter:
 
     def run(self, month: Month) -> Export:
         """Store a month, or what is missing of it. Raises Differs, SeesPart, NoSuchMonth, VaultDown, StoreDown."""
-        with translated(f"exporting {month}"), snapshot(self.c):
+        with (
+            translated(f"exporting {month}"),
+            snapshot(self.c),
+            counted_beside(self.c, self.beside, month.oid) as counted,
+        ):
             census = take_census(self.c, month.oid, self.time, self.tenant)
-            folder = f"{self._prefix(month)}/{_hex(census.hash)}-arrow{_arrow()}"
             try:
-                parts = tuple(self._parts(census, folder))
+                parts = tuple(self._parts(month, census, counted))
                 failpoint("month.parts_stored")
-                body = self._manifest(month, census, parts).body()
+                body = self._manifest(month, census, counted(), parts).body()
                 digest = hashlib.sha256(body).hexdigest()
-                stored = self.vault.put_once(f"{folder}/manifest-{digest[:16]}.json", body, JSON)
+                key = f"{self._folder(month, counted())}/manifest-{digest[:16]}.json"
+                stored = self.vault.put_once(key, body, JSON)
             except AlreadyThere as other:
                 raise Differs(
                     f"{month}: the vault has other content for the same rows ({other}). Somebody wrote there, or its objects"
                     " changed: keep them as evidence, and move them away. The month stays where it is."
                 ) from other
         failpoint("month.stored")
-        return Export(census.rows, census.hash, stored.key, stored.sha256, stored.version_id)
+        return Export(counted().rows, counted().hash, stored.key, stored.sha256, stored.version_id)
 
-    def _prefix(self, month: Month) -> str:
+    def _folder(self, month: Month, counted: Counted) -> str:
         lower = "ever" if month.span.lower == BEGIN else f"{month.span.lower:%Y%m%dT%H%M%SZ}"
-        return f"{folder_of(self.store, month.parent)}/{lower}--{month.span.upper:%Y%m%dT%H%M%SZ}"
+        span = f"{lower}--{month.span.upper:%Y%m%dT%H%M%SZ}"
+        return f"{folder_of(self.store, month.parent)}/{span}/{_hex(counted.hash)}-arrow{_arrow()}"
 
-    def _parts(self, census: Census, folder: str) -> Iterator[Part]:
+    def _parts(self, month: Month, census: Census, counted: Callable[[], Counted]) -> Iterator[Part]:
         """Store the files. Reading, writing and storing go on beside each other; a month of any size takes the same memory.
+
+        The first file waits for the hash, of which its folder has its name.
 
         Whatever breaks off here ends the reading too: on a connection that is read from nothing else can be said, not even
         ROLLBACK.
@@ -87,11 +97,13 @@ class Exporter:
             ahead(make_files(groups, census)) as files,
         ):
             for number, (body, rows) in enumerate(files):
-                stored = self.vault.put_once(f"{folder}/part-{number:05}.parquet", body, PARQUET)
+                stored = self.vault.put_once(
+                    f"{self._folder(month, counted())}/part-{number:05}.parquet", body, PARQUET
+                )
                 failpoint("month.part_stored")
                 yield Part(stored.key, rows, len(body), stored.sha256, stored.version_id)
 
-    def _manifest(self, month: Month, census: Census, parts: tuple[Part, ...]) -> Manifest:
+    def _manifest(self, month: Month, census: Census, counted: Counted, parts: tuple[Part, ...]) -> Manifest:
         shape = census.shape
         return Manifest(
             store=self.store,
@@ -103,8 +115,8 @@ class Exporter:
             key=shape.key,
             ddl=tuple(_ddl(shape, self.c)),
             written=tuple(column.name for column in shape.columns if column.written),
-            rows=census.rows,
-            hash=census.hash,
+            rows=counted.rows,
+            hash=counted.hash,
             least=census.least,
             most=census.most,
             tenant=self.tenant,
