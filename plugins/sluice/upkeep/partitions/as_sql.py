@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
@@ -14,13 +14,18 @@ from sluice.stores.statements import as_text, statement
 from sluice.upkeep.partitions.actions import Action, Finish, Hashed, Holds, Listed, Make
 from sluice.upkeep.partitions.spans import BEGIN, END, Span
 
-Seen: TypeAlias = dict[Table, Shape]
-"""Tables that were looked at in a run already: after each partition such a look takes as long as making it."""
+
+@dataclass
+class Seen:
+    """Tables and schemas that a run has found already: after each partition such a look takes as long as making it."""
+
+    tables: dict[Table, Shape] = field(default_factory=dict)
+    schemas: set[str] = field(default_factory=set)
 
 
 def script(c: Connection, actions: Sequence[Action]) -> str:
     """Write what would be done as SQL, for a person to read. Changes nothing."""
-    seen: Seen = {}
+    seen = Seen()
     return "\n".join(as_text(made, c) + ";" for action in actions for made in statements(c, action, seen))
 
 
@@ -31,13 +36,15 @@ def statements(c: Connection, action: Action, seen: Seen) -> Iterator[sql.Compos
             "partitions.finish_detach", parent=action.parent.identifier, partition=action.partition.identifier
         )
         return
-    if action.parent not in seen:
+    if action.parent not in seen.tables:
         found = find_table(c, action.parent)
         assert found is not None
-        seen[action.parent] = found
-    parent = seen[action.parent]
+        seen.tables[action.parent] = found
+    parent = seen.tables[action.parent]
     owner, schema = sql.Identifier(str(parent.facts["owner"])), action.partition.schema
-    if not one(c, statement("partitions.has_schema"), schema=schema)["there"]:
+    if schema in seen.schemas or one(c, statement("partitions.has_schema"), schema=schema)["there"]:
+        seen.schemas.add(schema)
+    else:  # not remembered: it goes with its transaction, if that is broken off
         yield statement("expand.create_owned_schema", schema=sql.Identifier(schema), owner=owner)
     yield statement("partitions.act_as_owner", owner=owner)
     yield from _made(action, parent)

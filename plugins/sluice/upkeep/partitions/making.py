@@ -48,7 +48,7 @@ def make(
     c: Connection, actions: Sequence[Action], tell: Callable[[str], None], rest: Callable[[float], None] = time.sleep
 ) -> int:
     """Do what was planned; give how many partitions were made. Raises LockBusy, NameTaken, Refused."""
-    seen: Seen = {}
+    seen = Seen()
     for action in actions:
         _with_patience(lambda action=action: _take(c, action, seen), rest)  # type: ignore[misc]
         tell(str(action))
