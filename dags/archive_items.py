@@ -12,6 +12,7 @@ was read back. `gate_items_readback` shows, under *Details* → *Evidence*, what
 
 from __future__ import annotations
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain, task, task_group
 from sluice.flow.items import GATE, ApproveDelete, ArchiveItems, DeleteItems, ItemsGate, ListItemMonths, ListItems
 from sluice.flow.policy import UPKEEP
@@ -49,3 +50,4 @@ with DAG(
         )
 
     each.expand_kwargs(list_all(months.output))
+    months >> EmptyOperator(task_id="finish_list")  # red where a list is: what nobody waits for decides over the run

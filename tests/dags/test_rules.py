@@ -85,6 +85,23 @@ def test_tasks_are_named_by_what_they_do(dags) -> None:
         assert name.split("_")[0] in VERBS, task
 
 
+def test_no_red_task_leaves_its_run_green(dags) -> None:
+    """Airflow judges a run by its last tasks: each task must reach one of them without passing one that runs after whatever."""
+    heedless = ("all_done", "all_done_setup_success", "always", "none_skipped", "one_success", "one_done")
+    for dag in (dag for dag in dags if "upkeep" in dag.tags):
+        reach = {leaf.task_id for leaf in dag.leaves}
+        while more := {
+            task.task_id
+            for task in dag.tasks
+            if task.task_id not in reach
+            and any(
+                down in reach and dag.get_task(down).trigger_rule not in heedless for down in task.downstream_task_ids
+            )
+        }:
+            reach |= more
+        assert {task.task_id for task in dag.tasks} - reach == set(), dag.dag_id
+
+
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
     kinds = ("Gate", "DatasetGate", "MonthGate", "VaultGate", "AirflowGate", "ItemsGate", "ExpiryGate")
     gates = [task for task in _tasks(dags) if task.task_type in kinds]

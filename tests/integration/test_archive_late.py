@@ -109,6 +109,16 @@ def test_late_rows_follow_their_month_into_the_vault_and_come_back_with_it(stage
     assert january.export and (january.state, january.export.rows, january.supplement_of) == ("dropped", 54, None)
 
 
+def test_a_time_does_not_come_back_without_a_month_whose_late_rows_are_about_to_leave(stage: Stage) -> None:
+    night(archive(stage, "side"))
+    come(stage, "late 1")
+    side = archive(stage, "side")
+    side.list_due(print)
+    assert stage.states() == ["eligible", "dropped"]
+    with pytest.raises(NotBroughtBack, match="rows that came late to it are about to leave"):
+        side.restore_all(Span(MONTH.lower, datetime(2024, 3, 1, tzinfo=UTC)), timedelta(days=1), print)
+
+
 def test_late_rows_wait_for_a_hold_and_a_month_that_cools_comes_back_with_them(stage: Stage) -> None:
     night(archive(stage, "side"))
     come(stage, "late 1")
@@ -146,11 +156,9 @@ def test_a_late_row_with_the_key_of_one_that_is_gone_is_told_when_the_month_come
 
 
 def test_a_month_is_opened_again_for_its_late_rows_and_archived_anew(stage: Stage) -> None:
-    reopen = archive(stage, "reopen", cooling="7d")
-    night(reopen)
-    reopen.keeper.execute("UPDATE sluice_archive.month SET cooling = '0s'")
-    night(reopen)
+    night(archive(stage, "reopen"))
     assert stage.states() == ["dropped", "dropped"]
+    reopen = archive(stage, "reopen", cooling="7d")
     come(stage, "late 1")
     night(reopen)
     assert (stage.states(), said(stage)) == (["restored", "dropped"], {*FIRST, "late 1"})

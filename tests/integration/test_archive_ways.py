@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sluice.estate.dataset import Dataset
 from sluice.failpoints import Broken, armed
 from sluice.ledger.in_flight import InFlight
 from sluice.ledger.marks import Marks
-from sluice.stores.postgres import LockBusy, connect
+from sluice.stores.postgres import LockBusy, Table, connect
 from sluice.upkeep.archive import detaching
 from sluice.upkeep.archive.archiving import NoRetention
 from sluice.upkeep.archive.detaching import NotDetachable
+from sluice.upkeep.archive.dropping import NotDropped
 from sluice.upkeep.archive.exporting import Differs
 from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.archive.reconciling import Gone
@@ -21,10 +23,11 @@ from sluice.upkeep.archive.restoring import NotBroughtBack
 from sluice.upkeep.partitions import making
 from sluice.upkeep.partitions.auditing import audit
 
-from tests.archived import Stage, kept, months, staged
+from tests.archived import MONTHS, Stage, kept, months, staged
 from tests.conftest import Database
 
 JANUARY = datetime(2024, 1, 15, tzinfo=UTC)
+FIRST, SECOND = (Table("app_partitions", name) for name, _, _ in MONTHS)
 PENDING = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"
 OF = "FOR VALUES FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')"
 
@@ -81,6 +84,45 @@ def test_a_hold_keeps_a_month_in_its_table_and_lets_go_of_it(stage: Stage):
     later = of(stage, holds=({"from": "2024-02", "because": "case 13"},))
     assert (stage.archive(later).drop(print), stage.archive(later).archive(print)) == (0, {"held": 1, "cooling": 1})
     assert stage.archive(of(stage)).drop(print) == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"holds": ({"from": "2024-01", "because": "case 12"},)},
+        {"keep": "60 months"},
+        {"cooling": "90d"},
+        {"then": "archive"},
+    ],
+)
+def test_a_file_that_was_changed_since_the_night_began_is_heard_before_a_drop(stage: Stage, changed: dict[str, Any]):
+    archive = stage.archive(of(stage))
+    archive.advance(archive.list_due(print)[0].partition, print)
+    later = stage.archive(of(stage, **changed))
+    with pytest.raises(NotDropped, match=r"is cooling until .* by the file of event it does not go now"):
+        later.drop_month(FIRST, print)
+    assert later.drop(print) == 0
+    assert stage.states() == ["cooling", "eligible"]
+
+
+def test_a_month_that_is_to_stay_longer_is_not_begun(stage: Stage):
+    stage.archive(of(stage)).list_due(print)
+    longer = stage.archive(of(stage, keep="60 months"))
+    assert (longer.list_due(print), longer.archive(print)) == ([], {"eligible": 2})
+    assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
+
+
+def test_a_month_that_somebody_dropped_stops_no_other(stage: Stage):
+    archive = stage.archive(of(stage))
+    archive.advance(archive.list_due(print)[0].partition, print)
+    stage.own(f"DROP TABLE {FIRST}")
+    told: list[str] = []
+    listed = archive.list_due(told.append)
+    assert "was dropped by somebody else" in "".join(told)
+    assert [month.partition for month in listed] == [FIRST, SECOND]
+    assert archive.advance(SECOND, print).state == "cooling"
+    with pytest.raises(Gone, match="was dropped by somebody else, while it was cooling"):
+        archive.advance(FIRST, print)
 
 
 def test_a_table_that_is_being_migrated_is_left_alone(stage: Stage):

@@ -28,9 +28,9 @@ from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
 from sluice.upkeep.archive.dropping import NotDropped, drop, is_due
 from sluice.upkeep.archive.exporting import Exporter
 from sluice.upkeep.archive.late import begin_anew, has_rows, late_of, make_room
-from sluice.upkeep.archive.ledger import Month, alone_at, move
+from sluice.upkeep.archive.ledger import Month, OutOfOrder, Overtaken, alone_at, move
 from sluice.upkeep.archive.reading_back import verify
-from sluice.upkeep.archive.reconciling import reconcile
+from sluice.upkeep.archive.reconciling import Gone, reconcile
 from sluice.upkeep.archive.restoring import restore
 from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
 from sluice.upkeep.partitions.looking import find_now, look
@@ -41,8 +41,8 @@ from sluice.upkeep.partitions.there import Branch, Partition, branches_of
 Facts: TypeAlias = Mapping[str, int]
 
 
-UNDER_WAY = ("eligible", "detaching", "detached", "exported")
-"""States of a month that has a step before it, whatever its file says."""
+UNDER_WAY = ("detaching", "detached", "exported")
+"""States of a month that has begun to leave: it goes on until it is proven, whatever its file says."""
 
 
 IN_TABLE = ("eligible", "detaching")
@@ -99,6 +99,10 @@ class Archive:
                 except LockBusy as busy:
                     tell(str(busy))
                     continue
+                except (Gone, OutOfOrder, Overtaken) as wrong:  # its own branch of the night says so; the others go on
+                    tell(str(wrong))
+                    due.append(known)
+                    continue
                 if self._goes_on(month) or self.may_drop(month) or self._reopened_by(branch, month):
                     due.append(month)
             return due
@@ -126,10 +130,16 @@ class Archive:
     def drop_month(self, partition: Table, tell: Tell) -> None:
         """Drop one month that is due. Safe to repeat. Raises NoSuchMonth, NotDropped, Damaged, Unlike, LockBusy."""
         with self._at_month(partition):
-            branch, known = self._find(_ranged(look(self.keeper, self.dataset)), partition)
+            branches = _ranged(look(self.keeper, self.dataset))
+            for one in branches:
+                self._hold(one)  # since the night's list somebody may have written one down
+            branch, known = self._find(branches, partition)
             month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
             if month.state != "dropped" and not self.may_drop(month):
-                raise NotDropped(f"{month} is {month.standing}. Nothing was dropped.")
+                raise NotDropped(
+                    f"{month} is {month.standing}, and by the file of {self.dataset.name} it does not go now (`then`, `keep`,"
+                    " `cooling`, `holds`). Nothing was dropped."
+                )
             tell(drop(self.dropper, self.vault, month))
 
     def drop(self, tell: Tell) -> int:
@@ -141,7 +151,7 @@ class Archive:
 
     def may_drop(self, month: Month) -> bool:
         """Whether a month has cooled, nobody holds it, and the file says that it goes."""
-        return self.retention.then == "drop" and is_due(month)
+        return self.retention.then == "drop" and is_due(month, self.retention)
 
     def find(self, named: str) -> Month:
         """Give what the ledger says of a month, by its partition as it is printed. Read-only. Raises NoSuchMonth."""
@@ -162,7 +172,7 @@ class Archive:
             if not found:
                 raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {asked.lower} in it.")
             back = []
-            for branch, known in [(b, m) for b, m in found if m.state not in IN_TABLE] or found:
+            for branch, known in [(b, m) for b, m in found if m.state not in IN_TABLE or m.supplement_of] or found:
                 with alone_at(self.keeper, known):
                     month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
                     back.append(restore(self.keeper, self.vault, month, lasts, late_of(branch, month)))
@@ -217,7 +227,9 @@ class Archive:
     def _goes_on(self, month: Month) -> bool:
         if month.state == "verified":
             return self.retention.then == "drop"
-        return month.state in UNDER_WAY and not (month.held and month.state == "eligible")
+        if month.state == "eligible":
+            return not month.held and is_old(month.span, self.retention.keep, month.now)
+        return month.state in UNDER_WAY
 
     def _plan(self, branch: Branch) -> None:
         """Write down what is old by now, and what is held by now."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from psycopg import errors
 
 from sluice.errors import Terminal
+from sluice.estate.retention import Retention
 from sluice.failpoints import failpoint
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, one, translated
 from sluice.stores.statements import statement
+from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.archive.ledger import Month
 from sluice.upkeep.archive.reading_back import verify
 
@@ -17,11 +19,15 @@ class NotDropped(Terminal):
     """The database refuses to drop a month."""
 
 
-def is_due(month: Month) -> bool:
-    """Whether a month has cooled, by the database's clock, and nobody holds it."""
-    return (
-        month.state == "cooling" and not month.held and month.cools_until is not None and month.cools_until <= month.now
-    )
+def is_due(month: Month, retention: Retention) -> bool:
+    """Whether a month has cooled, by the database's clock, nobody holds it, and it is still old.
+
+    By the ledger, and by the file as it is now: a hold, a longer `keep` or `cooling` may have come since the ledger was written.
+    """
+    if month.state != "cooling" or month.held or month.cools_until is None or month.reading is None:
+        return False
+    cooled = max(month.cools_until, month.reading.at + retention.cooling) <= month.now
+    return cooled and is_old(month.span, retention.keep, month.now) and not holding(month.span, retention.holds)
 
 
 def drop(c: Connection, vault: Vault, month: Month) -> str:

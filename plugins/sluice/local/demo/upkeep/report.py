@@ -41,20 +41,21 @@ def make_report(
     """Gather it all into plain values."""
     _, evidence = read_ledger(stage)
     chosen, weight = back
+    stored = {lower: one.weight for lower, one in filed.items()}
     phases = {name: phase for name, phase in workload.phases.items() if name != "running"}
     return {
         "rows": stage.options.size,
         "months_made_ahead": ahead,
         "months": dict(Counter(row["state"] for row in stage.archived())),
-        "rows_archived": sum(one.rows for one in filed.values()),
+        "rows_archived": sum(one.weight.rows for one in filed.values()),
         "megabytes_in_vault": round(sum(one.bytes for one in filed.values()) / 1e6, 1),
         "months_compared": len(filed),
-        "months_differing": [str(span) for span, one in weights.items() if not _same(one, filed.get(span.lower))],
+        "months_differing": [str(span) for span, one in weights.items() if stored.get(span.lower) != one],
         "brought_back": {
             "month": f"{chosen.lower:%Y-%m}",
             "rows": weight.rows,
-            "hash_before": weights[chosen].whole,
-            "hash_after": weight.whole,
+            "hash_before": weights[chosen].content,
+            "hash_after": weight.content,
         },
         "short_reports": asdict(seen),
         "long_report": asdict(patient),
@@ -131,7 +132,3 @@ def as_table(report: Report) -> str:
     ]
     phases = [(name, writes, report["longest_client_gap_ms"][name]) for name, writes in report["writes"].items()]
     return f"{table(('what', 'result'), shown)}\n\n{table(('phase', 'writes', 'longest gap ms'), phases)}"
-
-
-def _same(weight: Weight, filed: Filed | None) -> bool:
-    return filed is not None and (weight.rows, weight.keys) == (filed.rows, filed.keys)
