@@ -199,6 +199,15 @@ def test_a_night_of_it(night: Any, bucket: Vault) -> None:
     assert len(read_settings(bucket).rules) == 1
 
 
+def test_while_a_file_cannot_be_read_nothing_that_is_archived_is_given_an_end(night: Any, bucket: Vault) -> None:
+    with pytest.raises(AirflowFailException, match="files_unread"):
+        night(
+            "[{prefix: archive/, after: 30 days}, {prefix: evidence/, after: 1 year}]",
+            dataset="dataset: event\nretain: soon\n",
+        )
+    assert [rule["ID"] for rule in read_settings(bucket).rules] == ["sluice:evidence/ expire"]
+
+
 def test_a_rule_that_takes_months_away_turns_the_night_red(night: Any, bucket: Vault, capsys) -> None:
     cut = "partition: {range: at, every: month}"
     dataset = f"dataset: event\nstore: certify\ntable: app.event\n{cut}\nretention: {{keep: 12 months}}\n"

@@ -103,6 +103,15 @@ def test_what_would_shorten_a_rule_of_others_is_refused_and_ours_of_before_stays
     assert (len(planned.refused), planned.actions) == (1, ())
 
 
+def test_a_rule_of_ours_goes_once_a_tables_file_says_that_its_months_stay_longer():
+    wanted = vault(lifecycle=({"prefix": "archive/", "after": "1 year"},))
+    ours = done(FULL, plan(FULL, wanted, ()))
+    planned = plan(ours, wanted, ORDERS)
+    assert len(planned.refused) == 1
+    assert "take away rule sluice:archive/ expire" in str(planned)
+    assert plan(done(ours, planned), wanted, ORDERS).actions == ()
+
+
 @pytest.mark.parametrize("prefix", ["archive/", "archive/shop/", MONTHS, f"{MONTHS}2024/"])
 def test_no_rule_of_ours_takes_a_month_away_before_its_file_says_so(prefix: str):
     wanted = vault(lifecycle=({"prefix": prefix, "after": "7 years"},))
@@ -172,8 +181,13 @@ def test_how_long_months_stay_is_said_by_the_files_of_their_tables():
         "partition": {"list": "tenant", "then": {"range": "at", "every": "month"}},
         "retention": {"keep": "1 month"},
     }
-    found = kept_by(Dataset.model_validate({**told, **more}) for more in ({}, kept, twice))
-    assert found == [Kept("archive/shop/app.My%20Orders/", 2557), Kept("archive/shop/", None)]
+    held = {"retention": {**kept["retention"], "holds": [{"from": "2019-01", "because": "case 12"}]}}
+    found = kept_by(Dataset.model_validate({**told, **more}) for more in ({}, kept, twice, held))
+    assert found == [
+        Kept("archive/shop/app.My%20Orders/", 2557),
+        Kept("archive/shop/", None),
+        Kept("archive/shop/app.My%20Orders/", None),
+    ]
     assert not reaches(expiring("archive/shop/app.orders/", 1), found[0].folder)
 
 

@@ -34,13 +34,14 @@ class ConfigureVault(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give how many things were done. Raises AccessDenied, VaultRefused, NotAsAsked."""
         from sluice.estate import read_stores
-        from sluice.upkeep.vault.configuring import apply_vault, kept_by, kept_items, plan_vault, verify_vault
+        from sluice.upkeep.vault.configuring import UNKNOWN, apply_vault, kept_by, kept_items, plan_vault, verify_vault
 
         check_words(context)
         wanted, vault = read_stores(ROOT).vault, open_vault()
         datasets, unread = self._read(dataset_names(), dataset_of)
         items, also = self._read(items_names(lambda _: True), items_of)
-        kept, unread = [*kept_by(datasets), *kept_items(items)], [*unread, *also]
+        unread = [*unread, *also]
+        kept = [*kept_by(datasets), *kept_items(items), *([UNKNOWN] if unread else [])]
         planned = plan_vault(vault, wanted, kept)
         self.log.info("s3://%s\n%s", vault.bucket, planned)
         if context["params"]["dry_run"]:

@@ -1,7 +1,7 @@
 """Delete from the table what the vault holds: each record for its own line, just read back, and only while it still is that.
 
 The condition of a delete names every attribute that was stored. What was changed since stays in the table, and goes into another
-round. DynamoDB has no condition for "and has no other attribute", so each record is looked at once more right before.
+round. DynamoDB has no condition for "and has no other attribute", so each record is looked at once more before its own delete.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any, TypeAlias
 
 from sluice.failpoints import failpoint
 from sluice.stores.dynamodb.capacity import AdaptiveRate
+from sluice.stores.dynamodb.reads import get_item
 from sluice.stores.dynamodb.values import Item, key_of, same
 from sluice.stores.dynamodb.writes import Cancelled, Condition, Delete, write_one
 from sluice.stores.objects import Vault
 from sluice.upkeep.items.place import Place
-from sluice.upkeep.items.reading_back import beside_the_table, read_part
+from sluice.upkeep.items.reading_back import read_part
 from sluice.upkeep.items.rounds import Part, Round
 
 THREADS, AT_ONCE = 8, 200
@@ -45,22 +46,23 @@ def delete_month(place: Place, round_: Round) -> Round:
 
 def _delete_file(place: Place, vault: Vault, part: Part, rate: AdaptiveRate) -> Counter[str]:
     counted: Counter[str] = Counter()
-    pairs = beside_the_table(place, read_part(vault, part))
+    left = iter(read_part(vault, part))
     failpoint("items.deleting")
     with ThreadPoolExecutor(THREADS) as pool:
-        while some := list(islice(pairs, AT_ONCE)):
-            counted.update(pool.map(lambda pair: _delete(place, rate, *pair), some))
+        while some := list(islice(left, AT_ONCE)):
+            counted.update(pool.map(lambda stored: _delete(place, rate, stored), some))
             failpoint("items.deleted")
     return counted
 
 
-def _delete(place: Place, rate: AdaptiveRate, stored: Item, now: Item | None) -> str:
+def _delete(place: Place, rate: AdaptiveRate, stored: Item) -> str:
     """Delete one record; tell what became of it: `deleted`, `gone` before, or `changed` and left alone."""
+    key = key_of(stored, *place.key_names)
+    now = get_item(place.client, place.table, key)
     if now is None:
         return "gone"
     if not same(stored, now):
         return "changed"
-    key = key_of(stored, *place.key_names)
     try:
         write_one(place.client, Delete(place.table, key, unchanged(stored)), rate=rate)
     except Cancelled as cancelled:

@@ -19,6 +19,8 @@ from sluice.upkeep.vault.planning import AllowLocks, KeepVersions, Kept, Plan, e
 Facts: TypeAlias = Mapping[str, int | str]
 Tell: TypeAlias = Callable[[str], None]
 ARCHIVE = "archive/"
+UNKNOWN = Kept(ARCHIVE, None)
+"""What a file says of the vault that cannot be read: nobody knows, so nothing that is archived goes meanwhile."""
 SHOWN = 10
 """How many of each are named."""
 
@@ -48,7 +50,8 @@ def _folder(dataset: Dataset) -> str:
 
 
 def _days(retention: Retention) -> int | None:
-    return retention.in_vault.days if retention.in_vault else None
+    """For how many days; None for good, also while some of its months are held: nothing that is held may go."""
+    return retention.in_vault.days if retention.in_vault and not retention.holds else None
 
 
 def plan_vault(vault: Vault, wanted: Wanted, kept: Sequence[Kept]) -> Plan:

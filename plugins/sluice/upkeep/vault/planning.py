@@ -92,7 +92,7 @@ def plan(there: Settings, wanted: Vault, kept: Sequence[Kept]) -> Plan:
     if wanted.lock and not there.knows_locks:
         actions.append(AllowLocks())
     refused = {name_of(line): why for line in wanted.lifecycle if (why := _why_not(line, there.rules, kept))}
-    rules = _rules(there.rules, wanted.lifecycle, refused)
+    rules = _rules(there.rules, wanted.lifecycle, refused, kept)
     if changes := tuple(_changes(there.rules, rules)):
         actions.append(SetRules(rules, changes))
     return Plan(tuple(actions), tuple(refused.values()))
@@ -128,9 +128,15 @@ def _why_not(line: Lifecycle, rules: Sequence[Rule], kept: Sequence[Kept]) -> st
     return None
 
 
-def _rules(there: Sequence[Rule], lines: Sequence[Lifecycle], refused: dict[str, str]) -> tuple[Rule, ...]:
-    """Others' rules, then ours as the file has them. Of one that is refused, what is there stays."""
-    before = {rule.get("ID"): rule for rule in there if is_ours(rule)}
+def _rules(
+    there: Sequence[Rule], lines: Sequence[Lifecycle], refused: dict[str, str], kept: Sequence[Kept]
+) -> tuple[Rule, ...]:
+    """Others' rules, then ours as the file has them.
+
+    Of one that is refused, what is there stays; unless it takes months away too soon itself, since a table's file was changed.
+    """
+    mine = [rule for rule in there if is_ours(rule)]
+    before = {rule.get("ID"): rule for rule in mine if not any(one.is_ended_early_by(rule) for one in kept)}
     ours = [before.get(name_of(line)) if name_of(line) in refused else rule_of(line) for line in lines]
     return (*(in_the_new_form(rule) for rule in there if not is_ours(rule)), *(rule for rule in ours if rule))
 
