@@ -181,7 +181,7 @@ def test_how_long_months_stay_is_said_by_the_files_of_their_tables():
         "partition": {"list": "tenant", "then": {"range": "at", "every": "month"}},
         "retention": {"keep": "1 month"},
     }
-    held = {"retention": {**kept["retention"], "holds": [{"from": "2019-01", "because": "case 12"}]}}
+    held = {"retention": {**kept["retention"], "holds": ({"from": "2019-01", "because": "case 12"},)}}
     found = kept_by(Dataset.model_validate({**told, **more}) for more in ({}, kept, twice, held))
     assert found == [
         Kept("archive/shop/app.My%20Orders/", 2557),

@@ -74,7 +74,7 @@ class Retention(Part):
     in_vault: Term | None = None
     """How long a month stays in the vault once it is stored: no rule may expire it before. Without it, for good."""
     holds: tuple[Hold, ...] = Field(default=(), max_length=100)
-    """Legal holds. A month that one of them touches is not begun, and never dropped; while there is one, nothing ends in the vault."""
+    """Legal holds. A month that one touches is not begun, and never dropped; while there is one, nothing ends in the vault."""
 
 
 def check_retention(document: Document) -> Iterator[Mistake]:
