@@ -130,7 +130,10 @@ class AirflowApi:
         ahead = self._pages(f"/dags/{quote(dag_id)}/dagRuns?state=running", "dag_runs") if state == "queued" else []
         runs = [run_id] if state != "queued" else [str(run["dag_run_id"]) for run in ahead]
         asked = [question for run in runs for question in self.approvals(dag_id, run)]
-        person = f"waits for a person: {asked[0].subject} Answer it in Airflow: Required Actions." if asked else ""
+        others = f" And {len(asked) - 1} more." if len(asked) > 1 else ""
+        person = (
+            f"waits for a person: {asked[0].subject} Answer it in Airflow: Required Actions.{others}" if asked else ""
+        )
         if state != "queued":
             return person
         return f"queued behind {', '.join(runs)} {person}".rstrip() if runs else "queued: Airflow has yet to begin it"

@@ -21,7 +21,7 @@ NEXT = {
 }
 """What a person may want next, by phase, and where to go for it."""
 ONWARD = {"Copy and compare": "verified"}
-PLANS = ("preflight.plan_way", "keep.make_partitions", "list_months")
+PLANS = ("preflight.plan_way", "keep.make_partitions", "list_months", "configure_vault")
 """Tasks whose log is the answer to a dry run."""
 DIFFERENCES = ("rows_missing", "rows_extra", "rows_different")
 
