@@ -172,17 +172,17 @@ def test_the_samples_are_laid_and_taken_away_and_no_file_of_somebodys(tmp_path: 
     shutil.copytree(ROOT / SAMPLES / "tyler", tmp_path / SAMPLES / "tyler")
     mine = folder / "mine.yaml"
     mine.write_text("mine")
-    with samples_laid("tyler", MIGRATIONS, False, tmp_path):
+    with samples_laid("tyler", Tyler.migrations, MIGRATIONS, False, tmp_path):
         assert len(list(folder.iterdir())) == 6
         (folder / "tyler_users.yaml").write_text("changed meanwhile")
     assert sorted(file.name for file in folder.iterdir()) == ["mine.yaml", "tyler_users.yaml"]
     with (
         pytest.raises(FileInTheWay, match=r"tyler_users\.yaml is not as in"),
-        samples_laid("tyler", MIGRATIONS, False, tmp_path),
+        samples_laid("tyler", Tyler.migrations, MIGRATIONS, False, tmp_path),
     ):
         pass
     (folder / "tyler_users.yaml").unlink()
-    with samples_laid("tyler", MIGRATIONS, True, tmp_path):
+    with samples_laid("tyler", Tyler.migrations, MIGRATIONS, True, tmp_path):
         pass
     assert len(list(folder.iterdir())) == 6
 

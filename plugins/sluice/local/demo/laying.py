@@ -6,7 +6,7 @@ Airflow would look for changes to deliver, or months to archive, on machines tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,12 +21,13 @@ class FileInTheWay(Terminal):
 
 
 @contextmanager
-def samples_laid(story: str, folder: Path, stays: bool, root: Path = ROOT) -> Iterator[None]:
-    """Lay a story's files into a folder of the estate, and take them away again unless it `stays`.
+def samples_laid(story: str, names: Sequence[str], folder: Path, stays: bool, root: Path = ROOT) -> Iterator[None]:
+    """Lay files of a story into a folder of the estate, and take them away again unless it `stays`.
 
     One that somebody changed is left alone. Raises FileInTheWay.
     """
-    files = {root / folder / file.name: file.read_bytes() for file in (root / SAMPLES / story).glob("*.yaml")}
+    samples = [root / SAMPLES / story / f"{name}.yaml" for name in names]
+    files = {root / folder / file.name: file.read_bytes() for file in samples}
     for file, text in files.items():
         if file.exists() and file.read_bytes() != text:
             raise FileInTheWay(

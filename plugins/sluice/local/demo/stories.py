@@ -42,12 +42,13 @@ def named(name: str) -> Story:
     if name == "dynamodb":
         from sluice.local.demo.dynamodb import report, story
         from sluice.local.demo.dynamodb.stage import Tyler
+        from sluice.local.tyler import shape
 
-        laid = partial(samples_laid, "tyler", MIGRATIONS)
+        laid = partial(samples_laid, "tyler", shape.MIGRATIONS, MIGRATIONS)
         return Story("demo-dynamodb.json", "migrate", Tyler, story.play, report.judged, report.as_table, laid)
     from sluice.local.demo.upkeep import report as told
     from sluice.local.demo.upkeep.stage import Upkeep
     from sluice.local.demo.upkeep.story import play as keep
 
-    laid = partial(samples_laid, "upkeep", DATASETS)
+    laid = partial(samples_laid, "upkeep", ("audit_log",), DATASETS)
     return Story("demo-upkeep.json", "archive", Upkeep, keep, told.judged, told.as_table, laid)
