@@ -14,9 +14,11 @@ from sluice.ledger.marks import Marks
 from sluice.stores.postgres import LockBusy, Table, connect
 from sluice.upkeep.archive import detaching
 from sluice.upkeep.archive.archiving import NoRetention
+from sluice.upkeep.archive.census import NoSuchColumn
 from sluice.upkeep.archive.detaching import NotDetachable
 from sluice.upkeep.archive.dropping import NotDropped
 from sluice.upkeep.archive.exporting import Differs
+from sluice.upkeep.archive.foreseeing import foresee
 from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.archive.reconciling import Gone
 from sluice.upkeep.archive.restoring import NotBroughtBack
@@ -103,6 +105,16 @@ def test_a_file_that_was_changed_since_the_night_began_is_heard_before_a_drop(st
         later.drop_month(FIRST, print)
     assert later.drop(print) == 0
     assert stage.states() == ["cooling", "eligible"]
+
+
+def test_a_column_that_is_not_there_is_told_before_anything_is_begun(stage: Stage):
+    wrong = of(stage, tenant="tennant")
+    told = r"app\.event has no column tennant: mend `retention\.tenant` .*It has id, at, tenant, said\. Nothing was changed"
+    with pytest.raises(NoSuchColumn, match=told):
+        stage.archive(wrong).list_due(print)
+    with pytest.raises(NoSuchColumn, match=told):
+        foresee(stage.connection(), wrong)
+    assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
 
 
 def test_a_month_that_is_to_stay_longer_is_not_begun(stage: Stage):

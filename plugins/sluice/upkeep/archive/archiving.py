@@ -22,7 +22,7 @@ from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, LockBusy, Table, translated
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.building import NotBroughtBack
-from sluice.upkeep.archive.census import NoSuchMonth
+from sluice.upkeep.archive.census import NoSuchMonth, check_tenant
 from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
 from sluice.upkeep.archive.dropping import NotDropped, drop, is_due
@@ -194,6 +194,7 @@ class Archive:
         """
         with self._held_apart():
             whole = look(self.keeper, self.dataset)
+            check_tenant(self.keeper, self.dataset)
             with alone(self.keeper, whole):
                 finish_broken_off(self.keeper, whole, tell)
                 branches = _ranged(look(self.keeper, self.dataset))

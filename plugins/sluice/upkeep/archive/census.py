@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from sluice.errors import Terminal
-from sluice.stores.catalogue import Shape, table_by_oid
-from sluice.stores.postgres import Connection, one, rows
+from sluice.estate.dataset import Dataset
+from sluice.stores.catalogue import Shape, find_table, table_by_oid
+from sluice.stores.postgres import Connection, Table, one, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.archive.columns import CALM, TEXT, Stored, form_of
 
@@ -27,8 +28,22 @@ class OtherEncoding(Terminal):
     """The database keeps its texts in another encoding than UTF-8, of which files and hashes are made."""
 
 
+class NoSuchColumn(Terminal):
+    """The file names a column that the table has not."""
+
+
 class NoSuchMonth(Terminal):
     """The table that is to be stored is not there, or lacks a column that the file names."""
+
+
+def check_tenant(c: Connection, dataset: Dataset) -> None:
+    """Raise NoSuchColumn where the table lacks the column by which the file tells tenants apart. Read only."""
+    tenant, shape = dataset.retention and dataset.retention.tenant, find_table(c, Table.parse(dataset.table))
+    if tenant and shape and shape.column(tenant) is None:
+        raise NoSuchColumn(
+            f"{dataset.table} has no column {tenant}: mend `retention.tenant` of include/estate/datasets/{dataset.name}.yaml, or"
+            f" leave it out. It has {', '.join(column.name for column in shape.columns)}. Nothing was changed."
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import Connection, rows
 from sluice.stores.statements import statement
+from sluice.upkeep.archive.census import check_tenant
 from sluice.upkeep.archive.late import gone_of
 from sluice.upkeep.archive.simulating import Foreseen, simulate
 from sluice.upkeep.partitions.looking import find_now, look
@@ -69,6 +70,7 @@ def foresee(c: Connection, dataset: Dataset) -> list[Foresight]:
     """Foresee each part of a table that is cut by time; nothing where its file has no `retention`. Read only."""
     if dataset.retention is None:
         return []
+    check_tenant(c, dataset)
     now = find_now(c)
     return [
         Foresight(
