@@ -27,7 +27,7 @@ from sluice.local.postgres import ADMIN, Cluster
 
 from tests import documents as dynamodb
 
-RINGS = ("unit", "dags", "integration", "chaos", "e2e", "zoo", "kills")
+RINGS = ("unit", "dags", "integration", "chaos", "e2e", "zoo", "kills", "upkeep")
 _HERE = Path(__file__).parent
 _COUNT = itertools.count(1)
 
