@@ -22,13 +22,12 @@ from sluice.flow.archiving import (
     GATES,
     ApproveDrop,
     ArchiveMonth,
-    DropCopies,
     DropMonth,
     ListArchived,
     ListMonths,
-    ListStores,
     MonthGate,
 )
+from sluice.flow.copies import DropCopies, ListStores
 from sluice.flow.policy import UPKEEP
 
 EACH = "{{ task.month }}"

@@ -13,8 +13,8 @@ the month more than once, or holds something else. Nothing was changed then; doc
 from __future__ import annotations
 
 from airflow.sdk import DAG, Param
-from sluice.flow.archiving import RestoreMonth
 from sluice.flow.policy import UPKEEP
+from sluice.flow.restoring import RestoreMonth
 
 with DAG(
     dag_id="restore_archive",

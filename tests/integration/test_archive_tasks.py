@@ -13,21 +13,20 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.estate import EstateErrors
-from sluice.flow import archiving, connections, keeping, project
+from sluice.flow import archiving, connections, copies, keeping, project
 from sluice.flow.archiving import (
     ApproveDrop,
     ArchiveMonth,
-    DropCopies,
     DropMonth,
     ListArchived,
     ListMonths,
-    ListStores,
-    RestoreMonth,
     whose,
 )
 from sluice.flow.asking import APPROVE, REJECT
 from sluice.flow.connections import opened_control
+from sluice.flow.copies import DropCopies, ListStores, NoStore
 from sluice.flow.evidence_link import evidence_address
+from sluice.flow.restoring import RestoreMonth
 from sluice.local import databases
 from sluice.local.cli import main
 from sluice.stores.postgres import Refused
@@ -61,7 +60,7 @@ def stage(database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyP
         (ROOT / "include/estate/estate.yaml").read_text().replace("bucket: sluice-vault", f"bucket: {vault.bucket}")
     )
     (tmp_path / "include/estate/estate.yaml").write_text(estate)
-    for module in (project, connections, keeping, archiving):
+    for module in (project, connections, copies, keeping, archiving):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     with staged(database, vault, *months()) as made:
         for connection, role in CONNECTIONS.items():
@@ -166,7 +165,7 @@ def test_a_copy_is_made_beside_or_in_another_store_and_the_night_drops_it(
     assert run(RestoreMonth, params=asked("2024-01", "beside", "spare")) == [f"{FIRST}_copy"]
     monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", _connection(stage.database.dsn()))
     for store, wanted in (("spare", "In place is in the table that it left"), ("spar", "no PostgreSQL store 'spar'")):
-        with pytest.raises((AirflowFailException, archiving.NoStore), match=wanted):
+        with pytest.raises((AirflowFailException, NoStore), match=wanted):
             run(RestoreMonth, params=asked("2024-01", "in place" if store == "spare" else "beside", store))
     assert run(ListStores) == ["spare", "certify"]
     with pytest.raises(AirflowSkipException, match="No copy in spare is over its time"):

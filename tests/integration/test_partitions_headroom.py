@@ -145,7 +145,7 @@ def test_the_red_gate_says_it_first(told: Told, database: Database) -> None:
     with connect(database.dsn(), purpose="gate") as c:
         now = find_now(c)
         facts = audit(c, project.dataset_of("thing"), now)
-    fresh = {"freshness": keeping.FRESH, "now": now, "facts_at": now, "root": ROOT}
+    fresh = {"freshness": keeping.DatasetGate.freshness, "now": now, "facts_at": now, "root": ROOT}
     judged = judge("partitions_ahead", facts, subject="app.thing", suites=["partitions_ahead"], window=None, **fresh)
     assert not judged.verdict.passed
     _, second, *_ = judged.verdict.describe().splitlines()

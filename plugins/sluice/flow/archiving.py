@@ -1,16 +1,15 @@
-"""The operators of the archive: list what is due, bring one month on, ask, drop, bring one back; and copies."""
+"""The operators of the archive: list what is due, bring one month on, ask, and drop it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from sluice.errors import Terminal
 from sluice.flow.asking import APPROVE, Question
 from sluice.flow.connections import dsn_of, open_vault, opened_control
 from sluice.flow.evidence_link import KEY, EvidenceLink
@@ -21,18 +20,12 @@ from sluice.flow.steps import check_words
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.stores.postgres import Connection
     from sluice.upkeep.archive.archiving import Archive
     from sluice.upkeep.archive.ledger import Month
-    from sluice.upkeep.partitions.spans import Span
 
 ASKS_FOR = timedelta(hours=20)
 """A question of one night is over before the next one: what nobody answers holds no other month up."""
 GATES = ("archive_manifest", "archive_readback")
-
-
-class NoStore(Terminal):
-    """The estate has no such store, or it is not PostgreSQL."""
 
 
 class ListArchived(BaseOperator):
@@ -194,74 +187,6 @@ class DropMonth(OfAMonth):
         return given is not None and given["answer"] == APPROVE
 
 
-class RestoreMonth(BaseOperator):
-    """Bring a month back into its table, or a copy of it beside the table or into another store."""
-
-    ui_color = "#dcefe2"
-
-    def execute(self, context: Context) -> list[str]:
-        """Give the tables that are back. Raises NotBroughtBack, SeveralExports, Damaged, Unlike."""
-        from sluice.upkeep.partitions.spans import span_at
-
-        check_words(context)
-        asked = context["params"]
-        month = span_at(datetime.strptime(asked["month"], "%Y-%m").replace(tzinfo=UTC), "month")
-        lasts = timedelta(days=asked["days"])
-        if asked["where"] == "beside":
-            return self._copied(asked["dataset"], month, lasts, asked["store"], asked["manifest"])
-        if asked["manifest"] or asked["store"] not in ("", dataset_of(asked["dataset"]).store):
-            raise AirflowFailException(
-                "In place is in the table that it left, by the word of its own ledger. With another store or a manifest of"
-                " your choice, say `where`: beside. Nothing was done."
-            )
-        with opened_archive(asked["dataset"]) as archive:
-            back = archive.restore_all(month, lasts, self.log.info)
-        return [str(month.partition) for month in back]
-
-    def _copied(self, name: str, month: Span, lasts: timedelta, store: str, manifest: str) -> list[str]:
-        from sluice.upkeep.archive.copying import copy_months
-
-        dataset = dataset_of(name)
-        with opened_store(store or dataset.store) as (keeper, _):
-            place = (store or dataset.store, manifest)
-            made = copy_months(keeper, open_vault(), dataset, month, lasts, self.log.info, *place)
-        return [str(copy.table) for copy in made]
-
-
-class ListStores(BaseOperator):
-    """List the stores in which copies of months may stand."""
-
-    def execute(self, context: Context) -> list[str]:
-        """Give the names of those that are PostgreSQL. Refuses a word that the form does not have."""
-        from sluice.estate import read_stores
-
-        check_words(context)
-        return [name for name, store in read_stores(ROOT).stores.items() if store.engine == "postgres"]
-
-
-class DropCopies(BaseOperator):
-    """Drop the copies of months in one store whose time is over."""
-
-    template_fields: Sequence[str] = ("store",)
-    ui_color = "#f3d9d9"
-
-    def __init__(self, *, store: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.store = store
-
-    def execute(self, context: Context) -> list[str]:
-        """Give what the database says of each. One that is refused stops no other. Raises NotDropped."""
-        from sluice.upkeep.archive.copies import copies_in, drop_copies
-
-        with opened_store(self.store) as (keeper, dropper):
-            over = [copy for copy in copies_in(keeper) if copy.over]
-            if not over or context["params"]["dry_run"]:
-                raise AirflowSkipException(
-                    f"{'; '.join(map(str, over)) or 'No copy'} in {self.store} is over its time."
-                )
-            return drop_copies(keeper, dropper, open_vault(), over)
-
-
 @contextmanager
 def opened_archive(name: str) -> Iterator[Archive]:
     """Open a dataset's archive, by a session of each role that works at it; they are closed afterwards."""
@@ -275,21 +200,6 @@ def opened_archive(name: str) -> Iterator[Archive]:
     with ExitStack() as opened:
         sessions = [opened.enter_context(connect(dsn_of(role), purpose=f"archive {name}")) for role in roles]
         yield Archive(dataset, open_vault(), *sessions)
-
-
-@contextmanager
-def opened_store(name: str) -> Iterator[tuple[Connection, Connection]]:
-    """Open a store as its keeper and as its dropper; they are closed afterwards. Raises NoStore."""
-    from sluice.estate import read_stores
-    from sluice.stores.postgres import connect
-
-    store = read_stores(ROOT).stores.get(name)
-    if store is None or store.engine != "postgres":
-        raise NoStore(f"include/estate/estate.yaml has no PostgreSQL store {name!r}. Nothing was done.")
-    with ExitStack() as opened:
-        roles = (store.connection, store.dropper or store.connection)
-        keeper, dropper = [opened.enter_context(connect(dsn_of(role), purpose=f"copies {name}")) for role in roles]
-        yield keeper, dropper
 
 
 def whose(dataset: str, month: str) -> str:

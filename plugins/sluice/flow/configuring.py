@@ -9,16 +9,13 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.gate import FactsGate, samples_of
-from sluice.flow.keeping import FRESH
+from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT, dataset_names, dataset_of, items_names, items_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.ledger.control import Measured
-    from sluice.proof.gates.run import Judged
 
 File = TypeVar("File")
 GATE = "vault_configured"
@@ -80,19 +77,9 @@ class VaultGate(FactsGate):
         """The vault."""
         return WHOSE
 
-    def _judge(self, measured: Measured) -> Judged:
+    @property
+    def subject(self) -> str:
+        """The bucket."""
         from sluice.estate import read_stores
-        from sluice.proof.gates.run import judge
 
-        return judge(
-            self.gate,
-            measured.facts,
-            subject=f"s3://{read_stores(ROOT).vault.bucket}",
-            suites=self.suites,
-            window=None,
-            freshness=FRESH,
-            now=measured.now,
-            facts_at=measured.at,
-            root=ROOT,
-            samples=samples_of(measured.facts),
-        )
+        return f"s3://{read_stores(ROOT).vault.bucket}"

@@ -9,16 +9,13 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import documents_of, opened_control
-from sluice.flow.gate import FactsGate, samples_of
-from sluice.flow.keeping import FRESH
+from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT, items_names, items_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.ledger.control import Measured
-    from sluice.proof.gates.run import Judged
 
 GATE = "expiry"
 
@@ -70,19 +67,3 @@ class ExpiryGate(FactsGate):
     def whose(self) -> str:
         """The entity's file."""
         return self.items
-
-    def _judge(self, measured: Measured) -> Judged:
-        from sluice.proof.gates.run import judge
-
-        return judge(
-            self.gate,
-            measured.facts,
-            subject=self.items,
-            suites=self.suites,
-            window=None,
-            freshness=FRESH,
-            now=measured.now,
-            facts_at=measured.at,
-            root=ROOT,
-            samples=samples_of(measured.facts),
-        )

@@ -6,6 +6,7 @@ Red fails at once, without retries, and says which rows. Airflow's own retries a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -30,6 +31,8 @@ class FactsGate(BaseOperator):
 
     operator_extra_links = (EvidenceLink(),)
     ui_color = "#fdf3d6"
+    freshness = timedelta(minutes=30)
+    """How old facts may be that are judged."""
 
     def __init__(self, *, gate: str, suites: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**{"trigger_rule": "none_failed", **kwargs})
@@ -64,8 +67,26 @@ class FactsGate(BaseOperator):
         """The name under which the ledger keeps the facts."""
         raise NotImplementedError
 
+    @property
+    def subject(self) -> str:
+        """What the verdict speaks of."""
+        return self.whose
+
     def _judge(self, measured: Measured) -> Judged:
-        raise NotImplementedError
+        from sluice.proof.gates.run import judge
+
+        return judge(
+            self.gate,
+            measured.facts,
+            subject=self.subject,
+            suites=self.suites,
+            window=None,
+            freshness=self.freshness,
+            now=measured.now,
+            facts_at=measured.at,
+            root=ROOT,
+            samples=samples_of(measured.facts),
+        )
 
     def _keep(self, judged: Judged, measured: Measured, context: Context) -> Evidence:
         from sluice.proof.gates.evidence import code_version, keep

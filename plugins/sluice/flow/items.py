@@ -12,8 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow.archiving import ASKS_FOR
 from sluice.flow.asking import APPROVE, Question
 from sluice.flow.connections import documents_of, open_vault, opened_control
-from sluice.flow.gate import FactsGate, samples_of
-from sluice.flow.keeping import FRESH
+from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT, items_names, items_of
 from sluice.flow.steps import check_words
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate import Items, Migration
-    from sluice.ledger.control import Measured
-    from sluice.proof.gates.run import Judged
     from sluice.upkeep.items.archiving import ItemArchive, ItemMonth
 
 GATE = "items_readback"
@@ -101,22 +98,6 @@ class ItemsGate(FactsGate):
     def whose(self) -> str:
         """The month."""
         return whose(self.items, self.month)
-
-    def _judge(self, measured: Measured) -> Judged:
-        from sluice.proof.gates.run import judge
-
-        return judge(
-            self.gate,
-            measured.facts,
-            subject=self.whose,
-            suites=self.suites,
-            window=None,
-            freshness=FRESH,
-            now=measured.now,
-            facts_at=measured.at,
-            root=ROOT,
-            samples=samples_of(measured.facts),
-        )
 
 
 class ApproveDelete(Question):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import dsn_of, opened_control
-from sluice.flow.gate import FactsGate, samples_of
+from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT, dataset_names, dataset_of
 from sluice.flow.steps import check_words
 
@@ -19,12 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate import Dataset
-    from sluice.ledger.control import Measured
-    from sluice.proof.gates.run import Judged
     from sluice.stores.postgres import Connection
-
-FRESH = timedelta(minutes=30)
-"""How old facts may be that a gate judges."""
 
 
 class ListDatasets(BaseOperator):
@@ -85,21 +79,10 @@ class DatasetGate(FactsGate):
         """The dataset."""
         return self.dataset
 
-    def _judge(self, measured: Measured) -> Judged:
-        from sluice.proof.gates.run import judge
-
-        return judge(
-            self.gate,
-            measured.facts,
-            subject=dataset_of(self.dataset).table,
-            suites=self.suites,
-            window=None,
-            freshness=FRESH,
-            now=measured.now,
-            facts_at=measured.at,
-            root=ROOT,
-            samples=samples_of(measured.facts),
-        )
+    @property
+    def subject(self) -> str:
+        """Its table."""
+        return dataset_of(self.dataset).table
 
 
 @contextmanager

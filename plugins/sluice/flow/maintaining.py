@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.connections import dsn_of, open_vault, opened_control
-from sluice.flow.gate import FactsGate, samples_of
+from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate.models import AirflowDatabase
-    from sluice.ledger.control import Control, Measured
-    from sluice.proof.gates.run import Judged
+    from sluice.ledger.control import Control
     from sluice.upkeep.metadata.backup import Backup
 
 WHOSE = "airflow/database"
 """The name under which the ledger keeps the facts; no table is called so."""
 BACKUP, HISTORY = "airflow_backup", "airflow_history"
 FRESH = timedelta(hours=2)
-"""How old facts may be that a gate judges, and a backup that something is taken away after."""
+"""How old a backup may be that is judged, and after which something is taken away: taking one lasts."""
 
 
 class TakeBackup(BaseOperator):
@@ -101,27 +100,17 @@ class AirflowGate(FactsGate):
     """A gate over the facts of Airflow's database."""
 
     template_fields: Sequence[str] = ("gate", "suites")
+    freshness = FRESH
 
     @property
     def whose(self) -> str:
         """Airflow's database."""
         return WHOSE
 
-    def _judge(self, measured: Measured) -> Judged:
-        from sluice.proof.gates.run import judge
-
-        return judge(
-            self.gate,
-            measured.facts,
-            subject="Airflow's database",
-            suites=self.suites,
-            window=None,
-            freshness=FRESH,
-            now=measured.now,
-            facts_at=measured.at,
-            root=ROOT,
-            samples=samples_of(measured.facts),
-        )
+    @property
+    def subject(self) -> str:
+        """What is maintained."""
+        return "Airflow's database"
 
 
 def proven_backup(control: Control) -> Backup:
