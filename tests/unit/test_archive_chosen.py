@@ -44,6 +44,7 @@ def dataset(every: str = "month") -> Dataset:
         (Keep(1, "months"), at(2024, 3, 31), at(2024, 2, 29)),
         (Keep(13, "months"), at(2026, 1, 15), at(2024, 12, 15)),
         (Keep(90, "days"), at(2026, 3, 31), at(2025, 12, 31)),
+        (Keep(8, "weeks"), at(2026, 3, 31, 5), at(2026, 2, 3, 5)),
     ],
 )
 def test_the_cutoff_goes_by_the_calendar(keep: Keep, now: datetime, before: datetime):
@@ -62,7 +63,7 @@ def test_an_open_end_never_goes_and_an_open_beginning_does():
     assert is_old(Span(BEGIN, at(2000, 1, 1)), keep, at(2026, 1, 1))
 
 
-@given(MOMENTS, MOMENTS, st.builds(Keep, st.integers(1, 60), st.sampled_from(["months", "days"])))
+@given(MOMENTS, MOMENTS, st.builds(Keep, st.integers(1, 60), st.sampled_from(["months", "weeks", "days"])))
 def test_what_is_old_stays_old(one: datetime, other: datetime, keep: Keep):
     earlier, later = sorted((one, other))
     assert cutoff(keep, earlier) <= cutoff(keep, later) < later

@@ -68,6 +68,17 @@ def test_retention_is_read(root: Path):
     assert [(hold.from_month, hold.until_month) for hold in retention.holds] == [("2024-01", "2024-06")]
 
 
+@pytest.mark.parametrize(("told", "said"), [("1 week", "1 weeks"), ("26 weeks", "26 weeks")])
+def test_weeks_are_kept_where_months_and_days_are(root: Path, told: str, said: str):
+    weekly = f"{KEPT}{RETENTION}  in_vault: {told}\n".replace("keep: 12 months", f"keep: {told}")
+    (root / "include/estate/datasets/audit_log.yaml").write_text(weekly)
+    found, wrong = read_datasets(root, {"main": "postgres"})
+    assert wrong == []
+    retention = found["audit_log"].retention
+    assert retention is not None and retention.in_vault is not None
+    assert (str(retention.keep), retention.in_vault.days) == (said, 7 * int(told.split()[0]))
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "told"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
@@ -21,26 +21,27 @@ RETENTION: Steps = ("retention",)
 
 @dataclass(frozen=True)
 class Keep:
-    """An age in whole months or whole days."""
+    """An age in whole months, weeks or days."""
 
     count: int
-    unit: Literal["months", "days"]
+    unit: Literal["months", "weeks", "days"]
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit}"
 
 
-KEPT = "a number of months or days from 1 to 9999, such as 12 months or 90 days"
+KEPT = "a number of months, weeks or days from 1 to 9999, such as 12 months, 26 weeks or 90 days"
+UNITS: Mapping[str, Literal["months", "weeks", "days"]] = {"month": "months", "week": "weeks", "day": "days"}
 
 
 def _read_keep(text: str) -> Keep:
-    found = re.fullmatch(r"([1-9][0-9]{0,3}) (month|day)s?", text)
+    found = re.fullmatch(r"([1-9][0-9]{0,3}) (month|week|day)s?", text)
     if found is None:
         raise ValueError(f"allowed: {KEPT}")
-    return Keep(int(found[1]), "months" if found[2] == "month" else "days")
+    return Keep(int(found[1]), UNITS[found[2]])
 
 
-Kept: TypeAlias = Annotated[Keep, Written(_read_keep, KEPT, r"^[1-9][0-9]{0,3} (month|day)s?$")]
+Kept: TypeAlias = Annotated[Keep, Written(_read_keep, KEPT, r"^[1-9][0-9]{0,3} (month|week|day)s?$")]
 MONTH = "[0-9]{4}-(0[1-9]|1[0-2])"
 Month: TypeAlias = Annotated[str, matching(MONTH, "a month such as 2024-01")]
 

@@ -17,8 +17,8 @@ def is_old(span: Span, keep: Keep, now: datetime) -> bool:
 
 def cutoff(keep: Keep, now: datetime) -> datetime:
     """Give the moment before which rows are old. So many months before the 31st is the last day, where there is no 31st."""
-    if keep.unit == "days":
-        return now - timedelta(days=keep.count)
+    if keep.unit != "months":
+        return now - timedelta(**{keep.unit: keep.count})
     month = months_on(span_at(now, "month").lower, -keep.count)
     day = min(now.day, monthrange(month.year, month.month)[1])
     return now.replace(year=month.year, month=month.month, day=day)
