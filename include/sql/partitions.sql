@@ -102,23 +102,28 @@ ANALYZE {table}
 
 -- name: find_unlike
 -- Where a partition is less closed than the table that it belongs to, or another's. Who may ask it directly is not its parent's rows'
--- only reader then.
+-- only reader then. `cure` is the SQL that closes it: for a person to run, since who reads a partition directly sees less from then on.
 WITH RECURSIVE tree AS (
     SELECT c.oid FROM pg_class c WHERE c.oid = %(oid)s::oid
     UNION ALL SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid),
 part AS (SELECT c.* FROM tree JOIN pg_class c USING (oid) WHERE c.oid <> %(oid)s::oid),
 whole AS (SELECT * FROM pg_class WHERE oid = %(oid)s::oid)
-SELECT part.oid::regclass::text AS partition, what FROM part, whole, LATERAL (
-    SELECT 'row security is off' AS what WHERE whole.relrowsecurity AND NOT part.relrowsecurity
-    UNION ALL SELECT 'row security is not forced' WHERE whole.relforcerowsecurity AND NOT part.relforcerowsecurity
-    UNION ALL SELECT 'it belongs to ' || pg_get_userbyid(part.relowner) WHERE part.relowner <> whole.relowner
-    UNION ALL SELECT 'the policy ' || p.polname || ' is none of the table' FROM pg_policy p
+SELECT part.oid::regclass::text AS partition, what, cure FROM part, whole, LATERAL (
+    SELECT 'row security is off' AS what, format('ALTER TABLE %%s ENABLE ROW LEVEL SECURITY', part.oid::regclass) AS cure
+        WHERE whole.relrowsecurity AND NOT part.relrowsecurity
+    UNION ALL SELECT 'row security is not forced', format('ALTER TABLE %%s FORCE ROW LEVEL SECURITY', part.oid::regclass)
+        WHERE whole.relforcerowsecurity AND NOT part.relforcerowsecurity
+    UNION ALL SELECT 'it belongs to ' || pg_get_userbyid(part.relowner),
+        format('ALTER TABLE %%s OWNER TO %%I', part.oid::regclass, pg_get_userbyid(whole.relowner)) WHERE part.relowner <> whole.relowner
+    UNION ALL SELECT 'the policy ' || p.polname || ' is none of the table', format('DROP POLICY %%I ON %%s', p.polname, part.oid::regclass)
+        FROM pg_policy p
         WHERE p.polrelid = part.oid AND p.polpermissive AND whole.relrowsecurity AND NOT EXISTS (
             SELECT FROM pg_policy w WHERE w.polrelid = whole.oid AND w.polcmd = p.polcmd AND w.polroles = p.polroles
               AND pg_get_expr(w.polqual, w.polrelid) IS NOT DISTINCT FROM pg_get_expr(p.polqual, p.polrelid)
               AND pg_get_expr(w.polwithcheck, w.polrelid) IS NOT DISTINCT FROM pg_get_expr(p.polwithcheck, p.polrelid))
-    UNION ALL SELECT g.privilege_type || ' is granted to ' || CASE g.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(g.grantee) END
-        FROM aclexplode(part.relacl) g
+    UNION ALL SELECT g.privilege_type || ' is granted to ' || coalesce(r.rolname, 'public'),
+        format('REVOKE %%s ON %%s FROM %%s', g.privilege_type, part.oid::regclass, coalesce(quote_ident(r.rolname), 'PUBLIC'))
+        FROM aclexplode(part.relacl) g LEFT JOIN pg_roles r ON r.oid = g.grantee
         WHERE g.grantee <> part.relowner AND NOT EXISTS (
             SELECT FROM aclexplode(whole.relacl) w WHERE w.grantee = g.grantee AND w.privilege_type = g.privilege_type)) AS seen
 ORDER BY 1, 2

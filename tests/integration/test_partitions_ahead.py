@@ -16,6 +16,7 @@ from sluice.stores.catalogue import find_table
 from sluice.stores.postgres import Connection, LockBusy, connect
 from sluice.upkeep.partitions import as_sql, keeping, making
 from sluice.upkeep.partitions.keeping import apply_partitions, plan_partitions, verify_partitions
+from sluice.upkeep.partitions.looking import NotPartitioned
 from sluice.upkeep.partitions.making import NameTaken
 from sluice.upkeep.partitions.planning import Strays
 
@@ -272,6 +273,33 @@ def test_what_is_less_closed_than_the_table_is_told(estate: Estate):
     assert facts["unlike"] == 3
     assert all(word in told for word in ("row security is off", "TRUNCATE is granted to certify_app", "policy open"))
     assert (facts["invalid_indexes"], facts["invalid_indexes_told"]) == (1, "app.halfway")
+
+
+def test_the_sql_that_closes_a_partition_as_its_table_is_closed_is_told_before_and_after(estate: Estate):
+    estate.own(
+        TABLE.format(how="RANGE (at)"),
+        "ALTER TABLE app.thing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        "CREATE TABLE app.\"by hand\" PARTITION OF app.thing FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')",
+        'GRANT TRUNCATE ON app."by hand" TO certify_app',
+        'CREATE POLICY open ON app."by hand" USING (true)',
+    )
+    cure = plan_partitions(estate.c, dataset()).cure
+    estate.apply(dataset())
+    facts = verify_partitions(estate.c, dataset())
+    assert facts["unlike"] == 4
+    assert 'ALTER TABLE app."by hand" ENABLE ROW LEVEL SECURITY' in str(facts["unlike_told"])
+    assert [facts["unlike"], len(cure)] == [4, 4]
+    estate.own(*cure)
+    assert verify_partitions(estate.c, dataset())["unlike"] == 0
+    assert plan_partitions(estate.c, dataset()).cure == ()
+
+
+def test_a_table_that_is_missing_and_one_that_is_plain_are_told_apart(estate: Estate):
+    with pytest.raises(NotPartitioned, match=r"app\.thing is not in the database \w+\. Mend `store` or `table`"):
+        plan_partitions(estate.c, dataset())
+    estate.own("CREATE TABLE app.thing (at timestamptz)")
+    with pytest.raises(NotPartitioned, match=r"app\.thing is there, and not partitioned\. Migrate it"):
+        plan_partitions(estate.c, dataset())
 
 
 def test_a_table_that_pg_partman_keeps_is_audited_and_left_alone(estate: Estate):

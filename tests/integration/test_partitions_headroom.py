@@ -191,7 +191,9 @@ def test_that_it_could_not_be_measured_is_told_once_no_try_is_left(told: Told, d
     (callback,) = task.on_failure_callback  # type: ignore[misc]
     callback(context(task=task, exception=raised.value))
     assert told.bodies[0]["severity"] == "P2"
-    assert "P2: nobody knows for how long thing has partitions: app.thing is no partitioned" in told.bodies[0]["text"]
+    assert (
+        "P2: nobody knows for how long thing has partitions: app.thing is not in the database" in told.bodies[0]["text"]
+    )
     callback(context(task=task, exception=AlertLate("late")))
     assert len(told.bodies) == 1
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from sluice.estate.dataset import Dataset
-from sluice.stores.postgres import Connection, one, rows
+from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.headroom import least_headroom
 from sluice.upkeep.partitions.looking import find_strays, kept_by_another, look
@@ -30,9 +30,7 @@ def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
     holes = [f"{one.table}: {gap}" for one in ranged for gap in gaps(one)]
     odd = [f"{one.table}: {span}" for one in ranged for span in odd_spans(one, dataset)]
     leaving = [str(part.table) for above in branches_of(branch) for part in above.partitions if part.leaving]
-    unlike = [
-        f"{row['partition']}: {row['what']}" for row in rows(c, statement("partitions.find_unlike"), oid=branch.oid)
-    ]
+    unlike = [f"{row['partition']}: {row['what']} ({row['cure']})" for row in find_unlike(c, branch)]
     invalid = [row["index"] for row in rows(c, statement("partitions.list_invalid_indexes"), oid=branch.oid)]
     ahead = least_headroom(branch, now)
     return {
@@ -48,6 +46,11 @@ def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
         "headroom_days": ahead.days,
         "headline": ahead.headline,
     }
+
+
+def find_unlike(c: Connection, branch: Branch) -> list[Row]:
+    """Find partitions that are less closed than the table: `partition`, `what`, and the SQL that is its `cure`."""
+    return rows(c, statement("partitions.find_unlike"), oid=branch.oid)
 
 
 def gaps(branch: Branch) -> list[Span]:

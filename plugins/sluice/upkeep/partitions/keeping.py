@@ -11,7 +11,7 @@ from sluice.stores.postgres import Connection, Table, translated
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.actions import Action
 from sluice.upkeep.partitions.as_sql import script
-from sluice.upkeep.partitions.auditing import Facts, audit
+from sluice.upkeep.partitions.auditing import Facts, audit, find_unlike
 from sluice.upkeep.partitions.looking import find_now, find_strays, kept_by_another, look
 from sluice.upkeep.partitions.making import alone, make
 from sluice.upkeep.partitions.planning import plan
@@ -31,16 +31,19 @@ class Planned:
     actions: tuple[Action, ...]
     sql: str
     kept_by_another: bool = False
+    cure: tuple[str, ...] = ()
+    """The SQL that closes the partitions that are less closed than their table. It is never run here."""
 
 
 def plan_partitions(c: Connection, dataset: Dataset) -> Planned:
     """Say what would be made, in words and as SQL. Read only."""
     with translated(f"planning the partitions of {dataset.table}"):
         branch = look(c, dataset)
+        cure = tuple(row["cure"] for row in find_unlike(c, branch))
         if kept_by_another(c, dataset):
-            return Planned((), "", kept_by_another=True)
+            return Planned((), "", kept_by_another=True, cure=cure)
         actions = _to_do(c, dataset, branch)
-        return Planned(tuple(actions), script(c, actions))
+        return Planned(tuple(actions), script(c, actions), cure=cure)
 
 
 def apply_partitions(c: Connection, dataset: Dataset, tell: Tell) -> int:

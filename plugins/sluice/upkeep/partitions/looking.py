@@ -8,6 +8,7 @@ from psycopg import sql
 
 from sluice.errors import Terminal
 from sluice.estate.dataset import Dataset
+from sluice.stores.catalogue import find_table
 from sluice.stores.postgres import Connection, Table, one, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.planning import MOST, Strays, check_layout
@@ -30,10 +31,7 @@ def look(c: Connection, dataset: Dataset) -> Branch:
     table = Table.parse(dataset.table)
     branch = find_branch(c, table)
     if branch is None:
-        raise NotPartitioned(
-            f"{table} is no partitioned table here. Migrate it to one (docs/howto/migrate-a-table.md), or mend"
-            f" include/estate/datasets/{dataset.name}.yaml. Nothing was changed."
-        )
+        raise NotPartitioned(f"{_why_none(c, table, dataset.name)} Nothing was changed.")
     check_layout(branch, dataset)
     for found in branches_of(branch):
         if found.how == "range" and found.type not in TIMES:
@@ -42,6 +40,13 @@ def look(c: Connection, dataset: Dataset) -> Branch:
                 " and times alone. Take its file out of include/estate/datasets. Nothing was changed."
             )
     return branch
+
+
+def _why_none(c: Connection, table: Table, name: str) -> str:
+    file = f"include/estate/datasets/{name}.yaml"
+    if find_table(c, table) is None:
+        return f"{table} is not in the database {c.info.dbname}. Mend `store` or `table` in {file}, or take that file away."
+    return f"{table} is there, and not partitioned. Migrate it (docs/howto/migrate-a-table.md), or take {file} away until it is."
 
 
 def find_now(c: Connection) -> datetime:
