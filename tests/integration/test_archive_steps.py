@@ -148,13 +148,22 @@ def test_two_years_are_foreseen_of_the_partitions_that_are_there(stage: Stage) -
     stage.own("ANALYZE app_partitions.event_y2024m01")
     (foreseen,) = foresee(c, stage.dataset)
     lines = told(stage.dataset, [foreseen]).splitlines()
-    assert len(lines) == 26
-    first = re.sub(r"[\d.]+$", "MB", " ".join(lines[2].split()[1:]))
+    assert len(lines) == 27
+    assert lines[1] == "tonight: 2 leave the table, 2024-01-01 to 2024-03-01"
+    first = re.sub(r"[\d.]+$", "MB", " ".join(lines[3].split()[1:]))
     assert first == "2 2024-01-01 to 2024-03-01 1 ≥ 50 MB", "one of the two was never analyzed"
     stage.own("ANALYZE app_partitions.event_y2024m02")
     (foreseen,) = foresee(c, stage.dataset)
-    assert str(foreseen).splitlines()[2].split()[6] == "100"
+    assert str(foreseen).splitlines()[3].split()[6] == "100"
     assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
+    archive = stage.archive()
+    archive.archive(print)
+    (foreseen,) = foresee(c, stage.dataset)
+    assert str(foreseen.tonight) == "tonight: 2 that have cooled are dropped"
+    archive.drop(print)
+    archive.restore_all(Span(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC)), timedelta(1), print)
+    (foreseen,) = foresee(c, stage.dataset)
+    assert str(foreseen.tonight) == "tonight: nothing goes", "they are back for a day"
     without = stage.dataset.model_copy(update={"retention": None})
     assert "Everything stays" in told(without, foresee(c, without))
 

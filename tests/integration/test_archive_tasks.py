@@ -235,12 +235,20 @@ def test_the_command_foresees_the_same_without_airflows_run(
     told = capsys.readouterr().out
     assert "app.event, 12 months kept: 24 months from" in told and "drawn.svg is drawn" in told
     assert "app.event" in (tmp_path / "drawn.svg").read_text()
+    assert told.splitlines()[1] == "tonight: 2 leave the table, 2024-01-01 to 2024-03-01"
+    assert main(["simulate", "evnet"]) == 1
+    assert "include/estate/datasets has no evnet.yaml. There are: event; did you mean event?" in capsys.readouterr().err
     assert main(["simulate", "event"]) == 0
     assert capsys.readouterr().out.strip() == told.partition("\n\n")[0]
     assert stage.states() == []
     (project.ROOT / "include/estate/datasets/event.yaml").unlink()
     assert main(["simulate"]) == 1
     assert "No table is archived" in capsys.readouterr().err
+
+
+def test_a_dataset_that_has_no_file_is_told_with_those_that_have(stage: Stage) -> None:
+    with pytest.raises(EstateErrors, match=r"no evnet\.yaml\. There are: event; did you mean event\?"):
+        run(RestoreMonth, params={**asked("2024-01"), "dataset": "evnet"})
 
 
 def test_a_dry_run_changes_nothing_and_a_wrong_file_is_red_by_itself(stage: Stage) -> None:

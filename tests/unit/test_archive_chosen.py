@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sluice.estate.dataset import Dataset
 from sluice.estate.retention import Hold, Keep, Retention
 from sluice.upkeep.archive.choosing import cutoff, holding, is_old
-from sluice.upkeep.archive.simulating import simulate
+from sluice.upkeep.archive.simulating import simulate, tonight
 from sluice.upkeep.partitions.spans import BEGIN, END, Span, span_at, spans
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
@@ -90,6 +90,17 @@ def test_two_years_are_foreseen():
         str(foreseen[1]) == "2026-04: 2025-04-01 to 2025-05-01 goes; 2024-12-01 to 2025-01-01 is held: case 12; 16 stay"
     )
     assert {one.stays for one in foreseen[1:]} == {16}, "one comes and one goes, and the held one stays"
+
+
+def test_what_goes_tonight_is_told_apart_from_what_goes_by_the_end_of_the_month():
+    there = list(spans(at(2024, 11, 1), at(2026, 7, 1), "month"))
+    held = ({"from": "2024-12", "until": "2024-12", "because": "case 12"},)
+    first = tonight(there, retention(holds=held, then="drop", approve=True), at(2026, 3, 10), [month(2024, 9)])
+    assert first.goes == (month(2024, 11), month(2025, 1), month(2025, 2)), "of March 2025 some is younger than a year"
+    assert str(first) == (
+        "tonight: 3 leave the table, 2024-11-01 to 2025-03-01; 1 that has cooled is dropped, after a person's yes; 1 is held"
+    )
+    assert str(tonight(there[-3:], retention(), at(2026, 3, 10), [])) == "tonight: nothing goes"
 
 
 @pytest.mark.parametrize("every", ["month", "week", "day"])

@@ -12,7 +12,7 @@ import pytest
 from sluice.estate.dataset import Dataset
 from sluice.upkeep.archive.foreseeing import Foresight, Size
 from sluice.upkeep.archive.picturing import MOST_ROWS, MOST_TABLES, SHAPES, picture
-from sluice.upkeep.archive.simulating import simulate
+from sluice.upkeep.archive.simulating import simulate, tonight
 from sluice.upkeep.partitions.spans import Every, spans
 
 IMAGE = Path(__file__).parents[2] / "docs/images/foreseen.svg"
@@ -37,7 +37,8 @@ def foreseen(lower: datetime = BEGUN, every: Every = "month", months: int = 24, 
     there = list(spans(lower, at(2026, 7, 1), every))
     assert dataset.retention is not None
     found = tuple(simulate(there, dataset, dataset.retention, at(2026, 3, 10), months))
-    return Foresight(table, "12 months", found, {span: Size(1_250_000, 96_000_000) for span in there})
+    first = tonight(there, dataset.retention, at(2026, 3, 10), [])
+    return Foresight(table, "12 months", found, {span: Size(1_250_000, 96_000_000) for span in there}, first)
 
 
 def cells(drawn: str) -> dict[str, list[str]]:
@@ -85,7 +86,7 @@ def test_of_very_many_tables_the_rest_is_told():
 def test_the_page_shows_what_is_drawn_and_what_is_told():
     """Red after a change on purpose: write `picture([foreseen()])` into the file, and the lines into the page."""
     assert IMAGE.read_text() == picture([foreseen()])
-    head = "\n".join(str(foreseen()).splitlines()[:5])
+    head = "\n".join(str(foreseen()).splitlines()[:6])
     assert head in PAGE.read_text(), head
 
 
@@ -93,7 +94,8 @@ def test_the_page_shows_what_is_drawn_and_what_is_told():
 def test_what_is_not_known_is_not_made_up(known: int):
     one = foreseen()
     sizes = dict(list(one.sizes.items())[:known])
-    line = str(Foresight(one.table, one.keep, one.months, sizes)).splitlines()[2]
+    line = str(Foresight(one.table, one.keep, one.months, sizes, one.tonight)).splitlines()[3]
     assert line.endswith("≥ 1,250,000     ≥ 96.0" if known else "17")
     unread = {span: Size(None, 8192) for span in one.sizes}
-    assert str(Foresight(one.table, one.keep, one.months, unread)).splitlines()[2].split()[6:] == ["17", "0.1"]
+    told = str(Foresight(one.table, one.keep, one.months, unread, one.tonight)).splitlines()[3]
+    assert told.split()[6:] == ["17", "0.1"]

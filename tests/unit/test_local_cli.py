@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from sluice.errors import Terminal
-from sluice.local import cli
+from sluice.local import cli, machine
 from sluice.local.airflow_api import in_order
 from sluice.local.demo import command
 from sluice.local.demo.command import alone
@@ -54,6 +54,16 @@ def test_status_lists_each_wrong_file_with_its_mistakes(project, capsys):
     listed = re.findall(r"^  include/estate/migrations/(\w+)\.yaml:(\d+): (.+?): found", said, re.M)
     assert [file for file, _, _ in listed] == ["again"] * 2 + ["audit_log"] * 2 + ["broken"]
     assert said.count("a table of no other migration; include/estate/migrations/") == 4
+
+
+def test_status_fails_by_a_mistake_alone(project, monkeypatch, capsys):
+    part = machine.Part("postgres", 7, False, project / "postgres.log")
+    monkeypatch.setattr(machine, "status", lambda: [part])
+    monkeypatch.setattr(cli, "_tell_migrations", lambda: None)
+    assert cli.main(["status"]) == 0
+    (project / "include/estate/migrations/broken.yaml").write_text("migration: broken\nfrom: {")
+    assert cli.main(["status"]) == 1
+    assert "broken.yaml:2: " in capsys.readouterr().out
 
 
 def test_lint_reads_the_estate_too(project, capsys, monkeypatch):

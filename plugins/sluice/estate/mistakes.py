@@ -34,6 +34,22 @@ class EstateErrors(Terminal):
         return "\n".join(map(str, self.mistakes))
 
 
+class NoFile(EstateErrors):
+    """There is no file of the name that somebody gave."""
+
+    def __init__(self, folder: str, name: str, names: Iterable[str]) -> None:
+        super().__init__(())
+        self.args = (folder, name, tuple(names))
+
+    def __str__(self) -> str:
+        folder, name, names = self.args
+        return (
+            f"{folder} has no {name[:100]}.yaml. There are: {choice(name, names)}"
+            if names
+            else f"{folder} has no file."
+        )
+
+
 def choice(found: str, options: Iterable[str]) -> str:
     """Say what is allowed where a name had to be one of `options`, and which was probably meant."""
     names = sorted(options)

@@ -21,6 +21,7 @@ from sluice.estate import (
 )
 from sluice.estate.datasets import DATASETS
 from sluice.estate.items_files import ITEMS
+from sluice.estate.mistakes import NoFile
 from sluice.estate.read import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def dataset_names() -> list[str]:
 
 
 def dataset_of(name: str) -> Dataset:
-    """Read one dataset afresh, as the task runs. Raises EstateErrors."""
+    """Read one dataset afresh, as the task runs. Raises NoFile, EstateErrors."""
+    if name not in (names := dataset_names()):
+        raise NoFile(str(DATASETS), name, names)
     engines = {store: found.engine for store, found in read_stores(ROOT).stores.items()}
     return read_dataset(ROOT / DATASETS / f"{name}.yaml", engines)
 
@@ -71,6 +74,8 @@ def items_names(which: Callable[[Items], bool]) -> list[str]:
 
 
 def items_of(name: str) -> Items:
-    """Read one file of items afresh, with its design. Raises EstateErrors."""
+    """Read one file of items afresh, with its design. Raises NoFile, EstateErrors."""
+    if name not in (names := [path.stem for path in items_files(ROOT)]):
+        raise NoFile(str(ITEMS), name, names)
     engines = {store: found.engine for store, found in read_stores(ROOT).stores.items()}
     return read_items(ROOT / ITEMS / f"{name}.yaml", engines)

@@ -50,7 +50,7 @@ def bring_up_to_date(
     `quiet` is called first where an older release stands already: whoever works by it must have ended.
     Raises ReleaseChanged when an applied file has another checksum now, Outdated when one is not known here.
     """
-    if _is_current(connection, release_set):
+    if is_current(connection, release_set):
         return []
     with connection.transaction():
         connection.execute(statement("releases.take_lock"))
@@ -77,7 +77,8 @@ def check_known(release_set: str, applied: Collection[str]) -> None:
         )
 
 
-def _is_current(connection: Connection, release_set: str) -> bool:
+def is_current(connection: Connection, release_set: str) -> bool:
+    """Tell whether nothing is missing of a set. Read-only. Raises ReleaseChanged, Outdated."""
     return bool(one(connection, statement("releases.find_history"))["there"]) and not _missing(connection, release_set)
 
 

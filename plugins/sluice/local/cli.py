@@ -68,7 +68,7 @@ def down(chosen: argparse.Namespace) -> int:
 
 
 def status(chosen: argparse.Namespace) -> int:
-    """Say what runs, what died, and what the dead said last. Exit code 0 only when everything runs."""
+    """Say what runs, what died, and what the dead said last. Exit code 0 when all of it runs, and the estate has no mistake."""
     from sluice.local import machine
     from sluice.local.postgres import tail
 
@@ -82,8 +82,8 @@ def status(chosen: argparse.Namespace) -> int:
         print("\n`./sluice up` starts what is dead and leaves the rest alone.")
     if parts[0].pid:  # PostgreSQL, which has the ledger
         _tell_migrations()
-    _tell_mistakes()
-    return 0 if all(part.pid for part in parts) else 1
+    mistaken = _tell_mistakes()
+    return 0 if all(part.pid for part in parts) and not mistaken else 1
 
 
 def _tell_migrations() -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sluice.estate.dataset import Dataset
+from sluice.estate.retention import Retention
+from sluice.ledger.releases import is_current
 from sluice.stores.postgres import Connection, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.archive.census import check_tenant
+from sluice.upkeep.archive.dropping import is_due
 from sluice.upkeep.archive.late import gone_of
-from sluice.upkeep.archive.simulating import Foreseen, simulate
+from sluice.upkeep.archive.ledger import is_there, months_of
+from sluice.upkeep.archive.simulating import Foreseen, Tonight, simulate, tonight
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, branches_of
@@ -37,6 +42,7 @@ class Foresight:
     months: tuple[Foreseen, ...]
     sizes: Mapping[Span, Size]
     """Of the partitions that are there; those to come have none."""
+    tonight: Tonight
 
     @property
     def title(self) -> str:
@@ -46,7 +52,7 @@ class Foresight:
     def __str__(self) -> str:
         held = {f"held: {span}: {why}": None for month in self.months for span, why in month.held}
         lines = [LINE.format(*self._cells(month)).rstrip() for month in self.months]
-        return "\n".join([self.title, LINE.format(*HEAD), *lines, *held])
+        return "\n".join([self.title, str(self.tonight), LINE.format(*HEAD), *lines, *held])
 
     def _cells(self, month: Foreseen) -> tuple[object, ...]:
         known = [self.sizes[span] for span in month.goes if span in self.sizes]
@@ -78,6 +84,7 @@ def foresee(c: Connection, dataset: Dataset) -> list[Foresight]:
             str(dataset.retention.keep),
             tuple(simulate(_months(c, branch), dataset, dataset.retention, now)),
             _sizes(c, branch),
+            _tonight(c, branch, dataset.retention, now),
         )
         for branch in branches_of(look(c, dataset))
         if branch.how == "range"
@@ -88,6 +95,14 @@ def _months(c: Connection, branch: Branch) -> list[Span]:
     """Give what is there, but for what stands in the place of a month that has left: that is for its late rows."""
     gone = gone_of(c, branch.table)
     return [span for span in branch.spans if span not in gone]
+
+
+def _tonight(c: Connection, branch: Branch, retention: Retention, now: datetime) -> Tonight:
+    """Foresee the next run: what was brought back stays until its time is over. A ledger of an older version is not asked."""
+    known = months_of(c, branch.table) if is_there(c) and is_current(c, "archive") else []
+    back = {month.span for month in known if month.expires_at and month.state == "restored" and month.expires_at > now}
+    cooled = [month.span for month in known if retention.then == "drop" and is_due(month, retention)]
+    return tonight([span for span in _months(c, branch) if span not in back], retention, now, cooled)
 
 
 def told(dataset: Dataset, foreseen: Sequence[Foresight]) -> str:

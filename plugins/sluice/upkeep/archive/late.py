@@ -13,7 +13,7 @@ from sluice.stores.catalogue import find_table
 from sluice.stores.postgres import Connection, Table, one, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.archive.detaching import Tell
-from sluice.upkeep.archive.ledger import Month, move
+from sluice.upkeep.archive.ledger import Month, is_there, move
 from sluice.upkeep.partitions.actions import Make
 from sluice.upkeep.partitions.making import make
 from sluice.upkeep.partitions.naming import late_name
@@ -45,7 +45,7 @@ def has_rows(c: Connection, late: Partition) -> bool:
 
 def gone_of(c: Connection, parent: Table) -> set[Span]:
     """Give the months of a table that have left it; none where the archive has never been. Read-only."""
-    if not one(c, statement("archive.is_there"))["there"]:
+    if not is_there(c):
         return set()
     asked = {"schema": parent.schema, "name": parent.name, "gone": list(GONE)}
     found = rows(c, statement("archive.list_gone"), **asked)

@@ -100,6 +100,11 @@ def prepare(c: Connection) -> None:
     bring_up_to_date(c, "archive")
 
 
+def is_there(c: Connection) -> bool:
+    """Tell whether the archive has ever been in this database. Read-only."""
+    return bool(one(c, statement("archive.is_there"))["there"])
+
+
 def months_of(c: Connection, parent: Table) -> list[Month]:
     """List the months of a table that the ledger knows, the oldest first. Read-only."""
     return [_month(row) for row in rows(c, statement("archive.list_months"), **_named(parent))]

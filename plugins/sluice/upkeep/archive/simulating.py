@@ -33,6 +33,40 @@ class Foreseen:
         return f"{self.month.lower:%Y-%m}: {'; '.join(told) or 'nothing goes'}; {self.stays} stay"
 
 
+@dataclass(frozen=True)
+class Tonight:
+    """What the next run does, as of now."""
+
+    goes: tuple[Span, ...]
+    """What leaves the table."""
+    drops: tuple[Span, ...]
+    """What left it before, has cooled, and is dropped."""
+    held: tuple[Span, ...]
+    asks: bool
+    """Whether a person is asked before a drop."""
+
+    def __str__(self) -> str:
+        several, dropped, held = len(self.goes) > 1, len(self.drops), len(self.held)
+        told = []
+        if self.goes:
+            whole = Span(self.goes[0].lower, self.goes[-1].upper)
+            told.append(f"{len(self.goes)} {'leave' if several else 'leaves'} the table, {whole}")
+        if dropped:
+            asked = ", after a person's yes" if self.asks else ""
+            told.append(f"{dropped} that {'have cooled are' if dropped > 1 else 'has cooled is'} dropped{asked}")
+        if held:
+            told.append(f"{held} {'are' if held > 1 else 'is'} held")
+        return f"tonight: {'; '.join(told) or 'nothing goes'}"
+
+
+def tonight(there: Sequence[Span], retention: Retention, now: datetime, cooled: Sequence[Span]) -> Tonight:
+    """Foresee the next run. `there` are the partitions of today that may go, `cooled` what is due to be dropped."""
+    old = sorted(span for span in there if is_old(span, retention.keep, now))
+    held = tuple(span for span in old if holding(span, retention.holds) is not None)
+    goes = tuple(span for span in old if span not in held)
+    return Tonight(goes, tuple(sorted(cooled)), held, retention.approve)
+
+
 def simulate(
     there: Sequence[Span], dataset: Dataset, retention: Retention, now: datetime, months: int = MONTHS
 ) -> list[Foreseen]:
