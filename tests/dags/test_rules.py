@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 from sluice.estate import read_stores
+from sluice.flow import maintaining
 from sluice.flow.policy import TERMINAL_FAILS, pool_of
+from sluice.local.runs import PLANS
 
 from tests.dags.conftest import ROOT
-from tests.samples import MIGRATIONS
+from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill", "drop",
@@ -115,6 +118,23 @@ def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
 
 def _tasks(dags):
     return [task for dag in dags for task in dag.tasks]
+
+
+def test_what_a_dry_run_plans_is_told_at_the_terminal(dags) -> None:
+    dry = {dag.dag_id: {task.task_id for task in dag.tasks} for dag in dags if "dry_run" in dag.params}
+    assert {"archive_items", "archive_retention", "configure_vault", "create_partitions", "maintain_airflow"} <= {*dry}
+    silent = {name for name, tasks in dry.items() if not tasks & {*PLANS}}
+    assert not silent, "./sluice run … --wait would show an empty table"
+
+
+def test_a_database_of_airflow_that_is_not_kept_is_told_in_the_log(tmp_path, monkeypatch, caplog) -> None:
+    copy_estate(tmp_path)
+    estate = tmp_path / "include/estate/estate.yaml"
+    estate.write_text("\n".join(line for line in estate.read_text().splitlines() if not line.startswith("airflow:")))
+    monkeypatch.setattr(maintaining, "ROOT", tmp_path)
+    with caplog.at_level("INFO"), pytest.raises(AirflowSkipException, match="is not kept"):
+        maintaining._kept()
+    assert "estate.yaml has no `airflow`" in caplog.text
 
 
 def test_a_window_that_was_skipped_is_not_judged(dags) -> None:

@@ -29,6 +29,7 @@ from sluice.flow.evidence_link import evidence_address
 from sluice.flow.restoring import RestoreMonth
 from sluice.local import databases
 from sluice.local.cli import main
+from sluice.local.months import months_table
 from sluice.stores.postgres import Refused
 
 from tests.archived import MONTH, MONTHS, ROW, Stage, months, staged
@@ -244,6 +245,17 @@ def test_the_command_foresees_the_same_without_airflows_run(
     (project.ROOT / "include/estate/datasets/event.yaml").unlink()
     assert main(["simulate"]) == 1
     assert "No table is archived" in capsys.readouterr().err
+
+
+def test_the_months_of_a_run_are_told_with_their_rows_and_manifests(stage: Stage) -> None:
+    first = archived()["month"]
+    settings = SimpleNamespace(environment=dict)
+    told = months_table(settings, ["event", "gone"], {first}).splitlines()  # type: ignore[arg-type]
+    assert told[0].split("  ")[0] == "month" and len(told) == 4, "the other month is of no run"
+    (key,) = [key for (key,) in stage.ask("SELECT manifest FROM sluice_archive.month WHERE manifest IS NOT NULL")]
+    assert told[2].split()[0] == first and told[2].split()[-2:] == ["50", key]
+    assert "cooling until" in told[2] and "2024-01-01 to 2024-02-01" in told[2]
+    assert told[3] == "gone: include/estate/datasets has no gone.yaml. There are: event", "it hides no other table"
 
 
 def test_a_dataset_that_has_no_file_is_told_with_those_that_have(stage: Stage) -> None:

@@ -6,6 +6,7 @@ because a start costs a quarter of a minute.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -20,8 +21,10 @@ import psycopg
 import pytest
 from sluice.errors import Terminal
 from sluice.local import airflow_api, airflow_processes, machine, processes
-from sluice.local.airflow_api import AirflowApi, DatabaseAway, Refused
+from sluice.local.airflow_api import AirflowApi, AskedNoMore, DatabaseAway, Refused
+from sluice.local.cli import main
 from sluice.local.ports import free_port, is_taken
+from sluice.local.progress import Watch
 from sluice.local.settings import PORT_SETTINGS
 from sluice.local.waiting import wait_for
 
@@ -33,8 +36,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import CronDataIntervalTimetable, dag, task
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
+from airflow.sdk import BaseOperator, CronDataIntervalTimetable, dag, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
 MONTHLY = CronDataIntervalTimetable("@monthly", timezone="UTC")
@@ -68,12 +71,39 @@ def ask_person():
     ApprovalOperator(task_id="approve_it", subject="May I?", body="**Really**", fail_on_reject=True)
 
 
+class Busy(Exception):
+    pass
+
+
+class Archive(BaseOperator):
+    template_fields = ("month",)
+
+    def __init__(self, *, month, **kwargs):
+        super().__init__(map_index_template="{{ task.month }}", retries=1, retry_delay=timedelta(seconds=8), **kwargs)
+        self.month = month
+
+    def execute(self, context):
+        if self.month == "b" and context["ti"].try_number == 1:
+            raise Busy("session 29019 is at it\\nfor long")
+
+
+@dag(schedule=None)
+def ask_each():
+    @task_group
+    def each(month):
+        body = "- **Month**: gone"
+        asked = HITLOperator(task_id="approve", subject="Drop it?", body=body, options=["Approve", "Reject"])
+        Archive(task_id="archive", month=month) >> asked
+
+    each.expand(month=["a", "b", "c"])
+
+
 @dag(schedule=None)
 def take_long():
     BashOperator(task_id="sleep", bash_command="sleep 613 & sleep 613; wait")
 
 
-ask_stores(), ask_person(), take_long()
+ask_stores(), ask_person(), ask_each(), take_long()
 '''
 
 
@@ -183,12 +213,76 @@ def test_a_person_answers(api, choice, state):
     assert api.approvals("ask_person", run_id) == []
 
 
+def test_a_question_whose_task_has_ended_is_asked_no_more(api):
+    run_id = api.trigger("ask_person")
+    wait_for("a question", lambda: bool(api.approvals("ask_person", run_id)), seconds=60)
+    [question] = api.approvals("ask_person", run_id)
+    wait_for("rest", lambda: api.tasks("ask_person", run_id)[0].state == "awaiting_input", seconds=60)
+    api.fail_unfinished("ask_person")
+    assert api.approvals("ask_person", run_id) == []
+    with pytest.raises(AskedNoMore, match="This is asked no more"):
+        api.answer("ask_person", run_id, question, "Approve")
+
+
+def test_who_waits_is_told_how_far_it_is_what_is_tried_again_and_what_to_type(api):
+    command = [sys.executable, "-u", "-m", "sluice.local", "run", "ask_each", "--wait"]
+    path = {"PYTHONPATH": str(ROOT / "plugins")}
+    waiting = subprocess.Popen(
+        command, env={**os.environ, **path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert waiting.stdout is not None
+    told = [waiting.stdout.readline().strip()]
+    while "questions wait for a person" not in told[-1]:
+        told.append(waiting.stdout.readline().strip())
+    assert re.fullmatch(r"\d questions wait for a person, Drop it\? the first: ./sluice questions ask_each", told[-1])
+    assert any(line.startswith("3 months: ") for line in told)
+    again = "each.archive of b is tried again by itself: Busy: session 29019 is at it"
+    assert [line for line in told if "tried again by itself" in line] == [again]
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert f"run was interrupted. The run goes on in Airflow. {told[0]}\n" in said
+    assert "questions wait for a person, Drop it? the first" in said
+
+
+def test_questions_are_listed_and_answered_from_the_terminal(api, capsys, monkeypatch):
+    wait_for("three questions", lambda: len(api.approvals("ask_each")) == 3, seconds=90)  # of the run above
+
+    def typed(*arguments: str, answer: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        return main(arguments), *capsys.readouterr()
+
+    code, said, _ = typed("questions", "ask_each")
+    [run_id] = api.running("ask_each")
+    assert "3 questions wait.\n\n" in said and f"ask_each, run {run_id}, since" in said and "Month: gone" in said
+    first, second, third = re.findall(r"^([0-9a-f]{8})  Drop it\?$", said, re.M)
+    code, _, refused = typed("answer", first, "approve", "--user", "viewer")
+    assert code == 1 and "403" in refused
+    assert typed("answer", first, "reject", "--user", "operator") == (0, "operator has answered Reject: Drop it?\n", "")
+    assert f"{first}: no question that waits is called so" in typed("answer", first, "approve")[2]
+    code, said, _ = typed("answer", second, "approve", "--all", answer="y\n")
+    assert (code, len(api.approvals("ask_each"))) == (1, 2)
+    assert f"  {second}  Drop it?\n  {third}  Drop it?\nApprove to all 2? Type yes: " in said
+    code, said, _ = typed("answer", second, "approve", "--all", answer="yes\n")
+    assert (code, said.count("admin has answered Approve: Drop it?")) == (0, 2)
+    assert api.wait_run("ask_each", run_id, seconds=90) == "success"
+    found = api._call("GET", f"/dags/ask_each/dagRuns/{run_id}/hitlDetails")["hitl_details"]
+    answers = sorted((one["responded_by_user"]["name"], *one["chosen_options"]) for one in found)
+    assert answers == [("admin", "Approve"), ("admin", "Approve"), ("operator", "Reject")]
+    assert typed("questions", "ask_eech")[2] == "sluice: Airflow has no DAG ask_eech: did you mean ask_each?\n"
+
+
 def test_a_dag_that_is_not_there_is_answered_with_those_that_are(api):
     for command in (("run", "ask_nobody"), ("backfill", "ask_nobody", "--from", "2026-02-01", "--to", "2026-02-01")):
         said = sluice(*command)
         assert said.returncode == 1
-        assert "Airflow has no DAG ask_nobody. There are: ask_person, ask_stores, take_long." in said.stderr
+        assert "Airflow has no DAG ask_nobody. There are: ask_each, ask_person, ask_stores, take_long." in said.stderr
         assert "about ten seconds" in said.stderr
+
+
+def test_a_dag_that_is_almost_there_is_named(api, capsys):
+    assert main(["run", "ask_stoers"]) == 1
+    assert "Airflow has no DAG ask_stoers: did you mean ask_stores? There are: " in capsys.readouterr().err
 
 
 def test_a_run_that_one_waits_for_is_told_task_by_task(api):
@@ -238,6 +332,9 @@ def test_a_scheduler_that_died_leaves_nobody_behind_when_the_next_one_starts(api
     [scheduler] = [one for one in _airflow() if one.name == "scheduler"]
     os.kill(scheduler.pid(), signal.SIGKILL)
     wait_for("death", lambda: scheduler.pid() is None, seconds=10)
+    told: list[str] = []
+    Watch(api, machine.load(), "ask_person", "none", say=told.append).look("queued")
+    assert told[0] == "no scheduler runs, so nothing goes on: ./sluice up"
     orphans = processes.family_of([scheduler])
     assert orphans, "its workers wait for work that nobody will bring"
     machine.up(quiet=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import shutil
@@ -13,10 +14,11 @@ import time
 from dataclasses import replace
 from graphlib import CycleError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sluice.errors import Terminal
-from sluice.local import cli, machine
+from sluice.local import cli, machine, progress, runs
 from sluice.local.airflow_api import in_order
 from sluice.local.demo import command
 from sluice.local.demo.command import alone
@@ -64,6 +66,28 @@ def test_status_fails_by_a_mistake_alone(project, monkeypatch, capsys):
     (project / "include/estate/migrations/broken.yaml").write_text("migration: broken\nfrom: {")
     assert cli.main(["status"]) == 1
     assert "broken.yaml:2: " in capsys.readouterr().out
+
+
+def test_an_interrupted_wait_says_where_the_run_is_and_what_it_waits_for(project, monkeypatch, capsys):
+    def interrupted(*arguments: object, **named: object) -> bool:
+        raise KeyboardInterrupt
+
+    client = SimpleNamespace(trigger=lambda *_: "night")
+    monkeypatch.setattr(cli, "_client", lambda: (client, SimpleNamespace(airflow_url="http://here")))
+    monkeypatch.setattr(runs, "wait", interrupted)
+    monkeypatch.setattr(progress.Watch, "waits", ["2 questions wait for a person"])
+    assert cli.main(["run", "archive_retention", "--wait"]) == 130
+    said = capsys.readouterr().err
+    assert "The run goes on in Airflow. http://here/dags/archive_retention/runs/night\n  2 questions wait" in said
+
+
+def test_nobody_at_the_terminal_agrees_to_nothing(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert not cli._agreed("Approve to all 18? ")
+    monkeypatch.setattr("sys.stdin", io.StringIO("Yes\n"))
+    assert cli._agreed("Approve to all 18? ")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert not cli._agreed("Approve to all 18? "), "a slip of a finger is no yes"
 
 
 def test_lint_reads_the_estate_too(project, capsys, monkeypatch):

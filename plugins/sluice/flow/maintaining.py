@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from sluice.ledger.control import Control
     from sluice.upkeep.metadata.backup import Backup
 
+log = logging.getLogger(__name__)
 WHOSE = "airflow/database"
 """The name under which the ledger keeps the facts; no table is called so."""
 BACKUP, HISTORY = "airflow_backup", "airflow_history"
+NOT_KEPT = "Airflow's database is not kept: include/estate/estate.yaml has no `airflow`. Nothing was done."
 FRESH = timedelta(hours=2)
 """How old a backup may be that is judged, and after which something is taken away: taking one lasts."""
 
@@ -136,5 +139,6 @@ def _kept() -> AirflowDatabase:
 
     kept = read_stores(ROOT).airflow
     if kept is None:
-        raise AirflowSkipException("Airflow's database is not kept: include/estate/estate.yaml has no `airflow`.")
+        log.info(NOT_KEPT)  # Airflow's log says of a skip that it is one, and not why
+        raise AirflowSkipException(NOT_KEPT)
     return kept

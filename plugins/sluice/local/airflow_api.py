@@ -24,7 +24,9 @@ FINISHED = frozenset({"success", "failed"})
 # Airflow 3.3 shows a question while its task still runs, and takes the end of that task, which its scheduler hears of a
 # second later, for a failure of the answered one. So an answer waits for the task to park, and two seconds more.
 _STILL_ASKING = frozenset({"scheduled", "queued", "running"})
+_PARKED = frozenset({"awaiting_input", "deferred"})
 _SETTLING_SECONDS = 2
+_LONGEST_ASKING = 300.0
 SAY_EVERY = 5.0
 _PAGE = 100
 
@@ -45,6 +47,10 @@ class Refused(Terminal):
         self.status = status
 
 
+class AskedNoMore(Terminal):
+    """A question's task has ended, or was begun anew: an answer would reach nobody."""
+
+
 @dataclass(frozen=True)
 class TaskState:
     """Where one task of a run stands. `map_index` is -1 when the task is not mapped; `state` None before it is scheduled.
@@ -61,8 +67,11 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Approval:
-    """A question that waits for a person."""
+    """A question that waits for a person. `id` is of this asking alone: who is asked again is asked another one."""
 
+    id: str
+    dag_id: str
+    run_id: str
     task_id: str
     map_index: int
     subject: str
@@ -104,20 +113,19 @@ class AirflowApi:
         return str(self._call("GET", _run(dag_id, run_id))["state"])
 
     def wait_run(
-        self, dag_id: str, run_id: str, *, seconds: float = 3600, say: Callable[[str], None] | None = None
+        self, dag_id: str, run_id: str, *, seconds: float = 3600, look: Callable[[str], None] | None = None
     ) -> str:
-        """Wait until a run is over; give its state, and `say` whom it waits for.
+        """Wait until a run is over; give its state. Meanwhile `look` is told its state every SAY_EVERY seconds.
 
         Raises Transient when it is not over in time, Terminal when Airflow finds its DAG no more.
         """
-        deadline, looked, said = time.monotonic() + seconds, time.monotonic(), ""
+        deadline, looked = time.monotonic() + seconds, time.monotonic()
         while (state := self.run_state(dag_id, run_id)) not in FINISHED:
             if time.monotonic() > looked + SAY_EVERY:
-                looked = time.monotonic()
                 self._check_found(dag_id)
-                if say and (held := self._waits_for(dag_id, run_id, state)) != said:
-                    said = held
-                    say(held or "goes on")
+                if look:
+                    look(state)
+                looked = time.monotonic()
             if time.monotonic() > deadline:
                 raise Transient(
                     f"Run {run_id} of {dag_id} is still {state} after {seconds:.0f} s: wait on, or look at it."
@@ -125,18 +133,10 @@ class AirflowApi:
             time.sleep(0.5)
         return state
 
-    def _waits_for(self, dag_id: str, run_id: str, state: str) -> str:
-        """Whom a run waits for: a person, or another run; nothing while it works."""
-        ahead = self._pages(f"/dags/{quote(dag_id)}/dagRuns?state=running", "dag_runs") if state == "queued" else []
-        runs = [run_id] if state != "queued" else [str(run["dag_run_id"]) for run in ahead]
-        asked = [question for run in runs for question in self.approvals(dag_id, run)]
-        others = f" And {len(asked) - 1} more." if len(asked) > 1 else ""
-        person = (
-            f"waits for a person: {asked[0].subject} Answer it in Airflow: Required Actions.{others}" if asked else ""
-        )
-        if state != "queued":
-            return person
-        return f"queued behind {', '.join(runs)} {person}".rstrip() if runs else "queued: Airflow has yet to begin it"
+    def running(self, dag_id: str) -> list[str]:
+        """Give the ids of a DAG's runs that are running."""
+        found = self._pages(f"/dags/{quote(dag_id)}/dagRuns?state=running", "dag_runs")
+        return [str(run["dag_run_id"]) for run in found]
 
     def _check_found(self, dag_id: str) -> None:
         """Raise Terminal when the file of a DAG is gone: nobody would ever end its runs."""
@@ -175,15 +175,27 @@ class AirflowApi:
         return "\n".join(line if isinstance(line, str) else _log_line(line) for line in lines)
 
     def approvals(self, dag_id: str = "~", run_id: str = "~") -> list[Approval]:
-        """Give the questions of a run, or of all, that nobody has answered yet."""
+        """Give the questions of a run, or of all, that wait still: nobody has answered them, nor was their task ended."""
         found = self._pages(f"{_run(dag_id, run_id)}/hitlDetails?response_received=false", "hitl_details")
-        return [_approval(detail) for detail in found]
+        return [_approval(one) for one in found if one["task_instance"]["state"] in _STILL_ASKING | _PARKED]
 
     def answer(self, dag_id: str, run_id: str, approval: Approval, choice: str) -> None:
-        """Answer a question with one of its options, as soon as Airflow can bear the answer."""
+        """Answer a question with one of its options, as soon as Airflow can bear the answer.
+
+        Raises AskedNoMore, Refused where somebody has answered it or the user may not, Transient where its task does not rest.
+        """
         task = f"{_run(dag_id, run_id)}/taskInstances/{quote(approval.task_id)}/{approval.map_index}"
-        while self._call("GET", task)["state"] in _STILL_ASKING:
+        deadline = time.monotonic() + _LONGEST_ASKING
+        while (found := self._call("GET", task))["state"] in _STILL_ASKING and time.monotonic() < deadline:
             time.sleep(0.2)
+        if found["state"] in _STILL_ASKING:
+            raise Transient(
+                f"{approval.subject} The task that asks is still {found['state']}: `./sluice status`, then answer."
+            )
+        if found["state"] not in _PARKED or _id(found) != approval.id:
+            raise AskedNoMore(
+                f"{approval.subject} This is asked no more ({found['state'] or 'cleared'}). Nothing was answered."
+            )
         time.sleep(_SETTLING_SECONDS)
         self._call("PATCH", f"{task}/hitlDetails", {"chosen_options": [choice], "params_input": {}})
 
@@ -312,7 +324,11 @@ def in_order(downstream: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 def _label(task: Mapping[str, Any]) -> str:
-    return "" if task["map_index"] < 0 else str(task.get("rendered_map_index") or task["map_index"])
+    number = str(task["map_index"])
+    named = str(task.get("rendered_map_index") or number)
+    # Until a try went well Airflow has the number alone; what the task works at is among its fields from the first try on.
+    fields = task.get("rendered_fields") or {} if named == number else {}
+    return "" if task["map_index"] < 0 else str(fields.get("month", named))
 
 
 def _run(dag_id: str, run_id: str) -> str:
@@ -337,6 +353,9 @@ def _detail(body: str) -> str:
 def _approval(detail: Mapping[str, Any]) -> Approval:
     task = detail["task_instance"]
     return Approval(
+        id=_id(task),
+        dag_id=task["dag_id"],
+        run_id=task["dag_run_id"],
         task_id=task["task_id"],
         map_index=task["map_index"],
         subject=detail["subject"],
@@ -344,6 +363,11 @@ def _approval(detail: Mapping[str, Any]) -> Approval:
         options=tuple(detail["options"]),
         created_at=datetime.fromisoformat(detail["created_at"]),
     )
+
+
+def _id(task: Mapping[str, Any]) -> str:
+    # The end of the task's own: its beginning is the time, which those of one run have in common.
+    return str(task["id"])[-8:]
 
 
 def _window(run: Mapping[str, Any]) -> WindowRun:

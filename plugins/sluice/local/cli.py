@@ -15,6 +15,7 @@ from typing import Any
 from sluice.errors import SluiceError, Terminal
 from sluice.local import venvs
 from sluice.local.demo.options import add_options, chosen_options
+from sluice.local.settings import USERS
 from sluice.local.tables import table
 
 SETTINGS = (
@@ -40,7 +41,6 @@ def main(arguments: Sequence[str]) -> int:
 def up(chosen: argparse.Namespace) -> int:
     """Start PostgreSQL, S3, DynamoDB and Airflow, and say where."""
     from sluice.local import machine
-    from sluice.local.settings import USERS
 
     settings = machine.up()
     print(f"Airflow   {settings.airflow_url}")
@@ -97,14 +97,38 @@ def _tell_migrations() -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Start one run of a DAG, and wait for it when asked to."""
     from sluice.local import runs
+    from sluice.local.progress import Watch
 
     client, settings = _client()
     with runs.naming_others(client, chosen.dag_id):
         run_id = client.trigger(chosen.dag_id, chosen.conf)
-    print(f"{settings.airflow_url}/dags/{chosen.dag_id}/runs/{run_id}")
+    print(address := f"{settings.airflow_url}/dags/{chosen.dag_id}/runs/{run_id}", flush=True)
     if not chosen.wait:
         return 0
-    return 0 if runs.wait(client, settings, chosen.dag_id, run_id, dry_run=bool(chosen.conf.get("dry_run"))) else 1
+    watch = Watch(client, settings, chosen.dag_id, run_id, say=lambda told: print(f"  {told}", flush=True))
+    dry_run = bool(chosen.conf.get("dry_run"))
+    try:
+        return 0 if runs.wait(client, settings, chosen.dag_id, run_id, watch.look, dry_run=dry_run) else 1
+    except KeyboardInterrupt:
+        chosen.interrupted = "\n  ".join([f"{chosen.interrupted} {address}", *watch.waits])
+        raise
+
+
+def questions(chosen: argparse.Namespace) -> int:
+    """List the questions that wait for a person, and how each is answered."""
+    from sluice.local.questions import list_questions
+
+    print(list_questions(_client()[0], chosen.dag_id, whole=chosen.whole))
+    return 0
+
+
+def answer(chosen: argparse.Namespace) -> int:
+    """Answer a question that waits, or all that its run asks alike. Airflow keeps who answered."""
+    from sluice.local import questions as asked
+
+    client = _client(chosen.user)[0]
+    took = asked.answer(client, chosen.id, chosen.word, every=chosen.all, agreed=_agreed, say=print)
+    return 0 if took else 1
 
 
 def backfill(chosen: argparse.Namespace) -> int:
@@ -240,6 +264,16 @@ def _parser() -> argparse.ArgumentParser:
     add(down, "Some of it may still run: `./sluice down` again.")
     add(status)
     _add_dag_arguments(add(run, "The run goes on in Airflow."), add(backfill, "The backfill goes on in Airflow."))
+    asked = add(questions)
+    asked.add_argument("dag_id", nargs="?", help="of this DAG alone")
+    asked.add_argument("--whole", action="store_true", help="with all of what each says")
+    answered = add(answer, "What was answered is answered: `./sluice questions` says what waits.")
+    answered.add_argument("id", help="of a question, as ./sluice questions lists it")
+    answered.add_argument("word", metavar="approve|reject")
+    answered.add_argument(
+        "--all", action="store_true", help="all that its run asks alike, once you say yes to the list"
+    )
+    answered.add_argument("--user", choices=USERS, default="admin", help="who answers (admin)")
     add(abort).add_argument("migration", help="a file of include/estate/migrations, without .yaml")
     waiting = add(quarantine)
     waiting.add_argument("migration", help="a file of include/estate/migrations, without .yaml")
@@ -298,12 +332,21 @@ def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="all rings, other versions of PostgreSQL, random schedules")
 
 
-def _client() -> tuple[Any, Any]:
+def _agreed(question: str) -> bool:
+    """Ask at the terminal; where nobody sits at one, nobody has agreed."""
+    try:
+        return input(question).strip().casefold() == "yes"
+    except EOFError:
+        print()
+        return False
+
+
+def _client(user: str = "admin") -> tuple[Any, Any]:
     from sluice.local import machine
     from sluice.local.settings import load
 
     settings = load()
-    return machine.api(settings), settings
+    return machine.api(settings, user), settings
 
 
 def _tell_mistakes() -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from sluice.errors import Terminal
@@ -21,8 +22,14 @@ NEXT = {
 }
 """What a person may want next, by phase, and where to go for it."""
 ONWARD = {"Copy and compare": "verified"}
-PLANS = ("preflight.plan_way", "keep.make_partitions", "list_months", "configure_vault")
+PLANS = ("preflight.plan_way", "keep.make_partitions", "list_months", "configure_vault", "take_backup")
 """Tasks whose log is the answer to a dry run."""
+ANSWERS = ("restore_month",)
+"""Tasks whose log is the answer to a run: what is back, and until when."""
+BRANCH = "each."
+"""What the tasks of a DAG begin with that there are once for each month."""
+ARCHIVE = "archive_retention"
+"""The DAG whose months have a ledger in their store."""
 DIFFERENCES = ("rows_missing", "rows_extra", "rows_different")
 
 
@@ -35,23 +42,31 @@ def naming_others(client: AirflowApi, dag_id: str) -> Iterator[None]:
         if refusal.status != 404:
             raise
         known = client.dag_ids()
+        near = get_close_matches(dag_id, known, n=1)
         family = dag_id.partition("__")[0] + "__"
+        meant = f": did you mean {near[0]}?" if near else "."
         raise Terminal(
-            f"Airflow has no DAG {dag_id}. There are: {', '.join([d for d in known if d.startswith(family)] or known)}."
+            f"Airflow has no DAG {dag_id}{meant} There are: {', '.join([d for d in known if d.startswith(family)] or known)}."
             " A new file of include/estate/migrations becomes one within about ten seconds; what is wrong in it, ./sluice status"
             " says."
         ) from None
 
 
-def wait(client: AirflowApi, settings: Settings, dag_id: str, run_id: str, *, dry_run: bool) -> bool:
-    """Wait until a run is over, and print what it did; tell whether all went well."""
-    state = client.wait_run(dag_id, run_id, say=lambda held: print(f"  {held}", flush=True))
+def wait(
+    client: AirflowApi, settings: Settings, dag_id: str, run_id: str, look: Callable[[str], None], *, dry_run: bool
+) -> bool:
+    """Wait until a run is over, and print what it did; tell whether all went well. Meanwhile `look` is told its state."""
+    state = client.wait_run(dag_id, run_id, look=look)
     tasks = _sorted(client, dag_id, client.tasks(dag_id, run_id))
-    for planned in (t for t in tasks if dry_run and t.task_id in PLANS and t.state in ("success", "skipped")):
+    telling = {*ANSWERS, *(PLANS if dry_run else ())}
+    for planned in (t for t in tasks if t.task_id in telling and t.state in ("success", "skipped")):
         # The last try: an earlier one may have met a lock.
         print(own_words(client.task_log(dag_id, run_id, planned.task_id, planned.map_index, planned.tries)))
-    done = [t for t in tasks if t.state not in ("skipped", "upstream_failed")]
+    of_months = _months_told(settings, tasks) if dag_id == ARCHIVE else ""
+    done = [t for t in tasks if t.state not in ("skipped", "upstream_failed") and not (of_months and _is_told(t))]
     print(table(("task", "one of several", "state", "tries"), [(t.task_id, t.label, t.state, t.tries) for t in done]))
+    if of_months:
+        print(f"\n{of_months}")
     tell_red(client, dag_id, run_id)
     print(f"\n{dag_id}: {state}")
     if state == "success" and dag_id.startswith(FAMILY):
@@ -60,6 +75,18 @@ def wait(client: AirflowApi, settings: Settings, dag_id: str, run_id: str, *, dr
         name = dag_id.removeprefix(FAMILY)
         print(standing(name, *where_it_led(settings, name, run_id), dry_run=dry_run))
     return state == "success"
+
+
+def _months_told(settings: Settings, tasks: Sequence[TaskState]) -> str:
+    from sluice.local.months import months_table
+
+    listed = [t.label for t in tasks if t.task_id == "list_months" and t.state == "success"]
+    return months_table(settings, listed, {t.label for t in tasks if t.task_id.startswith(BRANCH)})
+
+
+def _is_told(task: TaskState) -> bool:
+    """Tell whether the table of months says all there is to say of a task."""
+    return task.task_id.startswith(BRANCH) and task.state == "success"
 
 
 def standing(name: str, phase: str, facts: Mapping[str, Any], *, dry_run: bool) -> str:
