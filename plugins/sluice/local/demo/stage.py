@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
 from typing import ClassVar, Self
 
 from sluice.local import machine
-from sluice.local.airflow_api import FINISHED, AirflowApi, Approval
+from sluice.local.airflow_api import FINISHED, AirflowApi, Approval, AskedNoMore
 from sluice.local.certify import WorkloadProcess
 from sluice.local.demo.options import Options
 from sluice.local.settings import Settings
@@ -104,7 +105,8 @@ class Stage(ABC):
 
     def _approve(self, dag_id: str, run: str, approval: Approval) -> None:
         self.say(f"  Airflow asks: {approval.subject} The demo approves through the API; in your estate a person does.")
-        self.api.answer(dag_id, run, approval, "Approve")
+        with suppress(AskedNoMore):  # whose task died while it asked asks anew, and is answered then
+            self.api.answer(dag_id, run, approval, "Approve")
 
     def _writing(self) -> str:
         seen = self.app.progress
