@@ -23,15 +23,16 @@ from sluice.stores.postgres import Connection, LockBusy, Table, translated
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.building import NotBroughtBack
 from sluice.upkeep.archive.census import NoSuchMonth, check_tenant
-from sluice.upkeep.archive.choosing import holding, is_old
+from sluice.upkeep.archive.choosing import holding, is_old, nearest_of
 from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
 from sluice.upkeep.archive.dropping import NotDropped, drop, is_due
 from sluice.upkeep.archive.exporting import Exporter
+from sluice.upkeep.archive.gone import Gone
 from sluice.upkeep.archive.late import begin_anew, has_rows, late_of, make_room
 from sluice.upkeep.archive.ledger import Month, OutOfOrder, Overtaken, alone_at, move
 from sluice.upkeep.archive.reading_back import verify
-from sluice.upkeep.archive.reconciling import Gone, reconcile
-from sluice.upkeep.archive.restoring import restore
+from sluice.upkeep.archive.reconciling import reconcile
+from sluice.upkeep.archive.restoring import restore, why_not
 from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.making import alone
@@ -94,7 +95,7 @@ class Archive:
             for branch, known in found:
                 try:
                     with alone_at(self.keeper, known):
-                        month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                        month = reconcile(self.keeper, self.vault, branch, known, tell)
                         month = self._see_late(branch, month, tell)
                 except LockBusy as busy:
                     tell(str(busy))
@@ -115,7 +116,7 @@ class Archive:
         with self._at_month(partition):
             with self.at_table(tell) as branches:
                 branch, month = self._find(branches, partition)
-                month = reconcile(self.keeper, self.vault, branch.oid, month, tell)
+                month = reconcile(self.keeper, self.vault, branch, month, tell)
                 if late := self._reopened_by(branch, month):
                     return restore(self.keeper, self.vault, month, self.retention.cooling, late)
                 month = self._leave(branch, month, tell)
@@ -134,7 +135,7 @@ class Archive:
             for one in branches:
                 self._hold(one)  # since the night's list somebody may have written one down
             branch, known = self._find(branches, partition)
-            month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+            month = reconcile(self.keeper, self.vault, branch, known, tell)
             if month.state != "dropped" and not self.may_drop(month):
                 raise NotDropped(
                     f"{month} is {month.standing}, and by the file of {self.dataset.name} it does not go now (`then`, `keep`,"
@@ -168,13 +169,15 @@ class Archive:
     def restore_all(self, asked: Span, lasts: timedelta, tell: Tell) -> list[Month]:
         """Bring back all that holds anything of a time, for so long; gives it. Raises NotBroughtBack, Damaged, Unlike."""
         with self.at_table(tell) as branches:
-            found = [(b, m) for b in branches for m in ledger.months_of(self.keeper, b.table) if m.span.meets(asked)]
-            if not found:
-                raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {asked.lower} in it.")
+            found = self._of(branches, asked)
+            left = [(b, m) for b, m in found if m.state != "lost" and (m.state not in IN_TABLE or m.supplement_of)]
+            for _, month in found if left else ():
+                if month.state == "lost":
+                    tell(why_not(month))
             back = []
-            for branch, known in [(b, m) for b, m in found if m.state not in IN_TABLE or m.supplement_of] or found:
+            for branch, known in left or found:
                 with alone_at(self.keeper, known):
-                    month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                    month = reconcile(self.keeper, self.vault, branch, known, tell)
                     back.append(restore(self.keeper, self.vault, month, lasts, late_of(branch, month)))
                 tell(f"{month} is back until {back[-1].expires_at}")
             return back
@@ -221,6 +224,16 @@ class Archive:
                 if month.partition == partition:
                     return branch, month
         raise self._unknown(partition)
+
+    def _of(self, branches: list[Branch], asked: Span) -> list[tuple[Branch, Month]]:
+        """Give the months that hold anything of a time. Raises NotBroughtBack, which tells what there is."""
+        known = [(branch, month) for branch in branches for month in ledger.months_of(self.keeper, branch.table)]
+        if found := [(branch, month) for branch, month in known if month.span.meets(asked)]:
+            return found
+        there = [month.span for _, month in known if month.state not in IN_TABLE]
+        raise NotBroughtBack(
+            f"{self.dataset.table}: the archive has no month with {asked.lower:%Y-%m-%d} in it. {nearest_of(there, asked)}"
+        )
 
     def _unknown(self, partition: object) -> NoSuchMonth:
         return NoSuchMonth(f"{self.dataset.table}: the archive knows no month {partition}. Nothing was changed.")

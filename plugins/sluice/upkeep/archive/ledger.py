@@ -25,6 +25,7 @@ NOTED: Mapping[str, str] = {
     "verified": "archive.note_reading",
     "cooling": "archive.note_cooling",
     "restored": "archive.note_restoring",
+    "dropped": "archive.note_gone",
 }
 """What is written with a state, beside it."""
 
@@ -78,6 +79,8 @@ class Month:
     """The database's clock when this was read."""
     supplement_of: Export | None = None
     """What was stored and dropped before, where this are its late rows."""
+    note: str | None = None
+    """Of one that did not go the usual way: that somebody else dropped it, or why nobody is to look for it any more."""
 
     def __str__(self) -> str:
         return f"{self.parent}, {self.span}"
@@ -139,6 +142,15 @@ def move(c: Connection, month: Month, state: str, **noted: object) -> Month:
         )
     except errors.RaiseException as refused:
         raise OutOfOrder(f"{month}: {refused.diag.message_primary}. Nothing was changed.") from refused
+    return _moved(month, found)
+
+
+def place(c: Connection, month: Month, oid: int) -> Month:
+    """Say which table a month is by now, where all else of it is as it was. Raises Overtaken."""
+    return _moved(month, rows(c, statement("archive.place_month"), **month.place, was=month.state, oid=oid))
+
+
+def _moved(month: Month, found: list[Row]) -> Month:
     if not found:
         raise Overtaken(f"{month} is no longer {month.state}: somebody moved it on. It is tried again by itself.")
     return _month(found[0])
@@ -164,6 +176,7 @@ def _month(row: Row) -> Month:
         _utc(row["expires_at"]) if row["expires_at"] else None,
         _utc(row["now"]),
         Export(**row["supplement_of"]) if row["supplement_of"] else None,
+        row["note"],
     )
 
 
