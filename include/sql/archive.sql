@@ -23,6 +23,9 @@ SELECT pg_try_advisory_lock(hashtextextended('sluice.archive ' || %(month)s, 0))
 -- name: unlock_month
 SELECT pg_advisory_unlock(hashtextextended('sluice.archive ' || %(month)s, 0))
 
+-- name: holds_lock
+SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted) AS held
+
 -- name: hold_month
 UPDATE sluice_archive.month SET held_because = %(because)s
 WHERE (parent_schema, parent_name, lower_bound, upper_bound) = (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s)

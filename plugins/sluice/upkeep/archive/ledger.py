@@ -5,8 +5,8 @@ The database keeps the order of the states and the times by itself (include/sql/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 from psycopg import errors, sql
 
 from sluice.errors import Terminal, Transient
+from sluice.ledger import alone
 from sluice.ledger.releases import bring_up_to_date
-from sluice.stores.postgres import Connection, LockBusy, Row, Table, one, rows
+from sluice.stores.postgres import Connection, Row, Table, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.spans import Span
 
@@ -115,17 +116,9 @@ def add(c: Connection, parent: Table, span: Span, bounds: str, partition: Table,
     c.execute(statement("archive.add_month"), {**_named(parent), **edges, **values})
 
 
-@contextmanager
-def alone_at(c: Connection, month: Month) -> Iterator[None]:
+def alone_at(c: Connection, month: Month) -> AbstractContextManager[object]:
     """Keep others of us away from a month, whichever run or machine. Raises LockBusy where one is at it."""
-    which = {"month": f"{month.parent} {month.span}"}
-    if not one(c, statement("archive.lock_month"), **which)["held"]:
-        raise LockBusy(f"{month}: another run is at it. It is tried again by itself.")
-    try:
-        yield
-    finally:
-        if not c.closed:
-            c.execute(statement("archive.unlock_month"), which)
+    return alone.alone_at(c, f"{month.parent} {month.span}")
 
 
 def hold(c: Connection, month: Month, because: str | None) -> None:
