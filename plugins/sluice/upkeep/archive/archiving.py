@@ -179,8 +179,30 @@ class Archive:
                 with alone_at(self.keeper, known):
                     month = reconcile(self.keeper, self.vault, branch, known, tell)
                     back.append(restore(self.keeper, self.vault, month, lasts, late_of(branch, month)))
-                tell(f"{month} is back until {back[-1].expires_at}")
+                tell(f"{back[-1]} is back in {back[-1].partition} until {back[-1].expires_at:%Y-%m-%d %H:%M} UTC")
             return back
+
+    def end_all(self, asked: Span, tell: Tell) -> list[Month]:
+        """Let all that is back of a time be over its own: the next run takes it up. Gives it. Raises NotBroughtBack, LockBusy."""
+        with self.at_table(tell) as branches:
+            back = [(branch, month) for branch, month in self._of(branches, asked) if month.state == "restored"]
+            if not back:
+                raise NotBroughtBack(
+                    f"{self.dataset.table}: nothing of {asked} was brought back into it, so nothing is ended. Copies end with"
+                    " `where`: beside; sluice_archive.status shows what is back. Nothing was changed."
+                )
+            ended = []
+            for branch, known in back:
+                with alone_at(self.keeper, known):
+                    month = reconcile(self.keeper, self.vault, branch, known, tell)
+                    if month.state == "restored":
+                        month = restore(self.keeper, self.vault, month, timedelta(0))
+                ended.append(month)
+                held = f"; it is held ({month.held}), and stays until that ends" if month.held else ""
+                tell(
+                    f"{month} is {month.state}: archive_retention takes it out of {month.parent} when it runs next{held}"
+                )
+            return ended
 
     def count(self) -> Facts:
         """Count the months by where they stand. Read-only."""

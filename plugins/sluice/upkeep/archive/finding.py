@@ -11,6 +11,7 @@ from sluice.errors import Terminal
 from sluice.stores.objects import Damaged, Vault
 from sluice.stores.postgres import Connection, Table
 from sluice.upkeep.archive.building import NotBroughtBack
+from sluice.upkeep.archive.choosing import nearest_of
 from sluice.upkeep.archive.ledger import Export, months_of
 from sluice.upkeep.archive.manifest import Manifest, folder_of
 from sluice.upkeep.archive.reading_back import read_manifest
@@ -37,14 +38,15 @@ def find_in_ledger(c: Connection, table: Table, asked: Span) -> list[Export]:
 def find_in_vault(vault: Vault, store: str, table: Table, asked: Span) -> list[Export]:
     """Give what is in the vault of a time, the oldest first. Raises NotBroughtBack, SeveralExports, VaultDown."""
     folder = f"{folder_of(store, table)}/"
-    found: dict[Span, list[str]] = {}
+    there: dict[Span, list[str]] = {}
     for key in vault.list(folder):
-        if (read := _KEY.fullmatch(key.removeprefix(folder))) and (span := _span(read)).meets(asked):
-            found.setdefault(span, []).append(key)
+        if read := _KEY.fullmatch(key.removeprefix(folder)):
+            there.setdefault(_span(read), []).append(key)
+    found = {span: keys for span, keys in there.items() if span.meets(asked)}
     if not found:
         raise NotBroughtBack(
-            f"The vault has nothing of {table} in {store} with {asked.lower} in it ({folder}). Months of a tenant lie under"
-            " his own table: name the manifest by its key. Nothing was changed."
+            f"The vault has nothing of {table} in {store} with {asked.lower:%Y-%m-%d} in it ({folder})."
+            f" {nearest_of(there, asked)} Months of a tenant lie under his own table: name the manifest by its key."
         )
     return [_last_of(vault, f"{table}, {span}", store, keys) for span, keys in sorted(found.items())]
 
