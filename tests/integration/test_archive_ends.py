@@ -13,10 +13,10 @@ from sluice.failpoints import Broken, armed
 from sluice.stores.binaries import client
 from sluice.stores.postgres import Table
 from sluice.upkeep.archive.archiving import Archive
-from sluice.upkeep.archive.building import NotBroughtBack
 from sluice.upkeep.archive.gone import Gone
 from sluice.upkeep.archive.ledger import Month, months_of
 from sluice.upkeep.partitions.spans import Span
+from sluice.upkeep.refusals import NotBroughtBack
 
 from tests.archived import MONTHS, ROW, Stage, kept, months, staged
 from tests.conftest import Database

@@ -15,11 +15,12 @@ from sluice.stores.dynamodb.values import Item
 from sluice.stores.dynamodb.writes import Cancelled, Delete, write_one
 from sluice.stores.objects import Damaged, Vault
 from sluice.upkeep.items import archiving, deleting, storing
-from sluice.upkeep.items.archiving import NoSuchMonth, NotDeleted
-from sluice.upkeep.items.bringing_back import NotBroughtBack, TakenAway
+from sluice.upkeep.items.archiving import NotDeleted
+from sluice.upkeep.items.bringing_back import TakenAway
 from sluice.upkeep.items.deleting import unchanged
 from sluice.upkeep.items.reading_back import WrittenMeanwhile
 from sluice.upkeep.items.storing import TooWide
+from sluice.upkeep.refusals import NoSuchMonth, NotBroughtBack
 
 from tests.archived_items import MONTHS, Trail, laid_trail, to_the_end
 from tests.conftest import ScratchVault

@@ -31,7 +31,7 @@ from sluice.flow.restoring import RestoreMonth
 from sluice.local import databases
 from sluice.local.cli import main
 from sluice.stores.postgres import Refused
-from sluice.upkeep.archive.building import NotBroughtBack
+from sluice.upkeep.refusals import NotBroughtBack
 
 from tests.archived import MONTH, MONTHS, ROW, Stage, months, staged
 from tests.conftest import Database

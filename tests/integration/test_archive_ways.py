@@ -13,7 +13,6 @@ from sluice.ledger.in_flight import InFlight
 from sluice.ledger.marks import Marks
 from sluice.stores.postgres import LockBusy, Table, connect
 from sluice.upkeep.archive import detaching
-from sluice.upkeep.archive.archiving import NoRetention
 from sluice.upkeep.archive.census import NoSuchColumn
 from sluice.upkeep.archive.detaching import NotDetachable
 from sluice.upkeep.archive.dropping import NotDropped
@@ -21,9 +20,9 @@ from sluice.upkeep.archive.exporting import Differs
 from sluice.upkeep.archive.foreseeing import foresee
 from sluice.upkeep.archive.gone import Gone
 from sluice.upkeep.archive.ledger import months_of
-from sluice.upkeep.archive.restoring import NotBroughtBack
 from sluice.upkeep.partitions import making
 from sluice.upkeep.partitions.auditing import audit
+from sluice.upkeep.refusals import NoRetention, NotBroughtBack
 
 from tests.archived import MONTHS, Stage, kept, months, staged
 from tests.conftest import Database
@@ -115,6 +114,17 @@ def test_a_column_that_is_not_there_is_told_before_anything_is_begun(stage: Stag
     with pytest.raises(NoSuchColumn, match=told):
         foresee(stage.connection(), wrong)
     assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
+
+
+def test_a_month_that_left_before_a_column_came_is_told_by_its_name_and_its_file(stage: Stage):
+    archive = stage.archive()
+    with pytest.raises(Broken), armed("month.detached=raise@1"):
+        archive.archive(print)
+    stage.own("ALTER TABLE app.event ADD COLUMN customer text")
+    told = r"event_y2024m01 left before app\.event got its column customer\. Leave .*datasets/event\.yaml until"
+    with pytest.raises(NoSuchColumn, match=told):
+        stage.archive(of(stage, tenant="customer")).archive(print)
+    assert stage.archive(of(stage)).advance(FIRST, print).state == "cooling"
 
 
 def test_a_month_that_is_to_stay_longer_is_not_begun(stage: Stage):

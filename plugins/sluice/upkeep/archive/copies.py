@@ -18,7 +18,6 @@ from sluice.stores.catalogue import find_table
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Row, Table, one, rows, translated
 from sluice.stores.statements import statement
-from sluice.upkeep.archive.building import NotBroughtBack
 from sluice.upkeep.archive.counting import count_and_hash
 from sluice.upkeep.archive.detaching import Tell
 from sluice.upkeep.archive.dropping import NotDropped
@@ -28,6 +27,7 @@ from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.roles import let_drop, role_of
 from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.spans import Span
+from sluice.upkeep.refusals import NotBroughtBack
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from sluice.stores.postgres import Connection, Table, one, translated
 from sluice.stores.statements import statement
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.building import (
-    NotBroughtBack,
     check_types,
     check_whole,
     close,
@@ -40,6 +39,7 @@ from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import span_of
+from sluice.upkeep.refusals import NotBroughtBack
 
 
 def copy_months(

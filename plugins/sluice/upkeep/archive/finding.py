@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from sluice.errors import Terminal
 from sluice.stores.objects import Damaged, Vault
 from sluice.stores.postgres import Connection, Table
-from sluice.upkeep.archive.building import NotBroughtBack
 from sluice.upkeep.archive.choosing import nearest_of
 from sluice.upkeep.archive.ledger import Export, months_of
 from sluice.upkeep.archive.manifest import Manifest, folder_of
 from sluice.upkeep.archive.reading_back import read_manifest
 from sluice.upkeep.partitions.spans import BEGIN, Span
 from sluice.upkeep.partitions.there import branches_of, find_branch
+from sluice.upkeep.refusals import NotBroughtBack
 
 _KEY = re.compile(
     r"(?P<lower>ever|\d+T\d{6}Z)--(?P<upper>\d+T\d{6}Z)/(?P<hash>[0-9a-f]{16})-[^/]+/manifest-[0-9a-f]{16}\.json"
@@ -62,11 +62,17 @@ def _last_of(vault: Vault, month: str, store: str, keys: Sequence[str]) -> Expor
     last = {export.hash: export for export in exports.values() if export.hash not in begun}
     if len(last) == 1:
         return next(iter(last.values()))
-    told = "; ".join(f"{one.key} ({one.rows:,} rows)" for one in last.values() or exports.values())
+    when = {one.key: vault.stored_at(one.key) for one in last.values() or exports.values()}
+    newest, *older = sorted(when, key=lambda key: when[key], reverse=True)
     raise SeveralExports(
-        f"{month} was stored more than once, with other rows: {told}. sluice_archive.status in {store} names the one that counts:"
-        " give its key as `manifest`. Nothing was changed."
+        f"{month} was stored more than once, with other rows: last {_told(exports[newest], when[newest])}; before that"
+        f" {'; '.join(_told(exports[key], when[key]) for key in older)}. Which of them counts, sluice_archive.status in {store}"
+        " says; where that is gone, it is most likely the last. Give its key as `manifest`. Nothing was changed."
     )
+
+
+def _told(export: Export, at: datetime) -> str:
+    return f"{export.key} ({export.rows:,} rows, stored {at:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def read_export(vault: Vault, key: str) -> Export:

@@ -19,7 +19,6 @@ from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Table, one, translated
 from sluice.stores.statements import raw, statement
 from sluice.upkeep.archive.building import (
-    NotBroughtBack,
     check_types,
     check_whole,
     close,
@@ -32,6 +31,7 @@ from sluice.upkeep.archive.ledger import Export, Month, move
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.supplements import out_of_database
 from sluice.upkeep.partitions.there import Partition
+from sluice.upkeep.refusals import NotBroughtBack
 
 BESIDE = ("detached", "exported", "verified", "cooling")
 """States of a month that stands beside its table still."""

@@ -19,24 +19,17 @@ from sluice.failpoints import failpoint
 from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.objects import Vault
 from sluice.upkeep.archive.choosing import cutoff, holding, is_old
-from sluice.upkeep.items.bringing_back import NotBroughtBack, bring_back
+from sluice.upkeep.items.bringing_back import bring_back
 from sluice.upkeep.items.deleting import delete_month
 from sluice.upkeep.items.place import Place
 from sluice.upkeep.items.reading_back import SHOWN, WrittenMeanwhile, compare
 from sluice.upkeep.items.rounds import Round, rounds_of
 from sluice.upkeep.items.storing import sha256, store_month
 from sluice.upkeep.partitions.spans import Span, span_at, spans
+from sluice.upkeep.refusals import NoRetention, NoSuchMonth, NotBroughtBack
 
 Tell: TypeAlias = Callable[[str], None]
 Facts: TypeAlias = Mapping[str, int | str]
-
-
-class NoSuchMonth(Terminal):
-    """The archive knows no such month, or has nothing to do with it."""
-
-
-class NoRetention(Terminal):
-    """The file says nothing of how long months are kept."""
 
 
 class NotDeleted(Terminal):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from sluice.errors import Terminal, Transient
+from sluice.errors import Transient
 from sluice.failpoints import failpoint
 from sluice.stores.dynamodb.capacity import AdaptiveRate
 from sluice.stores.dynamodb.values import Item, key_of, key_text, same
@@ -15,10 +15,6 @@ from sluice.upkeep.items.reading_back import SHOWN, beside_the_table, read_part
 from sluice.upkeep.items.rounds import Round
 
 THREADS, AT_ONCE = 8, 200
-
-
-class NotBroughtBack(Terminal):
-    """A month cannot be brought back, or would be taken away again at once."""
 
 
 class TakenAway(Transient):
