@@ -6,11 +6,13 @@ import logging
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from psycopg import errors
 from sluice.failpoints import Broken, armed
 from sluice.stores.binaries import client
+from sluice.stores.objects import Vault
 from sluice.stores.postgres import Table
 from sluice.upkeep.archive.archiving import Archive
 from sluice.upkeep.archive.gone import Gone
@@ -78,14 +80,15 @@ def test_a_month_that_somebody_dropped_is_dropped_where_the_vault_has_it_proven(
     assert first(stage).note is None
 
 
-@pytest.mark.parametrize("state", ["eligible", "detached", "vault"])
-def test_what_the_vault_does_not_have_is_told_until_a_person_gives_it_up(stage: Stage, state: str) -> None:
+@pytest.mark.parametrize("state", ["eligible", "detached", "damaged"])
+def test_what_the_vault_does_not_have_is_told_until_a_person_gives_it_up(stage: Stage, vault, state: str) -> None:
+    if state == "damaged":
+        stage.vault = Vault(vault.client(), f"plain-{uuid4().hex[:8]}")  # without versions: what is overwritten is gone
+        vault.client().create_bucket(Bucket=stage.vault.bucket)
     archive = stage.archive()
     at(archive, state)
-    if state == "vault":
-        export = first(stage).export
-        assert export is not None
-        stage.vault.client.delete_object(Bucket=stage.vault.bucket, Key=export.key, VersionId=export.version)
+    if export := first(stage).export:
+        vault.client().put_object(Bucket=stage.vault.bucket, Key=export.key, Body=b"other")
     stage.own(f"DROP TABLE {FIRST}")
     told: list[str] = []
     assert FIRST in [month.partition for month in archive.list_due(told.append)], "red each night"
@@ -93,7 +96,7 @@ def test_what_the_vault_does_not_have_is_told_until_a_person_gives_it_up(stage: 
         Gone, match=r"(never stored|not whole in the vault).*from a backup.*forget_month\('app_part"
     ) as gone:
         archive.advance(FIRST, print)
-    assert str(gone.value) in told
+    assert str(gone.value) in told and "stays in the database" not in str(gone.value)
     for session in (archive.exporter, archive.dropper):
         with pytest.raises(errors.InsufficientPrivilege):
             session.execute(FORGET)
@@ -161,6 +164,21 @@ def test_a_month_that_is_called_otherwise_is_told_with_both_ways_out(stage: Stag
         archive.advance(FIRST, print)
     stage.own(f"DROP TABLE {FIRST}", f"ALTER TABLE app_partitions.mine RENAME TO {FIRST.name}")
     assert archive.advance(FIRST, print).state == "cooling"
+
+
+def test_one_that_was_made_anew_is_not_believed_where_the_vault_tells_nothing_of_it(stage: Stage) -> None:
+    archive = stage.archive()
+    at(archive, "restored")
+    anew = f"CREATE TABLE app_partitions.anew (LIKE {FIRST} INCLUDING ALL EXCLUDING IDENTITY)"
+    stage.own(anew, f"DROP TABLE {FIRST}", f"ALTER TABLE app_partitions.anew RENAME TO {FIRST.name}", ATTACHED)
+    export = first(stage).export
+    assert export is not None
+    with pytest.raises(Gone, match="of other bounds or with other rows than were stored"):
+        archive.advance(FIRST, print)
+    stage.vault.client.delete_object(Bucket=stage.vault.bucket, Key=export.key, VersionId=export.version)
+    told: list[str] = []
+    assert len(archive.list_due(told.append)) == 2, "and the other one goes on"
+    assert "nothing tells whether it is the month: cannot read s3://" in told[0]
 
 
 def test_after_a_dump_is_restored_every_month_is_known_again(

@@ -17,7 +17,7 @@ from sluice.upkeep.archive.counting import count_and_hash
 from sluice.upkeep.archive.detaching import Tell
 from sluice.upkeep.archive.ledger import Month, move, place
 from sluice.upkeep.archive.manifest import Unreadable
-from sluice.upkeep.archive.reading_back import Unlike, verify
+from sluice.upkeep.archive.reading_back import KEPT, Unlike, verify
 from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.there import Branch
 
@@ -67,7 +67,7 @@ def end(c: Connection, vault: Vault, month: Month) -> Month:
     try:
         found = [verify(vault, stored) for stored, _ in whole(vault, export)][-1]
     except (NoSuchKey, Damaged, Unlike, Unreadable) as lost:
-        raise Gone(_lost(month, f"is not whole in the vault ({lost})")) from lost
+        raise Gone(_lost(month, f"is not whole in the vault ({_bare(lost)})")) from lost
     dropped = f"dropped by somebody else, while it was {month.standing}"
     if month.state == "exported":
         month = move(c, month, "verified", rows=found.rows, hash=str(found.hash))
@@ -88,7 +88,13 @@ def _is_it(c: Connection, vault: Vault, branch: Branch, month: Month, oid: int, 
     if not within or month.export is None:
         return within
     # One that is back holds all that was ever stored of it; one that leaves, what was stored last.
-    stored = [export for export, _ in whole(vault, month.export)] if month.state == "restored" else [month.export]
+    try:
+        stored = [export for export, _ in whole(vault, month.export)] if month.state == "restored" else [month.export]
+    except (NoSuchKey, Damaged, Unreadable) as lost:
+        raise Gone(
+            f"{month}: {month.partition} was made anew, and nothing tells whether it is the month: {_bare(lost)} Bring that"
+            " version of the object back, and it is known again. Nothing was changed."
+        ) from lost
     there = count_and_hash(c, oid)
     return (there.rows, int(there.hash)) == (sum(one.rows for one in stored), sum(int(one.hash) for one in stored))
 
@@ -103,6 +109,11 @@ def _lost(month: Month, what: str) -> str:
         f" place that the archive knows.{known}{held} Bring the table back from a backup, by this name and attached to"
         f" {month.parent}, and it goes on; or, if its rows may be lost, {_forget(month)} Nothing was changed."
     )
+
+
+def _bare(lost: Terminal) -> str:
+    """What is wrong in the vault, without the word that the month is in the database still: here it is not."""
+    return str(lost).replace(KEPT, "").strip()
 
 
 def _forget(month: Month) -> str:
