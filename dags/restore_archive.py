@@ -4,7 +4,10 @@ Started by a person, who says which table and which month. *In place*: a month t
 dropped is built from its manifest, loaded, and its count and hash compared with the ledger, in one transaction. When its time is
 over, archive_retention takes it away again. *Beside*: a table of its own, which nothing is attached to; with another store it is
 made there, from the vault alone, whether or not the database that it came from is there still. When its time is over,
-archive_retention drops it, if nobody wrote to it.
+archive_retention drops it, if nobody wrote to it. *Days* 0 brings nothing back: it ends what is back, sooner than was asked for.
+
+Its result, and the end of its log, say what is back: every partition that meets the month, a week or a day too, its table, and
+until when.
 
 **Red?** `restore_month` says what does not fit: the table has changed since, a name is taken, a type is missing, the vault has
 the month more than once, or holds something else. Nothing was changed then; docs/howto/archive-old-months.md says what to do.
@@ -40,7 +43,14 @@ with DAG(
             title="Manifest",
             description="Its key in the vault, where a month was stored more than once.",
         ),
-        "days": Param(14, type="integer", minimum=1, maximum=3650, title="Days", description="How long it stays."),
+        "days": Param(
+            14,
+            type="integer",
+            minimum=0,
+            maximum=3650,
+            title="Days",
+            description="How long it stays. 0: what is back is over its time; the next archive_retention takes it away.",
+        ),
     },
     default_args={**UPKEEP},
     doc_md=__doc__,

@@ -24,10 +24,10 @@ from sluice.local import databases
 from sluice.local.objects import ObjectStore
 from sluice.local.ports import free_port
 from sluice.local.postgres import ADMIN, Cluster
+from sluice.local.rings import BEYOND, BUDGETS
 
 from tests import documents as dynamodb
 
-RINGS = ("unit", "dags", "integration", "chaos", "e2e", "zoo", "kills", "upkeep")
 _HERE = Path(__file__).parent
 _COUNT = itertools.count(1)
 
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the ring whose folder it lives in."""
     for item in items:
         ring = item.path.relative_to(_HERE).parts[0] if item.path.is_relative_to(_HERE) else ""
-        if ring in RINGS:
+        if ring in BUDGETS | BEYOND:
             item.add_marker(ring)
 
 

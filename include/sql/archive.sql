@@ -23,12 +23,22 @@ SELECT pg_try_advisory_lock(hashtextextended('sluice.archive ' || %(month)s, 0))
 -- name: unlock_month
 SELECT pg_advisory_unlock(hashtextextended('sluice.archive ' || %(month)s, 0))
 
+-- name: holds_lock
+SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted) AS held
+
 -- name: hold_month
 UPDATE sluice_archive.month SET held_because = %(because)s
 WHERE (parent_schema, parent_name, lower_bound, upper_bound) = (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s)
 
 -- name: move_month
 UPDATE sluice_archive.month SET state = %(state)s {noted}
+WHERE (parent_schema, parent_name, lower_bound, upper_bound) = (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s)
+  AND state = %(was)s
+RETURNING *, partition_oid::bigint AS oid, clock_timestamp() AS now
+
+-- name: place_month
+-- The same month, by the OID that its table has by now.
+UPDATE sluice_archive.month SET partition_oid = %(oid)s::oid
 WHERE (parent_schema, parent_name, lower_bound, upper_bound) = (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s)
   AND state = %(was)s
 RETURNING *, partition_oid::bigint AS oid, clock_timestamp() AS now
@@ -44,6 +54,9 @@ RETURNING *, partition_oid::bigint AS oid, clock_timestamp() AS now
 
 -- name: note_restoring
 , partition_schema = %(schema)s, partition_name = %(name)s, partition_oid = %(oid)s::oid, expires_at = clock_timestamp() + %(lasts)s
+
+-- name: note_gone
+, note = %(note)s
 
 -- name: note_late
 -- What the month is from now on: the partition that holds its late rows.
@@ -83,6 +96,16 @@ ALTER TABLE {parent} DETACH PARTITION {partition} CONCURRENTLY
 SELECT n.nspname AS schema, c.relname AS name,
        (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid) AS parent
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %(oid)s::oid
+
+-- name: find_by_name
+SELECT c.oid::bigint AS oid, (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid) AS parent
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE (n.nspname, c.relname) = (%(schema)s, %(name)s) AND c.relkind IN ('r', 'p')
+
+-- name: is_kept_within
+-- Whether one check of a table speaks of both its bounds, as a detach leaves it.
+SELECT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = %(oid)s::oid AND k.contype = 'c' AND NOT EXISTS
+               (SELECT FROM unnest(%(edges)s::text[]) AS edge WHERE position(edge IN pg_get_constraintdef(k.oid)) = 0)) AS kept
 
 -- name: find_session
 SELECT current_user::text AS role, r.rolsuper OR r.rolbypassrls AS bypasses, current_setting('row_security') = 'off' AS refuses,

@@ -141,3 +141,9 @@ def test_a_window_that_was_skipped_is_not_judged(dags) -> None:
     gates = [task for task in _tasks(dags) if task.task_id == "gate_window"]
     assert gates
     assert {gate.trigger_rule for gate in gates} == {"all_success"}
+
+
+def test_what_was_brought_back_may_be_ended_by_the_form(bag) -> None:
+    form = bag.dags["restore_archive"].params
+    form["days"] = 0
+    form.get_param("days").resolve()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -194,6 +194,38 @@ def test_the_ledger_keeps_its_order_and_its_times(stage: Stage):
     with pytest.raises(OutOfOrder, match="does not become exported"):
         move(archive.keeper, first, "exported")
     assert second.export is None
+
+
+SAID = {
+    "is there: it is dropped by": "UPDATE sluice_archive.month SET state = 'dropped' WHERE state = 'cooling'",
+    "event_y2024m01 is there: it": "UPDATE sluice_archive.month SET state = 'lost', note = 'x' WHERE state = 'cooling'",
+    "was never read back": "UPDATE sluice_archive.month SET state = 'dropped' WHERE state = 'restored'",
+    "say why nobody is to look": "UPDATE sluice_archive.month SET state = 'lost', note = ' ' WHERE state = 'restored'",
+    "waits for no month in app.nothing": "SELECT sluice_archive.forget_month('app.nothing', 'x')",
+}
+"""Ends that somebody says and that are not so: of a month that stands, or that was in no vault."""
+
+
+def test_no_month_is_dropped_or_given_up_by_a_word_alone(stage: Stage):
+    archive = stage.archive()
+    with pytest.raises(Broken), armed("month.parts_stored=raise@2"):
+        archive.archive(print)
+    archive.restore(datetime(2024, 2, 5, tzinfo=UTC), timedelta(1), print)
+    assert stage.states() == ["cooling", "restored"]
+    stage.own("DROP TABLE app_partitions.event_y2024m02")
+    for wanted, forged in SAID.items():
+        with pytest.raises(errors.RaiseException, match=wanted), archive.keeper.transaction():
+            archive.keeper.execute(forged)  # type: ignore[arg-type]
+    gone = "UPDATE sluice_archive.month SET state = '{}' WHERE partition_name = 'event_y2024m01'"
+    stage.own("ALTER TABLE app_partitions.event_y2024m01 RENAME TO other")
+    with pytest.raises(errors.RaiseException, match="is there"):
+        archive.keeper.execute(gone.format("dropped"))  # type: ignore[arg-type]
+    stage.own("DROP TABLE app_partitions.other")
+    with pytest.raises(errors.RaiseException, match=r"by sluice_archive\.drop_month alone"):
+        archive.exporter.execute(gone.format("dropped"))  # type: ignore[arg-type]
+    archive.keeper.execute(gone.format("dropped"))  # type: ignore[arg-type]
+    with pytest.raises(errors.RaiseException, match="does not become lost"):
+        archive.keeper.execute(gone.format("lost"))  # type: ignore[arg-type]
 
 
 def flipped(stage: Stage, key: str) -> None:

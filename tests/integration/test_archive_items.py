@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from sluice.failpoints import Broken, armed
 from sluice.stores.dynamodb.values import Item
 from sluice.stores.dynamodb.writes import Cancelled, Delete, write_one
 from sluice.stores.objects import Damaged, Vault
-from sluice.upkeep.items import archiving, storing
-from sluice.upkeep.items.archiving import NoSuchMonth, NotDeleted
-from sluice.upkeep.items.bringing_back import NotBroughtBack
+from sluice.upkeep.items import archiving, deleting, storing
+from sluice.upkeep.items.archiving import NotDeleted
+from sluice.upkeep.items.bringing_back import TakenAway
 from sluice.upkeep.items.deleting import unchanged
 from sluice.upkeep.items.reading_back import WrittenMeanwhile
 from sluice.upkeep.items.storing import TooWide
+from sluice.upkeep.refusals import NoSuchMonth, NotBroughtBack
 
 from tests.archived_items import MONTHS, Trail, laid_trail, to_the_end
 from tests.conftest import ScratchVault
@@ -271,6 +273,47 @@ def test_a_month_is_brought_back_while_it_is_held_and_goes_again_after_that(trai
         archive.bring_back(SECOND, quiet)
     to_the_end(trail.rewritten(held, "cooling: 0s"))
     assert trail.there() == {}
+
+
+HELD = "cooling: 0s, holds: [{from: 2024-01, because: case 7}]"
+
+
+def test_a_hold_stops_a_deletion_between_two_lots_and_all_of_it_comes_back(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleting, "AT_ONCE", 8)
+    before = len(trail.fill(40))
+    trail.archive.advance(FIRST, quiet)
+
+    def hold_first(turn: int, real: Any, asked: dict[str, Any]) -> Any:
+        if turn == 10:
+            trail.rewritten("cooling: 0s", HELD)
+        return real(**asked)
+
+    client = Between(trail.client, "delete_item", hold_first)
+    archive = replace(trail.archive, client=client, again=lambda: trail.archive.items)
+    with pytest.raises(NotDeleted, match="is held by now: case 7"):
+        archive.delete(FIRST, quiet)
+    left = len(trail.there())
+    assert 10 <= before - left <= 16, "the lot that had begun goes to its end, and no other begins"
+    assert dict(trail.archive.bring_back(FIRST, quiet)) == {"brought_back": before - left, "there": left, "kept": 0}
+
+
+def test_what_is_gone_again_when_all_was_put_back_is_told(trail: Trail) -> None:
+    trail.fill(12)
+    to_the_end(trail.archive)
+    held = trail.rewritten("cooling: 0s", HELD)
+
+    def take_one_away(turn: int, real: Any, asked: dict[str, Any]) -> Any:
+        done = real(**asked)
+        if turn == 3:
+            key = {name: asked["Item"][name] for name in trail.archive.place.key_names}
+            trail.client.delete_item(TableName=trail.table, Key=key)
+        return done
+
+    with pytest.raises(TakenAway, match=r"1 records of 2024-01 are gone again from"):
+        replace(held, client=Between(trail.client, "put_item", take_one_away)).bring_back(FIRST, quiet)
+    assert dict(held.bring_back(FIRST, quiet)) == {"brought_back": 1, "there": 11, "kept": 0}
 
 
 @pytest.mark.parametrize("edge", ["items.file_stored", "items.files_stored", "items.stored", "items.read_back"])

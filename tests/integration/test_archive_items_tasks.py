@@ -24,13 +24,17 @@ from sluice.flow.items import (
     ListItemMonths,
     ListItems,
     RestoreItems,
+    alone_at_month,
+    opened_items,
     whose,
 )
 from sluice.ledger.in_flight import InFlight
 from sluice.ledger.item_marks import ItemMarks
 from sluice.local import databases
 from sluice.stores.objects import Vault
+from sluice.stores.postgres import LockBusy
 from sluice.upkeep.items import archiving
+from sluice.upkeep.items.archiving import NotDeleted
 
 from tests.archived_items import FILE, MONTHS, Trail, laid_trail
 from tests.conftest import Database, ScratchVault
@@ -127,6 +131,24 @@ def test_where_the_file_asks_nobody_it_goes_and_comes_back_once_it_is_held(trail
     _write("false, holds: [{from: 2024-01, because: an audit}]")
     assert run(RestoreItems, params=MONTH) == {"brought_back": 4, "there": 0, "kept": 0}
     assert len(trail.there()) == 4
+
+
+def test_a_hold_that_is_written_while_a_month_is_deleted_stops_it_and_nobody_else_is_at_it(trail: Trail) -> None:
+    trail.fill(4)
+    _write("false")
+    run(ArchiveItems, **MONTH)
+    with opened_items("trail") as archive:
+        _write("false, holds: [{from: 2024-01, because: an audit}]")
+        with pytest.raises(NotDeleted, match=r"is held by now: an audit\. Its deletion has stopped: .* restore_items"):
+            archive.delete(MONTHS[0], print)
+    assert len(trail.there()) == 4
+    with alone_at_month("trail", MONTHS[0]):
+        with pytest.raises(LockBusy, match=r"trail/2024-01: another run is at it"):
+            run(RestoreItems, params=MONTH)
+        _write("false")
+        with pytest.raises(LockBusy, match="another run is at it"):
+            run(DeleteItems, **MONTH)
+    assert run(DeleteItems, **MONTH)["deleted"] == 4
 
 
 def test_a_dry_run_changes_nothing_and_a_wrong_file_is_red_by_itself(trail: Trail) -> None:

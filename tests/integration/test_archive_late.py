@@ -9,7 +9,6 @@ import pytest
 from psycopg import errors
 from sluice.stores.postgres import LockBusy, connect
 from sluice.upkeep.archive.archiving import Archive
-from sluice.upkeep.archive.building import NotBroughtBack
 from sluice.upkeep.archive.copying import copy_months
 from sluice.upkeep.archive.finding import find_in_vault
 from sluice.upkeep.archive.foreseeing import foresee
@@ -17,6 +16,7 @@ from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.auditing import audit
 from sluice.upkeep.partitions.spans import Span
+from sluice.upkeep.refusals import NotBroughtBack
 
 from tests.archived import Stage, kept, months, staged
 from tests.conftest import Database

@@ -12,13 +12,12 @@ from sluice.estate.dataset import Dataset
 from sluice.stores.postgres import LockBusy, Table, connect
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.auditing import NotStored, audit_manifest, audit_reading
-from sluice.upkeep.archive.census import NoSuchMonth
 from sluice.upkeep.archive.dropping import NotDropped
 from sluice.upkeep.archive.exporting import Exporter
 from sluice.upkeep.archive.foreseeing import foresee, told
 from sluice.upkeep.archive.reading_back import read_manifest
-from sluice.upkeep.archive.restoring import NotBroughtBack
 from sluice.upkeep.partitions.spans import Span, span_at
+from sluice.upkeep.refusals import NoSuchMonth, NotBroughtBack
 
 from tests.archived import MONTH, MONTHS, SECURED, TABLE, Stage, kept, months, staged
 from tests.conftest import Database

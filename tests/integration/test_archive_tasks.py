@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ from sluice.local import databases
 from sluice.local.cli import main
 from sluice.local.months import months_table
 from sluice.stores.postgres import Refused
+from sluice.upkeep.refusals import NotBroughtBack
 
 from tests.archived import MONTH, MONTHS, ROW, Stage, months, staged
 from tests.conftest import Database
@@ -105,6 +107,11 @@ def asked(month: str, where: str = "in place", store: str = "", days: int = 3) -
     return {"dataset": "event", "month": month, "where": where, "store": store, "manifest": "", "days": days}
 
 
+def back(*of: Any, **more: Any) -> list[str]:
+    """Bring a month back, and give the tables that it is in."""
+    return [one["table"] for one in run(RestoreMonth, params=asked(*of, **more))]
+
+
 def archived() -> dict[str, str]:
     """Take the first month as far as it goes without a drop; give what names it."""
     assert run(ListArchived) == ["event"]
@@ -147,8 +154,37 @@ def test_where_the_file_asks_nobody_it_goes_and_comes_back(stage: Stage) -> None
     with pytest.raises(AirflowSkipException, match="asks nobody"):
         run(ApproveDrop, **month)
     assert run(DropMonth, **month) == "dropped"
-    assert run(RestoreMonth, params=asked("2024-01")) == [FIRST]
+    assert back("2024-01") == [FIRST]
     assert stage.ask("SELECT count(*) FROM app.event") == [(100,)]
+
+
+def test_what_is_back_is_told_and_may_be_ended_sooner_than_was_asked_for(stage: Stage) -> None:
+    _write("false")
+    run(DropMonth, **archived())
+    for where, table in (("in place", FIRST), ("beside", f"{FIRST}_copy")):
+        with pytest.raises(NotBroughtBack, match=r"(?s)(nothing of|No copy of).*2024-01-01 to 2024-02-01"):
+            run(RestoreMonth, params=asked("2024-01", where, days=0))
+        (told,) = run(RestoreMonth, params=asked("2024-01", where))
+        until = datetime.strptime(told.pop("until"), "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+        assert told == {"month": "2024-01-01 to 2024-02-01", "table": table}
+        assert timedelta(days=2) < until - datetime.now(UTC) < timedelta(days=4)
+        assert back("2024-01", where, days=0) == [table]
+    assert {"dataset": "event", "month": FIRST} in run(ListMonths, dataset="event")
+    assert stage.states() == ["eligible", "eligible"]
+    assert run(DropCopies, store="certify") == [f"{FIRST}_copy was dropped: a copy of 50 rows"]
+
+
+@pytest.mark.parametrize("where", ["in place", "beside"])
+def test_a_month_that_there_is_not_is_told_with_those_that_there_are(stage: Stage, where: str) -> None:
+    _write("false")
+    if where == "in place":
+        with pytest.raises(NotBroughtBack, match=r"2019-01-01.*It has none yet"):
+            run(RestoreMonth, params=asked("2019-01"))
+    run(DropMonth, **archived())
+    with pytest.raises(
+        NotBroughtBack, match=r"2019-01-01.*It has one; the nearest is 2024-01-01 to 2024-02-01\. Ask for"
+    ):
+        run(RestoreMonth, params=asked("2019-01", where))
 
 
 def test_a_copy_is_made_beside_or_in_another_store_and_the_night_drops_it(
@@ -161,9 +197,9 @@ def test_a_copy_is_made_beside_or_in_another_store_and_the_night_drops_it(
     estate = project.ROOT / "include/estate/estate.yaml"
     spare = "stores:\n  spare: {engine: postgres, connection: pg_spare, rto: 5m, rpo: 30s}\n"
     estate.write_text(estate.read_text().replace("stores:\n", spare))
-    assert run(RestoreMonth, params=asked("2024-01", "beside")) == [f"{FIRST}_copy"]
+    assert back("2024-01", "beside") == [f"{FIRST}_copy"]
     monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", "postgresql://nobody@127.0.0.1:1/gone")  # it is not asked
-    assert run(RestoreMonth, params=asked("2024-01", "beside", "spare")) == [f"{FIRST}_copy"]
+    assert back("2024-01", "beside", "spare") == [f"{FIRST}_copy"]
     monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", _connection(stage.database.dsn()))
     for store, wanted in (("spare", "In place is in the table that it left"), ("spar", "no PostgreSQL store 'spar'")):
         with pytest.raises((AirflowFailException, NoStore), match=wanted):
@@ -171,7 +207,7 @@ def test_a_copy_is_made_beside_or_in_another_store_and_the_night_drops_it(
     assert run(ListStores) == ["spare", "certify"]
     with pytest.raises(AirflowSkipException, match="No copy in spare is over its time"):
         run(DropCopies, store="spare")
-    assert run(RestoreMonth, params=asked("2024-01", "beside", days=0)) == [f"{FIRST}_copy"]
+    assert back("2024-01", "beside", days=0) == [f"{FIRST}_copy"]
     with pytest.raises(AirflowSkipException, match=r"the copy of app\.event of certify, .* is over its time"):
         run(DropCopies, params={"dry_run": True}, store="certify")
     assert run(DropCopies, store="certify") == [f"{FIRST}_copy was dropped: a copy of 50 rows"]
@@ -216,7 +252,7 @@ def test_a_month_that_is_cut_by_days_comes_back_as_a_whole(stage: Stage) -> None
     for month in run(ListMonths, dataset="event"):
         run(ArchiveMonth, **month)
         run(DropMonth, **month)
-    assert run(RestoreMonth, params=asked("2024-03")) == ["app_partitions.event_a", "app_partitions.event_b"]
+    assert back("2024-03") == ["app_partitions.event_a", "app_partitions.event_b"]
     assert stage.ask("SELECT count(*) FROM app.event") == [(50,)]
 
 

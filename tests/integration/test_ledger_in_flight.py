@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sluice.ledger.alone import alone_at
 from sluice.ledger.in_flight import GROWS_IN, InFlight, held_apart
 from sluice.ledger.marks import Marks
 from sluice.migration.engine.contract import Phase
-from sluice.stores.postgres import LockBusy, Table, connect
+from sluice.stores.postgres import LockBusy, StoreDown, Table, connect
 
+from tests.conftest import Database
 from tests.integration.moved import MONTHS, Moved
 
 TABLE = (
@@ -112,3 +114,13 @@ def test_what_ended_a_session_is_what_one_hears_of(moved):
     with moved.session("admin") as c, pytest.raises(ZeroDivisionError), held_apart(c, SOURCE):
         c.close()
         raise ZeroDivisionError
+
+
+def test_one_is_alone_until_its_session_is_gone(database: Database) -> None:
+    first, other = (connect(database.dsn("admin"), purpose=name) for name in ("first", "other"))
+    with other, pytest.raises(StoreDown, match="keeping others away from a month"), alone_at(first, "a month") as look:
+        look()
+        with pytest.raises(LockBusy, match="a month: another run is at it"), alone_at(other, "a month"):
+            pass
+        other.execute("SELECT pg_terminate_backend(%s)", [first.info.backend_pid])
+        look()

@@ -134,3 +134,10 @@ def test_everything_is_every_ring_each_other_postgresql_and_schedules(monkeypatc
         "walks of the archive",
         "chaos, seed 7",
     ]
+
+
+def test_every_ring_has_its_marker_and_its_folder(pytestconfig):
+    known = {line.split(":")[0] for line in pytestconfig.getini("markers")}
+    for ring in BUDGETS | rings.BEYOND:
+        assert ring in known, f"pyproject.toml: markers has no {ring}, and no test of it would be collected"
+        assert list((pytestconfig.rootpath / "tests" / ring).glob("test_*.py"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.archiving import ASKS_FOR
 from sluice.flow.asking import APPROVE, Question
-from sluice.flow.connections import documents_of, open_vault, opened_control
+from sluice.flow.connections import documents_of, dsn_of, open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT, items_names, items_of
 from sluice.flow.steps import check_words
@@ -173,7 +173,23 @@ def opened_items(name: str) -> Iterator[ItemArchive]:
     items = items_of(name)
     check_apart(items)
     client, _ = documents_of(read_stores(ROOT).stores[items.design.store].connection)
-    yield ItemArchive(items, client, open_vault())
+    yield ItemArchive(
+        items, client, open_vault(), again=lambda: items_of(name), alone=lambda month: alone_at_month(name, month)
+    )
+
+
+@contextmanager
+def alone_at_month(name: str, month: str) -> Iterator[Callable[[], None]]:
+    """Keep others of us away from a month, by a session of the ledger's store; gives what looks whether it still does."""
+    from sluice.estate import read_stores
+    from sluice.ledger.alone import alone_at
+    from sluice.stores.postgres import connect
+
+    with (
+        connect(dsn_of(read_stores(ROOT).ledger.connection), purpose=f"items {name}") as session,
+        alone_at(session, whose(name, month)) as look,
+    ):
+        yield look
 
 
 def check_apart(items: Items) -> None:

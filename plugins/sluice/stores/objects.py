@@ -107,6 +107,12 @@ class Vault:
         with self.translated("look at", key):
             return str(self.client.head_object(Bucket=self.bucket, Key=key)["ETag"]).strip('"')
 
+    def stored_at(self, key: str) -> datetime:
+        """Tell when an object was stored, in UTC. Raises NoSuchKey, VaultDown, AccessDenied."""
+        with self.translated("look at", key):
+            stored: datetime = self.client.head_object(Bucket=self.bucket, Key=key)["LastModified"]
+        return stored.astimezone(UTC)
+
     def list(self, prefix: str) -> Sequence[str]:
         """Name every key below `prefix`, in order. Raises VaultDown, AccessDenied."""
         with self.translated("list", prefix):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sluice.errors import Terminal
 from sluice.estate.dataset import Dataset
 from sluice.estate.retention import Retention
 from sluice.failpoints import failpoint
@@ -21,22 +20,23 @@ from sluice.ledger.in_flight import held_apart
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, LockBusy, Table, translated
 from sluice.upkeep.archive import ledger
-from sluice.upkeep.archive.building import NotBroughtBack
-from sluice.upkeep.archive.census import NoSuchMonth, check_tenant
-from sluice.upkeep.archive.choosing import holding, is_old
+from sluice.upkeep.archive.census import check_month, check_tenant
+from sluice.upkeep.archive.choosing import holding, is_old, nearest_of
 from sluice.upkeep.archive.detaching import Tell, detach, finish_broken_off
 from sluice.upkeep.archive.dropping import NotDropped, drop, is_due
 from sluice.upkeep.archive.exporting import Exporter
+from sluice.upkeep.archive.gone import Gone
 from sluice.upkeep.archive.late import begin_anew, has_rows, late_of, make_room
 from sluice.upkeep.archive.ledger import Month, OutOfOrder, Overtaken, alone_at, move
 from sluice.upkeep.archive.reading_back import verify
-from sluice.upkeep.archive.reconciling import Gone, reconcile
-from sluice.upkeep.archive.restoring import restore
+from sluice.upkeep.archive.reconciling import reconcile
+from sluice.upkeep.archive.restoring import restore, why_not
 from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.making import alone
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, Partition, branches_of
+from sluice.upkeep.refusals import NoRetention, NoSuchMonth, NotBroughtBack
 
 Facts: TypeAlias = Mapping[str, int]
 
@@ -47,10 +47,6 @@ UNDER_WAY = ("detaching", "detached", "exported")
 
 IN_TABLE = ("eligible", "detaching")
 """States of a month that has not left its table."""
-
-
-class NoRetention(Terminal):
-    """The dataset's file says nothing of how long it is kept."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ class Archive:
             for branch, known in found:
                 try:
                     with alone_at(self.keeper, known):
-                        month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                        month = reconcile(self.keeper, self.vault, branch, known, tell)
                         month = self._see_late(branch, month, tell)
                 except LockBusy as busy:
                     tell(str(busy))
@@ -115,7 +111,7 @@ class Archive:
         with self._at_month(partition):
             with self.at_table(tell) as branches:
                 branch, month = self._find(branches, partition)
-                month = reconcile(self.keeper, self.vault, branch.oid, month, tell)
+                month = reconcile(self.keeper, self.vault, branch, month, tell)
                 if late := self._reopened_by(branch, month):
                     return restore(self.keeper, self.vault, month, self.retention.cooling, late)
                 month = self._leave(branch, month, tell)
@@ -134,7 +130,7 @@ class Archive:
             for one in branches:
                 self._hold(one)  # since the night's list somebody may have written one down
             branch, known = self._find(branches, partition)
-            month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+            month = reconcile(self.keeper, self.vault, branch, known, tell)
             if month.state != "dropped" and not self.may_drop(month):
                 raise NotDropped(
                     f"{month} is {month.standing}, and by the file of {self.dataset.name} it does not go now (`then`, `keep`,"
@@ -168,16 +164,40 @@ class Archive:
     def restore_all(self, asked: Span, lasts: timedelta, tell: Tell) -> list[Month]:
         """Bring back all that holds anything of a time, for so long; gives it. Raises NotBroughtBack, Damaged, Unlike."""
         with self.at_table(tell) as branches:
-            found = [(b, m) for b in branches for m in ledger.months_of(self.keeper, b.table) if m.span.meets(asked)]
-            if not found:
-                raise NotBroughtBack(f"{self.dataset.table}: the archive has no month with {asked.lower} in it.")
+            found = self._of(branches, asked)
+            left = [(b, m) for b, m in found if m.state != "lost" and (m.state not in IN_TABLE or m.supplement_of)]
+            for _, month in found if left else ():
+                if month.state == "lost":
+                    tell(why_not(month))
             back = []
-            for branch, known in [(b, m) for b, m in found if m.state not in IN_TABLE or m.supplement_of] or found:
+            for branch, known in left or found:
                 with alone_at(self.keeper, known):
-                    month = reconcile(self.keeper, self.vault, branch.oid, known, tell)
+                    month = reconcile(self.keeper, self.vault, branch, known, tell)
                     back.append(restore(self.keeper, self.vault, month, lasts, late_of(branch, month)))
-                tell(f"{month} is back until {back[-1].expires_at}")
+                tell(f"{back[-1]} is back in {back[-1].partition} until {back[-1].expires_at:%Y-%m-%d %H:%M} UTC")
             return back
+
+    def end_all(self, asked: Span, tell: Tell) -> list[Month]:
+        """Let all that is back of a time be over its own: the next run takes it up. Gives it. Raises NotBroughtBack, LockBusy."""
+        with self.at_table(tell) as branches:
+            back = [(branch, month) for branch, month in self._of(branches, asked) if month.state == "restored"]
+            if not back:
+                raise NotBroughtBack(
+                    f"{self.dataset.table}: nothing of {asked} was brought back into it, so nothing is ended. Copies end with"
+                    " `where`: beside; sluice_archive.status shows what is back. Nothing was changed."
+                )
+            ended = []
+            for branch, known in back:
+                with alone_at(self.keeper, known):
+                    month = reconcile(self.keeper, self.vault, branch, known, tell)
+                    if month.state == "restored":
+                        month = restore(self.keeper, self.vault, month, timedelta(0))
+                ended.append(month)
+                held = f"; it is held ({month.held}), and stays until that ends" if month.held else ""
+                tell(
+                    f"{month} is {month.state}: archive_retention takes it out of {month.parent} when it runs next{held}"
+                )
+            return ended
 
     def count(self) -> Facts:
         """Count the months by where they stand. Read-only."""
@@ -222,8 +242,21 @@ class Archive:
                     return branch, month
         raise self._unknown(partition)
 
+    def _of(self, branches: list[Branch], asked: Span) -> list[tuple[Branch, Month]]:
+        """Give the months that hold anything of a time. Raises NotBroughtBack, which tells what there is."""
+        known = [(branch, month) for branch in branches for month in ledger.months_of(self.keeper, branch.table)]
+        if found := [(branch, month) for branch, month in known if month.span.meets(asked)]:
+            return found
+        there = [month.span for _, month in known if month.state not in IN_TABLE]
+        raise NotBroughtBack(
+            f"{self.dataset.table}: the archive has no month with {asked.lower:%Y-%m-%d} in it. {nearest_of(there, asked)}"
+        )
+
     def _unknown(self, partition: object) -> NoSuchMonth:
-        return NoSuchMonth(f"{self.dataset.table}: the archive knows no month {partition}. Nothing was changed.")
+        return NoSuchMonth(
+            f"{self.dataset.table}: the archive knows no month {partition}. It may be called otherwise by now, as late rows make"
+            " it: sluice_archive.month names all, and a new run of archive_retention lists those that are due. Nothing was done."
+        )
 
     def _goes_on(self, month: Month) -> bool:
         if month.state == "verified":
@@ -288,6 +321,7 @@ class Archive:
         return month
 
     def _export(self, branch: Branch, month: Month) -> Month:
+        check_month(self.keeper, self.dataset, month)
         let_read(self.keeper, month, role_of(self.exporter))
         of = (self.dataset.store, branch.columns[0], self.retention.tenant)
         how = Exporter(self.exporter, self.keeper, self.vault, *of)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors, sql
 
-from sluice.errors import Terminal
 from sluice.stores.catalogue import Shape, find_table
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Table, one, rows
@@ -16,10 +15,7 @@ from sluice.stores.statements import as_text, raw, statement
 from sluice.upkeep.archive.counting import count_and_hash
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.reading_back import Unlike, batches
-
-
-class NotBroughtBack(Terminal):
-    """A month does not come back: into its table, or beside it."""
+from sluice.upkeep.refusals import NotBroughtBack
 
 
 def check_types(c: Connection, month: object, manifest: Manifest) -> None:

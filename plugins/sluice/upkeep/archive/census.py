@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from sluice.errors import Terminal
+from sluice.errors import Terminal, Transient
 from sluice.estate.dataset import Dataset
 from sluice.stores.catalogue import Shape, find_table, table_by_oid
 from sluice.stores.postgres import Connection, Table, one, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.archive.columns import CALM, TEXT, Stored, form_of
+from sluice.upkeep.archive.ledger import Month
 
 
 class SeesPart(Terminal):
@@ -32,8 +33,8 @@ class NoSuchColumn(Terminal):
     """The file names a column that the table has not."""
 
 
-class NoSuchMonth(Terminal):
-    """The table that is to be stored is not there, or lacks a column that the file names."""
+class DroppedMeanwhile(Transient):
+    """The table that is to be stored was dropped just now."""
 
 
 def check_tenant(c: Connection, dataset: Dataset) -> None:
@@ -43,6 +44,17 @@ def check_tenant(c: Connection, dataset: Dataset) -> None:
         raise NoSuchColumn(
             f"{dataset.table} has no column {tenant}: mend `retention.tenant` of include/estate/datasets/{dataset.name}.yaml, or"
             f" leave it out. It has {', '.join(column.name for column in shape.columns)}. Nothing was changed."
+        )
+
+
+def check_month(c: Connection, dataset: Dataset, month: Month) -> None:
+    """Raise NoSuchColumn where a month that left its table lacks the column of the tenants: it came since. Read only."""
+    tenant, shape = dataset.retention and dataset.retention.tenant, table_by_oid(c, month.oid)
+    if tenant and shape and shape.column(tenant) is None:
+        raise NoSuchColumn(
+            f"{month}: {month.partition} left before {dataset.table} got its column {tenant}. Leave `retention.tenant` out of"
+            f" include/estate/datasets/{dataset.name}.yaml until the month is stored, or add the column to {month.partition}."
+            " Nothing was stored."
         )
 
 
@@ -83,10 +95,12 @@ def check_session(c: Connection) -> None:
 
 
 def take_census(c: Connection, oid: int, time: str, tenant: str | None) -> Census:
-    """Look at a month, within the caller's snapshot. `time` is what it is cut by. Raises NoSuchMonth."""
+    """Look at a month, within the caller's snapshot. `time` is what it is cut by. Raises DroppedMeanwhile."""
     shape = table_by_oid(c, oid)
-    if shape is None or any(shape.column(name) is None for name in filter(None, (time, tenant))):
-        raise NoSuchMonth(f"The table {oid} is not there, or has no {time} or no {tenant}: mend the dataset's file.")
+    if shape is None:
+        raise DroppedMeanwhile(
+            "The month's table was dropped just now. It is tried again by itself, which says what is left."
+        )
     looked = one(c, _asked(shape, time))
     columns = tuple(
         Stored(column.name, column.type, form if calm else TEXT)

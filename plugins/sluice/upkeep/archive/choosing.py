@@ -29,6 +29,16 @@ def holding(span: Span, holds: Iterable[Hold]) -> str | None:
     return next((hold.because for hold in holds if _touches(hold, span)), None)
 
 
+def nearest_of(there: Iterable[Span], asked: Span) -> str:
+    """Say what there is, where nothing is there of what was asked for, and what to do."""
+    months = sorted(set(there))
+    if not months:
+        return "It has none yet: nothing has left the table. Nothing was changed."
+    nearest = min(months, key=lambda one: max(one.lower - asked.upper, asked.lower - one.upper))
+    has = f"It has {len(months)}, from {months[0]} on to {months[-1]}" if len(months) > 1 else "It has one"
+    return f"{has}; the nearest is {nearest}. Ask for a month that one of them meets. Nothing was changed."
+
+
 def _touches(hold: Hold, span: Span) -> bool:
     behind = months_on(_month(hold.until_month), 1) if hold.until_month else END
     return span.meets(Span(_month(hold.from_month), behind))

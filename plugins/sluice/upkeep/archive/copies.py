@@ -1,4 +1,4 @@
-"""The copies of archived months that are in a database: listed, prolonged, and dropped when their time is over.
+"""The copies of archived months that are in a database: listed, prolonged, ended, and dropped when their time is over.
 
 The database drops one by itself (sluice_archive.drop_copy): what the archive made and marked, and what holds to the row what it
 came with. Before it is asked, the vault is read once more: what is only in the copy by then stays.
@@ -14,16 +14,20 @@ from psycopg import errors
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
+from sluice.stores.catalogue import find_table
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Row, Table, one, rows, translated
 from sluice.stores.statements import statement
+from sluice.upkeep.archive.counting import count_and_hash
+from sluice.upkeep.archive.detaching import Tell
 from sluice.upkeep.archive.dropping import NotDropped
-from sluice.upkeep.archive.ledger import Export
+from sluice.upkeep.archive.ledger import Export, Overtaken
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.roles import let_drop, role_of
 from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.spans import Span
+from sluice.upkeep.refusals import NotBroughtBack
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,44 @@ def add(
 
 
 def prolong(c: Connection, copy: Copy, lasts: timedelta) -> Copy:
-    """Let a copy stay for so long from now on."""
-    c.execute(statement("copies.prolong_copy"), {"id": copy.id, "lasts": lasts})
+    """Let a copy stay for so long from now on. Raises Overtaken where it was dropped meanwhile."""
+    try:
+        with translated(f"prolonging {copy}"):
+            c.execute(statement("copies.prolong_copy"), {"id": copy.id, "lasts": lasts})
+    except errors.RaiseException as went:
+        raise Overtaken(
+            f"{copy}: {went.diag.message_primary}, its time was over. It is made anew when this is tried again, by itself."
+        ) from went
     return next(one for one in copies_in(c) if one.id == copy.id)
+
+
+def end_copies(c: Connection, of: str, asked: Span, tell: Tell, key: str = "") -> list[Copy]:
+    """Let the time of each copy of a table's months be over, or of one manifest: the next run drops it. Raises NotBroughtBack.
+
+    `of` names the table and its store, as the copies do.
+    """
+    found = [copy for copy in copies_in(c) if copy.stands and copy.span.meets(asked)]
+    ended = [prolong(c, one, timedelta(0)) for one in found if (one.export.key == key if key else one.of == of)]
+    if not ended:
+        raise NotBroughtBack(
+            f"No copy of {of} with {asked} in it stands here, so none is ended: sluice_archive.status shows those that do. One of"
+            " a tenant's month is named by the key of its `manifest`. Nothing was changed."
+        )
+    for copy in ended:
+        tell(f"{copy} is over its time: archive_retention drops {copy.table} when it runs next{changed(c, copy)}")
+    return ended
+
+
+def changed(c: Connection, copy: Copy) -> str:
+    """Say that somebody wrote to a copy since it was made, and what becomes of it then; nothing where nobody has."""
+    made = find_table(c, copy.table)
+    there = count_and_hash(c, made.oid) if made else None
+    if there is None or (there.rows, there.hash) == (copy.export.rows, copy.export.hash):
+        return ""
+    return (
+        f". But it is no longer what the archive made: it has {there.rows:,} rows, and came with {copy.export.rows:,}. It is"
+        " not dropped by itself: keep what you need of it, and drop it"
+    )
 
 
 def drop_copies(keeper: Connection, dropper: Connection, vault: Vault, over: Sequence[Copy]) -> list[str]:

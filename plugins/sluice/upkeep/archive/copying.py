@@ -22,7 +22,6 @@ from sluice.stores.postgres import Connection, Table, one, translated
 from sluice.stores.statements import statement
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.building import (
-    NotBroughtBack,
     check_types,
     check_whole,
     close,
@@ -31,7 +30,7 @@ from sluice.upkeep.archive.building import (
     pour,
     told_plainly,
 )
-from sluice.upkeep.archive.copies import Copy, add, copies_in, prolong
+from sluice.upkeep.archive.copies import Copy, add, changed, copies_in, prolong
 from sluice.upkeep.archive.counting import count_and_hash
 from sluice.upkeep.archive.detaching import Tell
 from sluice.upkeep.archive.finding import find_in_ledger, find_in_vault, read_export
@@ -40,6 +39,7 @@ from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.supplements import whole
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import span_of
+from sluice.upkeep.refusals import NotBroughtBack
 
 
 def copy_months(
@@ -66,8 +66,10 @@ def copy_month(c: Connection, vault: Vault, export: Export, asked: Span, lasts: 
     span = span_of(stored[0].bounds)
     if span is None or not span.meets(asked):
         raise NotBroughtBack(f"{export.key} holds {stored[0].bounds}, and not {asked}. Nothing was changed.")
+    written = ""
     if copy := _standing(c, export):
         copy = prolong(c, copy, lasts)
+        written = changed(c, copy)
     else:
         with translated(f"copying {stored[0].table}, {span}"), c.transaction():
             c.execute(statement("archive.pin_transaction"))
@@ -79,7 +81,7 @@ def copy_month(c: Connection, vault: Vault, export: Export, asked: Span, lasts: 
         failpoint("beside.made")
         copy = _standing(c, export)
         assert copy is not None
-    tell(f"{copy} is {copy.table}, until {copy.expires_at:%Y-%m-%d %H:%M} UTC")
+    tell(f"{copy} is {copy.table}, until {copy.expires_at:%Y-%m-%d %H:%M} UTC{written}")
     return copy
 
 

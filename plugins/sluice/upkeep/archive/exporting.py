@@ -56,7 +56,7 @@ class Exporter:
     tenant: str | None
 
     def run(self, month: Month) -> Export:
-        """Store a month, or what is missing of it. Raises Differs, SeesPart, NoSuchMonth, VaultDown, StoreDown."""
+        """Store a month, or what is missing of it. Raises Differs, SeesPart, DroppedMeanwhile, VaultDown, StoreDown."""
         with (
             translated(f"exporting {month}"),
             snapshot(self.c),

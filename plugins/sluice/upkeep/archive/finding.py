@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from sluice.errors import Terminal
 from sluice.stores.objects import Damaged, Vault
 from sluice.stores.postgres import Connection, Table
-from sluice.upkeep.archive.building import NotBroughtBack
+from sluice.upkeep.archive.choosing import nearest_of
 from sluice.upkeep.archive.ledger import Export, months_of
 from sluice.upkeep.archive.manifest import Manifest, folder_of
 from sluice.upkeep.archive.reading_back import read_manifest
 from sluice.upkeep.partitions.spans import BEGIN, Span
 from sluice.upkeep.partitions.there import branches_of, find_branch
+from sluice.upkeep.refusals import NotBroughtBack
 
 _KEY = re.compile(
     r"(?P<lower>ever|\d+T\d{6}Z)--(?P<upper>\d+T\d{6}Z)/(?P<hash>[0-9a-f]{16})-[^/]+/manifest-[0-9a-f]{16}\.json"
@@ -37,14 +38,15 @@ def find_in_ledger(c: Connection, table: Table, asked: Span) -> list[Export]:
 def find_in_vault(vault: Vault, store: str, table: Table, asked: Span) -> list[Export]:
     """Give what is in the vault of a time, the oldest first. Raises NotBroughtBack, SeveralExports, VaultDown."""
     folder = f"{folder_of(store, table)}/"
-    found: dict[Span, list[str]] = {}
+    there: dict[Span, list[str]] = {}
     for key in vault.list(folder):
-        if (read := _KEY.fullmatch(key.removeprefix(folder))) and (span := _span(read)).meets(asked):
-            found.setdefault(span, []).append(key)
+        if read := _KEY.fullmatch(key.removeprefix(folder)):
+            there.setdefault(_span(read), []).append(key)
+    found = {span: keys for span, keys in there.items() if span.meets(asked)}
     if not found:
         raise NotBroughtBack(
-            f"The vault has nothing of {table} in {store} with {asked.lower} in it ({folder}). Months of a tenant lie under"
-            " his own table: name the manifest by its key. Nothing was changed."
+            f"The vault has nothing of {table} in {store} with {asked.lower:%Y-%m-%d} in it ({folder})."
+            f" {nearest_of(there, asked)} Months of a tenant lie under his own table: name the manifest by its key."
         )
     return [_last_of(vault, f"{table}, {span}", store, keys) for span, keys in sorted(found.items())]
 
@@ -60,11 +62,17 @@ def _last_of(vault: Vault, month: str, store: str, keys: Sequence[str]) -> Expor
     last = {export.hash: export for export in exports.values() if export.hash not in begun}
     if len(last) == 1:
         return next(iter(last.values()))
-    told = "; ".join(f"{one.key} ({one.rows:,} rows)" for one in last.values() or exports.values())
+    when = {one.key: vault.stored_at(one.key) for one in last.values() or exports.values()}
+    newest, *older = sorted(when, key=lambda key: when[key], reverse=True)
     raise SeveralExports(
-        f"{month} was stored more than once, with other rows: {told}. sluice_archive.status in {store} names the one that counts:"
-        " give its key as `manifest`. Nothing was changed."
+        f"{month} was stored more than once, with other rows: last {_told(exports[newest], when[newest])}; before that"
+        f" {'; '.join(_told(exports[key], when[key]) for key in older)}. Which of them counts, sluice_archive.status in {store}"
+        " says; where that is gone, it is most likely the last. Give its key as `manifest`. Nothing was changed."
     )
+
+
+def _told(export: Export, at: datetime) -> str:
+    return f"{export.key} ({export.rows:,} rows, stored {at:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def read_export(vault: Vault, key: str) -> Export:

@@ -20,7 +20,7 @@ from sluice.upkeep.partitions.naming import late_name
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, Partition
 
-GONE = ("detached", "exported", "verified", "cooling", "dropped")
+GONE = ("detached", "exported", "verified", "cooling", "dropped", "lost")
 """States of a month that is not in its table."""
 
 

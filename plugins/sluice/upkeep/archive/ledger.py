@@ -5,8 +5,8 @@ The database keeps the order of the states and the times by itself (include/sql/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 from psycopg import errors, sql
 
 from sluice.errors import Terminal, Transient
+from sluice.ledger import alone
 from sluice.ledger.releases import bring_up_to_date
-from sluice.stores.postgres import Connection, LockBusy, Row, Table, one, rows
+from sluice.stores.postgres import Connection, Row, Table, one, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.spans import Span
 
@@ -25,6 +26,7 @@ NOTED: Mapping[str, str] = {
     "verified": "archive.note_reading",
     "cooling": "archive.note_cooling",
     "restored": "archive.note_restoring",
+    "dropped": "archive.note_gone",
 }
 """What is written with a state, beside it."""
 
@@ -78,6 +80,8 @@ class Month:
     """The database's clock when this was read."""
     supplement_of: Export | None = None
     """What was stored and dropped before, where this are its late rows."""
+    note: str | None = None
+    """Of one that did not go the usual way: that somebody else dropped it, or why nobody is to look for it any more."""
 
     def __str__(self) -> str:
         return f"{self.parent}, {self.span}"
@@ -117,17 +121,9 @@ def add(c: Connection, parent: Table, span: Span, bounds: str, partition: Table,
     c.execute(statement("archive.add_month"), {**_named(parent), **edges, **values})
 
 
-@contextmanager
-def alone_at(c: Connection, month: Month) -> Iterator[None]:
+def alone_at(c: Connection, month: Month) -> AbstractContextManager[object]:
     """Keep others of us away from a month, whichever run or machine. Raises LockBusy where one is at it."""
-    which = {"month": f"{month.parent} {month.span}"}
-    if not one(c, statement("archive.lock_month"), **which)["held"]:
-        raise LockBusy(f"{month}: another run is at it. It is tried again by itself.")
-    try:
-        yield
-    finally:
-        if not c.closed:
-            c.execute(statement("archive.unlock_month"), which)
+    return alone.alone_at(c, f"{month.parent} {month.span}")
 
 
 def hold(c: Connection, month: Month, because: str | None) -> None:
@@ -144,6 +140,15 @@ def move(c: Connection, month: Month, state: str, **noted: object) -> Month:
         )
     except errors.RaiseException as refused:
         raise OutOfOrder(f"{month}: {refused.diag.message_primary}. Nothing was changed.") from refused
+    return _moved(month, found)
+
+
+def place(c: Connection, month: Month, oid: int) -> Month:
+    """Say which table a month is by now, where all else of it is as it was. Raises Overtaken."""
+    return _moved(month, rows(c, statement("archive.place_month"), **month.place, was=month.state, oid=oid))
+
+
+def _moved(month: Month, found: list[Row]) -> Month:
     if not found:
         raise Overtaken(f"{month} is no longer {month.state}: somebody moved it on. It is tried again by itself.")
     return _month(found[0])
@@ -169,6 +174,7 @@ def _month(row: Row) -> Month:
         _utc(row["expires_at"]) if row["expires_at"] else None,
         _utc(row["now"]),
         Export(**row["supplement_of"]) if row["supplement_of"] else None,
+        row["note"],
     )
 
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from sluice.errors import Terminal
 from sluice.stores.objects import Damaged, NoSuchKey, Vault
-from sluice.stores.postgres import Connection, Table
+from sluice.stores.postgres import Connection
 from sluice.upkeep.archive.detaching import Tell, parent_of
+from sluice.upkeep.archive.gone import end, find_again, renamed
+from sluice.upkeep.archive.late import begin_anew, has_rows
 from sluice.upkeep.archive.ledger import Month, move
 from sluice.upkeep.archive.manifest import Unreadable
 from sluice.upkeep.archive.reading_back import read_manifest
+from sluice.upkeep.partitions.there import Branch
 
 STORED = ("exported", "verified", "cooling")
 """States of a month that is in the vault and in the database."""
 
 
-class Gone(Terminal):
-    """A month was dropped, and not by the archive."""
-
-
-def reconcile(c: Connection, vault: Vault, parent: int, month: Month, tell: Tell) -> Month:
+def reconcile(c: Connection, vault: Vault, branch: Branch, month: Month, tell: Tell) -> Month:
     """Move a month to the state that it is in. Raises Gone, OutOfOrder, VaultDown."""
     if month.state == "dropped":
         return month
+    if month.state == "lost":
+        return _back_from_a_backup(c, branch, month, tell)
     table, whose = parent_of(c, month)
-    _check_there(month, table)
-    if whose == parent:
+    if table != month.partition:
+        if found := find_again(c, vault, branch, month, tell):
+            month, (table, whose) = found, parent_of(c, found)
+        elif table is None:
+            return end(c, vault, month)
+        else:
+            raise renamed(month, table)
+    if whose == branch.oid:
         return _attached(c, month, tell)
     if month.state in ("eligible", "detaching", "restored"):
         tell(f"{month} is detached already")
@@ -34,14 +40,13 @@ def reconcile(c: Connection, vault: Vault, parent: int, month: Month, tell: Tell
     return month
 
 
-def _check_there(month: Month, table: Table | None) -> None:
-    if table == month.partition:
-        return
-    what = f"is called {table} by now" if table else "was dropped by somebody else"
-    held = (
-        f"The vault has it: {month.export.key}" if month.export else "It was in no vault: bring it back from a backup"
-    )
-    raise Gone(f"{month}: {month.partition} {what}, while it was {month.state}. {held}. Nothing was changed.")
+def _back_from_a_backup(c: Connection, branch: Branch, month: Month, tell: Tell) -> Month:
+    """A month that was given up begins anew where its table has rows for it again."""
+    again = next((one for one in branch.partitions if one.span == month.span), None)
+    if again is None or not has_rows(c, again):
+        return month
+    tell(f"{month} was given up, and {again.table} has rows of it: it begins anew")
+    return begin_anew(c, month, again)
 
 
 def _attached(c: Connection, month: Month, tell: Tell) -> Month:

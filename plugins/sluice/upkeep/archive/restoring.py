@@ -19,7 +19,6 @@ from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, Table, one, translated
 from sluice.stores.statements import raw, statement
 from sluice.upkeep.archive.building import (
-    NotBroughtBack,
     check_types,
     check_whole,
     close,
@@ -32,6 +31,7 @@ from sluice.upkeep.archive.ledger import Export, Month, move
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.supplements import out_of_database
 from sluice.upkeep.partitions.there import Partition
+from sluice.upkeep.refusals import NotBroughtBack
 
 BESIDE = ("detached", "exported", "verified", "cooling")
 """States of a month that stands beside its table still."""
@@ -43,11 +43,7 @@ def restore(c: Connection, vault: Vault, month: Month, lasts: timedelta, late: P
     Raises NotBroughtBack, Damaged, Unlike, LockBusy.
     """
     if month.state not in (*BESIDE, "dropped", "restored"):
-        raise NotBroughtBack(
-            f"{month} is {month.state}: it never left its table."
-            if month.supplement_of is None
-            else f"{month}: rows that came late to it are about to leave. Bring it back when archive_retention has ended."
-        )
+        raise NotBroughtBack(why_not(month))
     stored = out_of_database(vault, month)
     home = _home(month, stored)
     instead = "Bring it back beside the table: restore_archive with `where`."
@@ -79,6 +75,18 @@ def restore(c: Connection, vault: Vault, month: Month, lasts: timedelta, late: P
         failpoint("month.loaded")
     failpoint("month.brought_back")
     return month
+
+
+def why_not(month: Month) -> str:
+    """Say why a month does not come back into its table: it is there, or it is lost."""
+    if month.state == "lost":
+        kept = month.export or month.supplement_of
+        what = f"What the vault has of it, {kept.key}, comes back beside the table" if kept else "The vault has nothing"
+        how = "restore_archive with `where`" if kept else "bring its table back from a backup, and it goes on"
+        return f"{month} is lost: {month.note}. {what}: {how}."
+    if month.supplement_of:
+        return f"{month}: rows that came late to it are about to leave. Bring it back when archive_retention has ended."
+    return f"{month} is {month.state}: it never left its table."
 
 
 def _home(month: Month, stored: Sequence[tuple[Export, Manifest]]) -> Table:

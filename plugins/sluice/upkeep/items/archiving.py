@@ -8,6 +8,7 @@ the vault deletes a record.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -18,24 +19,17 @@ from sluice.failpoints import failpoint
 from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.objects import Vault
 from sluice.upkeep.archive.choosing import cutoff, holding, is_old
-from sluice.upkeep.items.bringing_back import NotBroughtBack, bring_back
+from sluice.upkeep.items.bringing_back import bring_back
 from sluice.upkeep.items.deleting import delete_month
 from sluice.upkeep.items.place import Place
 from sluice.upkeep.items.reading_back import SHOWN, WrittenMeanwhile, compare
 from sluice.upkeep.items.rounds import Round, rounds_of
 from sluice.upkeep.items.storing import sha256, store_month
 from sluice.upkeep.partitions.spans import Span, span_at, spans
+from sluice.upkeep.refusals import NoRetention, NoSuchMonth, NotBroughtBack
 
 Tell: TypeAlias = Callable[[str], None]
 Facts: TypeAlias = Mapping[str, int | str]
-
-
-class NoSuchMonth(Terminal):
-    """The archive knows no such month, or has nothing to do with it."""
-
-
-class NoRetention(Terminal):
-    """The file says nothing of how long months are kept."""
 
 
 class NotDeleted(Terminal):
@@ -84,6 +78,10 @@ class ItemArchive:
     client: Any
     vault: Vault
     prefix: str = ""
+    again: Callable[[], Items] | None = None
+    """Reads the file anew: a hold that is written while a month is being deleted is heard. Without it, the file is as it was."""
+    alone: Callable[[str], AbstractContextManager[Callable[[], None]]] = lambda _: nullcontext(lambda: None)
+    """Keeps others of us away from a month, and gives what looks whether it still does. Without it, there are none."""
 
     @property
     def place(self) -> Place:
@@ -144,13 +142,17 @@ class ItemArchive:
         month = self.find(named)
         if not self.may_delete(month):
             raise NotDeleted(f"{month} is {month.standing}. Nothing was deleted.")
-        done = delete_month(self.place, month.round).read("done")
+        with self.alone(named) as look:
+            done = delete_month(self.place, month.round, lambda: self._check_on(month, look)).read("done")
         failpoint("items.noted")
         tell(f"{month}: {done}")
         return done
 
     def bring_back(self, named: str, tell: Tell) -> Facts:
-        """Put the records of a month back into the table. Safe to repeat. Raises NotBroughtBack, Damaged, VaultDown."""
+        """Put the records of a month back into the table. Safe to repeat.
+
+        Raises NotBroughtBack, TakenAway, Damaged, LockBusy, VaultDown.
+        """
         month = self.find(named)
         if not month.held:
             raise NotBroughtBack(
@@ -160,11 +162,24 @@ class ItemArchive:
         verified = [one for one in rounds_of(self.vault, self.folder, month.span) if one.is_verified]
         if not verified:
             raise NotBroughtBack(f"{month}: the vault has nothing of it that was read back. Nothing was done.")
-        counted = bring_back(self.place, self.vault, verified)
+        with self.alone(named):
+            counted = bring_back(self.place, self.vault, verified)
         tell(f"{month}: {counted}")
         return counted
 
     # ---- within ----
+
+    def _check_on(self, month: ItemMonth, look: Callable[[], None]) -> None:
+        """Raise NotDeleted where a month is held by now, or its file says no more that it goes."""
+        look()
+        retention = (self.again() if self.again else self.items).file.archive
+        held = holding(month.span, retention.holds) if retention else None
+        if held or retention is None or retention.then != "delete":
+            why = f"is held by now: {held}" if held else "goes no more, as its file says by now"
+            raise NotDeleted(
+                f"{month} {why}. Its deletion has stopped: what was deleted is in the vault, and restore_items brings it back"
+                " while the month is held."
+            )
 
     def _proven(self, month: ItemMonth, tell: Tell) -> Facts:
         manifest = month.round.manifest

@@ -7,7 +7,7 @@ round. DynamoDB has no condition for "and has no other attribute", so each recor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeAlias
@@ -26,16 +26,17 @@ THREADS, AT_ONCE = 8, 200
 Counted: TypeAlias = Mapping[str, int]
 
 
-def delete_month(place: Place, round_: Round) -> Round:
+def delete_month(place: Place, round_: Round, check: Callable[[], object]) -> Round:
     """Delete the records of a round, and note what became of each file's. Safe to repeat.
 
-    Raises Damaged, NoSuchKey, VaultDown, Throttled, DynamoDown.
+    `check` is called before each lot, and raises where it is not to go on. Raises Damaged, NoSuchKey, VaultDown, Throttled,
+    DynamoDown.
     """
     rate = AdaptiveRate()
     parts = round_.manifest.parts
     for part in parts:
         if not round_.has(round_.name(part)):
-            counted = _delete_file(place, round_.vault, part, rate)
+            counted = _delete_file(place, round_.vault, part, rate, check)
             failpoint("items.file_deleted")
             round_ = round_.note(round_.name(part), dict(counted))
     whole: Counter[str] = Counter()
@@ -44,12 +45,15 @@ def delete_month(place: Place, round_: Round) -> Round:
     return round_.note("done", {"deleted": 0, "gone": 0, "changed": 0, **whole})
 
 
-def _delete_file(place: Place, vault: Vault, part: Part, rate: AdaptiveRate) -> Counter[str]:
+def _delete_file(
+    place: Place, vault: Vault, part: Part, rate: AdaptiveRate, check: Callable[[], object]
+) -> Counter[str]:
     counted: Counter[str] = Counter()
     left = iter(read_part(vault, part))
     failpoint("items.deleting")
     with ThreadPoolExecutor(THREADS) as pool:
         while some := list(islice(left, AT_ONCE)):
+            check()
             counted.update(pool.map(lambda stored: _delete(place, rate, stored), some))
             failpoint("items.deleted")
     return counted
