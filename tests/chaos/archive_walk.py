@@ -1,12 +1,11 @@
-"""Random walks through the life of two months: the archive works, fails, is killed; people write, meddle, hold and bring back.
+"""Random walks through the life of two months: the archive works, fails, is killed; people write, meddle, bring back,
+and change the table's file.
 
-After each step the oracle counts. It shares no code with the archive: plain SQL, boto3 and pyarrow.
+After each step the oracle counts.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,13 +23,14 @@ from sluice.stores.postgres import LockBusy
 from sluice.upkeep.archive.archiving import Archive
 from sluice.upkeep.archive.dropping import NotDropped
 from sluice.upkeep.archive.exporting import Differs
-from sluice.upkeep.partitions.spans import BEGIN, END, Span
+from sluice.upkeep.archive.ledger import Month
+from sluice.upkeep.partitions.spans import Span
 
 from tests.archived import MONTHS, Stage, kept
+from tests.chaos.archive_oracle import PROVEN, TABLES, Oracle, Row, Taken
+from tests.chaos.archivist import Process
 from tests.faulty_s3 import Fault, FaultyS3
 
-NAMES = [name for name, _, _ in MONTHS]
-OURS = [edge.name for edge in EDGES if edge.name.startswith("month.")]
 UP = ("fails", "asks for patience", "loses its answer", "is cut off going up", "is flipped going up")
 DOWN = ("fails", "loses its answer", "is cut off coming down", "is flipped coming down")
 FAULTY = [
@@ -39,57 +39,22 @@ FAULTY = [
     for does in faults
     for of in (".parquet", "manifest-")
 ]
-Row = tuple[str, str]
-"""The moment of a row in UTC, and what it says: no two have the same."""
-
-
-class Lost(AssertionError):
-    """A row that was acknowledged is neither in the database nor in a verified object."""
-
-
-@dataclass
-class Oracle:
-    """What was ever acknowledged, and where it is, seen by an administrator."""
-
-    c: psycopg.Connection
-    s3: Any
-    bucket: str
-    acknowledged: set[Row] = field(default_factory=set)
-
-    def holds(self) -> None:
-        """Raise Lost unless every row is somewhere."""
-        missing = self.acknowledged - self.in_postgres() - self.in_verified_objects()
-        if missing:
-            raise Lost(f"{len(missing)} of {len(self.acknowledged)} rows are nowhere, such as {min(missing)}")
-
-    def in_postgres(self) -> set[Row]:
-        """Every row of the table and of any month beside it; a month that is half detached is read itself."""
-        names = ["app.event", *[f"app_partitions.{name}" for name in NAMES]]
-        there = [name for name in names if self.ask(f"SELECT to_regclass('{name}')") != [(None,)]]
-        told = "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), said FROM "
-        return {(at, said) for name in there for at, said in self.ask(told + name)}
-
-    def in_verified_objects(self) -> set[Row]:
-        """Every row of a Parquet file whose month was read back, as the ledger says."""
-        import pyarrow.parquet as pq
-
-        found: set[Row] = set()
-        asked = "SELECT manifest, manifest_version FROM sluice_archive.month WHERE verified_at IS NOT NULL"
-        for key, version in self.ask(asked):
-            with suppress(Exception):  # what cannot be read holds nothing
-                for part in json.loads(self._object(key, version))["parts"]:
-                    rows = pq.read_table(io.BytesIO(self._object(part["key"], part["version"]))).to_pylist()
-                    found |= {(f"{row['at']:%Y-%m-%d %H:%M:%S.%f}", row["said"]) for row in rows}
-        return found
-
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask the database."""
-        return self.c.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]
-
-    def _object(self, key: str, version: str | None) -> bytes:
-        asked = {"VersionId": version} if version else {}
-        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key, **asked)["Body"].read()
-        return body
+CASES = tuple(
+    {"from": first, "until": last, "because": "case"}
+    for first, last in (("2024-01", "2024-01"), ("2023-05", "2024-02"))
+)
+FILES: dict[str, tuple[Any, ...]] = {
+    "holds": ((), (), (CASES[0],), (CASES[1],)),
+    "late": ("refuse", "side", "reopen"),
+    "keep": ("12 months", "12 months", "12 months", "9999 months"),
+    "cooling": ("0s", "0s", "0s", "90d"),
+}
+"""What a person may write into the table's file between two steps."""
+STANDING = """SELECT state FROM sluice_archive.month
+    WHERE NOT (state = 'cooling' AND verified_at + cooling > clock_timestamp())"""
+"""Where the months stand, but for those that cool still: how long was written down when they were read back."""
+GOES: dict[str, Any] = {"holds": (), "keep": "12 months", "cooling": "0s"}
+"""A file by which all that is old goes at once."""
 
 
 @dataclass
@@ -102,95 +67,145 @@ class Walk:
     way: FaultyS3
     oracle: Oracle
     seed: int
-    kill: Callable[[str, bool], object]
-    """Works at the archive in a process of its own, and dies at an edge; the second says whether it brings a month back."""
+    process: Process
+    """Works at the archive by itself, and dies at an edge."""
     did: list[str] = field(default_factory=list)
     written: int = 0
+    by_hand: set[Row] = field(default_factory=set)
+    """What a person has taken away in this step."""
+    file: dict[str, Any] = field(default_factory=lambda: {**GOES, "late": "refuse"})
 
     def __post_init__(self) -> None:
         """The same way each time."""
         self.random = Random(self.seed)
 
     def take(self, steps: int, verbs: Sequence[Verb] = ()) -> None:
-        """Take so many steps, of these verbs or of all; then let one whole run end what was begun."""
+        """Take so many steps, of these verbs or of all; then let whole nights end what was begun."""
         weighted = dict.fromkeys(verbs, 1) or VERBS
-        self.oracle.acknowledged |= self.oracle.in_postgres()
+        self.oracle.acknowledged |= set(self.oracle.in_postgres())
         try:
+            if not verbs:
+                self._write(late=self.random.choice(FILES["late"]), holds=self.random.choice(FILES["holds"]))
+                self.did.append(f"the file says {self.file}")
+                self._step(Walk.archive)
             for _ in range(steps):
                 self._step(self.random.choices(tuple(weighted), tuple(weighted.values()))[0])
-            self._step(Walk.run_to_the_end)
+            self._write(**GOES)
+            self._step(Walk.end)
         except Exception as error:
             error.add_note(f"SLUICE_ARCHIVE_WALKS={self.seed}:1, the way: {'; '.join(self.did)}")
             raise
 
     def _step(self, verb: Verb) -> None:
         self.did.append(verb.__name__)
+        self.by_hand = set()
+        stays, back = {row for row in self.oracle.in_postgres() if self._keeps(row)}, self.oracle.brought_back()
         verb(self)
         self.oracle.holds()
+        self._check_stays(stays, set(self.oracle.in_postgres()), "the file keeps them in the database")
+        self._check_stays(back, set(self.oracle.rows_of("app.event")), "they were brought back for longer")
+
+    def _keeps(self, row: Row) -> bool:
+        """Whether, by the file of this step, a row is not to leave the database."""
+        if self.file["keep"] != GOES["keep"] or self.file["cooling"] != GOES["cooling"]:
+            return True
+        return any(hold["from"] <= row[0][:7] <= hold["until"] for hold in self.file["holds"])
+
+    def _check_stays(self, before: set[Row], after: set[Row], why: str) -> None:
+        if taken := before - after - self.by_hand:
+            raise Taken(f"{len(taken)} rows have gone, such as {min(taken)}, and {why}: {self.file}")
 
     # ---- the archive ----
 
     def archive(self) -> None:
-        self._try(lambda: self._any().archive(_silent))
+        """What the first tasks of a night do: each month by itself, so that one which is red stops no other."""
+        archive, due = self._any(), list[Month]()
+        self._try(lambda: due.extend(archive.list_due(_silent)))
+        for month in due:
+            self._try(lambda month=month: archive.advance(month.partition, _silent))  # type: ignore[misc]
 
     def drop(self) -> None:
         self._try(lambda: self._any().drop(_silent))
 
+    def drop_what_was_asked(self) -> None:
+        """What the last task of a night does once somebody has said yes: it lists nothing, and the file may be another."""
+        for (name,) in self.oracle.ask("SELECT partition_schema || '.' || partition_name FROM sluice_archive.month"):
+            self._try(lambda name=name: self.straight.drop_month(self.straight.find(name).partition, _silent))  # type: ignore[misc]
+
     def restore(self) -> None:
-        month, lasts = datetime(2024, self.random.choice((1, 2)), 3, tzinfo=UTC), self.random.choice((0, 1))
-        self._try(lambda: self._any().restore(month, timedelta(days=lasts), _silent))
+        first, last = self.random.choice(((1, 1), (2, 2), (1, 2)))
+        asked = Span(datetime(2024, first, 3, tzinfo=UTC), datetime(2024, last, 4, tzinfo=UTC))
+        lasts = timedelta(days=self.random.choice((0, 1)))
+        self._try(lambda: self._any().restore_all(asked, lasts, _silent))
 
     def be_broken_off(self) -> None:
-        edge = self.random.choice(OURS)
+        does = self.random.choice((Walk.archive, Walk.drop, Walk.restore))
+        edge = self.random.choice([edge for edge, verb in PASSED.items() if verb is does])
         self.did[-1] += f" at {edge}"
-        with armed(f"{edge}=raise@{self.random.choice((1, 2))}"):
-            self.random.choice((self.archive, self.drop, self.restore))()
+        with armed(f"{edge}=raise@{self.random.choice((1, 1, 2))}"):
+            does(self)
 
     def be_killed(self) -> None:
-        edge = self.random.choice(OURS)
+        edge = self.random.choice(tuple(PASSED))
         self.did[-1] += f" at {edge}"
-        self.kill(f"{edge}=kill@{self.random.choice((1, 2))}", self.random.random() < 0.3)
+        self.process.run(f"{edge}=kill@{self.random.choice((1, 2))}", self.random.random() < 0.3, tries=1)
 
     def break_a_detach_off(self) -> None:
         with self.stage.connection() as reader, reader.transaction():
             reader.execute("SELECT count(*) FROM app.event")
             self._try(lambda: self.straight.archive(_silent))
 
-    def hold(self) -> None:
-        self._keep(self.random.choice(((), ({"from": "2024-01", "until": "2024-01", "because": "case"},))))
-
-    def run_to_the_end(self) -> None:
-        """Without a fault, while a person does what the messages ask for: each month comes to an end, in a few runs."""
-        self._keep(holds=())
+    def end(self) -> None:
+        """Nights without a fault, while a person does what the messages ask for: each month comes to an end, in a few of them."""
         for _ in range(8):
-            try:
-                self.straight.archive(_silent)
-                self.straight.drop(_silent)
-                break
-            except LockBusy:  # what was killed is held until the server notices
-                time.sleep(0.1)
-            except NotDropped:  # rows came past the table
-                self.straight.restore_all(Span(BEGIN, END), timedelta(0), _silent)
-            except (Differs, Damaged):
-                self._move_away()
-        states = {state for (state,) in self.oracle.ask("SELECT state FROM sluice_archive.month")}
+            with suppress(LockBusy):  # what was killed is held until the server notices
+                due = [month for month in self.straight.list_due(_silent) if not self._is_lost(month)]
+                for month in due:
+                    self._go_on(month)
+                if not due:
+                    break
+        states = {state for (state,) in self.oracle.ask(STANDING)}
         assert states <= {"dropped", "restored"}, f"it does not come to an end: {states}"
+
+    def _go_on(self, month: Month) -> None:
+        try:
+            month = self.straight.advance(month.partition, _silent)
+            if self.straight.may_drop(month):
+                self.straight.drop_month(month.partition, _silent)
+        except NotDropped:  # rows came past the table
+            self.straight.restore_all(month.span, timedelta(0), _silent)
+        except (Differs, Damaged):
+            self._move_away()
+        except LockBusy:
+            time.sleep(0.1)
+            raise
+
+    def _is_lost(self, month: Month) -> bool:
+        """Whether somebody has dropped it by hand: it is told each night, and stops no other."""
+        return month.state != "dropped" and not self.oracle.ask(f"SELECT FROM pg_class WHERE oid = {month.oid}")
 
     # ---- people ----
 
     def write(self) -> None:
         """A row for a month, through the table or past it; acknowledged where the database takes it."""
-        name, lower, _ = self.random.choice(MONTHS)
-        into = self.random.choice(("app.event", f"app_partitions.{name}"))
+        _, lower, _ = self.random.choice(MONTHS)
+        stem = f"app_partitions.event_y{lower[:4]}m{lower[5:7]}"
+        past = sorted(name for name, _ in self.oracle.ask(TABLES) if name.startswith(stem))
+        into = self.random.choice(("app.event", self.random.choice(past or ["app.event"])))
         self.written += 1
         row = (f"{lower} 00:00:00.{self.written:06}", f"written {self.written}")
-        with suppress(errors.CheckViolation, errors.UndefinedTable, psycopg.errors.ObjectNotInPrerequisiteState):
+        with suppress(errors.CheckViolation, errors.UndefinedTable, errors.ObjectNotInPrerequisiteState):
             self.oracle.ask(
                 f"INSERT INTO {into} (id, at, said) OVERRIDING SYSTEM VALUE"
                 f" VALUES ({10_000 + self.written}, '{row[0]}+00', '{row[1]}') RETURNING 1"
             )
             self.oracle.acknowledged.add(row)
-            self.did[-1] += ": taken"
+            self.did[-1] += f": taken by {into}"
+
+    def change_the_file(self) -> None:
+        field_ = self.random.choice(("holds", "holds", "late", "late", "keep", "cooling"))
+        self._write(**{field_: self.random.choice(FILES[field_])})
+        self.did[-1] += f": {field_} {self.file[field_]}"
 
     def attach_by_hand(self) -> None:
         name, lower, upper = self.random.choice(MONTHS)
@@ -198,6 +213,16 @@ class Walk:
             self.stage.own(
                 f"ALTER TABLE app.event ATTACH PARTITION app_partitions.{name} FOR VALUES FROM ('{lower}+00') TO ('{upper}+00')"
             )
+
+    def drop_by_hand(self) -> None:
+        """Drop a month that is brought back: who asked for it is done with it. What came to it since is lost by that hand."""
+        self.restore()
+        back = [name for (name,) in self.oracle.ask(PROVEN) if not any(map(self._keeps, self.oracle.rows_of(name)))]
+        if back:
+            self.by_hand = set(self.oracle.rows_of(back[0]))
+            self.stage.own(f"DROP TABLE {back[0]}")
+            self.oracle.acknowledged -= self.by_hand - set(self.oracle.in_vault_alone())
+            self.did[-1] += f", dropped {back[0]}"
 
     def meddle(self) -> None:
         """Flip a bit of an object, or take it away. Not of a month that only the vault has: nothing would be left of it."""
@@ -220,16 +245,18 @@ class Walk:
 
     def _spare(self) -> list[str]:
         """Every object whose rows the database has still."""
-        gone = self.oracle.ask("SELECT manifest FROM sluice_archive.month WHERE state IN ('dropped', 'restored')")
-        folders = {manifest.rpartition("/")[0] for (manifest,) in gone if manifest}
+        in_use = self.oracle.folders_in_use()
         keys = self.stage.vault.list(f"archive/{self.stage.dataset.store}/")
-        return [key for key in keys if key.rpartition("/")[0] not in folders]
+        return [key for key in keys if key.rpartition("/")[0] not in in_use]
 
     # ---- within ----
 
-    def _keep(self, holds: tuple[dict[str, str], ...]) -> None:
-        dataset = kept(holds=holds).model_copy(update={"store": self.stage.dataset.store})
+    def _write(self, **changed: Any) -> None:
+        """Change the table's file, for all who read it from now on."""
+        self.file |= changed
+        dataset = kept(**self.file).model_copy(update={"store": self.stage.dataset.store})
         self.straight, self.faulted = replace(self.straight, dataset=dataset), replace(self.faulted, dataset=dataset)
+        self.process.told = replace(self.process.told, dataset=dataset)
 
     def _any(self) -> Archive:
         if self.random.random() < 0.5:
@@ -250,9 +277,14 @@ class Walk:
 
 
 Verb: TypeAlias = Callable[[Walk], None]
+BY_FILE: dict[str, Verb] = {"dropping.py": Walk.drop, "restoring.py": Walk.restore}
+OURS = [edge for edge in EDGES if edge.name.startswith("month.")]
+PASSED = {edge.name: BY_FILE.get(edge.where.split()[0].rpartition("/")[2], Walk.archive) for edge in OURS}
+"""The edges of the archive, and which verb passes them."""
 VERBS: dict[Verb, int] = {
-    Walk.archive: 6, Walk.drop: 5, Walk.restore: 3, Walk.be_broken_off: 4, Walk.be_killed: 1, Walk.write: 5,
-    Walk.break_a_detach_off: 3, Walk.hold: 1, Walk.attach_by_hand: 1, Walk.meddle: 2,
+    Walk.archive: 6, Walk.drop: 4, Walk.drop_what_was_asked: 2, Walk.restore: 4, Walk.be_broken_off: 4, Walk.be_killed: 1,
+    Walk.write: 7, Walk.break_a_detach_off: 2, Walk.change_the_file: 4, Walk.attach_by_hand: 1, Walk.drop_by_hand: 1,
+    Walk.meddle: 2,
 }  # fmt: skip
 """What may happen, and how often."""
 

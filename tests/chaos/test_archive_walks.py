@@ -1,6 +1,6 @@
 """At each instant every row is in the database or in a verified object, whatever anybody does in whatever order.
 
-`SLUICE_ARCHIVE_WALKS=500 pytest tests/chaos/test_archive_walks.py` walks further, with 7:1 the seventh way alone.
+`SLUICE_ARCHIVE_WALKS=500 pytest tests/chaos/test_archive_walks.py` walks further and longer, with 7:1 the seventh way alone.
 """
 
 from __future__ import annotations
@@ -10,25 +10,31 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.sql import SQL
 from sluice.stores.objects import Vault
-from sluice.upkeep.archive import dropping
+from sluice.upkeep.archive import archiving, dropping, reconciling
+from sluice.upkeep.archive.archiving import Archive
+from sluice.upkeep.archive.ledger import move
 from sluice.upkeep.partitions import making
 
 from tests.archived import Stage, months, staged
-from tests.chaos.archive_walk import NAMES, Lost, Oracle, Verb, Walk
+from tests.chaos.archive_oracle import TABLES, Lost, Oracle, Taken, Twice
+from tests.chaos.archive_walk import Verb, Walk
 from tests.chaos.archivist import Process
 from tests.conftest import Database
 from tests.faulty_s3 import FaultyS3, faulty
 
-WALKS = os.environ.get("SLUICE_ARCHIVE_WALKS", "6")
-STEPS, ROWS = 14, 6
-MUST_COME = ("VaultDown", "Broken", "LockBusy", "be_killed at", "meddle with", "write: taken", "restore: done")
+WALKS = os.environ.get("SLUICE_ARCHIVE_WALKS", "")
+STEPS, FURTHER, ROWS = 13, 40, 6
+MUST_COME = (
+    "VaultDown", "Broken", "LockBusy", "NotDropped", "be_killed at", "meddle with", "restore: done", ", dropped app_",
+    "taken by app.event", "side", "reopen", "({'from'",
+)  # fmt: skip
+DROPS = "EXECUTE format('DROP TABLE %s', named);"
 REHASH = "IF (counted.rows, counted.hash) IS DISTINCT FROM (m.rows, m.hash) THEN"
 
 
@@ -64,12 +70,11 @@ class Ground:
         straight.keeper.execute("SET lock_timeout = '50ms'")  # a walk breaks many a detach off
         by_proxy = self.s3.vault(self.vault.store.key, self.vault.store.secret, self.stage.vault.bucket)
         process = Process(self.stage, self.vault)
-        kill = partial(process.run, tries=1)
         with psycopg.connect(self.stage.database.dsn("admin"), autocommit=True) as c, ExitStack() as ends:
             for session in (straight.keeper, straight.exporter, straight.dropper):
                 ends.callback(session.close)
             oracle = Oracle(c, self.vault.client(), self.stage.vault.bucket)
-            walk = Walk(self.stage, straight, replace(straight, vault=by_proxy), self.s3, oracle, seed, kill)
+            walk = Walk(self.stage, straight, replace(straight, vault=by_proxy), self.s3, oracle, seed, process)
             walk.take(steps, verbs)
         return walk
 
@@ -77,8 +82,8 @@ class Ground:
         """The table and its months as at first, nothing in the ledger, and another folder of the vault."""
         with psycopg.connect(self.stage.database.dsn("admin"), autocommit=True) as c:
             c.execute("DROP TABLE IF EXISTS app.event CASCADE")
-            for name in NAMES:
-                c.execute(f"DROP TABLE IF EXISTS app_partitions.{name}")  # type: ignore[arg-type]
+            for name, _ in c.execute(TABLES).fetchall():
+                c.execute(f"DROP TABLE {name}")  # type: ignore[arg-type]
             c.execute("TRUNCATE sluice_archive.month")
         self.stage.dataset = self.stage.dataset.model_copy(update={"store": f"walk_{uuid4().hex[:8]}"})
         self.stage.own(*months(ROWS))
@@ -91,33 +96,59 @@ def ground(stage: Stage, s3: FaultyS3, vault) -> Ground:
 
 def seeds() -> range:
     """So many ways from the first, or from the one that is named."""
-    first, _, count = WALKS.rpartition(":")
+    first, _, count = (WALKS or "6").rpartition(":")
     return range(int(first), int(first) + int(count)) if first else range(1, int(count) + 1)
 
 
 def test_every_row_is_in_the_database_or_in_a_verified_object_after_each_step(ground: Ground):
-    ways = [ground.walk(seed) for seed in seeds()]
+    ways = [ground.walk(seed, FURTHER if WALKS else STEPS) for seed in seeds()]
     done = " ".join(step for way in ways for step in way.did)
-    assert [word for word in MUST_COME if len(ways) > 4 and word not in done] == [], done
+    assert [word for word in MUST_COME if (not WALKS or len(ways) > 50) and word not in done] == [], done
+
+
+def guard_that_misses(ground: Ground, what: str, instead: str = "") -> None:
+    with psycopg.connect(ground.stage.database.dsn("admin"), autocommit=True) as c:
+        (written,) = c.execute("SELECT pg_get_functiondef('sluice_archive.drop_month'::regproc)").fetchone()  # type: ignore[misc]
+        assert what in written
+        c.execute(SQL(written.replace(what, instead).replace("%", "%%")), {})
 
 
 def guard_without_its_hash(ground: Ground, patch: pytest.MonkeyPatch) -> None:
-    with psycopg.connect(ground.stage.database.dsn("admin"), autocommit=True) as c:
-        (written,) = c.execute("SELECT pg_get_functiondef('sluice_archive.drop_month'::regproc)").fetchone()  # type: ignore[misc]
-        assert REHASH in written
-        c.execute(SQL(written.replace(REHASH, "IF false THEN").replace("%", "%%")), {})
+    guard_that_misses(ground, REHASH, "IF false THEN")
+
+
+def guard_that_only_says_so(ground: Ground, patch: pytest.MonkeyPatch) -> None:
+    guard_that_misses(ground, DROPS)
 
 
 def drop_without_a_reading(ground: Ground, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(dropping, "verify", lambda *_: None)
 
 
+def drop_that_hears_no_file(ground: Ground, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Archive, "_hold", lambda *_: None)
+    patch.setattr(archiving, "is_due", lambda month, _: month.state == "cooling")
+
+
+def way_back_that_ends_at_once(ground: Ground, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reconciling, "_attached", lambda c, month, _: move(c, month, "eligible"))
+
+
 @pytest.mark.parametrize(
-    ("break_it", "meanwhile"), [(guard_without_its_hash, Walk.write), (drop_without_a_reading, Walk.meddle)]
+    ("break_it", "told", "meanwhile", "seed"),
+    [
+        (guard_without_its_hash, Lost, Walk.write, 3),
+        (guard_that_only_says_so, Twice, Walk.drop, 1),
+        (drop_without_a_reading, Lost, Walk.meddle, 3),
+        (drop_that_hears_no_file, Taken, Walk.change_the_file, 2),
+        (way_back_that_ends_at_once, Taken, Walk.restore, 3),
+    ],
 )
-def test_a_mistake_that_is_planted_is_found(break_it, meanwhile: Verb, ground: Ground, monkeypatch: pytest.MonkeyPatch):
-    """Walks that never lose a row prove nothing unless they lose one here."""
+def test_a_mistake_that_is_planted_is_found(
+    break_it, told: type[Exception], meanwhile: Verb, seed: int, ground: Ground, monkeypatch: pytest.MonkeyPatch
+):
+    """Walks that never lose a row prove nothing unless they lose one here: by this way, or by the next ones."""
     break_it(ground, monkeypatch)
-    with pytest.raises(Lost, match="are nowhere"):
-        for seed in range(1, 30):
-            ground.walk(seed, steps=6, verbs=(Walk.archive, Walk.drop, meanwhile))
+    with pytest.raises(told):
+        for number in range(seed, seed + 30):
+            ground.walk(number, steps=10, verbs=(Walk.archive, Walk.drop, meanwhile))
