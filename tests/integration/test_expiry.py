@@ -102,12 +102,12 @@ def test_a_large_table_is_looked_at_part_by_part_and_in_the_end_as_a_whole(
     sized = lambda client, name: identity.TableIdentity(name, "", "", datetime.now(), 40, 8000 * 4096 * 3, False)  # noqa: E731
     monkeypatch.setattr(expiry, "identify", sized)
     seen = []
-    for day in range(1, 13):
+    for day in range(1, 17):
         monkeypatch.setattr(
             expiry, "store_clock", lambda *_, day=day: datetime.fromisoformat(f"2026-06-{day:02}T00:00:00Z")
         )
         seen.append(events.measure()["missing"])
     assert sum(seen) == 40
     assert max(seen) < 40
-    assert len(events.told) == len(set(events.told)) == 12
-    assert all("of 12, about 2,000 read units" in one for one in events.told)
+    assert len(events.told) == len(set(events.told)) == 16
+    assert all("of 16, about 1,500 read units" in one for one in events.told)

@@ -30,8 +30,8 @@ UNIT = 4096
 """Bytes that one read unit pays for, read consistently."""
 A_SECOND = 200.0
 """Read units that a look takes in a second, however many it may take in all."""
-MOST_PARTS = 1_000_000
-"""That a scan can be cut into."""
+MOST_PARTS = 2**19
+"""That a scan can be cut into, which is a million at most."""
 NEVER_REMOVED = timedelta(days=5 * 365)
 """What has expired longer ago than this is left alone by the service."""
 WRONG = ("missing", "no_number", "milliseconds", "too_late", "too_old", "overdue")
@@ -119,11 +119,11 @@ class Look:
                 return
 
     def _part(self, name: str, now: datetime) -> tuple[int, int, int]:
-        """Choose tonight's part: as large as the units pay for, and each of them in its turn. Which, how many, its units."""
+        """Choose tonight's part: no larger than the units pay for, and each of them in its turn. Which, how many, its units."""
         found = identify(self.client, name)
         whole = -(-(found.size if found else 0) // UNIT)
-        parts = min(max(1, -(-whole // self.wanted.read_units)), MOST_PARTS)
-        return now.toordinal() % parts, parts, -(-whole // parts)
+        part, parts = turn(whole, self.wanted.read_units, now.toordinal())
+        return part, parts, -(-whole // parts)
 
     def _ours(self, name: str) -> Callable[[Item], bool]:
         """Give what tells whether an item of a table is a record of the entity that expires."""
@@ -138,6 +138,18 @@ class Look:
 
     def _key_names(self, table: str) -> tuple[str, ...]:
         return next(one.key.names for one in self.items.design.tables.values() if one.name == table)
+
+
+def turn(units: int, nightly: int, night: int) -> tuple[int, int]:
+    """Say which part is read in a night, and of how many, so that one costs no more than `nightly` of the table's `units`. Pure.
+
+    How many is a power of two: a table that grows is cut anew when it has doubled, and not every few nights. A part of so many is
+    none of a few more, and some would never have their turn; so all is read within twice as many nights as there are parts.
+    """
+    parts = 1
+    while parts * nightly < units and parts < MOST_PARTS:
+        parts *= 2
+    return night % parts, parts
 
 
 def judge(value: dict[str, Any] | None, now: datetime, wanted: Expiry) -> str:
