@@ -19,6 +19,7 @@ from sluice.flow import alerting, connections, keeping, project
 from sluice.flow.alerting import AlertLate, AlertRefused
 from sluice.flow.connections import NoConnection
 from sluice.flow.headroom import ALL, WatchHeadroom, partitions_of
+from sluice.ledger.marks import Marks
 from sluice.local.ports import free_port
 from sluice.proof.gates.run import judge
 from sluice.stores.postgres import connect
@@ -138,6 +139,22 @@ def test_people_are_told_how_urgent_it_is_and_when_writes_fail(
     assert body["text"].startswith(f"{severity}: app.thing has partitions for ")
     assert body["text"].endswith(f"; writes fail from {day} 00:00 UTC on.")
     assert (body["dag_id"], body["run_id"], told.token) == ("create_partitions", "a night", "secret")
+
+
+def test_a_table_that_is_being_migrated_is_skipped_with_words_and_measured_all_the_same(
+    told: Told, database: Database
+) -> None:
+    _cover(database, 4)
+    with connect(database.dsn(), purpose="migration") as c:
+        Marks("thing").prepare(c)
+        c.execute(
+            "INSERT INTO sluice.migration (name, phase, source_name, target_name, target_oid)"
+            " VALUES ('thing', 'verified', 'app.old', 'app.thing', 'app.thing'::regclass)"
+        )
+    with pytest.raises(AirflowSkipException, match=r"app\.thing is part of thing, which is verified"):
+        keeping.MakePartitions(task_id="make_partitions", dataset="thing").execute(context())
+    watch()
+    assert [body["severity"] for body in told.bodies] == ["P1"]
 
 
 def test_the_red_gate_says_it_first(told: Told, database: Database) -> None:

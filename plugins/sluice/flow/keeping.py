@@ -50,7 +50,8 @@ class MakePartitions(BaseOperator):
         self.dataset = dataset
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give how many were made. Raises EstateErrors, and what the database refuses."""
+        """Give how many were made. Skipped while the table is being migrated. Raises EstateErrors, what the database refuses."""
+        from sluice.ledger.in_flight import InFlight
         from sluice.upkeep.partitions.keeping import apply_partitions, plan_partitions, verify_partitions
 
         with opened_dataset(self.dataset) as (dataset, c):
@@ -66,7 +67,10 @@ class MakePartitions(BaseOperator):
                 self.log.warning(CURE, dataset.table, ";\n".join(planned.cure))
             if context["params"]["dry_run"]:
                 raise AirflowSkipException("A dry run: nothing was changed.")
-            made = apply_partitions(c, dataset, lambda told: self.log.info("done: %s", told))
+            try:
+                made = apply_partitions(c, dataset, lambda told: self.log.info("done: %s", told))
+            except InFlight as told:
+                raise AirflowSkipException(str(told)) from told
             facts = verify_partitions(c, dataset)
         with opened_control(self.dataset, context["run_id"]) as control:
             control.record_facts("partitions_ahead", {**facts, "made": made}, epoch=1)

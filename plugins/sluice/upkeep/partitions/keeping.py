@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sluice.errors import Transient
 from sluice.estate.dataset import Dataset
+from sluice.ledger.in_flight import GROWS_IN, held_apart
 from sluice.stores.postgres import Connection, Table, translated
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.actions import Action
@@ -47,15 +48,20 @@ def plan_partitions(c: Connection, dataset: Dataset) -> Planned:
 
 
 def apply_partitions(c: Connection, dataset: Dataset, tell: Tell) -> int:
-    """Make what is missing; give how many partitions that were. Raises LockBusy where others are in the way for long."""
-    with translated(f"making partitions of {dataset.table}"):
+    """Make what is missing; give how many partitions that were.
+
+    While it works no migration of the table takes a step: by its name it would be another table then. Raises InFlight where one
+    is under way, LockBusy where others are in the way for long.
+    """
+    table = Table.parse(dataset.table)
+    with translated(f"making partitions of {table}"):
         if kept_by_another(c, dataset):
             return 0
-        with alone(c, look(c, dataset)):
+        with held_apart(c, table, GROWS_IN), alone(c, look(c, dataset)):
             actions = _to_do(c, dataset, look(c, dataset))
             made = make(c, actions, tell)
         if actions:
-            c.execute(statement("partitions.analyze", table=Table.parse(dataset.table).identifier))
+            c.execute(statement("partitions.analyze", table=table.identifier))
         return made
 
 
