@@ -14,6 +14,7 @@ from sluice.upkeep.archive.finding import find_in_vault
 from sluice.upkeep.archive.foreseeing import foresee
 from sluice.upkeep.archive.ledger import months_of
 from sluice.upkeep.archive.supplements import whole
+from sluice.upkeep.partitions import auditing
 from sluice.upkeep.partitions.auditing import audit
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.refusals import NotBroughtBack
@@ -82,6 +83,10 @@ def test_late_rows_follow_their_month_into_the_vault_and_come_back_with_it(stage
     assert (foreseen.months[0].goes, foreseen.months[0].stays) == ((), 1), (
         "what stands for late rows is no month that goes"
     )
+    assert str(foreseen).endswith(
+        "for late rows: 2 partitions of months that have left, 2 at the end of "
+        f"{foreseen.months[-1].month.lower:%Y-%m}, beside those that stay"
+    )
     night(side)
     assert (stage.states(), said(stage)) == (["dropped", "dropped"], set())
     come(stage, "late 3")
@@ -117,6 +122,25 @@ def test_a_time_does_not_come_back_without_a_month_whose_late_rows_are_about_to_
     assert stage.states() == ["eligible", "dropped"]
     with pytest.raises(NotBroughtBack, match="rows that came late to it are about to leave"):
         side.restore_all(Span(MONTH.lower, datetime(2024, 3, 1, tzinfo=UTC)), timedelta(days=1), print)
+
+
+def test_partitions_for_late_rows_are_told_when_they_are_too_many(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = archive(stage, "side")
+    (foreseen,) = foresee(side.keeper, side.dataset)
+    assert foreseen.rooms == (0, 2), "each month that goes leaves one"
+    (foreseen,) = foresee(side.keeper, archive(stage, "refuse").dataset)
+    assert foreseen.rooms == (0, 0)
+    night(side)
+    assert audit(side.keeper, side.dataset, datetime.now(UTC))["too_many"] == 0
+    monkeypatch.setattr(auditing, "MOST", 2)
+    facts = audit(side.keeper, side.dataset, datetime.now(UTC))
+    assert facts["too_many"] == 1
+    assert facts["too_many_told"] == (
+        "app.event has 3 partitions, and more than 2 slow every plan: cut it into larger pieces. 2 are for rows that come late to"
+        " months that have left: with `late: refuse` the empty ones may be dropped"
+    )
 
 
 def test_late_rows_wait_for_a_hold_and_a_month_that_cools_comes_back_with_them(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,18 @@ def test_the_page_shows_what_is_drawn_and_what_is_told():
     assert IMAGE.read_text() == picture([foreseen()])
     head = "\n".join(str(foreseen()).splitlines()[:6])
     assert head in PAGE.read_text(), head
+
+
+def test_partitions_for_late_rows_are_counted_apart():
+    days = foreseen(every="day")
+    assert "late" not in str(days)
+    last = days.months[-1].stays
+    few, many = (str(replace(days, rooms=(20, then))).splitlines()[-2:] for then in (1000 - last, 2557))
+    assert few[1].startswith("for late rows: 20 partitions of months that have left, ")
+    assert many[0].endswith(
+        "20 partitions of months that have left, 2,557 at the end of 2028-02, beside those that stay"
+    )
+    assert many[1].startswith(f"{2557 + last:,} partitions in all: more than 1,000 slow every plan.")
 
 
 @pytest.mark.parametrize("known", [0, 1])

@@ -80,7 +80,7 @@ GOOD = {
     "window__into_postgres": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0, "fingerprint_differs": 0},
     "partitions_ahead": {
         "headroom_days": 100, "left_to_make": 0, "leaving": 0, "odd_bounds": 0, "unlike": 0, "invalid_indexes": 0,
-        "gaps": 0, "default_rows": 0,
+        "gaps": 0, "default_rows": 0, "too_many": 0,
     },
     "archive_manifest": {
         "rows_there": 300, "rows_manifest": 300, "rows_in_parts": 300, "hash_differs": 0, "parts": 2, "parts_missing": 0,
@@ -135,6 +135,7 @@ WARNS_ONLY = {
     "shadow_rows",
     "shadow_skipped",
     "shadow_unpruned",
+    "too_many",
 }
 WARNS_THERE = [
     ("capturing__into_postgres", "quarantined"),

@@ -17,6 +17,7 @@ from sluice.upkeep.archive.late import gone_of
 from sluice.upkeep.archive.ledger import is_there, months_of
 from sluice.upkeep.archive.simulating import Foreseen, Tonight, simulate, tonight
 from sluice.upkeep.partitions.looking import find_now, look
+from sluice.upkeep.partitions.planning import MOST
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, branches_of
 
@@ -43,6 +44,8 @@ class Foresight:
     sizes: Mapping[Span, Size]
     """Of the partitions that are there; those to come have none."""
     tonight: Tonight
+    rooms: tuple[int, int] = (0, 0)
+    """Partitions that stand for late rows in the place of months that have left, beside those that stay: now, and at the end."""
 
     @property
     def title(self) -> str:
@@ -52,7 +55,22 @@ class Foresight:
     def __str__(self) -> str:
         held = {f"held: {span}: {why}": None for month in self.months for span, why in month.held}
         lines = [LINE.format(*self._cells(month)).rstrip() for month in self.months]
-        return "\n".join([self.title, str(self.tonight), LINE.format(*HEAD), *lines, *held])
+        told = [self.title, str(self.tonight), LINE.format(*HEAD), *lines, *held, *self._told_of_rooms()]
+        return "\n".join(told)
+
+    def _told_of_rooms(self) -> Iterator[str]:
+        (now, then), end = self.rooms, self.months[-1]
+        if not then:
+            return
+        yield (
+            f"for late rows: {now:,} partitions of months that have left, {then:,} at the end of {end.month.lower:%Y-%m}, beside"
+            " those that stay"
+        )
+        if (whole := then + end.stays) > MOST:
+            yield (
+                f"{whole:,} partitions in all: more than {MOST:,} slow every plan. Cut the table into larger pieces, or"
+                " say `late: refuse`, which keeps none"
+            )
 
     def _cells(self, month: Foreseen) -> tuple[object, ...]:
         known = [self.sizes[span] for span in month.goes if span in self.sizes]
@@ -77,32 +95,31 @@ def foresee(c: Connection, dataset: Dataset) -> list[Foresight]:
     if dataset.retention is None:
         return []
     check_tenant(c, dataset)
-    now = find_now(c)
     return [
-        Foresight(
-            str(branch.table),
-            str(dataset.retention.keep),
-            tuple(simulate(_months(c, branch), dataset, dataset.retention, now)),
-            _sizes(c, branch),
-            _tonight(c, branch, dataset.retention, now),
-        )
+        _foresee(c, branch, dataset, dataset.retention)
         for branch in branches_of(look(c, dataset))
         if branch.how == "range"
     ]
 
 
-def _months(c: Connection, branch: Branch) -> list[Span]:
-    """Give what is there, but for what stands in the place of a month that has left: that is for its late rows."""
+def _foresee(c: Connection, branch: Branch, dataset: Dataset, retention: Retention) -> Foresight:
+    """What stands in the place of a month that has left is for its late rows: it does not go, and is counted apart."""
     gone = gone_of(c, branch.table)
-    return [span for span in branch.spans if span not in gone]
+    there = [span for span in branch.spans if span not in gone]
+    at = find_now(c)
+    months = tuple(simulate(there, dataset, retention, at))
+    now = len(branch.spans) - len(there)
+    then = now if retention.late == "refuse" else now + sum(len(month.goes) for month in months)
+    first = _tonight(c, branch, there, retention, at)
+    return Foresight(str(branch.table), str(retention.keep), months, _sizes(c, branch), first, (now, then))
 
 
-def _tonight(c: Connection, branch: Branch, retention: Retention, now: datetime) -> Tonight:
+def _tonight(c: Connection, branch: Branch, there: Sequence[Span], retention: Retention, now: datetime) -> Tonight:
     """Foresee the next run: what was brought back stays until its time is over. A ledger of an older version is not asked."""
     known = months_of(c, branch.table) if is_there(c) and is_current(c, "archive") else []
     back = {month.span for month in known if month.expires_at and month.state == "restored" and month.expires_at > now}
     cooled = [month.span for month in known if retention.then == "drop" and is_due(month, retention)]
-    return tonight([span for span in _months(c, branch) if span not in back], retention, now, cooled)
+    return tonight([span for span in there if span not in back], retention, now, cooled)
 
 
 def told(dataset: Dataset, foreseen: Sequence[Foresight]) -> str:

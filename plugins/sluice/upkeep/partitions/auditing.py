@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import TypeAlias
@@ -12,9 +12,10 @@ from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.headroom import least_headroom
 from sluice.upkeep.partitions.looking import find_strays, kept_by_another, look
-from sluice.upkeep.partitions.planning import plan
+from sluice.upkeep.partitions.naming import is_late
+from sluice.upkeep.partitions.planning import MOST, plan
 from sluice.upkeep.partitions.spans import BEGIN, END, Span, span_at
-from sluice.upkeep.partitions.there import Branch, branches_of, leaves_of
+from sluice.upkeep.partitions.there import Branch, Partition, branches_of, leaves_of
 
 Facts: TypeAlias = Mapping[str, float | int | str]
 SHOWN = 10
@@ -32,9 +33,9 @@ def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
     leaving = [str(part.table) for above in branches_of(branch) for part in above.partitions if part.leaving]
     unlike = [f"{row['partition']}: {row['what']} ({row['cure']})" for row in find_unlike(c, branch)]
     invalid = [row["index"] for row in rows(c, statement("partitions.list_invalid_indexes"), oid=branch.oid)]
-    ahead = least_headroom(branch, now)
+    ahead, leaves = least_headroom(branch, now), [part for _, part in leaves_of(branch)]
     return {
-        "partitions": sum(1 for _ in leaves_of(branch)),
+        "partitions": len(leaves),
         "kept_by_another": int(others),
         **_told("left_to_make", list(map(str, left))),
         **_told("gaps", holes),
@@ -42,6 +43,7 @@ def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
         **_told("leaving", leaving),
         **_told("unlike", unlike),
         **_told("invalid_indexes", invalid),
+        **_told("too_many", [_too_many(branch, leaves)] if len(leaves) > MOST else []),
         "default_rows": sum(_rows_in_defaults(c, branch)),
         "headroom_days": ahead.days,
         "headline": ahead.headline,
@@ -51,6 +53,19 @@ def audit(c: Connection, dataset: Dataset, now: datetime) -> Facts:
 def find_unlike(c: Connection, branch: Branch) -> list[Row]:
     """Find partitions that are less closed than the table: `partition`, `what`, and the SQL that is its `cure`."""
     return rows(c, statement("partitions.find_unlike"), oid=branch.oid)
+
+
+def _too_many(branch: Branch, leaves: Sequence[Partition]) -> str:
+    """Say how many there are, and what can be done."""
+    late = sum(1 for one in leaves if is_late(one.table))
+    return (
+        f"{branch.table} has {len(leaves):,} partitions, and more than {MOST:,} slow every plan: cut it into larger pieces"
+        + (
+            f". {late:,} are for rows that come late to months that have left: with `late: refuse` the empty ones may be dropped"
+            if late
+            else ", or say in its file after how long they go (`retention`)"
+        )
+    )
 
 
 def gaps(branch: Branch) -> list[Span]:

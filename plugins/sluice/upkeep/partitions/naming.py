@@ -59,7 +59,7 @@ def _written(span: Span, form: str) -> str:
 
 def _fits(naming: Naming, branch: Branch) -> bool:
     """Whether more than half of the partitions are named so."""
-    named_by_span = [one for one in branch.partitions if not _LATE.search(one.table.name)]
+    named_by_span = [one for one in branch.partitions if not is_late(one.table)]
     dated = [(one.table.name, span) for one in named_by_span if (span := one.span)]
     return 2 * sum(naming.name(span, ()) == name for name, span in dated) > len(dated)
 
@@ -67,6 +67,11 @@ def _fits(naming: Naming, branch: Branch) -> bool:
 def late_name(of: Table, number: int) -> Table:
     """Name a partition for the late rows of a month, by the partition that it had: `…_late1`."""
     return Table(of.schema, fitted(_LATE.sub("", of.name), f"_late{number}"))
+
+
+def is_late(table: Table) -> bool:
+    """Whether a partition is called as those for late rows are."""
+    return _LATE.search(table.name) is not None
 
 
 def schema_of_new(branch: Branch, first: str, wanted: str | None) -> str:

@@ -20,7 +20,7 @@ from sluice.upkeep.partitions.spans import BEGIN, END, EVERY, Every, Span, month
 from sluice.upkeep.partitions.there import Branch, How, branches_of
 
 MOST = 1000
-"""More partitions would slow every plan down, and fill the lock table."""
+"""More partitions would slow every plan down, and fill the lock table: so many are made at once, and more are told."""
 
 
 class Misfit(Terminal):
