@@ -161,7 +161,14 @@ coalesce(bool_and(isfinite({column}) AND {column} >= '0001-01-01' AND {column} <
 coalesce(bool_and({column} <> 'NaN'), true)
 
 -- name: count_tenants
-SELECT ({tenant})::text AS tenant, count(*) AS rows FROM {partition} AS t GROUP BY 1 ORDER BY 1
+-- Told apart and sorted by their bytes, as whoever reads the files does it.
+SELECT ({tenant})::text COLLATE "C" AS tenant, count(*) AS rows FROM {partition} AS t GROUP BY 1 ORDER BY 1
+
+-- name: list_collations
+SELECT a.attname AS name, CASE WHEN a.attcollation <> t.typcollation THEN format('%%I.%%I', n.nspname, l.collname) END AS own
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+JOIN pg_collation l ON l.oid = a.attcollation JOIN pg_namespace n ON n.oid = l.collnamespace
+WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped
 
 -- name: copy_out
 -- Quoted and separated by what texts seldom hold: in JSON every other character would be doubled.

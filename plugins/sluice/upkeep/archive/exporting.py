@@ -3,9 +3,10 @@
     archive/<store>/<schema>.<table>/<lower>--<upper>/<hash>-arrow<version>/part-00000.parquet
     archive/<store>/<schema>.<table>/<lower>--<upper>/<hash>-arrow<version>/manifest-<sha>.json  without it there is none
 
-Count, hash and rows are of one snapshot, and rows come in the order of the key: so the same rows make the same files to the byte,
-whoever died on the way. A writer of another version has a folder of its own: its files may differ, and its rows do not. A
-manifest has its own checksum in its name: the same rows may have come from a table with one check more.
+Count, hash and rows are of one snapshot, and rows come in the order of the key, texts by their bytes: so the same rows make the
+same files to the byte, whoever died on the way and however a server sorts. A writer of another version has a folder of its own:
+its files may differ, and its rows do not. A manifest has its own checksum in its name: the same rows may have come from a table
+with one check more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sluice.stores.postgres import Connection, translated
 from sluice.stores.statements import as_text, statement
 from sluice.upkeep.archive.ahead import ahead
 from sluice.upkeep.archive.census import Census, snapshot, take_census
+from sluice.upkeep.archive.collations import collations_of, sorted_alike
 from sluice.upkeep.archive.columns import is_text_already, schema_of, written
 from sluice.upkeep.archive.counting import Counted, counted_beside
 from sluice.upkeep.archive.groups import DELIMITER, QUOTE, Group, Row, as_batch, group
@@ -132,7 +134,8 @@ def read_rows(c: Connection, census: Census) -> Generator[Row]:
     named = {column: sql.Identifier("t", column.name) for column in shape.columns}
     cast = [sql.SQL("({})::text").format(name) for name in named.values()]
     texts = [name if is_text_already(one.type) else text for (one, name), text in zip(named.items(), cast, strict=True)]
-    keys: list[sql.Composable] = [sql.Identifier("t", name) for name in shape.key]
+    collated = collations_of(c, shape.oid)
+    keys = [sorted_alike(name, name in collated) for name in shape.key]
     ordered = keys or [sql.SQL('{} COLLATE "C"').format(text) for text in cast]
     parts = {"texts": sql.SQL(", ").join(texts), "keys": sql.SQL(", ").join(ordered)}
     signs = {"delimiter": sql.Literal(DELIMITER), "quote": sql.Literal(QUOTE)}

@@ -27,6 +27,7 @@ from sluice.upkeep.archive.building import (
     pour,
     told_plainly,
 )
+from sluice.upkeep.archive.collations import collations_of, with_collations
 from sluice.upkeep.archive.ledger import Export, Month, move
 from sluice.upkeep.archive.manifest import Manifest
 from sluice.upkeep.archive.supplements import out_of_database
@@ -114,7 +115,7 @@ def _build(
 ) -> None:
     """Make a table of what was stored, and hold it against what the ledger says of it."""
     check_types(c, month, manifest)
-    make_table(c, table, manifest.ddl, parent)
+    make_table(c, table, with_collations(c, manifest.ddl, manifest.columns, collations_of(c, parent.oid)), parent)
     load(c, vault, table, manifest, manifest.written)
     check_whole(c, month, table, export.rows, export.hash)
 
