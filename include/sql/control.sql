@@ -37,11 +37,26 @@ VALUES (%(migration)s, %(gate)s, %(epoch)s, %(run)s, %(passed)s, %(compared)s, %
 
 -- name: find_evidence
 SELECT key, sha256, passed, compared, at, epoch FROM control.evidence
-WHERE migration = %(migration)s AND gate = %(gate)s ORDER BY id DESC LIMIT 1
+WHERE migration = %(migration)s AND gate = %(gate)s AND (%(run)s::text IS NULL OR run = %(run)s) ORDER BY id DESC LIMIT 1
+
+-- name: record_question
+INSERT INTO control.question (migration, action, run, about) VALUES (%(migration)s, %(action)s, %(run)s, %(about)s)
+
+-- name: find_question
+-- What was asked last in this run, and the last answer to that.
+SELECT q.about, a.answer FROM control.question q LEFT JOIN control.approval a ON a.question = q.id
+WHERE q.migration = %(migration)s AND q.action = %(action)s AND q.run = %(run)s ORDER BY q.id DESC, a.id DESC LIMIT 1
+
+-- name: find_same_question
+SELECT q.run, q.at, now() AS now, a.answer, a.by_whom, a.at AS answered_at
+FROM control.question q LEFT JOIN control.approval a ON a.question = q.id
+WHERE q.migration = %(migration)s AND q.action = %(action)s AND q.about = %(about)s AND q.run <> %(run)s
+ORDER BY q.id DESC, a.id DESC LIMIT 1
 
 -- name: record_approval
-INSERT INTO control.approval (migration, action, epoch, run, answer, by_whom)
-VALUES (%(migration)s, %(action)s, %(epoch)s, %(run)s, %(answer)s, %(by_whom)s)
+INSERT INTO control.approval (migration, action, epoch, run, answer, by_whom, question)
+SELECT %(migration)s, %(action)s, %(epoch)s, %(run)s, %(answer)s, %(by_whom)s, max(id) FROM control.question
+WHERE migration = %(migration)s AND action = %(action)s AND run = %(run)s
 
 -- name: find_approval
 SELECT answer, by_whom FROM control.approval

@@ -285,7 +285,9 @@ def test_nothing_is_taken_away_without_a_proven_backup_of_the_same_night(
     with pytest.raises(AirflowFailException, match="has not passed in this run"):
         night(PruneHistory, "another night")
     monkeypatch.setattr(maintaining, "FRESH", timedelta(0))
-    with pytest.raises(AirflowFailException, match=r"The backup of this run is .* old, and only 0:00:00 counts"):
+    with pytest.raises(
+        AirflowFailException, match=r"gate_airflow_backup has judged what is .* old, and only 0:00:00 counts"
+    ):
         night(PruneHistory)
     assert airflow.runs() == ["r0 1", "r1 1", "r2 1"]
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.estate import EstateErrors
@@ -91,6 +92,22 @@ def run(task: type, run_id: str = "a night", params: dict[str, Any] | None = Non
     return task(task_id="task", **named).execute(context)
 
 
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question is asked of Airflow, which does not run here."""
+    monkeypatch.setattr(HITLOperator, "execute", lambda *_: None)
+
+
+def judge(run_id: str = "a night", passed: bool = True) -> None:
+    """Leave in the ledger what the gate leaves there."""
+    with opened_control(whose(**MONTH), run_id) as control:
+        control.record_evidence(GATE, 1, passed=passed, compared=6, key="evidence/x", sha256="0")
+
+
+def ask(run_id: str = "a night") -> None:
+    run(ApproveDelete, run_id, **MONTH)
+
+
 def answer(said: str, run_id: str = "a night") -> None:
     ApproveDelete(task_id="approve_delete", **MONTH).answered({"run_id": run_id}, said, "anna")  # type: ignore[arg-type]
 
@@ -103,8 +120,10 @@ def test_nothing_is_deleted_without_a_yes_of_the_same_night(trail: Trail) -> Non
     with opened_control(whose(**MONTH), "a night") as control:
         facts = control.facts(GATE).facts
     assert (facts["items_stored"], facts["items_read"], facts["items_compared"]) == (6, 6, 6)
+    judge()
     with pytest.raises(AirflowSkipException, match="nobody has agreed to its deletion in this run"):
         run(DeleteItems, **MONTH)
+    ask()
     answer(APPROVE, "another night")
     with pytest.raises(
         AirflowFailException, match=r"anna rejected the deletion.*hold it in include/estate/items/trail"
@@ -113,6 +132,7 @@ def test_nothing_is_deleted_without_a_yes_of_the_same_night(trail: Trail) -> Non
     with pytest.raises(AirflowSkipException, match="nobody has agreed"):
         run(DeleteItems, **MONTH)
     assert len(trail.there()) == 6
+    ask()
     answer(APPROVE)
     assert run(DeleteItems, **MONTH) == {"deleted": 6, "gone": 0, "changed": 0}
     assert trail.there() == {}
@@ -121,10 +141,32 @@ def test_nothing_is_deleted_without_a_yes_of_the_same_night(trail: Trail) -> Non
         run(DeleteItems, "another night", **MONTH)
 
 
+def test_a_yes_and_a_green_gate_are_to_the_round_that_was_shown(trail: Trail) -> None:
+    trail.fill(3)
+    run(ArchiveItems, **MONTH)
+    with pytest.raises(AirflowFailException, match=r"trail/2024-01: gate_items_readback has not passed in this run"):
+        run(DeleteItems, **MONTH)
+    judge()
+    ask()
+    answer(APPROVE)
+    with items.opened_items("trail") as archive:  # somebody ends the round, and what came meanwhile makes another
+        archive.find(MONTHS[0]).round.note("done", {"deleted": 0, "gone": 0, "changed": 3})
+    trail.fill(4)
+    run(ArchiveItems, "another night", **MONTH)
+    with pytest.raises(AirflowFailException, match="gate_items_readback has judged another manifest"):
+        run(DeleteItems, **MONTH)
+    run(ArchiveItems, **MONTH)
+    judge()
+    with pytest.raises(AirflowSkipException, match="nobody has agreed to its deletion in this run, as it is now"):
+        run(DeleteItems, **MONTH)
+    assert len(trail.there()) == 4
+
+
 def test_where_the_file_asks_nobody_it_goes_and_comes_back_once_it_is_held(trail: Trail) -> None:
     trail.fill(4)
     _write("false")
     run(ArchiveItems, **MONTH)
+    judge()
     with pytest.raises(AirflowSkipException, match="asks nobody"):
         run(ApproveDelete, **MONTH)
     run(DeleteItems, **MONTH)
@@ -191,7 +233,7 @@ def test_the_question_says_what_will_happen(trail: Trail) -> None:
     with items.opened_items("trail") as archive:
         month = archive.find(MONTHS[0])
         assert isinstance(archive, archiving.ItemArchive)
-        told = items._question(archive, month)
+        told = items._shown(archive, month).body
     for word in (
         "**Records**: 3",
         month.round.folder,

@@ -11,16 +11,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.estate import EstateErrors
-from sluice.flow import archiving, connections, copies, keeping, project
+from sluice.flow import archiving, connections, consent, copies, keeping, project
 from sluice.flow.archiving import (
     ApproveDrop,
     ArchiveMonth,
     DropMonth,
     ListArchived,
     ListMonths,
+    MonthGate,
     whose,
 )
 from sluice.flow.asking import APPROVE, REJECT
@@ -73,6 +75,8 @@ def stage(database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", json.dumps(login))
         _write()
         yield made
+        for key in made.vault.list("archive/certify/"):  # every test's table is called the same
+            made.vault.remove(key)
 
 
 def _connection(dsn: str) -> str:
@@ -96,6 +100,8 @@ def run(task: type, run_id: str = "a night", params: dict[str, Any] | None = Non
             dag_id="archive_retention",
             run_id="a night",
             task_id="list_months",
+            map_index=-1,
+            try_number=1,
             xcom_push=lambda **told: PUSHED.append(told),
         ),
     }
@@ -113,12 +119,24 @@ def back(*of: Any, **more: Any) -> list[str]:
 
 
 def archived() -> dict[str, str]:
-    """Take the first month as far as it goes without a drop; give what names it."""
+    """Take the first month as far as it goes without a drop, its gates green; give what names it."""
     assert run(ListArchived) == ["event"]
     first, second = run(ListMonths, dataset="event")
     assert first == {"dataset": "event", "month": FIRST} != second
     assert (run(ArchiveMonth, **first)["state"], run(ArchiveMonth, **first)["rows"]) == ("cooling", 50)
+    judge(first)
     return first
+
+
+def judge(month: dict[str, str], run_id: str = "a night", passed: bool = True) -> None:
+    """Leave in the ledger what both gates leave there."""
+    with opened_control(whose(**month), run_id) as control:
+        for gate in archiving.GATES:
+            control.record_evidence(gate, 1, passed=passed, compared=6, key="evidence/x", sha256="0")
+
+
+def ask(month: dict[str, str], run_id: str = "a night") -> None:
+    run(ApproveDrop, run_id, **month)
 
 
 def answer(month: dict[str, str], said: str, run_id: str = "a night") -> None:
@@ -126,10 +144,93 @@ def answer(month: dict[str, str], said: str, run_id: str = "a night") -> None:
     question.answered({"run_id": run_id}, said, "anna")  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question is asked of Airflow, which does not run here."""
+    monkeypatch.setattr(HITLOperator, "execute", lambda *_: None)
+
+
+def stored_anew(stage: Stage) -> None:
+    """Somebody attaches the first month again and changes it; it goes once more, with another manifest."""
+    stage.own(f"ALTER TABLE app.event ATTACH PARTITION {FIRST} FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')")
+    stage.ask("UPDATE app.event SET said = 'otherwise' WHERE at < '2024-02-01' RETURNING id")
+    month = run(ListMonths, "another night", dataset="event")[0]
+    assert run(ArchiveMonth, "another night", **month)["state"] == "cooling"
+
+
+def test_a_yes_is_to_the_manifest_that_was_shown(stage: Stage) -> None:
+    month = archived()
+    ask(month)
+    answer(month, APPROVE)
+    stored_anew(stage)
+    run(ArchiveMonth, **month)  # somebody clears the tasks of the old run, but not its question
+    judge(month)
+    with pytest.raises(AirflowSkipException, match="nobody has agreed to its drop in this run"):
+        run(DropMonth, **month)
+    assert stage.states()[0] == "cooling"
+    ask(month)
+    answer(month, APPROVE)
+    assert run(DropMonth, **month) == "dropped"
+
+
+def test_a_gate_that_judged_another_manifest_lets_nothing_go(stage: Stage) -> None:
+    _write("false")
+    month = archived()
+    stored_anew(stage)
+    with pytest.raises(AirflowFailException, match=r"event/app_partitions.*: gate_archive_manifest has judged another"):
+        run(DropMonth, **month)  # cleared alone
+    assert stage.states()[0] == "cooling"
+
+
+def test_a_gate_that_was_marked_by_hand_or_is_red_lets_nothing_go(stage: Stage) -> None:
+    _write("false")
+    month = run(ListMonths, dataset="event")[0]
+    run(ArchiveMonth, **month)
+    with pytest.raises(AirflowFailException, match="gate_archive_manifest has not passed in this run"):
+        run(DropMonth, **month)
+    judge(month, "another night")
+    with pytest.raises(AirflowFailException, match="has not passed in this run"):
+        run(DropMonth, **month)
+    for gate in archiving.GATES:
+        assert run(MonthGate, gate=gate, **month)["passed"]
+    judge(month, passed=False)
+    with pytest.raises(AirflowFailException, match=r"has not passed in this run\. Nothing was taken away"):
+        run(DropMonth, **month)
+    assert stage.states()[0] == "cooling"
+    judge(month)
+    assert run(DropMonth, **month) == "dropped"
+
+
+def test_what_another_run_asks_or_was_told_no_to_is_not_asked_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month = archived()
+    ask(month)
+    ask(month)  # the same task, tried again
+    run(ArchiveMonth, "by hand", **month)
+    judge(month, "by hand")
+    with pytest.raises(
+        AirflowSkipException, match=r"event/.*: run a night asks about the same .* UTC at most\. Answer it"
+    ):
+        ask(month, "by hand")
+    with pytest.raises(AirflowFailException, match="nobody is asked again for 30 days"):
+        answer(month, REJECT)
+    with pytest.raises(
+        AirflowSkipException, match=r"anna said No to this very manifest in run a night, and that holds until"
+    ):
+        ask(month, "by hand")
+    ask(month)  # it was cleared: whoever said no may think again
+    with pytest.raises(AirflowSkipException, match="run a night asks"):
+        ask(month, "by hand")
+    monkeypatch.setattr(consent, "ASKS_FOR", timedelta(0))
+    ask(month, "by hand")
+
+
 def test_nothing_is_dropped_without_a_yes_of_the_same_night(stage: Stage) -> None:
     month = archived()
     with pytest.raises(AirflowSkipException, match="nobody has agreed to its drop in this run"):
         run(DropMonth, **month)
+    ask(month)
     answer(month, APPROVE, "another night")
     with pytest.raises(AirflowSkipException, match="nobody has agreed"):
         run(DropMonth, **month)
@@ -140,6 +241,9 @@ def test_nothing_is_dropped_without_a_yes_of_the_same_night(stage: Stage) -> Non
     with pytest.raises(AirflowSkipException, match="nobody has agreed"):
         run(DropMonth, **month)
     assert stage.states() == ["cooling", "eligible"]
+    ask(month)
+    with pytest.raises(AirflowSkipException, match="nobody has agreed"):
+        run(DropMonth, **month)
     answer(month, APPROVE)
     assert run(DropMonth, **month) == "dropped"
     assert stage.states() == ["dropped", "eligible"]
@@ -223,6 +327,7 @@ def test_late_rows_take_the_same_tasks_by_the_name_of_their_partition(stage: Sta
     late = run(ListMonths, dataset="event")[0]
     assert late == {"dataset": "event", "month": f"{FIRST}_late1"}
     assert run(ArchiveMonth, **late)["rows"] == 1
+    judge(late)
     assert run(DropMonth, **late) == "dropped"
     _write("false, late: reopen")
     stage.ask("INSERT INTO app.event (at, tenant, said) VALUES ('2024-01-20', 1, 'later') RETURNING id")
@@ -251,6 +356,7 @@ def test_a_month_that_is_cut_by_days_comes_back_as_a_whole(stage: Stage) -> None
     stage.ask(ROW.format(lower="2024-03-01") + " FROM generate_series(1, 50) i RETURNING id")
     for month in run(ListMonths, dataset="event"):
         run(ArchiveMonth, **month)
+        judge(month)
         run(DropMonth, **month)
     assert back("2024-03") == ["app_partitions.event_a", "app_partitions.event_b"]
     assert stage.ask("SELECT count(*) FROM app.event") == [(50,)]

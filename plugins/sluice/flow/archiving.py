@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from sluice.flow.asking import APPROVE, Question
 from sluice.flow.connections import dsn_of, open_vault, opened_control
+from sluice.flow.consent import Consent, Removal, Shown
 from sluice.flow.evidence_link import KEY, EvidenceLink
+from sluice.flow.gate import about
 from sluice.flow.keeping import DatasetGate, opened_dataset
 from sluice.flow.project import ROOT, dataset_names, dataset_of
 from sluice.flow.steps import check_words
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from sluice.upkeep.archive.archiving import Archive
     from sluice.upkeep.archive.ledger import Month
 
-ASKS_FOR = timedelta(hours=20)
-"""A question of one night is over before the next one: what nobody answers holds no other month up."""
 GATES = ("archive_manifest", "archive_readback")
 
 
@@ -133,36 +131,25 @@ class MonthGate(DatasetGate):
         return whose(self.dataset, self.month)
 
 
-class ApproveDrop(Question):
+class ApproveDrop(Consent):
     """Ask a person before a month is dropped, where its table's file says so."""
 
     template_fields: Sequence[str] = ("subject", "body", "dataset", "month")
 
     def __init__(self, *, dataset: str, month: str, **kwargs: Any) -> None:
-        super().__init__(subject="", lasts=ASKS_FOR, **kwargs)
+        super().__init__(**kwargs)
         self.dataset = dataset
         self.month = month
 
-    def execute(self, context: Context) -> Any:
-        """Write the question and wait, without a worker. Skipped where nobody is asked, or it is not time yet."""
-        with opened_archive(self.dataset) as archive:
-            month = archive.find(self.month)
-            if not archive.may_drop(month):
-                raise AirflowSkipException(f"{month} is {month.standing}: nothing is dropped now.")
-            if not archive.retention.approve:
-                raise AirflowSkipException(f"The file of {self.dataset} asks nobody (`approve`).")
-            self.subject, self.body = f"Drop {self.month} of {archive.dataset.table}?", _question(archive, month)
-        return super().execute(context)
+    @property
+    def removal(self) -> Removal:
+        """The drop of the month."""
+        return drop_of(self.dataset, self.month)
 
-    def answered(self, context: Context, answer: str, who: str) -> None:
-        """Note it; fail on a no."""
-        with opened_control(whose(self.dataset, self.month), context["run_id"]) as control:
-            control.record_approval("drop_month", 1, answer=answer, by_whom=who)
-        if answer != APPROVE:
-            raise AirflowFailException(
-                f"{who} rejected the drop of {self.month}. It stays beside its table, and in the vault. So that nobody is asked"
-                f" again, hold it in include/estate/datasets/{self.dataset}.yaml."
-            )
+    def look(self) -> Shown:
+        """Look at the month as it is now. Raises AirflowSkipException where it does not go yet."""
+        with opened_archive(self.dataset) as archive:
+            return _shown(archive, _due(archive, self.month))
 
 
 class DropMonth(OfAMonth):
@@ -171,20 +158,12 @@ class DropMonth(OfAMonth):
     ui_color = "#f3d9d9"
 
     def execute(self, context: Context) -> str:
-        """Give what the database says. Raises NotDropped, Damaged, Unlike."""
+        """Give where it stands then. Raises NotDropped, Damaged, Unlike; AirflowFailException where its gates are not green."""
         with opened_archive(self.dataset) as archive:
-            month = archive.find(self.month)
-            if not archive.may_drop(month):
-                raise AirflowSkipException(f"{month} is {month.standing}: nothing is dropped now.")
-            if archive.retention.approve and not self._agreed(context):
-                raise AirflowSkipException(f"{month}: nobody has agreed to its drop in this run. Nothing was dropped.")
-            archive.drop_month(month.partition, self.log.info)
+            month = _due(archive, self.month)
+            drop_of(self.dataset, self.month).check(_shown(archive, month), context["run_id"])
+            archive.drop_month(month.partition, self.log.info, month.export)
             return archive.find(self.month).standing
-
-    def _agreed(self, context: Context) -> bool:
-        with opened_control(whose(self.dataset, self.month), context["run_id"]) as control:
-            given = control.approval("drop_month", 1)
-        return given is not None and given["answer"] == APPROVE
 
 
 @contextmanager
@@ -207,9 +186,22 @@ def whose(dataset: str, month: str) -> str:
     return f"{dataset}/{month}"
 
 
-def _question(archive: Archive, month: Month) -> str:
+def drop_of(dataset: str, month: str) -> Removal:
+    """Name the drop of a month."""
+    return Removal(whose(dataset, month), "drop_month", "drop", GATES, f"include/estate/datasets/{dataset}.yaml")
+
+
+def _due(archive: Archive, named: str) -> Month:
+    month = archive.find(named)
+    if not archive.may_drop(month):
+        raise AirflowSkipException(f"{month} is {month.standing}: nothing is dropped now.")
+    return month
+
+
+def _shown(archive: Archive, month: Month) -> Shown:
     assert month.export is not None and month.reading is not None
-    return "\n".join(
+    subject = f"Drop {month.partition} of {archive.dataset.table}?"
+    body = "\n".join(
         f"- **{what}**: {told}"
         for what, told in {
             "Month": f"`{month.partition}`, {month.span} of `{archive.dataset.table}`",
@@ -220,3 +212,4 @@ def _question(archive: Archive, month: Month) -> str:
             "To have it back": f"restore_archive with dataset {archive.dataset.name} and its month",
         }.items()
     )
+    return Shown(about(month.export.named), archive.retention.approve, subject, body)

@@ -5,7 +5,7 @@ Red fails at once, without retries, and says which rows. Airflow's own retries a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from sluice.flow.steps import skip_unless_on_the_way
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.ledger.control import Measured
+    from sluice.ledger.control import Control, Measured
     from sluice.proof.gates.evidence import Evidence
     from sluice.proof.gates.run import Judged
 
@@ -145,6 +145,31 @@ class Gate(FactsGate):
                 root=ROOT,
                 samples=samples_of(measured.facts),
             )
+
+
+def proven(control: Control, gate: str, fresh: timedelta, manifest: str | None = None) -> Measured:
+    """Give the facts of this run that its gate was green for: no older than `fresh`, and of that manifest if one is given.
+
+    What takes something away asks this first: a task may be cleared, or marked by hand. Raises NoFacts, AirflowFailException.
+    """
+    measured, judged = control.facts(gate), control.evidence(gate)
+    whose, done = f"{control.migration}: gate_{gate}", "Nothing was taken away:"
+    if judged is None or judged["at"] < measured.at or not judged["passed"]:
+        raise AirflowFailException(f"{whose} has not passed in this run. {done} clear it.")
+    if (age := measured.now - measured.at) > fresh:
+        raise AirflowFailException(
+            f"{whose} has judged what is {age} old, and only {fresh} counts. {done} clear the task before it."
+        )
+    if manifest and manifest != (told := about(measured.facts)):
+        raise AirflowFailException(
+            f"{whose} has judged another manifest, {told}, and by now it is {manifest}. {done} clear the task before it."
+        )
+    return measured
+
+
+def about(facts: Mapping[str, Any]) -> str:
+    """Name the manifest that facts are about, as an answer and a gate are held to it: its key, and its hash."""
+    return f"{facts['manifest']} {facts.get('manifest_sha256')}"
 
 
 def samples_of(facts: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

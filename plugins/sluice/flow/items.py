@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from sluice.flow.archiving import ASKS_FOR
-from sluice.flow.asking import APPROVE, Question
 from sluice.flow.connections import documents_of, dsn_of, open_vault, opened_control
-from sluice.flow.gate import FactsGate
+from sluice.flow.consent import Consent, Removal, Shown
+from sluice.flow.gate import FactsGate, about
 from sluice.flow.project import ROOT, items_names, items_of
 from sluice.flow.steps import check_words
 
@@ -100,34 +99,25 @@ class ItemsGate(FactsGate):
         return whose(self.items, self.month)
 
 
-class ApproveDelete(Question):
+class ApproveDelete(Consent):
     """Ask a person before a month is deleted, unless its file says that nobody is asked."""
 
     template_fields: Sequence[str] = ("subject", "body", "items", "month")
 
     def __init__(self, *, items: str, month: str, **kwargs: Any) -> None:
-        super().__init__(subject="", lasts=ASKS_FOR, **kwargs)
+        super().__init__(**kwargs)
         self.items = items
         self.month = month
 
-    def execute(self, context: Context) -> Any:
-        """Write the question and wait, without a worker. Skipped where nobody is asked, or it is not time yet."""
-        with opened_items(self.items) as archive:
-            month = _due(archive, self.month)
-            if not archive.retention.approve:
-                raise AirflowSkipException(f"The file of {self.items} asks nobody (`approve`).")
-            self.subject, self.body = f"Delete {month} from {archive.place.table}?", _question(archive, month)
-        return super().execute(context)
+    @property
+    def removal(self) -> Removal:
+        """The deletion of the month."""
+        return deletion_of(self.items, self.month)
 
-    def answered(self, context: Context, answer: str, who: str) -> None:
-        """Note it; fail on a no."""
-        with opened_control(whose(self.items, self.month), context["run_id"]) as control:
-            control.record_approval("delete_items", 1, answer=answer, by_whom=who)
-        if answer != APPROVE:
-            raise AirflowFailException(
-                f"{who} rejected the deletion of {self.month} of {self.items}. It stays in the table, and in the vault. So that"
-                f" nobody is asked again, hold it in include/estate/items/{self.items}.yaml."
-            )
+    def look(self) -> Shown:
+        """Look at the month as it is now. Raises AirflowSkipException where it does not go yet."""
+        with opened_items(self.items) as archive:
+            return _shown(archive, _due(archive, self.month))
 
 
 class DeleteItems(OfItems):
@@ -136,19 +126,14 @@ class DeleteItems(OfItems):
     ui_color = "#f3d9d9"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give what became of its records. Raises InFlight, NotDeleted, Damaged, and what the stores refuse."""
+        """Give what became of its records.
+
+        Raises InFlight, NotDeleted, Damaged, what the stores refuse, and AirflowFailException where its gate is not green.
+        """
         with opened_items(self.items) as archive:
             month = _due(archive, self.month)
-            if archive.retention.approve and not self._agreed(context):
-                raise AirflowSkipException(
-                    f"{month}: nobody has agreed to its deletion in this run. Nothing was deleted."
-                )
-            return dict(archive.delete(self.month, self.log.info))
-
-    def _agreed(self, context: Context) -> bool:
-        with opened_control(whose(self.items, self.month), context["run_id"]) as control:
-            given = control.approval("delete_items", 1)
-        return given is not None and given["answer"] == APPROVE
+            deletion_of(self.items, self.month).check(_shown(archive, month), context["run_id"])
+            return dict(archive.delete(self.month, self.log.info, month.round.named))
 
 
 class RestoreItems(BaseOperator):
@@ -221,6 +206,11 @@ def _touches(migration: Migration, items: Items) -> bool:
     return store == items.design.store and items.table.name in {table.name for table in into.tables.values()}
 
 
+def deletion_of(items: str, month: str) -> Removal:
+    """Name the deletion of a month."""
+    return Removal(whose(items, month), "delete_items", "deletion", (GATE,), f"include/estate/items/{items}.yaml")
+
+
 def _due(archive: ItemArchive, named: str) -> ItemMonth:
     month = archive.find(named)
     if not archive.may_delete(month):
@@ -228,9 +218,9 @@ def _due(archive: ItemArchive, named: str) -> ItemMonth:
     return month
 
 
-def _question(archive: ItemArchive, month: ItemMonth) -> str:
+def _shown(archive: ItemArchive, month: ItemMonth) -> Shown:
     manifest = month.round.manifest
-    return "\n".join(
+    body = "\n".join(
         f"- **{what}**: {told}"
         for what, told in {
             "Month": f"{month.round.month} of `{month.entity}` in `{archive.place.table}`",
@@ -241,3 +231,5 @@ def _question(archive: ItemArchive, month: ItemMonth) -> str:
             "To have it back": f"hold it in its file, then restore_items with items {archive.items.file.name} and its month",
         }.items()
     )
+    subject = f"Delete {month} from {archive.place.table}?"
+    return Shown(about(month.round.named), archive.retention.approve, subject, body)

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import dsn_of, open_vault, opened_control
-from sluice.flow.gate import FactsGate
+from sluice.flow.gate import FactsGate, proven
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
@@ -117,21 +117,13 @@ class AirflowGate(FactsGate):
 
 
 def proven_backup(control: Control) -> Backup:
-    """Give the backup that this run has taken, if its gate was green and it is fresh: a task may be cleared, or marked by hand.
+    """Give the backup that this run has taken, if its gate was green and it is fresh.
 
     Raises NoFacts, AirflowFailException, Unreadable, NoSuchKey, VaultDown.
     """
     from sluice.upkeep.metadata.backup import read_backup
 
-    measured, judged = control.facts(BACKUP), control.evidence(BACKUP)
-    if judged is None or judged["at"] < measured.at or not judged["passed"]:
-        raise AirflowFailException(f"gate_{BACKUP} has not passed in this run. Nothing was taken away: clear it.")
-    if measured.now - measured.at > FRESH:
-        raise AirflowFailException(
-            f"The backup of this run is {measured.now - measured.at} old, and only {FRESH} counts. Nothing was taken away:"
-            " run maintain_airflow again."
-        )
-    return read_backup(open_vault(), str(measured.facts["manifest"]))
+    return read_backup(open_vault(), str(proven(control, BACKUP, FRESH).facts["manifest"]))
 
 
 def _kept() -> AirflowDatabase:

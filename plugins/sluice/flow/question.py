@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -> str:
     """Write the body of the question, in Markdown."""
-    measured, evidence = control.facts(gate, any_run=True), control.evidence(gate)
+    measured, evidence = control.facts(gate, any_run=True), control.evidence(gate, any_run=True)
     facts = measured.facts
     open_now, why = m.cutover.open_at(measured.now)
     compared = f"{facts.get('rows_compared', 0):,} rows compared in {facts.get('diff_seconds', 0)} s"
@@ -78,7 +78,7 @@ def _shadow(control: Control, step: str) -> dict[str, str]:
     worst = f"; worst: {_plain(facts['shadow_worst'])}" if facts.get("shadow_worst") else ""
     return {
         "Shadow read": f"{_plain(facts['headline'])}{worst}",
-        "Its gate": _evidence("shadowing", control.evidence("shadowing")),
+        "Its gate": _evidence("shadowing", control.evidence("shadowing", any_run=True)),
     }
 
 

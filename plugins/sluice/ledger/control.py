@@ -78,12 +78,24 @@ class Control:
         """Note where a verdict's evidence is kept."""
         self._do("record_evidence", gate=gate, epoch=epoch, passed=passed, compared=compared, key=key, sha256=sha256)
 
-    def evidence(self, gate: str) -> Row | None:
-        """Give the last evidence of a gate."""
-        return self._find("find_evidence", gate=gate)
+    def evidence(self, gate: str, *, any_run: bool = False) -> Row | None:
+        """Give the last evidence of a gate, of this run unless `any_run`."""
+        return self._find("find_evidence", gate=gate, run=None if any_run else self.run)
+
+    def record_question(self, action: str, about: str) -> None:
+        """Note that a person is asked, and about what: answers from now on are to this question."""
+        self._do("record_question", action=action, about=about)
+
+    def asked(self, action: str) -> Row | None:
+        """Give what was asked last in this run: `about` what, and the last `answer` to it, None where there is none yet."""
+        return self._find("find_question", action=action)
+
+    def asked_elsewhere(self, action: str, about: str) -> Row | None:
+        """Give when another run asked the same last, and who answered what."""
+        return self._find("find_same_question", action=action, about=about)
 
     def record_approval(self, action: str, epoch: int, *, answer: str, by_whom: str) -> None:
-        """Note who agreed, or did not."""
+        """Note who agreed, or did not: to the last question of this run, where it was noted."""
         self._do("record_approval", action=action, epoch=epoch, answer=answer, by_whom=by_whom)
 
     def approval(self, action: str, epoch: int) -> Row | None:

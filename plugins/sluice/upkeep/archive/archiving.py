@@ -123,8 +123,11 @@ class Archive:
             self.advance(month.partition, tell)
         return self.count()
 
-    def drop_month(self, partition: Table, tell: Tell) -> None:
-        """Drop one month that is due. Safe to repeat. Raises NoSuchMonth, NotDropped, Damaged, Unlike, LockBusy."""
+    def drop_month(self, partition: Table, tell: Tell, shown: ledger.Export | None = None) -> None:
+        """Drop one month that is due, and only as it was `shown`, where that is given. Safe to repeat.
+
+        Raises NoSuchMonth, NotDropped, Damaged, Unlike, LockBusy.
+        """
         with self._at_month(partition):
             branches = _ranged(look(self.keeper, self.dataset))
             for one in branches:
@@ -135,6 +138,10 @@ class Archive:
                 raise NotDropped(
                     f"{month} is {month.standing}, and by the file of {self.dataset.name} it does not go now (`then`, `keep`,"
                     " `cooling`, `holds`). Nothing was dropped."
+                )
+            if shown and month.export != shown:
+                raise NotDropped(
+                    f"{month} was stored anew since its gates were green. Nothing was dropped: run it again."
                 )
             tell(drop(self.dropper, self.vault, month))
 

@@ -40,7 +40,7 @@ def audit_manifest(c: Connection, vault: Vault, month: Month) -> Facts:
         "parts_missing_told": "; ".join(missing[:10]),
         "columns_lacking": len(lacking),
         "columns_lacking_told": "; ".join(lacking),
-        "manifest": month.export.key,
+        **month.export.named,
     }
 
 
@@ -53,4 +53,5 @@ def audit_reading(month: Month) -> Facts:
         "rows_read": month.reading.rows,
         "hash_differs": int(month.reading.hash != month.export.hash),
         "read_back_at": month.reading.at.isoformat(),
+        **month.export.named,
     }

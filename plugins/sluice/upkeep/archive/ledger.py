@@ -51,6 +51,11 @@ class Export:
     sha256: str
     version: str | None
 
+    @property
+    def named(self) -> dict[str, str]:
+        """What names its manifest, among facts."""
+        return {"manifest": self.key, "manifest_sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -137,11 +137,16 @@ class ItemArchive:
         """Whether a month has cooled, nobody holds it, and the file says that it goes."""
         return self.retention.then == "delete" and month.has_cooled and not month.round.is_done
 
-    def delete(self, named: str, tell: Tell) -> Facts:
-        """Delete what a month's round has stored, as far as it still is that. Safe to repeat. Raises NotDeleted, Damaged."""
+    def delete(self, named: str, tell: Tell, shown: Mapping[str, str] | None = None) -> Facts:
+        """Delete what a month's round has stored, as far as it still is that; only the round that was `shown`, where one was.
+
+        Safe to repeat. Raises NotDeleted, Damaged.
+        """
         month = self.find(named)
         if not self.may_delete(month):
             raise NotDeleted(f"{month} is {month.standing}. Nothing was deleted.")
+        if shown and month.round.named != shown:
+            raise NotDeleted(f"{month} was stored anew since its gate was green. Nothing was deleted: run it again.")
         with self.alone(named) as look:
             done = delete_month(self.place, month.round, lambda: self._check_on(month, look)).read("done")
         failpoint("items.noted")
@@ -194,7 +199,7 @@ class ItemArchive:
                 )
             failpoint("items.read_back")
             told = {"items": found.tally.items, "hash": found.tally.text, "manifest": sha256(manifest.body())}
-            month.round.note("verified", {"at": self._now().isoformat(), **told})
+            month = replace(month, round=month.round.note("verified", {"at": self._now().isoformat(), **told}))
             tell(f"{month} is verified")
         there = self.place.count(month.span)
         return {
@@ -210,6 +215,7 @@ class ItemArchive:
             "files": len(manifest.parts),
             "bytes": sum(part.bytes for part in manifest.parts),
             "folder": month.round.folder,
+            **month.round.named,
         }
 
     def _look(self, span: Span, now: datetime) -> ItemMonth:

@@ -113,6 +113,11 @@ class Round:
         return Manifest.of(body, key)
 
     @property
+    def named(self) -> dict[str, str]:
+        """What names the manifest that was verified, among facts. Raises NoSuchKey, VaultDown."""
+        return {"manifest": self._key("manifest"), "manifest_sha256": self.read("verified")["manifest"]}
+
+    @property
     def verified_at(self) -> datetime:
         """When it was read back."""
         return datetime.fromisoformat(self.read("verified")["at"])
