@@ -21,6 +21,7 @@ from sluice.upkeep.items.deleting import unchanged
 from sluice.upkeep.items.reading_back import WrittenMeanwhile
 from sluice.upkeep.items.storing import TooWide
 from sluice.upkeep.refusals import NoSuchMonth, NotBroughtBack
+from sluice.upkeep.vault.staying import EndsEarly
 
 from tests.archived_items import MONTHS, Trail, laid_trail, to_the_end
 from tests.conftest import ScratchVault
@@ -81,6 +82,22 @@ def test_what_is_in_the_vault_is_read_without_us(trail: Trail) -> None:
     found = [json.loads(line)["Item"] for line in lines]
     assert {item["id"]["S"] for item in found} == {item["id"]["S"] for item in made}
     assert all(item["exact"] == ODD["exact"] and item["bytes"] == {"B": "AP8="} for item in found)
+
+
+def test_nothing_is_deleted_that_the_vaults_rules_would_take_away(trail: Trail) -> None:
+    trail.fill(2)
+    trail.archive.advance(FIRST, quiet)
+    where, bucket = {"Filter": {"Prefix": f"{trail.archive.folder}/"}}, {"Bucket": trail.vault.bucket}
+    rule = {"ID": "theirs", "Status": "Enabled", **where, "Expiration": {"Days": 9}}
+    trail.vault.client.put_bucket_lifecycle_configuration(**bucket, LifecycleConfiguration={"Rules": [rule]})
+    try:
+        with pytest.raises(
+            EndsEarly, match=r"rule theirs: .* expires after 9 days, .* stays for good.*items/trail\.yaml"
+        ):
+            trail.archive.delete(FIRST, quiet)
+    finally:
+        trail.vault.client.delete_bucket_lifecycle(**bucket)
+    assert len(trail.there()) == 2
 
 
 def test_a_month_of_many_files_is_whole(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,9 @@ from sluice.stores.locks import Lock
 from sluice.stores.objects import NotLocked, Vault
 from sluice.upkeep.vault.configuring import apply_vault, plan_vault, verify_vault
 from sluice.upkeep.vault.planning import Kept
+from sluice.upkeep.vault.staying import EndsEarly
 
-from tests.archived import months, staged
+from tests.archived import kept, months, staged
 from tests.conftest import Database
 from tests.integration.test_archive_tasks import _connection
 
@@ -151,6 +152,26 @@ def test_a_month_comes_back_though_somebody_deleted_all_of_it(database: Database
         assert stage.vault.list("archive/") == []
         archive.restore(datetime(2024, 1, 15, tzinfo=UTC), timedelta(days=3), print)
         assert stage.ask("SELECT count(*) FROM app.event") == [(50,)]
+
+
+def test_nothing_is_dropped_that_the_vaults_rules_would_take_away_too_soon(
+    database: Database, bucket: Vault, vault
+) -> None:
+    everything = {**THEIRS, "Filter": {"Prefix": ""}}
+    bucket.client.put_bucket_lifecycle_configuration(
+        Bucket=bucket.bucket, LifecycleConfiguration={"Rules": [everything]}
+    )
+    with staged(database, replace(vault, bucket=bucket.bucket), *months()) as stage:
+        archive = stage.archive()
+        archive.archive(print)
+        told = (
+            r"rule theirs: everything expires after 3 days, and archive/certify.* stays for good.*datasets/event\.yaml"
+        )
+        with pytest.raises(EndsEarly, match=told):
+            archive.drop(print)
+        assert stage.states() == ["cooling", "cooling"]
+        shortly = stage.archive(kept(in_vault="2 days").model_copy(update={"store": stage.dataset.store}))
+        assert shortly.drop(print) == 2
 
 
 @pytest.fixture

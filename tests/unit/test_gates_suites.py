@@ -89,7 +89,7 @@ GOOD = {
     "archive_readback": {"rows_stored": 300, "rows_read": 300, "hash_differs": 0},
     "vault_configured": {
         "versioned": 1, "locks_lacking": 0, "left_to_do": 0, "ended_early": 0, "refused": 0, "files_unread": 0, "put_to_sleep": 0,
-        "ended_unasked": 0,
+        "ended_unasked": 0, "forgotten_early": 0,
     },
     "airflow_backup": {"bytes": 9000, "tables": 60, "rows": 300, "tables_restored": 60, "rows_restored": 300},
     "airflow_history": {
@@ -122,6 +122,7 @@ WARNS_ONLY = {
     "default_rows",
     "ended_unasked",
     "expiry_waits",
+    "forgotten_early",
     "gaps",
     "held_back_days",
     "items_changed",

@@ -144,6 +144,27 @@ def test_a_rule_of_others_that_takes_months_away_is_an_alarm(rule: Rule, early: 
     assert ("stays for good" in str(facts["ended_early_told"])) is early
 
 
+@pytest.mark.parametrize(
+    ("ends", "early"),
+    [
+        ({"NoncurrentDays": 30}, True),
+        ({"NoncurrentDays": 2557}, False),
+        (
+            {"NoncurrentDays": 30, "NewerNoncurrentVersions": 1},
+            False,
+        ),  # what is archived is stored once: it is the newest
+    ],
+)
+def test_a_rule_that_forgets_what_a_delete_has_hidden_is_a_warning(ends: dict[str, int], early: bool):
+    rule: Rule = {"ID": "theirs", "Status": "Enabled", "Filter": {}, "NoncurrentVersionExpiration": ends}
+    there, kept = Settings(True, False, None, (rule,)), (Kept(MONTHS, 2557),)
+    facts = facts_of(there, vault(), kept, plan(there, vault(), kept))
+    assert (facts["ended_early"], facts["forgotten_early"]) == (0, int(early))
+    assert (
+        "rule theirs: everything that a DELETE hides is gone after 30 days" in str(facts["forgotten_early_told"])
+    ) is early
+
+
 def test_a_rule_that_puts_months_to_sleep_is_told():
     there = Settings(
         True, False, None, (expiring("", 1, Expiration={}, Transitions=[{"Days": 1, "StorageClass": "GLACIER"}]),)

@@ -147,9 +147,11 @@ class ApproveDrop(Consent):
         return drop_of(self.dataset, self.month)
 
     def look(self) -> Shown:
-        """Look at the month as it is now. Raises AirflowSkipException where it does not go yet."""
+        """Look at the month as it is now. Raises EndsEarly, and AirflowSkipException where it does not go yet."""
         with opened_archive(self.dataset) as archive:
-            return _shown(archive, _due(archive, self.month))
+            month = _due(archive, self.month)
+            archive.check_stays()  # nobody is asked for what would be refused
+            return _shown(archive, month)
 
 
 class DropMonth(OfAMonth):

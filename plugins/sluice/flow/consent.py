@@ -108,7 +108,7 @@ class Consent(Question):
         if not shown.asks:
             raise AirflowSkipException(f"{self.removal.file} asks nobody (`approve`).")
         with opened_control(self.removal.whose, context["run_id"]) as control:
-            self.removal.check_proven(shown, control)  # nobody is asked for what would be refused
+            self.removal.check_proven(shown, control)
             self.removal.check_unasked(shown, control)
             control.record_question(self.removal.action, shown.manifest)
         self.subject, self.body = shown.subject, shown.body

@@ -115,9 +115,11 @@ class ApproveDelete(Consent):
         return deletion_of(self.items, self.month)
 
     def look(self) -> Shown:
-        """Look at the month as it is now. Raises AirflowSkipException where it does not go yet."""
+        """Look at the month as it is now. Raises EndsEarly, and AirflowSkipException where it does not go yet."""
         with opened_items(self.items) as archive:
-            return _shown(archive, _due(archive, self.month))
+            month = _due(archive, self.month)
+            archive.check_stays()  # nobody is asked for what would be refused
+            return _shown(archive, month)
 
 
 class DeleteItems(OfItems):

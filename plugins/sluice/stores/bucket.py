@@ -36,6 +36,12 @@ def read_settings(vault: Vault) -> Settings:
     return Settings(versions, *vault.default_lock(), rules, lifecycle.get("TransitionDefaultMinimumObjectSize"))
 
 
+def read_rules(vault: Vault) -> tuple[Rule, ...]:
+    """Ask S3 for the rules alone. Raises VaultDown, AccessDenied, VaultRefused. Read only."""
+    with vault.translated("read the lifecycle of", ""):
+        return tuple(_lifecycle(vault).get("Rules", ()))
+
+
 def keep_versions(vault: Vault) -> None:
     """Have every version kept from now on. Safe to repeat."""
     with vault.translated("keep versions in", ""):

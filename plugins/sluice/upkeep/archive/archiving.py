@@ -37,6 +37,8 @@ from sluice.upkeep.partitions.making import alone
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, Partition, branches_of
 from sluice.upkeep.refusals import NoRetention, NoSuchMonth, NotBroughtBack
+from sluice.upkeep.vault.configuring import kept_by
+from sluice.upkeep.vault.staying import check_stays
 
 Facts: TypeAlias = Mapping[str, int]
 
@@ -126,7 +128,7 @@ class Archive:
     def drop_month(self, partition: Table, tell: Tell, shown: ledger.Export | None = None) -> None:
         """Drop one month that is due, and only as it was `shown`, where that is given. Safe to repeat.
 
-        Raises NoSuchMonth, NotDropped, Damaged, Unlike, LockBusy.
+        Raises NoSuchMonth, NotDropped, EndsEarly, Damaged, Unlike, LockBusy.
         """
         with self._at_month(partition):
             branches = _ranged(look(self.keeper, self.dataset))
@@ -143,6 +145,7 @@ class Archive:
                 raise NotDropped(
                     f"{month} was stored anew since its gates were green. Nothing was dropped: run it again."
                 )
+            self.check_stays()
             tell(drop(self.dropper, self.vault, month))
 
     def drop(self, tell: Tell) -> int:
@@ -155,6 +158,10 @@ class Archive:
     def may_drop(self, month: Month) -> bool:
         """Whether a month has cooled, nobody holds it, and the file says that it goes."""
         return self.retention.then == "drop" and is_due(month, self.retention)
+
+    def check_stays(self) -> None:
+        """Raise EndsEarly where the vault's own rules would take months of this table away before its file says so. Read-only."""
+        check_stays(self.vault, kept_by([self.dataset]), f"include/estate/datasets/{self.dataset.name}.yaml")
 
     def find(self, named: str) -> Month:
         """Give what the ledger says of a month, by its partition as it is printed. Read-only. Raises NoSuchMonth."""

@@ -27,6 +27,8 @@ from sluice.upkeep.items.rounds import Round, rounds_of
 from sluice.upkeep.items.storing import sha256, store_month
 from sluice.upkeep.partitions.spans import Span, span_at, spans
 from sluice.upkeep.refusals import NoRetention, NoSuchMonth, NotBroughtBack
+from sluice.upkeep.vault.planning import Kept
+from sluice.upkeep.vault.staying import check_stays
 
 Tell: TypeAlias = Callable[[str], None]
 Facts: TypeAlias = Mapping[str, int | str]
@@ -140,18 +142,23 @@ class ItemArchive:
     def delete(self, named: str, tell: Tell, shown: Mapping[str, str] | None = None) -> Facts:
         """Delete what a month's round has stored, as far as it still is that; only the round that was `shown`, where one was.
 
-        Safe to repeat. Raises NotDeleted, Damaged.
+        Safe to repeat. Raises NotDeleted, EndsEarly, Damaged.
         """
         month = self.find(named)
         if not self.may_delete(month):
             raise NotDeleted(f"{month} is {month.standing}. Nothing was deleted.")
         if shown and month.round.named != shown:
             raise NotDeleted(f"{month} was stored anew since its gate was green. Nothing was deleted: run it again.")
+        self.check_stays()
         with self.alone(named) as look:
             done = delete_month(self.place, month.round, lambda: self._check_on(month, look)).read("done")
         failpoint("items.noted")
         tell(f"{month}: {done}")
         return done
+
+    def check_stays(self) -> None:
+        """Raise EndsEarly where the vault's own rules would take months of these records away. Read-only."""
+        check_stays(self.vault, [Kept(f"{self.folder}/", None)], f"include/estate/items/{self.items.file.name}.yaml")
 
     def bring_back(self, named: str, tell: Tell) -> Facts:
         """Put the records of a month back into the table. Safe to repeat.

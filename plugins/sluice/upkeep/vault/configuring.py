@@ -14,7 +14,16 @@ from sluice.estate.retention import Retention
 from sluice.stores.bucket import Rule, Settings, allow_locks, keep_versions, read_settings, set_rules
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Table
-from sluice.upkeep.vault.planning import AllowLocks, KeepVersions, Kept, Plan, ended_early, plan, put_to_sleep
+from sluice.upkeep.vault.planning import (
+    AllowLocks,
+    KeepVersions,
+    Kept,
+    Plan,
+    ended_early,
+    forgotten_early,
+    plan,
+    put_to_sleep,
+)
 
 Facts: TypeAlias = Mapping[str, int | str]
 Tell: TypeAlias = Callable[[str], None]
@@ -106,6 +115,7 @@ def facts_of(there: Settings, wanted: Wanted, kept: Sequence[Kept], found: Plan,
         **_counted("refused", found.refused),
         **_counted("ended_early", ended_early(there.rules, kept)),
         **_counted("ended_unasked", ended_early(there.rules, nobodys)),
+        **_counted("forgotten_early", forgotten_early(there.rules, kept)),
         **_counted("put_to_sleep", put_to_sleep(there.rules, ARCHIVE)),
     }
 

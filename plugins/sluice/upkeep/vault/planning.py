@@ -15,12 +15,14 @@ from sluice.stores.bucket import Rule, Settings
 from sluice.upkeep.vault.rules import (
     EXPIRE,
     expires_after,
+    forgets_after,
     in_the_new_form,
     is_ours,
     name_of,
     reaches,
     rule_of,
     told,
+    told_of_hidden,
     what_of,
 )
 
@@ -64,8 +66,14 @@ class Kept:
 
     def is_ended_early_by(self, rule: Rule) -> bool:
         """Whether a rule would take months away before."""
-        days = expires_after(rule)
-        return days is not None and reaches(rule, self.folder) and (self.days is None or days < self.days)
+        return reaches(rule, self.folder) and self._outlasts(expires_after(rule))
+
+    def is_forgotten_early_by(self, rule: Rule) -> bool:
+        """Whether a rule would take away before what somebody's DELETE has hidden, and could be had back until then."""
+        return reaches(rule, self.folder) and self._outlasts(forgets_after(rule))
+
+    def _outlasts(self, days: int | None) -> bool:
+        return days is not None and (self.days is None or days < self.days)
 
     def __str__(self) -> str:
         return f"{self.folder} stays {'for good' if self.days is None else f'{self.days} days'}"
@@ -104,6 +112,14 @@ def ended_early(rules: Sequence[Rule], kept: Sequence[Kept]) -> Iterator[str]:
         for one in kept:
             if one.is_ended_early_by(rule):
                 yield f"{told(rule)}, and {one}"
+
+
+def forgotten_early(rules: Sequence[Rule], kept: Sequence[Kept]) -> Iterator[str]:
+    """Name each rule that takes away what a DELETE has hidden of a month, before the file of its table lets it go."""
+    for rule in rules:
+        for one in kept:
+            if one.is_forgotten_early_by(rule):
+                yield f"{told_of_hidden(rule)}, and {one}"
 
 
 def put_to_sleep(rules: Sequence[Rule], folder: str) -> Iterator[str]:

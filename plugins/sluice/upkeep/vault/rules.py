@@ -65,9 +65,24 @@ def expires_after(rule: Rule) -> int | None:
     return int(ends["Days"]) if "Days" in ends else None
 
 
+def forgets_after(rule: Rule) -> int | None:
+    """Give the days after which a rule takes away what a DELETE without a version has hidden, None for one that does not.
+
+    One that leaves newer versions alone does not reach what is archived: that is stored once, and is its own newest.
+    """
+    ends = rule.get("NoncurrentVersionExpiration") or {}
+    return int(ends["NoncurrentDays"]) if "NoncurrentDays" in ends and not ends.get("NewerNoncurrentVersions") else None
+
+
 def told(rule: Rule) -> str:
     """Name a rule and say what it does, for a person."""
-    return f"rule {rule.get('ID') or 'without a name'}: {what_of(rule)}"
+    return f"{_named(rule)}: {what_of(rule)}"
+
+
+def told_of_hidden(rule: Rule) -> str:
+    """Name a rule and say what it does to what was hidden, for a person."""
+    where = f" below {prefix_of(rule)}" if prefix_of(rule) else ""
+    return f"{_named(rule)}: everything{where} that a DELETE hides is gone after {forgets_after(rule)} days"
 
 
 def what_of(rule: Rule) -> str:
@@ -77,3 +92,7 @@ def what_of(rule: Rule) -> str:
         return f"{what} expires after {days} days" if days else f"{what} expires on a date"
     moves = ", ".join(f"{one['StorageClass']} after {one.get('Days', 0)} days" for one in rule.get("Transitions", ()))
     return f"{what} moves to {moves}" if moves else f"{what}: something else"
+
+
+def _named(rule: Rule) -> str:
+    return f"rule {rule.get('ID') or 'without a name'}"
