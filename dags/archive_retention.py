@@ -7,11 +7,13 @@ second run or a backfill of last year changes nothing. *Dry run* writes into the
 bring, and draws it: *Details* → *Evidence*.
 Rows that came late for a month that has left take the same way, or open it again, as `late` in the file says.
 Copies of months that restore_archive has made go when their time is over, in every store: `drop_copies`.
+What was dropped is in the vault alone: `watch_dropped` looks for a part of it each night, each part in its turn.
 
 **Red?** `archive_month` says who is in the way, or what differs, and what to do; no row is lost by it: each is in the database,
 or in an object that was read back. The gates show, under *Details* → *Evidence*, what the month held and what the vault holds.
 `drop_month` is red where the database refuses: somebody wrote to the month since, or the vault lost it. Nothing is dropped then.
 `drop_copies` is red for the same reasons: the copy stays, and says what to do with it.
+`gate_archive_kept` is red where the vault has lost something of a month that was dropped, and names it: it is an alarm (P1), too.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from sluice.flow.archiving import (
 )
 from sluice.flow.copies import DropCopies, ListStores
 from sluice.flow.policy import UPKEEP
+from sluice.flow.watching import GATE as KEPT
+from sluice.flow.watching import StoreGate, WatchDropped
 
 EACH = "{{ task.month }}"
 
@@ -68,6 +72,15 @@ with DAG(
     each.expand_kwargs(list_all(months.output))
     months >> EmptyOperator(task_id="finish_list")  # red where a list is: what nobody waits for decides over the run
 
-    DropCopies.partial(task_id="drop_copies", map_index_template="{{ task.store }}").expand(
-        store=ListStores(task_id="list_stores").output
-    )
+    stores = ListStores(task_id="list_stores").output
+    DropCopies.partial(task_id="drop_copies", map_index_template="{{ task.store }}").expand(store=stores)
+
+    @task_group
+    def dropped(store: str) -> None:
+        """What is in the vault alone."""
+        told = {"store": store, "map_index_template": "{{ task.store }}"}
+        WatchDropped(task_id="watch_dropped", **told) >> StoreGate(
+            task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success", **told
+        )
+
+    dropped.expand(store=stores)

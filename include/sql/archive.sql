@@ -11,6 +11,11 @@ WHERE (parent_schema, parent_name) = (%(schema)s, %(name)s) AND state = ANY (%(g
 SELECT *, partition_oid::bigint AS oid, clock_timestamp() AS now FROM sluice_archive.month
 WHERE (parent_schema, parent_name) = (%(parent_schema)s, %(parent_name)s) ORDER BY lower_bound, upper_bound
 
+-- name: list_out_of_database
+-- The months of which something is in the vault alone, of whatever table: also of one that has no file any more.
+SELECT *, partition_oid::bigint AS oid, clock_timestamp() AS now FROM sluice_archive.month
+WHERE state = 'dropped' OR state <> 'restored' AND supplement_of IS NOT NULL ORDER BY parent_schema, parent_name, lower_bound, upper_bound
+
 -- name: add_month
 INSERT INTO sluice_archive.month (parent_schema, parent_name, lower_bound, upper_bound, bounds, partition_schema, partition_name, partition_oid, state)
 VALUES (%(parent_schema)s, %(parent_name)s, %(lower_bound)s, %(upper_bound)s, %(bounds)s, %(schema)s, %(name)s, %(oid)s::oid, 'eligible')

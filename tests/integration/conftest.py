@@ -14,6 +14,7 @@ from tests.documents import Documents
 from tests.few_items import Few, copy, few_items, item, lying, settled, to_shadowing
 from tests.integration.accessing import Tyler, tyler_on
 from tests.integration.moved import Moved
+from tests.people import Told, listening
 from tests.rowed import Stage, staged
 from tests.streams_that_lie import StreamThatLies
 
@@ -30,6 +31,13 @@ def tyler(tyler_tables: Tyler) -> Iterator[Tyler]:
     """Those tables, empty, and what an application has of the design."""
     yield replace(tyler_tables)
     tyler_tables.empty()
+
+
+@pytest.fixture
+def people() -> Iterator[tuple[Told, int]]:
+    """Who takes alerts: what it was told, and its port."""
+    with listening() as made:
+        yield made
 
 
 @pytest.fixture

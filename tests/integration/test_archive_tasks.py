@@ -15,7 +15,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.estate import EstateErrors
-from sluice.flow import archiving, connections, consent, copies, keeping, project
+from sluice.flow import alerting, archiving, connections, consent, copies, keeping, project
 from sluice.flow.archiving import (
     ApproveDrop,
     ArchiveMonth,
@@ -30,6 +30,8 @@ from sluice.flow.connections import opened_control
 from sluice.flow.copies import DropCopies, ListStores, NoStore
 from sluice.flow.evidence_link import evidence_address
 from sluice.flow.restoring import RestoreMonth
+from sluice.flow.watching import GATE as KEPT
+from sluice.flow.watching import StoreGate, WatchDropped
 from sluice.local import databases
 from sluice.local.cli import main
 from sluice.local.months import months_table
@@ -38,6 +40,7 @@ from sluice.upkeep.refusals import NotBroughtBack
 
 from tests.archived import MONTH, MONTHS, ROW, Stage, months, staged
 from tests.conftest import Database
+from tests.people import Told, connect_people
 
 ROOT = Path(__file__).parents[2]
 FIRST = f"app_partitions.{MONTHS[0][0]}"
@@ -64,8 +67,9 @@ def stage(database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyP
     estate = (
         (ROOT / "include/estate/estate.yaml").read_text().replace("bucket: sluice-vault", f"bucket: {vault.bucket}")
     )
+    estate = "alerts: people\n" + estate.replace("\nalerts:", "\n# alerts:")
     (tmp_path / "include/estate/estate.yaml").write_text(estate)
-    for module in (project, connections, copies, keeping, archiving):
+    for module in (alerting, project, connections, copies, keeping, archiving):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     with staged(database, vault, *months()) as made:
         for connection, role in CONNECTIONS.items():
@@ -317,6 +321,29 @@ def test_a_copy_is_made_beside_or_in_another_store_and_the_night_drops_it(
     assert run(DropCopies, store="certify") == [f"{FIRST}_copy was dropped: a copy of 50 rows"]
     assert stage.states() == ["cooling", "eligible"]
     assert run(DropMonth, **month) == "dropped"
+
+
+def test_what_the_vault_has_lost_of_a_dropped_month_is_an_alarm_and_turns_the_night_red(
+    stage: Stage, people: tuple[Told, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write("false")
+    connect_people(monkeypatch, people[1])
+    with pytest.raises(AirflowSkipException, match="Nothing of certify is in the vault alone"):
+        run(WatchDropped, store="certify")
+    run(DropMonth, **archived())
+    assert run(WatchDropped, store="certify") == {"months": 1, "of": 1}
+    assert run(StoreGate, store="certify", gate=KEPT)["passed"]
+    assert people[0].bodies == []
+    key = next(key for key in stage.vault.list("archive/certify/") if key.endswith(".parquet"))
+    stage.vault.remove(key)
+    with pytest.raises(AirflowSkipException, match="nobody is told"):
+        run(WatchDropped, params={"dry_run": True}, store="certify")
+    run(WatchDropped, store="certify")
+    (told,) = people[0].bodies
+    assert (told["severity"], told["subject"], told["task_id"]) == ("P1", "certify", "list_months")
+    assert told["text"].startswith("P1: certify: the vault has lost what was dropped: app.event, 2024-01-01")
+    with pytest.raises(AirflowFailException, match=rf"is in the vault alone.*(?s:.)*{key} is gone"):
+        run(StoreGate, store="certify", gate=KEPT)
 
 
 def test_late_rows_take_the_same_tasks_by_the_name_of_their_partition(stage: Stage) -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,40 +24,11 @@ from sluice.upkeep.partitions.headroom import SOON, URGENT
 from sluice.upkeep.partitions.looking import NotPartitioned, find_now
 
 from tests.conftest import Database
+from tests.people import Told, connect_people
 
 ROOT = Path(__file__).parents[2]
 TABLE = "CREATE TABLE app.thing (at timestamptz NOT NULL) PARTITION BY RANGE (at)"
 FILE = "dataset: thing\nstore: certify\ntable: app.thing\npartition: {range: at, every: day}\n"
-
-
-@dataclass
-class Told:
-    """What the HTTP server was sent, and what it answers."""
-
-    answers: int = 200
-    bodies: list[dict[str, Any]] = field(default_factory=list)
-    token: str | None = None
-
-
-@pytest.fixture
-def people() -> Iterator[tuple[Told, int]]:
-    told = Told()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            told.token = self.headers["X-Token"]
-            self.send_response(told.answers)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield told, http.server_port
-    http.shutdown()
-    http.server_close()
 
 
 @pytest.fixture
@@ -75,18 +42,13 @@ def told(database: Database, people: tuple[Told, int], tmp_path: Path, monkeypat
     (tmp_path / "include/estate/datasets/thing.yaml").write_text(FILE)
     for module in (project, connections, keeping, alerting):
         monkeypatch.setattr(module, "ROOT", tmp_path)
-    _connect(monkeypatch, people[1])
+    connect_people(monkeypatch, people[1])
     where = conninfo_to_dict(database.dsn())
     names = {"host": "host", "port": "port", "user": "login", "password": "password", "dbname": "schema"}
     login = {"conn_type": "postgres", **{names[key]: value for key, value in where.items() if key in names}}
     monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", json.dumps(login))
     _own(database, TABLE)
     return people[0]
-
-
-def _connect(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
-    where = {"conn_type": "http", "host": f"http://127.0.0.1:{port}/hook", "extra": {"X-Token": "secret"}}
-    monkeypatch.setenv("AIRFLOW_CONN_PEOPLE", json.dumps(where))
 
 
 def _own(database: Database, *statements: str) -> None:
@@ -190,7 +152,7 @@ def test_who_cannot_be_told_makes_the_task_red_by_type(
         told.answers = answer
         with pytest.raises(error, match=rf"'people' that: P1: app\.thing .*answered {answer}"):
             watch()
-    _connect(monkeypatch, free_port())
+    connect_people(monkeypatch, free_port())
     with pytest.raises(AlertLate, match=r"ConnectionError\. It is tried again by itself") as raised:
         watch()
     assert "hook" not in str(raised.value), "the address of a webhook is its password"

@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from botocore.exceptions import ClientError
 from sluice.estate.vault import Vault as Wanted
-from sluice.flow import configuring, connections, project
+from sluice.flow import alerting, configuring, connections, project
 from sluice.flow.configuring import GATE, ConfigureVault, VaultGate
 from sluice.local import databases
 from sluice.stores.bucket import read_settings
@@ -27,6 +27,7 @@ from sluice.upkeep.vault.staying import EndsEarly
 from tests.archived import kept, months, staged
 from tests.conftest import Database
 from tests.integration.test_archive_tasks import _connection
+from tests.people import Told, connect_people
 
 LOCKED = {"lock": {"mode": "compliance", "keep": "7 years"}}
 RULES = {
@@ -175,7 +176,7 @@ def test_nothing_is_dropped_that_the_vaults_rules_would_take_away_too_soon(
 
 
 @pytest.fixture
-def night(database: Database, bucket: Vault, vault, tmp_path, monkeypatch) -> Iterator[Any]:
+def night(database: Database, bucket: Vault, vault, people, tmp_path, monkeypatch) -> Iterator[Any]:
     """The DAG's two tasks, on an estate whose file can be written."""
     (tmp_path / "include/estate/datasets").mkdir(parents=True)
     (tmp_path / "expectations").mkdir()
@@ -184,7 +185,9 @@ def night(database: Database, bucket: Vault, vault, tmp_path, monkeypatch) -> It
     file = tmp_path / "include/estate/estate.yaml"
     estate = (project.ROOT / "include/estate/estate.yaml").read_text()
     estate = estate.replace("bucket: sluice-vault", f"bucket: {bucket.bucket}, lifecycle: []")
-    for module in (project, connections, configuring):
+    estate = "alerts: people\n" + estate.replace("\nalerts:", "\n# alerts:")
+    connect_people(monkeypatch, people[1])
+    for module in (project, connections, configuring, alerting):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", _connection(database.dsn(databases.LEDGER)))
     extra = {"region_name": "us-east-1", "service_config": {"s3": {"endpoint_url": vault.endpoint}}}
@@ -229,7 +232,9 @@ def test_while_a_file_cannot_be_read_nothing_that_is_archived_is_given_an_end(ni
     assert [rule["ID"] for rule in read_settings(bucket).rules] == ["sluice:evidence/ expire"]
 
 
-def test_a_rule_that_takes_months_away_turns_the_night_red(night: Any, bucket: Vault, capsys) -> None:
+def test_a_rule_that_takes_months_away_turns_the_night_red(
+    night: Any, bucket: Vault, people: tuple[Told, int], capsys
+) -> None:
     cut = "partition: {range: at, every: month}"
     dataset = f"dataset: event\nstore: certify\ntable: app.event\n{cut}\nretention: {{keep: 12 months}}\n"
     with pytest.raises(AirflowFailException, match="refused"):
@@ -242,6 +247,10 @@ def test_a_rule_that_takes_months_away_turns_the_night_red(night: Any, bucket: V
     with pytest.raises(AirflowFailException, match="ended_early"):
         night()
     assert "P1" in capsys.readouterr().out
+    refused, early = people[0].bodies
+    assert (refused["severity"], refused["subject"]) == ("P1", f"s3://{bucket.bucket}")
+    assert "archive/ expires after 30 days" in refused["text"]
+    assert "rule theirs: everything expires after 3 days" in early["text"]
     assert read_settings(bucket).rules == (everything,), "it is somebody else's, and stays"
     kept_shortly = f"{dataset.rstrip()[:-1]}, in_vault: 2 days}}\n"
     assert night(dataset=kept_shortly)["passed"]

@@ -86,6 +86,7 @@ GOOD = {
         "rows_there": 300, "rows_manifest": 300, "rows_in_parts": 300, "hash_differs": 0, "parts": 2, "parts_missing": 0,
         "columns_lacking": 0,
     },
+    "archive_kept": {"objects": 300, "lost": 0, "asleep": 0},
     "archive_readback": {"rows_stored": 300, "rows_read": 300, "hash_differs": 0},
     "vault_configured": {
         "versioned": 1, "locks_lacking": 0, "left_to_do": 0, "ended_early": 0, "refused": 0, "files_unread": 0, "put_to_sleep": 0,
@@ -113,10 +114,12 @@ BAD = {
     "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
+    "objects": -1,
     "parts": 0, "rows_there": -1, "rows_stored": -1, "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
     "bytes": 0, "rows": 0, "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
 }  # fmt: skip
 WARNS_ONLY = {
+    "asleep",
     "autoscaled_lacking",
     "backup_lacking",
     "default_rows",

@@ -11,6 +11,7 @@ from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import Logger
 
     from sluice.upkeep.partitions.headroom import Severity
 
@@ -40,6 +41,14 @@ def send_alert(severity: Severity, subject: str, text: str, context: Context, **
     where = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
     _post(to, {"severity": severity, "subject": subject, "text": text, **told, **where})
     return True
+
+
+def raise_alarm(log: Logger, subject: str, what: str, context: Context) -> None:
+    """Say what cannot wait in the task's log, and to people outside where the estate names who. Raises as `send_alert` does."""
+    text = f"P1: {subject}: {what}"
+    log.error("%s", text)
+    if not send_alert("P1", subject, text, context):
+        log.warning("Nobody is told: estate.yaml has no `alerts`.")
 
 
 def _post(connection_id: str, body: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT, dataset_names, dataset_of, items_names, items_of
@@ -29,7 +30,7 @@ class ConfigureVault(BaseOperator):
     ui_color = "#dcefe2"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give how many things were done. Raises AccessDenied, VaultRefused, NotAsAsked."""
+        """Give how many things were done. Raises AccessDenied, VaultRefused, NotAsAsked, AlertLate, AlertRefused."""
         from sluice.estate import read_stores
         from sluice.upkeep.vault.configuring import UNKNOWN, apply_vault, kept_by, kept_items, plan_vault, verify_vault
 
@@ -49,10 +50,10 @@ class ConfigureVault(BaseOperator):
             "files_unread": len(unread),
             "files_unread_told": "; ".join(unread),
         }
-        for alarm in filter(None, (facts["ended_early_told"], facts["refused_told"])):
-            self.log.error("P1: s3://%s: %s", vault.bucket, alarm)
         with opened_control(WHOSE, context["run_id"]) as control:
             control.record_facts(GATE, facts, epoch=1)
+        for alarm in filter(None, (facts["ended_early_told"], facts["refused_told"])):
+            raise_alarm(self.log, f"s3://{vault.bucket}", str(alarm), context)
         return {"done": done, "rules": facts["rules"]}
 
     def _read(self, names: list[str], read: Callable[[str], File]) -> tuple[list[File], list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,6 +50,10 @@ class Damaged(Terminal):
 
 class VaultRefused(Terminal):
     """The vault refuses the request."""
+
+
+class Asleep(VaultRefused):
+    """The object lies in a class of storage from which it has to be woken before it can be read."""
 
 
 class NotLocked(Terminal):
@@ -115,9 +119,22 @@ class Vault:
 
     def list(self, prefix: str) -> Sequence[str]:
         """Name every key below `prefix`, in order. Raises VaultDown, AccessDenied."""
+        return [*self.sizes(prefix)]
+
+    def sizes(self, prefix: str) -> Mapping[str, int]:
+        """Give every key below `prefix`, in order, with the bytes under it. Raises VaultDown, AccessDenied."""
         with self.translated("list", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+            return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
+
+    def has(self, key: str, version: str) -> bool:
+        """Tell whether that version is there, hidden or not. Raises VaultDown, AccessDenied."""
+        try:
+            with self.translated("look at", key):
+                self.client.head_object(Bucket=self.bucket, Key=key, VersionId=version)
+        except NoSuchKey:
+            return False
+        return True
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Name each folder right below `prefix`, which ends with a /, in order. Raises VaultDown, AccessDenied."""
@@ -229,6 +246,8 @@ def _ours(error: Exception, what: str) -> SluiceError:
         return AccessDenied(f"{what}. Mend the vault's connection or its policy.")
     if code in ABSENT:
         return NoSuchKey(f"{what}. Check the key; a lifecycle rule may have expired it.")
+    if code == "InvalidObjectState":
+        return Asleep(f"{what}. Wake it first (RestoreObject): a rule has moved it to where nothing is read at once.")
     if isinstance(error, exceptions.FlexibleChecksumError):
         return Damaged(
             f"{what}. Read it again: it may have changed on the way alone. If it stays, bring an older version of the object"

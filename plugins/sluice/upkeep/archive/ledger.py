@@ -119,6 +119,14 @@ def months_of(c: Connection, parent: Table) -> list[Month]:
     return [_month(row) for row in rows(c, statement("archive.list_months"), **_named(parent))]
 
 
+def out_of_database(c: Connection) -> list[Month]:
+    """List the months of which something is in the vault alone, of every table of a database; none without an archive."""
+    if not one(c, statement("archive.is_there"))["there"]:
+        return []
+    prepare(c)
+    return [_month(row) for row in rows(c, statement("archive.list_out_of_database"))]
+
+
 def add(c: Connection, parent: Table, span: Span, bounds: str, partition: Table, oid: int) -> None:
     """Write a month down as eligible, unless it is there."""
     values = {"bounds": bounds, "schema": partition.schema, "name": partition.name, "oid": oid}

@@ -15,12 +15,22 @@ def whole(vault: Vault, export: Export) -> list[tuple[Export, Manifest]]:
     while step:
         manifest = read_manifest(vault, step)
         found.append((step, manifest))
-        step = Export(**manifest.supplement_of) if manifest.supplement_of else None
+        step = before(manifest)
     return found[::-1]
+
+
+def before(manifest: Manifest) -> Export | None:
+    """Give what a manifest is a supplement of."""
+    return Export(**manifest.supplement_of) if manifest.supplement_of else None
+
+
+def in_vault_alone(month: Month) -> Export | None:
+    """Give the last export of what of a month is in the vault and no longer in the database."""
+    found = {"dropped": month.export, "restored": None}
+    return found.get(month.state, month.supplement_of)
 
 
 def out_of_database(vault: Vault, month: Month) -> list[tuple[Export, Manifest]]:
     """Give what of a month is in the vault and no longer in the database, the oldest first. Raises as `whole` does."""
-    in_vault_alone = {"dropped": month.export, "restored": None}
-    export = in_vault_alone.get(month.state, month.supplement_of)
+    export = in_vault_alone(month)
     return whole(vault, export) if export else []
