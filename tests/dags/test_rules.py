@@ -106,7 +106,17 @@ def test_no_red_task_leaves_its_run_green(dags) -> None:
 
 
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
-    kinds = ("Gate", "DatasetGate", "MonthGate", "VaultGate", "AirflowGate", "ItemsGate", "ExpiryGate", "StoreGate")
+    kinds = (
+        "Gate",
+        "DatasetGate",
+        "MonthGate",
+        "VaultGate",
+        "AirflowGate",
+        "ItemsGate",
+        "ExpiryGate",
+        "StoreGate",
+        "EntityGate",
+    )
     gates = [task for task in _tasks(dags) if task.task_type in kinds]
     assert gates
     for task in gates:

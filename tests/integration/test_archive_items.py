@@ -20,6 +20,7 @@ from sluice.upkeep.items.bringing_back import TakenAway
 from sluice.upkeep.items.deleting import unchanged
 from sluice.upkeep.items.reading_back import WrittenMeanwhile
 from sluice.upkeep.items.storing import TooWide
+from sluice.upkeep.items.watching import look_for_items
 from sluice.upkeep.refusals import NoSuchMonth, NotBroughtBack
 from sluice.upkeep.vault.staying import EndsEarly
 
@@ -98,6 +99,22 @@ def test_nothing_is_deleted_that_the_vaults_rules_would_take_away(trail: Trail) 
     finally:
         trail.vault.client.delete_bucket_lifecycle(**bucket)
     assert len(trail.there()) == 2
+
+
+def test_what_was_deleted_is_looked_for_and_what_is_lost_is_named(trail: Trail) -> None:
+    trail.fill(3)
+    assert look_for_items(trail.archive).known == 0
+    to_the_end(trail.archive)
+    seen = look_for_items(trail.archive)
+    assert (seen.known, seen.months, seen.objects, seen.lost) == (1, 1, 4, [])
+    file, *_ = (key for key in trail.objects() if "/data/" in key)
+    trail.vault.client.delete_object(Bucket=trail.vault.bucket, Key=file)
+    assert look_for_items(trail.archive).lost == [
+        f"audit, {FIRST}: {file} was hidden by a DELETE: take its marker away"
+    ]
+    (manifest,) = (key for key in trail.objects() if key.endswith("/manifest.json"))
+    trail.vault.remove(manifest)
+    assert look_for_items(trail.archive).lost == [f"audit, {FIRST}: {manifest} is gone"]
 
 
 def test_a_month_of_many_files_is_whole(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:

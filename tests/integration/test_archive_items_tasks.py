@@ -29,6 +29,8 @@ from sluice.flow.items import (
     opened_items,
     whose,
 )
+from sluice.flow.watching import GATE as KEPT
+from sluice.flow.watching import WatchDeleted
 from sluice.ledger.in_flight import InFlight
 from sluice.ledger.item_marks import ItemMarks
 from sluice.local import databases
@@ -136,6 +138,9 @@ def test_nothing_is_deleted_without_a_yes_of_the_same_night(trail: Trail) -> Non
     answer(APPROVE)
     assert run(DeleteItems, **MONTH) == {"deleted": 6, "gone": 0, "changed": 0}
     assert trail.there() == {}
+    assert run(WatchDeleted, items="trail") == {"months": 1, "of": 1}
+    with opened_control("items/trail", "a night") as control:
+        assert control.facts(KEPT).facts["lost"] == 0
     assert run(ListItemMonths, items="trail") == []
     with pytest.raises(AirflowSkipException, match="nothing is deleted now"):
         run(DeleteItems, "another night", **MONTH)

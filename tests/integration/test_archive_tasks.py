@@ -328,7 +328,7 @@ def test_what_the_vault_has_lost_of_a_dropped_month_is_an_alarm_and_turns_the_ni
 ) -> None:
     _write("false")
     connect_people(monkeypatch, people[1])
-    with pytest.raises(AirflowSkipException, match="Nothing of certify is in the vault alone"):
+    with pytest.raises(AirflowSkipException, match="Nothing of store/certify is in the vault alone"):
         run(WatchDropped, store="certify")
     run(DropMonth, **archived())
     assert run(WatchDropped, store="certify") == {"months": 1, "of": 1}
@@ -340,8 +340,8 @@ def test_what_the_vault_has_lost_of_a_dropped_month_is_an_alarm_and_turns_the_ni
         run(WatchDropped, params={"dry_run": True}, store="certify")
     run(WatchDropped, store="certify")
     (told,) = people[0].bodies
-    assert (told["severity"], told["subject"], told["task_id"]) == ("P1", "certify", "list_months")
-    assert told["text"].startswith("P1: certify: the vault has lost what was dropped: app.event, 2024-01-01")
+    assert (told["severity"], told["subject"], told["task_id"]) == ("P1", "store/certify", "list_months")
+    assert told["text"].startswith("P1: store/certify: the vault has lost what it alone had: app.event, 2024-01-01")
     with pytest.raises(AirflowFailException, match=rf"is in the vault alone.*(?s:.)*{key} is gone"):
         run(StoreGate, store="certify", gate=KEPT)
 

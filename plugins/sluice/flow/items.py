@@ -154,13 +154,18 @@ class RestoreItems(BaseOperator):
 @contextmanager
 def opened_items(name: str) -> Iterator[ItemArchive]:
     """Open the archive of an entity's records. Raises EstateErrors, NoConnection, InFlight where its table is being migrated."""
+    check_apart(items_of(name))
+    yield archive_of(name)
+
+
+def archive_of(name: str) -> ItemArchive:
+    """Give the archive of an entity's records to look at it, whoever else is at its table. Raises EstateErrors, NoConnection."""
     from sluice.estate import read_stores
     from sluice.upkeep.items.archiving import ItemArchive
 
     items = items_of(name)
-    check_apart(items)
     client, _ = documents_of(read_stores(ROOT).stores[items.design.store].connection)
-    yield ItemArchive(
+    return ItemArchive(
         items, client, open_vault(), again=lambda: items_of(name), alone=lambda month: alone_at_month(name, month)
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.stores.objects import Asleep, Damaged, NoSuchKey, Vault
+from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection
 from sluice.upkeep.archive import ledger
 from sluice.upkeep.archive.ledger import Export
@@ -25,16 +25,10 @@ def look_for_months(c: Connection, vault: Vault) -> Seen:
 
 
 def _look_for(vault: Vault, export: Export, month: str, seen: Seen) -> Export | None:
-    """Look for one export; give what it is a supplement of. Behind a manifest that is lost nobody knows what there was."""
-    try:
+    """Look for one export; give what it is a supplement of."""
+    earlier: Export | None = None
+    with seen.reading(month, export.key, Unreadable):
         manifest = read_manifest(vault, export)
-    except Asleep:
-        seen.asleep.append(f"{month}: {export.key}")
-    except NoSuchKey:
-        seen.lost.append(f"{month}: {export.key} is gone")
-    except (Damaged, Unreadable):
-        seen.lost.append(f"{month}: {export.key} is not the manifest that was stored")
-    else:
+        earlier = before(manifest)
         seen.look_for(vault, month, export.key, manifest.parts)
-        return before(manifest)
-    return None
+    return earlier

@@ -115,7 +115,12 @@ class Round:
     @property
     def named(self) -> dict[str, str]:
         """What names the manifest that was verified, among facts. Raises NoSuchKey, VaultDown."""
-        return {"manifest": self._key("manifest"), "manifest_sha256": self.read("verified")["manifest"]}
+        return {"manifest": self.manifest_key, "manifest_sha256": self.read("verified")["manifest"]}
+
+    @property
+    def manifest_key(self) -> str:
+        """Where its manifest is."""
+        return self._key("manifest")
 
     @property
     def verified_at(self) -> datetime:
@@ -155,6 +160,13 @@ def rounds_of(vault: Vault, prefix: str, month: Span) -> list[Round]:
     if not found or found[-1].is_done:
         found.append(_round(vault, prefix, named, numbers[-1] + 1 if numbers else 1, ()))
     return found
+
+
+def every_round(vault: Vault, prefix: str) -> list[Round]:
+    """Give each round of every month that anything is there of, by one listing. Raises VaultDown."""
+    keys = vault.list(f"{prefix}/")
+    named = sorted({tuple(key.removeprefix(f"{prefix}/").split("/")[:2]) for key in keys})
+    return [_round(vault, prefix, month, int(number), keys) for month, number in named]
 
 
 def _round(vault: Vault, prefix: str, month: str, number: int, keys: Sequence[str]) -> Round:

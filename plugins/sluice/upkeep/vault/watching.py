@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias, TypeVar
 from zlib import crc32
 
-from sluice.stores.objects import Vault
+from sluice.stores.objects import Asleep, Damaged, NoSuchKey, Vault
 
 Facts: TypeAlias = Mapping[str, int | str]
 One = TypeVar("One")
@@ -51,6 +52,18 @@ class Seen:
             self.lost.append(f"{month}: {manifest} {HIDDEN}")
         self.lost += [f"{month}: {lost}" for lost in _missing(vault, there, parts)]
         self.objects += 1 + len(parts)
+
+    @contextmanager
+    def reading(self, month: str, manifest: str, unreadable: type[Exception]) -> Iterator[None]:
+        """Note what becomes of reading a month's manifest: behind one that is lost nobody knows what there was."""
+        try:
+            yield
+        except Asleep:
+            self.asleep.append(f"{month}: {manifest}")
+        except NoSuchKey:
+            self.lost.append(f"{month}: {manifest} is gone")
+        except (Damaged, unreadable):
+            self.lost.append(f"{month}: {manifest} is not the manifest that was stored")
 
     @property
     def facts(self) -> Facts:
