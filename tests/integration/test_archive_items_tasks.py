@@ -90,6 +90,7 @@ def run(task: type, run_id: str = "a night", params: dict[str, Any] | None = Non
         "run_id": run_id,
         "dag_run": SimpleNamespace(conf={}),
         "dag": SimpleNamespace(params={}),
+        "ti": SimpleNamespace(dag_id="archive_items", task_id="each.approve_delete", get_task_states=lambda **_: {}),
     }
     return task(task_id="task", **named).execute(context)
 

@@ -6,6 +6,7 @@ stands under the same name: so what takes away asks the ledger, and not the grap
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ ASKS_FOR = timedelta(hours=20)
 """A question of one night is over before the next one: what nobody answers holds no other month up."""
 COUNTS_FOR = timedelta(days=1)
 """How old facts may be by which something is taken away: those of this night, and its question may stay open for hours."""
+OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
+"""States of a task that asks no more."""
 NO_HOLDS_FOR = timedelta(days=30)
 """For so long nobody else asks again what was answered with No, while nothing about it has changed."""
 
@@ -58,15 +61,15 @@ class Removal:
         for gate in self.gates:
             proven(control, gate, COUNTS_FOR, shown.manifest)
 
-    def check_unasked(self, shown: Shown, control: Control) -> None:
+    def check_unasked(self, shown: Shown, control: Control, asks_still: Callable[[str], bool]) -> None:
         """Raise AirflowSkipException where another run asks the same already, or was told No not long ago."""
         other = control.asked_elsewhere(self.action, shown.manifest)
         if other is None:
             return
-        if other["answer"] is None and other["now"] < other["at"] + ASKS_FOR:
+        if other["answer"] is None and asks_still(other["run"]):
             raise AirflowSkipException(
-                f"{self.whose}: run {other['run']} asks about the same manifest already, until"
-                f" {other['at'] + ASKS_FOR:%Y-%m-%d %H:%M %Z} at most. Answer it there."
+                f"{self.whose}: run {other['run']} asks about the same manifest already, since {other['at']:%Y-%m-%d %H:%M %Z}."
+                " Answer it there."
             )
         if other["answer"] == REJECT and other["now"] < other["answered_at"] + NO_HOLDS_FOR:
             raise AirflowSkipException(
@@ -109,10 +112,16 @@ class Consent(Question):
             raise AirflowSkipException(f"{self.removal.file} asks nobody (`approve`).")
         with opened_control(self.removal.whose, context["run_id"]) as control:
             self.removal.check_proven(shown, control)
-            self.removal.check_unasked(shown, control)
+            self.removal.check_unasked(shown, control, lambda run: self._asks_still(run, context))
             control.record_question(self.removal.action, shown.manifest)
         self.subject, self.body = shown.subject, shown.body
         return super().execute(context)
+
+    def _asks_still(self, run: str, context: Context) -> bool:
+        """Whether a question of this task is open in another run: that may have been ended by hand, or deleted."""
+        ti = context["ti"]
+        found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[run])
+        return any(state not in OVER for states in found.values() for state in states.values())
 
     def answered(self, context: Context, answer: str, who: str) -> None:
         """Note it; fail on a no."""
