@@ -185,6 +185,7 @@ def test_a_hold_that_is_written_while_a_month_is_deleted_stops_it_and_nobody_els
     trail.fill(4)
     _write("false")
     run(ArchiveItems, **MONTH)
+    judge()
     with opened_items("trail") as archive:
         _write("false, holds: [{from: 2024-01, because: an audit}]")
         with pytest.raises(NotDeleted, match=r"is held by now: an audit\. Its deletion has stopped: .* restore_items"):
