@@ -114,14 +114,15 @@ def test_the_facts_are_of_the_month_the_manifest_and_the_files(stage: Stage) -> 
     same = {"rows_there": 50, "rows_manifest": 50, "rows_in_parts": 50, "hash_differs": 0, "parts_missing": 0}
     assert {name: facts[name] for name in same} == same
     assert (facts["parts"], facts["columns_lacking"]) == (1, 0)
+    assert month.export is not None
     assert audit_reading(month) | {"read_back_at": ""} == {
         "rows_stored": 50, "rows_read": 50, "hash_differs": 0, "read_back_at": "",
+        "manifest": month.export.key, "manifest_sha256": month.export.sha256,
     }  # fmt: skip
 
     with connect(stage.database.dsn("admin"), purpose="late") as late:
         late.execute("INSERT INTO app_partitions.event_y2024m01 VALUES (999, '2024-01-02', 1, 'late')")
         late.execute("ALTER TABLE app_partitions.event_y2024m01 ADD COLUMN newer text")
-    assert month.export is not None
     (part,) = read_manifest(stage.vault, month.export).parts
     stage.vault.client.delete_object(Bucket=stage.vault.bucket, Key=part.key)
     facts = audit_manifest(archive.exporter, archive.vault, month)
