@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from sluice.ledger.releases import releases
-from sluice.local.postgres import Cluster
 from sluice.stores.binaries import binaries
+from sluice.stores.cluster import Cluster
 from sluice.stores.postgres import Connection, connect, one
 from sluice.stores.statements import statement
 

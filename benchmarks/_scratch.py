@@ -19,12 +19,12 @@ from sluice.estate.models import Limits
 from sluice.local import databases
 from sluice.local.certify import WorkloadProcess, seed
 from sluice.local.ports import free_port
-from sluice.local.postgres import Cluster
 from sluice.local.venvs import ROOT
 from sluice.migration.engine.contract import Fence, Kind
 from sluice.migration.engine.lanes import work_lane
 from sluice.migration.engine.throttle import Throttle
 from sluice.migration.kinds import open_kind
+from sluice.stores.cluster import Cluster
 from sluice.stores.postgres import Connection, connect
 from sluice.stores.statements import statement
 

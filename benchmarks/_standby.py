@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sluice.errors import Terminal
 from sluice.local.ports import free_port
-from sluice.local.postgres import ADMIN, Cluster
-from sluice.local.privileges import unprivileged
 from sluice.stores.binaries import binaries
+from sluice.stores.cluster import ADMIN, Cluster
 from sluice.stores.postgres import connect, one
+from sluice.stores.privileges import unprivileged
 from sluice.stores.statements import statement
 
 PATIENCE = 300.0

@@ -23,8 +23,8 @@ from psycopg.sql import SQL, Identifier
 from sluice.local import databases
 from sluice.local.objects import ObjectStore
 from sluice.local.ports import free_port
-from sluice.local.postgres import ADMIN, Cluster
 from sluice.local.rings import BEYOND, BUDGETS
+from sluice.stores.cluster import ADMIN, Cluster
 
 from tests import documents as dynamodb
 

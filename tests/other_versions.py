@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from sluice.local import databases
 from sluice.local.ports import free_port
-from sluice.local.postgres import Cluster
 from sluice.local.versions import other_servers
+from sluice.stores.cluster import Cluster
 
 from tests.conftest import Database, Server
 

@@ -18,7 +18,7 @@ from psycopg.sql import SQL, Identifier
 from sluice.local import databases
 from sluice.local.certify import seed
 from sluice.local.ports import free_port
-from sluice.local.postgres import Cluster
+from sluice.stores.cluster import Cluster
 from sluice.stores.postgres import connect
 
 from tests.conftest import Database, Server

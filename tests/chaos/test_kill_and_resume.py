@@ -16,8 +16,8 @@ import pytest
 from sluice.local import databases
 from sluice.local.certify import Workload, seed, verify
 from sluice.local.ports import free_port
-from sluice.local.postgres import Cluster
 from sluice.migration.engine.contract import Phase
+from sluice.stores.cluster import Cluster
 from sluice.stores.postgres import StoreDown, connect
 
 from tests.chaos.lane import DSN_VARIABLE

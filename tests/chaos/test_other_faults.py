@@ -15,11 +15,11 @@ from sluice import failpoints
 from sluice.errors import Transient
 from sluice.estate import Migration
 from sluice.failpoints import armed
-from sluice.local.privileges import unprivileged
 from sluice.migration.engine.contract import Fenced, Kind, Phase
 from sluice.migration.engine.way import Step
 from sluice.migration.kinds import open_kind
 from sluice.stores.postgres import StoreDown, StoreFull, connect
+from sluice.stores.privileges import unprivileged
 
 from tests.chaos.drill import CHUNK_ROWS, fitted, live
 from tests.chaos.proxy import Proxy, network

@@ -26,11 +26,11 @@ import pytest
 from sluice import failpoints
 from sluice.errors import Transient
 from sluice.estate import Migration
-from sluice.local.postgres import Cluster
 from sluice.migration.engine import steps
 from sluice.migration.engine.contract import Kind
 from sluice.migration.engine.way import Step
 from sluice.migration.kinds import open_kind
+from sluice.stores.cluster import Cluster
 from sluice.stores.postgres import Connection, connect
 
 from tests.chaos.edges import WINDOW

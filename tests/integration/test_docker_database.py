@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from sluice.local import databases
 from sluice.local.ports import free_port
-from sluice.local.postgres import Cluster
 from sluice.stores.binaries import binaries
+from sluice.stores.cluster import Cluster
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docker/postgres/10-estate.sql"
 VARIABLES = {

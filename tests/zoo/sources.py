@@ -20,8 +20,8 @@ from pathlib import Path
 
 import psycopg
 from sluice.local.databases import APPLICATION, MOVER, OWNER
-from sluice.local.postgres import Cluster
 from sluice.stores.binaries import binaries
+from sluice.stores.cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -16,10 +16,10 @@ from importlib.metadata import version
 from sluice.errors import Terminal
 from sluice.local.airflow_api import AirflowApi, Unreachable
 from sluice.local.environment import airflow_home, passwords_file
-from sluice.local.postgres import tail
 from sluice.local.processes import Process, end
 from sluice.local.settings import USERS, Settings, write_private
 from sluice.local.waiting import wait_for
+from sluice.stores.cluster import tail
 
 COMMANDS = {
     "api-server": (),

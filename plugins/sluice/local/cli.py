@@ -70,7 +70,7 @@ def down(chosen: argparse.Namespace) -> int:
 def status(chosen: argparse.Namespace) -> int:
     """Say what runs, what died, and what the dead said last. Exit code 0 when all of it runs, and the estate has no mistake."""
     from sluice.local import machine
-    from sluice.local.postgres import tail
+    from sluice.stores.cluster import tail
 
     parts = machine.status()
     rows = [(part.name, _state(part), part.pid or "", part.log) for part in parts]

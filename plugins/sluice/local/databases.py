@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import Identifier, Literal
 
-from sluice.local.postgres import Cluster
+from sluice.stores.cluster import Cluster
 from sluice.stores.statements import statement
 
 OWNER, APPLICATION, MOVER, LEDGER, AIRFLOW = "certify_owner", "certify_app", "sluice_mover", "sluice_ledger", "airflow"

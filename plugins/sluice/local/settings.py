@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sluice.errors import Terminal
 from sluice.local import databases
-from sluice.local.postgres import ADMIN, Cluster
+from sluice.stores.cluster import ADMIN, Cluster
 
 ROOT = Path(__file__).resolve().parents[3]
 USERS = {"admin": "admin", "operator": "op", "viewer": "viewer"}

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from sluice.errors import Terminal
-from sluice.local.postgres import tail
 from sluice.local.processes import Process
+from sluice.stores.cluster import tail
 
 
 def wait_for(what: str, ready: Callable[[], bool], workers: Iterable[Process] = (), *, seconds: float) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from sluice.errors import Terminal
-from sluice.local import databases, privileges
+from sluice.local import databases
 from sluice.local.ports import free_port, is_taken
-from sluice.local.postgres import Cluster
+from sluice.stores import privileges
+from sluice.stores.cluster import Cluster
 
 
 @pytest.fixture

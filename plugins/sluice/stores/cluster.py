@@ -18,8 +18,8 @@ from pathlib import Path
 from psycopg.conninfo import make_conninfo
 
 from sluice.errors import Terminal
-from sluice.local.privileges import Identity, unprivileged
 from sluice.stores.binaries import binaries
+from sluice.stores.privileges import Identity, unprivileged
 
 ADMIN = "postgres"
 
