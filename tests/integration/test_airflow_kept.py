@@ -22,9 +22,10 @@ from sluice.flow.maintaining import BACKUP, HISTORY, WHOSE, AirflowGate, PruneBa
 from sluice.local import databases
 from sluice.stores.objects import AccessDenied, Damaged, Vault
 from sluice.stores.postgres import connect
+from sluice.stores.programs import ProgramFailed
 from sluice.upkeep.metadata.backing_up import NotAirflows, NoTrial, TrialFailed, check_trial, count_tables, take_backup
 from sluice.upkeep.metadata.backup import Backup, read_backup
-from sluice.upkeep.metadata.dumping import DumpFailed, restore
+from sluice.upkeep.metadata.dumping import restore
 from sluice.upkeep.metadata.pruning import plan_pruning, prune
 from sluice.upkeep.metadata.thinning import thin
 
@@ -121,7 +122,7 @@ def test_what_comes_back_otherwise_is_no_backup(airflow: AirflowDatabase, bucket
     with pytest.raises(Damaged, match="is not what was stored"):
         list(replace(backup, parts=(replace(part, sha256="0" * 64),)).read(bucket))
     whole = bucket.get(part.key)
-    with pytest.raises(DumpFailed, match=r"pg_restore of certify_\d+ failed: .*It is tried again"):
+    with pytest.raises(ProgramFailed, match=r"pg_restore of certify_\d+ failed: .*It is tried again"):
         restore(database.dsn("admin"), [whole[: len(whole) // 2]])
     with connect(database.dsn("admin"), purpose="copy") as c:
         assert "public.dag_run" not in count_tables(c), "whole, or not at all"

@@ -49,7 +49,7 @@ class Taken:
 def take_backup(dsn: str, scratch: str, vault: Vault, tell: Tell) -> Taken:
     """Take a backup of the database behind `dsn`, and try it at `scratch`.
 
-    Raises NotAirflows, NoTrial, TrialFailed, Damaged, DumpFailed, LockBusy, VaultDown, StoreDown.
+    Raises NotAirflows, NoTrial, TrialFailed, Damaged, ProgramFailed, LockBusy, VaultDown, StoreDown.
     """
     with connect(scratch, purpose="airflow trial") as s, connect(dsn, purpose="airflow backup") as c, alone(c):
         check_may_try(s)
