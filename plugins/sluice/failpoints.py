@@ -38,6 +38,7 @@ class Edge(NamedTuple):
 
 _KIND = "migration/kinds/same_cluster"
 _ITEMS = "migration/kinds/single_table"
+_PHYSICAL = "safety/physical"
 _SOURCE = "migration/kinds/dynamodb_source"
 _ROWS = "migration/kinds/into_postgres"
 _ENGINE = "migration/engine"
@@ -262,6 +263,18 @@ EDGES = (
     ),
     Edge("items.noted", "upkeep/items/archiving.py ItemArchive.delete", "a month is deleted; nobody was told"),
     Edge("items.brought_back", "upkeep/items/bringing_back.py bring_back", "some records are back in the table"),
+    Edge("base.part_read", f"{_PHYSICAL}/taking.py _pieces", "a piece of a backup has come, not all is in the vault"),
+    Edge("base.stored", f"{_PHYSICAL}/taking.py take", "a whole backup is in the vault, its manifests are not"),
+    Edge("base.kept", f"{_PHYSICAL}/taking.py take", "a backup is kept; nobody was told"),
+    Edge(
+        "log.stored", f"{_PHYSICAL}/shipping.py Shipper.step", "a file of the log is stored, the server keeps it still"
+    ),
+    Edge("log.let_go", f"{_PHYSICAL}/shipping.py Shipper.step", "the server may let it go, it lies on our disk still"),
+    Edge(
+        "log.stored_now", f"{_PHYSICAL}/shipping.py Shipper._store_now", "the file that is written is stored as it is"
+    ),
+    Edge("restore.part_unpacked", f"{_PHYSICAL}/fetching.py unpack", "a backup is unpacked in part"),
+    Edge("restore.configured", f"{_PHYSICAL}/recovering.py recover", "all is fetched, no server was started"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

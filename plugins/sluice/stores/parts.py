@@ -51,9 +51,7 @@ def store_parts(vault: Vault, folder: str, pieces: Iterable[bytes]) -> Iterator[
 
 def store_part(vault: Vault, key: str, piece: bytes) -> Part:
     """Compress and store one object. Safe to repeat. Raises AlreadyThere, VaultDown, AccessDenied."""
-    import pyarrow as pa
-
-    body = pa.Codec("zstd").compress(piece, asbytes=True)
+    body = packed(piece)
     stored = vault.put_once(key, body, TYPE)
     return Part(stored.key, len(body), stored.sha256, stored.version_id, len(piece))
 
@@ -74,6 +72,23 @@ def read_part(vault: Vault, part: Part) -> bytes:
         )
     unpacked: bytes = pa.Codec("zstd").decompress(body, decompressed_size=part.raw, asbytes=True)
     return unpacked
+
+
+def packed(body: bytes) -> bytes:
+    """Compress a whole."""
+    import pyarrow as pa
+
+    made: bytes = pa.Codec("zstd").compress(body, asbytes=True)
+    return made
+
+
+def unpacked(body: bytes) -> bytes:
+    """Unpack a whole, however long it is."""
+    import pyarrow as pa
+
+    with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
+        made: bytes = stream.read()
+    return made
 
 
 def _in_order(work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:

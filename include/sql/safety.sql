@@ -1,0 +1,125 @@
+-- Backups of a whole server, and the log since.
+
+-- name: find_server
+SELECT (pg_control_system()).system_identifier::text AS system, current_setting('server_version') AS server,
+       (pg_control_checkpoint()).timeline_id AS timeline, pg_size_bytes(current_setting('wal_segment_size')) AS segment_bytes,
+       clock_timestamp() AS now, current_setting('summarize_wal', true) = 'on' AS summarizes,
+       (SELECT rolname FROM pg_roles WHERE oid = 10) AS superuser, current_database() AS database,
+       (SELECT count(*) FROM pg_tablespace) - 2 AS tablespaces, pg_is_in_recovery() AS in_recovery
+
+-- name: list_replayed_settings
+-- A server that replays the log stops where it has less of these than the one that wrote it.
+SELECT name, setting FROM pg_settings
+WHERE name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')
+ORDER BY name
+
+-- name: find_position
+SELECT pg_current_wal_flush_lsn()::text AS position, clock_timestamp() AS now
+
+-- name: lock_log
+-- Of the whole server, by the slot: two would each take the other's files for its own.
+SELECT pg_try_advisory_lock(hashtext('sluice.log'), hashtext(%(slot)s)) AS held
+
+-- name: find_slot
+SELECT slot_name AS slot, restart_lsn::text AS keeps, active FROM pg_replication_slots WHERE slot_name = %(slot)s
+
+-- name: create_slot
+SELECT lsn::text AS keeps FROM pg_create_physical_replication_slot(%(slot)s, true)
+
+-- name: advance_slot
+SELECT end_lsn::text AS keeps FROM pg_replication_slot_advance(%(slot)s, %(to)s::pg_lsn)
+
+-- name: drop_slot
+SELECT pg_drop_replication_slot(%(slot)s)
+
+-- name: create_point
+SELECT pg_create_restore_point(%(name)s)::text AS position, clock_timestamp() AS now
+
+-- name: find_reached
+-- What was replayed last is known until the next restart; the timeline is a new one once it is writable.
+SELECT pg_is_in_recovery() AS in_recovery, pg_last_wal_replay_lsn()::text AS position, pg_last_xact_replay_timestamp() AS last_commit,
+       (pg_control_checkpoint()).timeline_id AS timeline
+
+-- name: begin_mark
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+
+-- name: pin_mark
+-- Hashing a store may take long: this transaction is neither idle nor late meanwhile.
+SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)
+
+-- name: find_written
+-- What is written, and may not be flushed yet: commits that this snapshot does not see lie behind it.
+SELECT pg_current_wal_insert_lsn()::text AS position
+
+-- name: find_mark
+-- The snapshot of this very statement, and the position right after it was taken.
+SELECT pg_snapshot_xmax(s.now)::text AS next, ARRAY(SELECT x::text FROM pg_snapshot_xip(s.now) AS x) AS running,
+       pg_current_wal_insert_lsn()::text AS position, clock_timestamp() AS at
+FROM (SELECT pg_current_snapshot() AS now) AS s
+
+-- name: list_marked
+-- All that holds rows, in each schema but PostgreSQL's own. What is unlogged is empty after a crash, and after a restore.
+SELECT n.nspname AS schema, c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND (c.relkind <> 'm' OR c.relispopulated)
+ORDER BY 1, 2
+
+-- name: hash_table
+-- record_send has a hash for every type; the same within one version of PostgreSQL.
+SELECT count(*) AS rows, coalesce(sum(hash_record_extended(ROW(record_send(t)), 0)), 0)::text AS hash FROM {table} AS t
+
+-- name: list_committed
+-- Of transactions that a snapshot did not see, those that have committed here; one this server has never heard of has not.
+SELECT xid::text FROM (
+    SELECT x::xid8 AS xid FROM unnest(%(running)s::text[]) AS x
+    UNION SELECT (%(next)s::text::bigint + i)::text::xid8 FROM generate_series(0, %(most)s) AS i
+) AS unseen
+-- Not AND: of a transaction that is to come, PostgreSQL answers with an error.
+WHERE CASE WHEN xid < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status(xid) = 'committed' ELSE false END
+ORDER BY 1
+
+-- name: list_surroundings
+-- All that a table is without its rows, one line each: what a restore may lack though every row is there.
+SELECT kind, line FROM (
+    SELECT 'role' AS kind, concat_ws(' ', rolname, CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolbypassrls THEN 'bypassrls' END,
+               CASE WHEN rolcanlogin THEN 'login' END, CASE WHEN rolreplication THEN 'replication' END) AS line
+    FROM pg_roles WHERE rolname !~ '^pg_'
+    UNION ALL SELECT 'member', format('%%s in %%s', m.member::regrole, m.roleid::regrole) FROM pg_auth_members m
+    UNION ALL SELECT 'setting', concat_ws(' ', 'database ' || d.datname, 'role ' || r.rolname, s.setting)
+    FROM pg_db_role_setting x CROSS JOIN unnest(x.setconfig) AS s(setting)
+    LEFT JOIN pg_database d ON d.oid = x.setdatabase LEFT JOIN pg_roles r ON r.oid = x.setrole
+    UNION ALL SELECT 'extension', format('%%s %%s', extname, extversion) FROM pg_extension
+    UNION ALL SELECT 'owner', format('%%s %%s of %%s', c.relkind, c.oid::regclass, c.relowner::regrole) FROM {ours}
+    UNION ALL SELECT 'grant', format('%%s on %%s', g, c.oid::regclass) FROM {ours} CROSS JOIN unnest(c.relacl) AS g
+    UNION ALL SELECT 'grant', format('%%s on schema %%s', g, n.nspname) FROM pg_namespace n CROSS JOIN unnest(n.nspacl) AS g WHERE n.nspname !~ '^pg_'
+    UNION ALL SELECT 'row security', format('%%s %%s', c.oid::regclass, CASE WHEN c.relforcerowsecurity THEN 'forced' ELSE 'on' END)
+    FROM {ours} WHERE c.relrowsecurity
+    UNION ALL SELECT 'policy', concat_ws(' ', p.polname, 'on', p.polrelid::regclass, p.polcmd, p.polpermissive, p.polroles::regrole[],
+               pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid)) FROM pg_policy p
+    UNION ALL SELECT 'constraint', format('%%s on %%s %%s %%s', k.conname, k.conrelid::regclass, pg_get_constraintdef(k.oid),
+               CASE WHEN k.convalidated THEN '' ELSE 'not validated' END)
+    FROM pg_constraint k JOIN {ours} ON c.oid = k.conrelid
+    UNION ALL SELECT 'index', format('%%s %%s', pg_get_indexdef(i.indexrelid), CASE WHEN i.indisvalid THEN '' ELSE 'invalid' END)
+    FROM pg_index i JOIN {ours} ON c.oid = i.indrelid
+    UNION ALL SELECT 'trigger', format('%%s %%s', pg_get_triggerdef(t.oid), t.tgenabled) FROM pg_trigger t JOIN {ours} ON c.oid = t.tgrelid
+    WHERE NOT t.tgisinternal
+    UNION ALL SELECT 'column', format('%%s.%%I %%s %%s %%s', c.oid::regclass, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+               pg_get_expr(d.adbin, d.adrelid))
+    FROM pg_attribute a JOIN {ours} ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm')
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL SELECT 'view', format('%%s %%s', c.oid::regclass, md5(pg_get_viewdef(c.oid))) FROM {ours} WHERE c.relkind IN ('v', 'm')
+    UNION ALL SELECT 'function', format('%%s %%s', p.oid::regprocedure, md5(pg_get_functiondef(p.oid)))
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.prokind IN ('f', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+) AS found ORDER BY 1, 2
+
+-- name: ours
+-- Relations of people, not PostgreSQL's own.
+(SELECT r.* FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
+ WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND r.relpersistence = 'p') AS c
+
+-- name: list_sequences
+SELECT schemaname AS schema, sequencename AS name, coalesce(last_value, start_value - increment_by)::text AS at
+FROM pg_sequences WHERE schemaname !~ '^pg_' ORDER BY 1, 2

@@ -1,0 +1,138 @@
+"""What a backup of a PostgreSQL server is: one stream of pg_basebackup in parts, and a manifest, which is stored last.
+
+    backups/stores/<store>/base/<moment>-<how>/part-00000.zst …     the tar of pg_basebackup
+    backups/stores/<store>/base/<moment>-<how>/backup_manifest.zst  PostgreSQL's own: what the next increment is taken against
+    backups/stores/<store>/base/<moment>-<how>/manifest.json        ours: without it there is no backup
+    backups/stores/<store>/wal/<system>/…                           the log since (physical/log.py)
+
+`cat part-* | zstd -d | tar x`, the files of the log beside it, and a server of the same version need nothing of this project.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sluice.errors import Terminal
+from sluice.stores.objects import Stored, Vault
+from sluice.stores.parts import Part
+
+MANIFEST = "manifest.json"
+FORMAT, VERSION = "sluice-backup", 1
+
+
+class Unreadable(Terminal):
+    """A manifest that this version does not read."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup of a whole server, or what has changed in it since another."""
+
+    store: str
+    id: str
+    after: str | None
+    """The backup that this one is an increment of; None where it is whole."""
+    system: str
+    """The server's own number: what is of another never goes with it."""
+    server: str
+    """PostgreSQL's version."""
+    superuser: str
+    """The role that the server was made with: it is in every copy, whatever else is."""
+    database: str
+    """The store's own."""
+    timeline: int
+    segment_bytes: int
+    """How long a file of the log is."""
+    begins: str
+    """The position from which on the log is needed."""
+    ends: str
+    """The position before which it is nothing consistent."""
+    began_at: str
+    ended_at: str
+    """By the server's clock."""
+    settings: Mapping[str, str]
+    """What a server that replays the log may not have less of."""
+    parts: tuple[Part, ...]
+    own_manifest: Part
+
+    @property
+    def folder(self) -> str:
+        """Where in the vault it is."""
+        return folder_of(self.store, self.id)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has, unpacked."""
+        return sum(part.raw for part in self.parts)
+
+    @property
+    def stored(self) -> int:
+        """How many bytes it has in the vault."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def ended(self) -> datetime:
+        """When it was whole, by the server's clock."""
+        return datetime.fromisoformat(self.ended_at)
+
+    def keep(self, vault: Vault) -> Stored:
+        """Store the manifest: from now on it is a backup. Raises AlreadyThere, VaultDown, AccessDenied."""
+        told = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        body = json.dumps(told, indent=1, ensure_ascii=False).encode()
+        return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
+
+
+def read_backup(vault: Vault, key: str) -> Backup:
+    """Read a backup's manifest. Raises Unreadable, NoSuchKey, VaultDown."""
+    try:
+        told: dict[str, Any] = json.loads(vault.get(key))
+        if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
+            raise Unreadable(f"{key} is no manifest of version {VERSION}. Bring this installation up to date.")
+        parts, own = tuple(Part(**part) for part in told.pop("parts")), Part(**told.pop("own_manifest"))
+        return Backup(**told, parts=parts, own_manifest=own)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreadable(f"{key} is no manifest of a backup ({type(error).__name__}). Keep it as evidence.") from error
+
+
+def backups_of(vault: Vault, store: str) -> list[Backup]:
+    """Give every backup of a store, oldest first. Raises Unreadable, VaultDown."""
+    folder = f"{place_of(store)}/base/"
+    return [read_backup(vault, key) for key in vault.list(folder) if key.endswith(f"/{MANIFEST}")]
+
+
+def chain_of(backups: Mapping[str, Backup], last: Backup) -> list[Backup]:
+    """Give a backup and all that it is an increment of, the whole one first. Raises Broken."""
+    chain = [last]
+    while before := chain[0].after:
+        if before not in backups:
+            raise Broken(
+                f"{last.id} of {last.store} is an increment of {before}, and the vault has no such backup. It cannot be restored."
+            )
+        chain.insert(0, backups[before])
+    return chain
+
+
+class Broken(Terminal):
+    """A backup that cannot be restored: something that it needs is not there."""
+
+
+How = Literal["full", "increment"]
+
+
+def name_at(moment: datetime, how: How) -> str:
+    """Name the backup that was begun then, to the millisecond: names sort as they were taken, and one that died has its own."""
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}Z-{how}"
+
+
+def place_of(store: str) -> str:
+    """Name the folder of all that is kept of a store."""
+    return f"backups/stores/{store}"
+
+
+def folder_of(store: str, backup: str) -> str:
+    """Name the folder of a backup."""
+    return f"{place_of(store)}/base/{backup}"

@@ -1,0 +1,119 @@
+"""The contract of every way in which a store is backed up and brought back.
+
+A driver owns no schedule, no retention, no gate and no clock of its own. What it brings back stands under a name that begins with
+`PREFIX`: it refuses to make, and to destroy, anything else.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from sluice.errors import Terminal
+from sluice.safety.target import Target
+
+Tell = Callable[[str], None]
+PREFIX = "sluice-scratch-"
+_NAME = re.compile(rf"{PREFIX}[a-z0-9_]+-(\d{{8}}t\d{{6}}z)-[0-9a-f]{{4,}}")
+
+
+class NotScratch(Terminal):
+    """A name that is none of a drill's: nothing is made or destroyed under it."""
+
+
+@dataclass
+class Clock:
+    """The phases of a restore, in seconds from when it was asked for."""
+
+    begun: float = field(default_factory=time.monotonic)
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def note(self, phase: str) -> None:
+        """Note that a phase has ended now."""
+        self.phases[phase] = round(time.monotonic() - self.begun, 3)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A backup, as far as every driver's have it in common."""
+
+    id: str
+    whole_at: datetime
+    bytes: int
+    """As it is stored."""
+    after: str | None = None
+    """What it is an increment of."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The moments to which a store can be brought back."""
+
+    earliest: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A store that was brought back under a scratch name."""
+
+    name: str
+    address: str
+    """How it is reached: a connection string, without a password."""
+    backups: tuple[str, ...]
+    reached: datetime | None
+    """The last commit that it has; None where there was none after the backup."""
+    position: str | None
+    """Where in the log it stands, where there is one."""
+
+
+class Driver(Protocol):
+    """One way to back a store up and to bring it back."""
+
+    @property
+    def store(self) -> str:
+        """The store's name in the estate."""
+
+    def take(self, tell: Tell) -> Taken:
+        """Back it up: whole, or what has changed, as the driver can. Safe to repeat, and to kill: half of one is none."""
+
+    def backups(self) -> Sequence[Taken]:
+        """List what there is, oldest first."""
+
+    def window(self) -> Window | None:
+        """Tell to which moments it can be brought back; None while there is no backup."""
+
+    def verify(self, backup: str, tell: Tell) -> int:
+        """Read every byte of a backup where it is kept; gives how many. Raises Damaged, NoSuchKey."""
+
+    def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
+        """Bring it back as of a moment, under a scratch name. Raises NotScratch, NotRecovered, Damaged."""
+
+    def scratches(self) -> Sequence[str]:
+        """List what stands under scratch names, whoever made it."""
+
+    def destroy(self, name: str) -> None:
+        """Take away what stands under a scratch name. Safe to repeat. Raises NotScratch."""
+
+
+def name_scratch(store: str, now: datetime, seed: str) -> str:
+    """Name a scratch of this moment."""
+    import hashlib
+
+    plain = re.sub(r"[^a-z0-9]+", "_", store.lower()).strip("_")
+    return f"{PREFIX}{plain}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{hashlib.sha256(seed.encode()).hexdigest()[:6]}"
+
+
+def made_at(name: str) -> datetime:
+    """Tell when a scratch was made, by its name. Raises NotScratch."""
+    found = _NAME.fullmatch(name)
+    if not found:
+        raise NotScratch(
+            f"{name!r} is no scratch of a drill ({PREFIX}<store>-<moment>-<…>): nothing is made or destroyed under it. A store"
+            " that lives is never the place of a drill."
+        )
+    return datetime.strptime(found[1], "%Y%m%dt%H%M%Sz").replace(tzinfo=UTC)

@@ -1,0 +1,94 @@
+"""A PostgreSQL server by its own tools, as every driver is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sluice.safety.backup import Backup, backups_of
+from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
+from sluice.safety.physical.choosing import choose
+from sluice.safety.physical.log import LogStore
+from sluice.safety.physical.recovering import recover
+from sluice.safety.physical.scratch import Scratch
+from sluice.safety.physical.taking import take
+from sluice.safety.target import Target
+from sluice.stores.objects import Vault
+from sluice.stores.parts import read_parts
+from sluice.stores.postgres import connect, one
+from sluice.stores.statements import statement
+
+
+@dataclass(frozen=True)
+class Physical:
+    """One server, its backups in the vault, and a folder of this machine in which it is brought back."""
+
+    store: str
+    dsn: str
+    vault: Vault
+    scratch: Path
+    full_every: timedelta = timedelta(days=7)
+    """How old the whole backup may be that an increment rests on."""
+
+    def take(self, tell: Tell) -> Taken:
+        """Take an increment of the newest whole backup where that is young and the server can, else a whole one."""
+        return _taken(take(self.dsn, self.store, self.vault, self._rests_on(), tell))
+
+    def backups(self) -> Sequence[Taken]:
+        """List what there is, oldest first."""
+        return [_taken(backup) for backup in backups_of(self.vault, self.store)]
+
+    def window(self) -> Window | None:
+        """From when the first backup was whole, until now: the log behind it is shipped as it is written."""
+        found = backups_of(self.vault, self.store)
+        if not found:
+            return None
+        with connect(self.dsn, purpose="backup window") as c:
+            return Window(found[0].ended, one(c, statement("safety.find_position"))["now"])
+
+    def verify(self, backup: str, tell: Tell) -> int:
+        """Read every byte of a backup; gives how many. Raises Damaged, NoSuchKey."""
+        (found,) = [one for one in backups_of(self.vault, self.store) if one.id == backup]
+        read = sum(len(piece) for piece in read_parts(self.vault, (*found.parts, found.own_manifest)))
+        tell(f"{self.store}: {backup} read back, {read:,} bytes")
+        return read
+
+    def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
+        """Bring it back on this machine. Raises NotScratch, Broken, LogMissing, NotRecovered, Damaged, NotUnpacked."""
+        made_at(name)
+        chain = choose(self.vault, self.store, target)
+        tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
+        place = Scratch(self.scratch / name)
+        place.folder.mkdir(mode=0o711, parents=True)
+        log = LogStore(self.vault, self.store, chain[-1].system, chain[-1].segment_bytes)
+        reached = recover(chain, log, target, place, clock, tell)
+        address = place.dsn(chain[-1].database, chain[-1].superuser)
+        return Restored(name, address, tuple(one.id for one in chain), reached.last_commit, reached.position)
+
+    def scratches(self) -> Sequence[str]:
+        """List the folders of servers that were brought back here."""
+        return (
+            sorted(folder.name for folder in self.scratch.glob("*") if folder.is_dir()) if self.scratch.is_dir() else []
+        )
+
+    def destroy(self, name: str) -> None:
+        """Stop the server and take its folder away. Safe to repeat. Raises NotScratch."""
+        made_at(name)
+        Scratch(self.scratch / name).remove()
+
+    def _rests_on(self) -> Backup | None:
+        """Give the newest whole backup, where an increment may rest on it: of this server, young, and there are summaries."""
+        with connect(self.dsn, purpose=f"backup {self.store}") as c:
+            server = one(c, statement("safety.find_server"))
+        whole = [
+            one for one in backups_of(self.vault, self.store) if one.after is None and one.system == server["system"]
+        ]
+        if not whole or not server["summarizes"] or server["now"] - whole[-1].ended > self.full_every:
+            return None
+        return whole[-1]
+
+
+def _taken(backup: Backup) -> Taken:
+    return Taken(backup.id, backup.ended, backup.stored, backup.after)

@@ -1,0 +1,64 @@
+"""Bring a backup out of the vault into a data folder: unpacked as it comes, each input verified, increments put together last."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from sluice.errors import Terminal
+from sluice.failpoints import failpoint
+from sluice.safety.backup import Backup
+from sluice.stores.binaries import client
+from sluice.stores.objects import Damaged, Vault
+from sluice.stores.parts import read_parts
+from sluice.stores.privileges import Identity
+
+
+class NotUnpacked(Terminal):
+    """What the vault holds could not be unpacked here."""
+
+
+def unpack(backup: Backup, vault: Vault, folder: Path, identity: Identity) -> None:
+    """Unpack one backup into a folder that is empty. Raises Damaged, NoSuchKey, NotUnpacked, VaultDown."""
+    folder.mkdir(mode=0o700)
+    identity.give(folder)
+    command = [*identity.prefix, "tar", "--extract", "--file=-", f"--directory={folder}"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", **identity.arguments
+    ) as process:
+        assert process.stdin is not None and process.stderr is not None
+        try:
+            for piece in read_parts(vault, backup.parts):
+                process.stdin.write(piece)
+                failpoint("restore.part_unpacked")
+        except BrokenPipeError:
+            pass  # it has ended already, and says why
+        except BaseException:
+            process.kill()
+            raise
+        said = process.communicate()[1].decode(errors="replace").strip()
+    if process.returncode:
+        raise NotUnpacked(f"{backup.id} of {backup.store} cannot be unpacked into {folder}: {said[-300:]}")
+
+
+def verify_unpacked(backup: Backup, folder: Path, identity: Identity) -> None:
+    """Hold every file against PostgreSQL's own manifest: each input, as pg_combinebackup passes damage on. Raises Damaged."""
+    done = _run("pg_verifybackup", ["--no-parse-wal", "--quiet", str(folder)], identity)
+    if done.returncode:
+        raise Damaged(
+            f"{backup.id} of {backup.store} is not what the server gave: {done.stderr.strip()[-300:]}. Nothing rests on it: take"
+            " a full backup, and keep this one as evidence."
+        )
+
+
+def combine(folders: Sequence[Path], into: Path, identity: Identity) -> None:
+    """Put a full backup and its increments together, in the order in which they were taken. Raises NotUnpacked."""
+    done = _run("pg_combinebackup", [*map(str, folders), f"--output={into}", "--no-sync"], identity)
+    if done.returncode:
+        raise NotUnpacked(f"{folders[-1].name} cannot be put together: {done.stderr.strip()[-300:]}")
+
+
+def _run(program: str, how: Sequence[str], identity: Identity) -> subprocess.CompletedProcess[str]:
+    command = [*identity.prefix, str(client(program)), *how]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", cwd="/", **identity.arguments)

@@ -1,0 +1,164 @@
+"""The log of a server in the vault: each file under its own name and the checksum of what it holds.
+
+    backups/stores/<store>/wal/<system>/<timeline>/<file>-<sha256>.zst
+    backups/stores/<store>/wal-now/<system>/<file>-<bytes>-<sha256>.zst     the one that is being written, with so much in it
+
+`<system>` is the server's own number: what another server writes, one made anew under the old name too, is never mixed in.
+As pgBackRest names them: a listing alone says what there is, what is missing, and whether two have written one file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sluice.errors import Terminal
+from sluice.safety.backup import Backup, place_of
+from sluice.safety.physical.wal import Segment, as_text, position
+from sluice.stores.objects import Damaged, Vault
+from sluice.stores.parts import TYPE, packed, unpacked
+from sluice.stores.postgres import Connection, one
+from sluice.stores.statements import statement
+
+
+class SplitLog(Terminal):
+    """The vault has two contents for one file of a log: two servers have written it."""
+
+
+class LogMissing(Terminal):
+    """A file of the log that is needed is not in the vault."""
+
+
+@dataclass(frozen=True, order=True)
+class LogFile:
+    """One file of the log in the vault. `name` is PostgreSQL's."""
+
+    name: str
+    sha256: str
+    key: str
+
+    @property
+    def timeline(self) -> int:
+        """Of which timeline it is."""
+        return int(self.name[:8], 16)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A log without a gap."""
+
+    histories: tuple[LogFile, ...]
+    files: tuple[LogFile, ...]
+    """In order. The last may be one that was being written."""
+    reaches: int
+    """The position after its last file."""
+    missing: str | None
+    """The file after which the vault has more of this log."""
+
+
+@dataclass(frozen=True)
+class LogStore:
+    """The log of one server of a store, in files of `size` bytes."""
+
+    vault: Vault
+    name: str
+    system: str
+    size: int
+
+    def put(self, name: str, body: bytes) -> None:
+        """Store a whole file, or a history. Safe to repeat. Raises SplitLog where it is there with other content."""
+        digest = hashlib.sha256(body).hexdigest()
+        folder = f"{place_of(self.name)}/wal/{self.system}/{name[:8]}/{name}-"
+        if other := [key for key in self.vault.list(folder) if not key.startswith(folder + digest)]:
+            raise SplitLog(
+                f"{self.name}: the vault has {name} of the log with other content ({other[0]}). Two servers write one log, or it"
+                " was begun anew: nothing was stored. Give one of them another store's name in include/estate/estate.yaml."
+            )
+        self.vault.put_once(f"{folder}{digest}.zst", packed(body), TYPE)
+
+    def put_now(self, name: str, body: bytes) -> None:
+        """Store the file that is being written, as far as it is, and take away what is older.
+
+        Whoever begins anew receives it from its beginning: what has less in it than the vault is not stored.
+        """
+        folder = f"{place_of(self.name)}/wal-now/{self.system}/"
+        before = self.vault.list(folder)
+        made = f"{folder}{name}-{len(body.rstrip(bytes(1))):010}-{hashlib.sha256(body).hexdigest()}.zst"
+        if made <= max(before, default=""):
+            return
+        self.vault.put_once(made, packed(body), TYPE)
+        for key in before:
+            self.vault.remove(key)
+
+    def files(self) -> list[LogFile]:
+        """Give every whole file and every history that the vault has, in order. Raises SplitLog, VaultDown."""
+        return self._listed("wal")
+
+    def now(self) -> LogFile | None:
+        """Give the newest state of the file that is being written."""
+        found = self._listed("wal-now")
+        return found[-1] if found else None
+
+    def read(self, file: LogFile) -> bytes:
+        """Read a file. Raises Damaged, NoSuchKey, VaultDown."""
+        body = unpacked(self.vault.get(file.key))
+        if hashlib.sha256(body).hexdigest() != file.sha256:
+            raise Damaged(
+                f"s3://{self.vault.bucket}/{file.key} is not what was stored: {file.name} of the log cannot be replayed."
+            )
+        return body
+
+    def last(self) -> Segment | None:
+        """Give the newest whole file."""
+        found = [one for file in self.files() if (one := Segment.named(file.name, self.size))]
+        return max(found, default=None)
+
+    def since(self, backup: Backup) -> Stretch:
+        """Give what a recovery from a backup may need: all that follows it without a gap, and the histories of timelines.
+
+        Raises LogMissing where the vault does not even have what makes the backup consistent.
+        """
+        first = Segment.at(position(backup.begins), backup.timeline, self.size)
+        found = self.files()
+        segments = {one: file for file in found if (one := Segment.named(file.name, self.size))}
+        whole = list(_unbroken(segments, first))
+        ahead = whole[-1].moved(1) if whole else first
+        now = self.now()
+        newest = [now] if now and now.name == ahead.name else []
+        more = [*segments, *filter(None, [Segment.named(now.name, self.size) if now else None])]
+        later = [one for one in more if one.timeline == first.timeline and one > ahead]
+        stretch = Stretch(
+            tuple(file for file in found if file.name.endswith(".history")),
+            (*(segments[one] for one in whole), *newest),
+            ahead.ends if newest else ahead.begins,
+            ahead.name if later else None,
+        )
+        if stretch.reaches < position(backup.ends):
+            raise LogMissing(
+                f"{backup.id} of {self.name} needs the log up to {backup.ends}, and the vault has it without a gap up to"
+                f" {as_text(stretch.reaches)} alone: {ahead.name} is missing. Restore another backup; take a full one now."
+            )
+        return stretch
+
+    def _listed(self, folder: str) -> list[LogFile]:
+        prefix = f"{place_of(self.name)}/{folder}/{self.system}/"
+        found = []
+        for key in self.vault.list(prefix):
+            name, *_, rest = key.rsplit("/", 1)[-1].split("-")
+            found.append(LogFile(name, rest.removesuffix(".zst"), key))
+        return found
+
+
+def _unbroken(segments: dict[Segment, LogFile], first: Segment) -> Iterator[Segment]:
+    """Give what follows `first` on its timeline, file by file."""
+    at: Segment | None = first
+    while at in segments:
+        yield at
+        at = at.moved(1)
+
+
+def log_of(c: Connection, vault: Vault, store: str) -> LogStore:
+    """Give the log of the server behind a session."""
+    server = one(c, statement("safety.find_server"))
+    return LogStore(vault, store, server["system"], server["segment_bytes"])

@@ -1,0 +1,108 @@
+"""Bring a server back to a moment: a chain of backups out of the vault, the log after it, and proof of where it stopped.
+
+What PostgreSQL does not say by itself is asked here: a moment before the backup was whole is never reached, without an error; a
+server that has reached its moment may stay read-only for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from sluice.failpoints import failpoint
+from sluice.safety.backup import Backup
+from sluice.safety.driver import Clock, Tell
+from sluice.safety.physical.feeding import Feeder
+from sluice.safety.physical.fetching import combine, unpack, verify_unpacked
+from sluice.safety.physical.log import LogMissing, LogStore, Stretch
+from sluice.safety.physical.scratch import NotRecovered, Scratch
+from sluice.safety.physical.wal import as_text, position
+from sluice.safety.target import Target
+from sluice.stores.postgres import StoreDown, connect, one, translated
+from sluice.stores.statements import statement
+
+COMES_UP = 20.0
+"""Seconds within which a server that was started is there at all."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where a recovery has stopped."""
+
+    position: str
+    timeline: int
+    last_commit: datetime | None
+    """Of the last transaction that was replayed; None where there was none after the backup."""
+
+
+def recover(
+    chain: Sequence[Backup], log: LogStore, target: Target, scratch: Scratch, clock: Clock, tell: Tell
+) -> Reached:
+    """Bring the server in `scratch` up as of `target`. Raises NotRecovered, Damaged, NoSuchKey, NotUnpacked, VaultDown."""
+    last = chain[-1]
+    inputs = [scratch.folder / backup.id for backup in chain] if len(chain) > 1 else [scratch.data]
+    stretch = log.since(last)
+    check_reachable(last, stretch, target)
+    files = [(file.name, partial(log.read, file)) for file in (*stretch.histories, *stretch.files)]
+    feeder = Feeder(files, scratch.folder / "log")
+    with feeder:
+        for backup, folder in zip(chain, inputs, strict=True):
+            unpack(backup, log.vault, folder, scratch.identity)
+            tell(f"{backup.id} is unpacked: {backup.size:,} bytes")
+        clock.note("fetched")
+        for backup, folder in zip(chain, inputs, strict=True):
+            verify_unpacked(backup, folder, scratch.identity)
+        clock.note("verified inputs")
+        if len(chain) > 1:
+            combine(inputs, scratch.data, scratch.identity)
+            clock.note("combined")
+        scratch.configure({**last.settings, **target.settings, "restore_command": feeder.command})
+        (scratch.data / "recovery.signal").touch()
+        scratch.identity.give(scratch.data / "recovery.signal")
+        failpoint("restore.configured")
+        scratch.start()
+        reached = _wait(scratch, scratch.dsn(last.database, last.superuser), feeder, target, clock)
+    tell(f"it is up, at {reached.position} of timeline {reached.timeline}")
+    return reached
+
+
+def check_reachable(backup: Backup, stretch: Stretch, target: Target) -> None:
+    """Raise NotRecovered where the moment lies before the backup was whole: PostgreSQL would give a later one, without an error.
+
+    Raise LogMissing where it lies behind a gap in the log.
+    """
+    at = position(target.value) if target.kind == "position" else None
+    early = at is not None and at < position(backup.ends)
+    early = early or (target.kind == "time" and datetime.fromisoformat(target.value) <= backup.ended)
+    if early:
+        raise NotRecovered(
+            f"{backup.id} of {backup.store} was whole at {backup.ends}, {backup.ended:%Y-%m-%d %H:%M:%S} UTC, not by {target}:"
+            " restore an older backup."
+        )
+    behind = target.kind == "latest" or (at is not None and at > stretch.reaches)
+    if stretch.missing and behind:
+        raise LogMissing(
+            f"{stretch.missing} of the log of {backup.store} is missing in the vault, and there is more behind it: {target} is"
+            f" not reached. What is before it can be restored: name a moment, or the position {as_text(stretch.reaches)}."
+        )
+
+
+def _wait(scratch: Scratch, address: str, feeder: Feeder, target: Target, clock: Clock) -> Reached:
+    """Wait until the server is writable: only then it has reached its moment."""
+    seen, until = False, time.monotonic() + COMES_UP
+    while True:
+        with suppress(StoreDown), connect(address, purpose="drill") as c, translated("looking how far it is"):
+            found = one(c, statement("safety.find_reached"))
+            if not found["in_recovery"]:
+                clock.note("available")
+                return Reached(found["position"], found["timeline"], found["last_commit"])
+        seen = seen or scratch.runs()
+        if not scratch.runs() and (seen or time.monotonic() > until):
+            if feeder.failed:
+                raise feeder.failed
+            raise NotRecovered(f"The server stopped on its way to {target}: {scratch.said()}")
+        time.sleep(0.05)

@@ -1,0 +1,135 @@
+"""A server that stands for a drill alone: reached through a socket in a closed folder, with nothing of it open to the network.
+
+It is told to leave the world in peace: it archives nothing, follows nobody, and what was scheduled in the original is not run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg.conninfo import make_conninfo
+
+from sluice.errors import Terminal
+from sluice.stores.binaries import client
+from sluice.stores.cluster import processes_in, tail
+from sluice.stores.privileges import Identity, unprivileged
+
+SILENT = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0777",  # the folder that it lies in is closed
+    "archive_mode": "off",
+    "primary_conninfo": "",
+    "primary_slot_name": "",
+    "max_logical_replication_workers": "0",  # a subscription of the original would take from its publisher's slot
+    "shared_preload_libraries": "",  # and what it schedules (pg_cron) would run
+    "ssl": "off",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "TimeZone": "UTC",
+    "log_timezone": "UTC",
+    "autovacuum": "off",  # what is looked at is what came back
+}
+SCRATCH = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "256MB", "max_wal_size": "8GB"}
+"""Nothing rests on it after a crash: it is made anew."""
+HBA = "local all all trust\n"
+
+
+class NotRecovered(Terminal):
+    """The server did not come up at the moment that was asked for."""
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A server in `folder`, which is ours alone."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes what it has to say."""
+        return self.folder / "postgres.log"
+
+    @property
+    def socket(self) -> Path:
+        """The folder of its socket: a closed one with a short path, as sockets want it."""
+        return (self.folder / "socket").readlink()
+
+    @property
+    def identity(self) -> Identity:
+        """Who the server runs as."""
+        return unprivileged(self.folder)
+
+    def dsn(self, database: str, user: str) -> str:
+        """Give the address: through the socket, as any role, for whoever may enter the folder."""
+        return make_conninfo(host=str(self.socket), dbname=database, user=user)
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Put ours in the place of the original's settings and rules, which know other machines."""
+        (self.folder / "socket").symlink_to(tempfile.mkdtemp(prefix="sluice-"))
+        self.identity.give(self.socket)
+        told = {**SILENT, **SCRATCH, "unix_socket_directories": str(self.socket), **settings}
+        lines = [f"{name} = '{str(value).replace(chr(39), chr(39) * 2)}'" for name, value in told.items()]
+        (self.data / "postgresql.conf").write_text("\n".join(lines) + "\n")
+        (self.data / "postgresql.auto.conf").write_text("")
+        (self.data / "pg_hba.conf").write_text(HBA)
+        (self.data / "pg_ident.conf").write_text("")
+        for name in ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"):
+            self.identity.give(self.data / name)
+
+    def start(self) -> None:
+        """Start the server, and do not wait."""
+        self._pg_ctl("start", "--no-wait", f"--log={self.log}")
+
+    def stop(self) -> None:
+        """Stop it at once: nothing rests on it. Nothing where it does not run."""
+        if self.runs():
+            self._pg_ctl("stop", "--mode=immediate", "--wait", "--timeout=60")
+
+    def remove(self) -> None:
+        """Stop it, and take all of it away. Safe to repeat."""
+        self.stop()
+        if (self.folder / "socket").is_symlink():
+            shutil.rmtree(self.socket, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def runs(self) -> bool:
+        """Whether a process works in its data folder."""
+        return bool(processes_in(self.data)) if self.data.exists() else False
+
+    def said(self) -> str:
+        """Why it has ended, by its own words, or the last of them."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []
+        fatal = [line.split(": ", 1)[-1].strip() for line in lines if "FATAL:" in line or "PANIC:" in line]
+        own = [
+            line for line in fatal if not line.startswith("the database system is ")
+        ]  # that is said to us, who knocked
+        return own[-1] if own else tail(self.log, 4)
+
+    def _pg_ctl(self, verb: str, *how: str) -> None:
+        command = [*self.identity.prefix, str(client("pg_ctl")), verb, f"--pgdata={self.data}", *how]
+        environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        with (self.folder / "pg_ctl.log").open("w") as output:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=environment,
+                **self.identity.arguments,
+            )
+        if done.returncode:
+            raise NotRecovered(
+                f"The server in {self.folder} does not {verb}: {tail(self.folder / 'pg_ctl.log', 3)} {self.said()}"
+            )

@@ -1,0 +1,32 @@
+"""To which moment a store is brought back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Target:
+    """The latest moment there is, a time, a position in the log, or a point that was named."""
+
+    kind: Literal["latest", "time", "position", "point"]
+    value: str = ""
+
+    @classmethod
+    def at(cls, moment: datetime) -> Target:
+        """All that was committed up to a time; it has a time zone."""
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment} has no time zone")
+        return cls("time", moment.isoformat())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What PostgreSQL is told. Without an action it would stop there and stay read-only, for ever."""
+        action = {"recovery_target_action": "promote", "recovery_target_timeline": "latest"}
+        named = {"time": "recovery_target_time", "position": "recovery_target_lsn", "point": "recovery_target_name"}
+        return action | ({named[self.kind]: self.value} if self.kind in named else {})
+
+    def __str__(self) -> str:
+        return "the latest moment" if self.kind == "latest" else f"{self.kind} {self.value}"

@@ -1,0 +1,137 @@
+"""A backup, the shipping of the log and a restore, killed at each edge: what is kept is whole, no file of the log is missing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sluice import failpoints
+from sluice.failpoints import EDGES
+from sluice.local.ports import free_port
+from sluice.safety.backup import backups_of
+from sluice.safety.physical.choosing import choose
+from sluice.safety.physical.scratch import Scratch
+from sluice.safety.physical.shipping import stop_shipping
+from sluice.safety.physical.taking import take
+from sluice.safety.target import Target
+from sluice.stores.objects import Vault, vault_client
+
+from tests.backed_up import RECEIVED, STORE, Shop, ids, opened_shop
+
+EVERY = [edge.name for edge in EDGES if "safety/physical" in edge.where]
+BUCKET = "killed-backups"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a process has to know."""
+
+    dsn: str
+    vault: tuple[str, str, str]
+    folder: Path
+
+    @property
+    def opened(self) -> Vault:
+        """The vault, with a client of this process's own."""
+        return Vault(vault_client(*self.vault, "us-east-1"), BUCKET)
+
+
+def take_one(told: Told, armed: str) -> None:
+    """Take a full backup."""
+    failpoints.arm(armed)
+    take(told.dsn, STORE, told.opened, None, print)
+
+
+def ship(told: Told, armed: str) -> None:
+    """Ship all of the log that there is."""
+    failpoints.arm(armed)
+    shop = shop_of(told)
+    with shop.connect() as c:
+        shop.shipper().run(timedelta(seconds=30), lambda: bool(c.execute(RECEIVED).fetchall()))
+
+
+def restore(told: Told, armed: str) -> None:
+    """Bring the newest backup back, and stop it again."""
+    failpoints.arm(armed)
+    shop, latest = shop_of(told), Target("latest")
+    with shop.restored(choose(shop.vault, STORE, latest), latest):
+        pass
+
+
+def shop_of(told: Told) -> Shop:
+    """Give the shop, as this process sees it."""
+    return Shop(_Address(told.dsn), told.opened, told.folder)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _Address:
+    """A server that another process has started."""
+
+    address: str
+
+    def dsn(self) -> str:
+        """Give its address."""
+        return self.address
+
+
+def run(does: Any, told: Told, armed: str) -> int | None:
+    """Do it in a process of its own; gives how that ended."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "tests.chaos.test_backup_edges", "boto3", "pyarrow"])
+    process = context.Process(target=does, args=(told, armed))
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+@pytest.fixture
+def shop(vault, tmp_path: Path) -> Iterator[Shop]:
+    """A server with a full backup, and its log shipped so far."""
+    vault.store.create_bucket(BUCKET)
+    with opened_shop(tmp_path, free_port(), Vault(vault.client(), BUCKET)) as made:
+        yield made
+
+
+def test_killed_at_each_edge_it_is_whole_afterwards(shop: Shop, vault) -> None:
+    told = Told(shop.cluster.dsn(), (vault.endpoint, vault.store.key, vault.store.secret), shop.folder)
+    passed = set()
+    with shop.connect() as c:
+        assert run(ship, told, "") == 0  # from now on nothing of the log may be lost
+        for edge in (name for name in EVERY if name.startswith("base.")):
+            assert run(take_one, told, f"{edge}=kill") == -signal.SIGKILL, edge
+            assert len(backups_of(shop.vault, STORE)) == (edge == "base.kept"), (
+                f"{edge}: half of one is told as a backup"
+            )
+            passed.add(edge)
+        for edge in (name for name in EVERY if name.startswith("log.")):
+            c.execute(
+                "INSERT INTO notes (text) SELECT md5(g::text) FROM generate_series(1, 100) AS g; SELECT pg_switch_wal()"
+            )
+            c.execute("INSERT INTO notes (text) VALUES ('after the file')")
+            assert run(ship, told, f"{edge}=kill") == -signal.SIGKILL, edge
+            passed.add(edge)
+        assert run(ship, told, "") == 0
+        held = ids(c)
+    for edge in (name for name in EVERY if name.startswith("restore.")):
+        assert run(restore, told, f"{edge}=kill") == -signal.SIGKILL, edge
+        for left in shop.folder.glob("scratch*"):
+            Scratch(left).remove()
+        passed.add(edge)
+    with shop.restored(choose(shop.vault, STORE, Target("latest")), Target("latest")) as (_, copy, _):
+        assert ids(copy) == held
+    assert passed == set(EVERY)
+
+
+def test_whoever_stops_shipping_lets_the_server_go_of_its_log(shop: Shop, vault) -> None:
+    told = Told(shop.cluster.dsn(), (vault.endpoint, vault.store.key, vault.store.secret), shop.folder)
+    assert run(ship, told, "") == 0
+    with shop.connect() as c:
+        for left in (1, 0, 0):
+            assert len(c.execute("SELECT FROM pg_replication_slots").fetchall()) == left
+            stop_shipping(c, "sluice_log")
