@@ -123,3 +123,13 @@ SELECT kind, line FROM (
 -- name: list_sequences
 SELECT schemaname AS schema, sequencename AS name, coalesce(last_value, start_value - increment_by)::text AS at
 FROM pg_sequences WHERE schemaname !~ '^pg_' ORDER BY 1, 2
+
+-- name: beat
+WITH old AS (DELETE FROM sluice_safety.heartbeat WHERE at < clock_timestamp() - %(kept)s)
+INSERT INTO sluice_safety.heartbeat DEFAULT VALUES RETURNING at
+
+-- name: list_beats
+SELECT at FROM sluice_safety.heartbeat ORDER BY beat
+
+-- name: has_heart
+SELECT to_regclass('sluice_safety.heartbeat') IS NOT NULL AS there

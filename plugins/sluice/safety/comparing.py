@@ -22,9 +22,16 @@ class Differences:
     """Sequences that would give a number again."""
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """All of them, one a line."""
+        gone = [f"{name}: the copy has no such table" for name in self.missing]
+        more = [f"{name}: a table that was not there" for name in self.extra]
+        return (*gone, *more, *self.different, *self.surroundings, *self.sequences)
+
+    @property
     def none(self) -> bool:
         """Whether there is none."""
-        return not (self.missing or self.extra or self.different or self.surroundings or self.sequences)
+        return not self.lines
 
 
 def compare(was: Census, copy: Census) -> Differences:
@@ -55,3 +62,26 @@ def compare(was: Census, copy: Census) -> Differences:
 
 def _sides(was: set[str], copy: set[str]) -> list[tuple[str, set[str]]]:
     return [("missing", was - copy), ("extra", copy - was)]
+
+
+def settled(before: Census, after: Census) -> Census:
+    """Give what two counts of a database agree in. Whatever it is brought back to in between has the same of these.
+
+    A table that was changed and changed back in between is taken for one that was not.
+    """
+    tables = {name: found for name, found in before.tables.items() if after.tables.get(name) == found}
+    around = {
+        kind: [line for line in lines if line in set(after.surroundings.get(kind, ()))]
+        for kind, lines in before.surroundings.items()
+    }
+    return Census(before.database, before.moment, tables, around, before.sequences)
+
+
+def lacking(expected: Census, copy: Census) -> Differences:
+    """Hold a copy against what it must have at least: what it has besides counts for nothing. Pure."""
+    tables = {name: found for name, found in copy.tables.items() if name in expected.tables}
+    around = {
+        kind: [line for line in lines if line in set(expected.surroundings.get(kind, ()))]
+        for kind, lines in copy.surroundings.items()
+    }
+    return compare(expected, Census(copy.database, copy.moment, tables, around, copy.sequences))

@@ -1,0 +1,121 @@
+"""What a drill has proven, for whoever asks in years: kept in the vault, once.
+
+drills/<store>/<scratch's name>.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sluice.safety.backup import Unreadable
+from sluice.safety.census import Census
+from sluice.stores.objects import Stored, Vault
+
+FORMAT, VERSION = "sluice-drill", 1
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What the estate's file promises of a store, in seconds: its RTO and its RPO."""
+
+    back_within: float
+    losing_at_most: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a copy was held against, and what came of it."""
+
+    census: str
+    """Its key in the vault."""
+    tables: int
+    rows: int
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One drill."""
+
+    store: str
+    name: str
+    target: str
+    asked_at: str
+    """By the store's clock."""
+    backups: tuple[str, ...]
+    """The one that was brought back, and what it rests on."""
+    reached: str | None
+    """The last commit that the copy has."""
+    position: str | None
+    phases: Mapping[str, float]
+    """Seconds from when it was asked for until each phase had ended."""
+    goals: Goals
+    lost: tuple[float, float] | None
+    """Seconds of writes that would be lost, had the store died when it was asked for: at least, at most. None: nobody knows."""
+    holds_sha256: str
+    """Of every table's name, rows and hash in the copy."""
+    compared: Compared | None
+    """None where no census says what the copy must hold."""
+    damaged: tuple[str, ...]
+    """What pg_amcheck has found."""
+
+    @property
+    def key(self) -> str:
+        """Where in the vault it is."""
+        return f"{_folder(self.store)}{self.name}.json"
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """Why it proves nothing, or the wrong thing; empty where it has passed."""
+        found = [*(self.compared.differences if self.compared else ()), *self.damaged]
+        if not self.compared or not self.compared.rows:
+            found.append("nothing was compared: there is no census that says what the copy must hold")
+        if self.phases["available"] > self.goals.back_within:
+            found.append(
+                f"it was available after {self.phases['available']:.0f} s; the store's RTO is {self.goals.back_within:.0f} s"
+            )
+        return tuple(found)
+
+    def keep(self, vault: Vault) -> Stored:
+        """Store it. Raises AlreadyThere, VaultDown, AccessDenied."""
+        told = {"format": FORMAT, "version": VERSION, **asdict(self), "passed": not self.wrong}
+        return vault.put_once(self.key, json.dumps(told, indent=1, ensure_ascii=False).encode(), "application/json")
+
+
+def certificates_of(vault: Vault, store: str) -> list[Certificate]:
+    """Give every drill of a store, oldest first. Raises Unreadable, VaultDown."""
+    found = [_read(vault, key) for key in vault.list(_folder(store))]
+    return sorted(found, key=lambda one: one.asked_at)
+
+
+def digest(copy: Census) -> str:
+    """Hash what every table of a copy holds into one line, which can be compared by eye."""
+    held = sorted((name, found.rows, found.hash) for name, found in copy.tables.items())
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()
+
+
+def _read(vault: Vault, key: str) -> Certificate:
+    try:
+        told: dict[str, Any] = json.loads(vault.get(key))
+        if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
+            raise Unreadable(f"{key} is no certificate of version {VERSION}. Bring this installation up to date.")
+        told.pop("passed")
+        against = told.pop("compared")
+        if against:
+            against = Compared(**{**against, "differences": tuple(against["differences"])})
+        lists = {name: tuple(told.pop(name)) for name in ("backups", "damaged")}
+        lost = told.pop("lost")
+        goals = Goals(**told.pop("goals"))
+        return Certificate(
+            **{**told, **lists, "goals": goals, "compared": against, "lost": tuple(lost) if lost else None}
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreadable(f"{key} is no certificate ({type(error).__name__}). Keep it as evidence.") from error
+
+
+def _folder(store: str) -> str:
+    return f"drills/{store}/"
