@@ -26,6 +26,7 @@ ELSEWHERE = (
     "migration/kinds/single_table/",
     "migration/kinds/into_postgres/",
     "upkeep/",
+    "safety/",
 )
 """Where the edges of the other kinds and jobs stand: they have journeys of their own."""
 
