@@ -117,7 +117,7 @@ class Shop:
     def restored(self, chain: list[Backup], target: Target) -> Iterator[tuple[Reached, Connection, Clock]]:
         """Bring it back beside the original; gives where it stopped, a session in it, and the clock."""
         scratch, clock = Scratch(self.folder / f"scratch{next(COUNT)}"), Clock()
-        scratch.folder.mkdir(mode=0o711)
+        scratch.folder.mkdir(mode=0o700)
         try:
             reached = recover(chain, self.log, target, scratch, clock, self.said.append)
             with connect(scratch.dsn("postgres", "postgres"), purpose="test") as c:

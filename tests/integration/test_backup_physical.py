@@ -201,6 +201,7 @@ def test_as_a_driver_it_takes_what_has_changed_and_takes_its_scratch_away(past: 
     try:
         back = driver.restore(Target("latest"), name, Clock(), shop.said.append)
         assert driver.scratches() == [name]
+        assert (driver.scratch / name).stat().st_mode & 0o077 == 0, "it holds all that the store holds"
         with connect(back.address, purpose="test") as copy:
             assert ids(copy) == past.at_end
     finally:

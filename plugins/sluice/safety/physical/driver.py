@@ -61,7 +61,7 @@ class Physical:
         chain = choose(self.vault, self.store, target)
         tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
         place = Scratch(self.scratch / name)
-        place.folder.mkdir(mode=0o711, parents=True)
+        place.folder.mkdir(mode=0o700, parents=True)
         log = LogStore(self.vault, self.store, chain[-1].system, chain[-1].segment_bytes)
         reached = recover(chain, log, target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)

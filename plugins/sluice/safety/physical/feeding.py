@@ -53,7 +53,7 @@ class Feeder:
     def __enter__(self) -> Feeder:
         for name in ("", "ready", "asked"):
             (self.folder / name).mkdir(exist_ok=True)
-            (self.folder / name).chmod(0o777)  # the server may run as somebody else; what is around it is closed
+            (self.folder / name).chmod(0o777)  # the server may run as somebody else; the folder around it is closed
         (self.folder / "files").write_text("\n".join(name for name, _ in self.files) + "\n")
         (self.folder / "give").write_text(SCRIPT.format(folder=self.folder))
         self._thread = Thread(target=self._feed, name="log feeder", daemon=True)
