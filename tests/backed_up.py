@@ -60,6 +60,17 @@ class Shop:
         """Open a session of its owner's."""
         return connect(self.cluster.dsn(), purpose="test")
 
+    def promote(self) -> None:
+        """Have the server end a recovery: it goes on, on a new timeline."""
+        self.cluster.stop()
+        (self.cluster.data / "recovery.signal").touch()
+        with (self.cluster.data / "postgresql.conf").open("a") as settings:
+            settings.write("restore_command = 'false'\n")
+        self.cluster.start()
+        with self.connect() as c:
+            while c.execute("SELECT pg_is_in_recovery() AS yet").fetchone() == {"yet": True}:
+                time.sleep(0.05)
+
     def shipper(self) -> Shipper:
         """Make what ships its log."""
         every = timedelta(milliseconds=200)

@@ -173,6 +173,30 @@ def test_a_gap_in_the_log_is_told_before_anything_is_fetched(past: History) -> N
         vault.put_once(missing.key, whole, "application/zstd")
 
 
+def test_a_server_that_was_promoted_since_is_not_taken_for_one_that_ends_there(
+    past: History, vault, tmp_path: Path
+) -> None:
+    bucket = "promoted"
+    vault.store.create_bucket(bucket)
+    with opened_shop(tmp_path, free_port(), Vault(vault.client(), bucket)) as shop:
+        with shop.shipped():
+            full = take(shop.cluster.dsn(), STORE, shop.vault, None, shop.said.append)
+        shop.promote()
+        with shop.shipped(), shop.connect() as c:
+            c.execute("INSERT INTO notes (text) VALUES ('after the promotion'); SELECT pg_switch_wal()")
+            held = ids(c)
+        with (
+            pytest.raises(LogMissing, match=r"on a later timeline.*full backup"),
+            shop.restored([full], Target("latest")),
+        ):
+            pass
+        with shop.shipped():
+            anew = take(shop.cluster.dsn(), STORE, shop.vault, None, shop.said.append)
+        assert (full.timeline, anew.timeline) == (1, 2)
+        with shop.restored([anew], Target("latest")) as (_, copy, _):
+            assert ids(copy) == held
+
+
 def test_only_what_has_its_manifest_is_a_backup(past: History) -> None:
     assert [backup.id for backup in backups_of(past.shop.vault, STORE)] == [past.full.id, past.increment.id]
     assert past.increment.size < past.full.size / 3 or not past.increment.after

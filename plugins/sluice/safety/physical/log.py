@@ -54,7 +54,7 @@ class Stretch:
     reaches: int
     """The position after its last file."""
     missing: str | None
-    """The file after which the vault has more of this log."""
+    """The file that is not there, though the vault has more of this log behind it, or on a later timeline."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class LogStore:
         now = self.now()
         newest = [now] if now and now.name == ahead.name else []
         more = [*segments, *filter(None, [Segment.named(now.name, self.size) if now else None])]
-        later = [one for one in more if one.timeline == first.timeline and one > ahead]
+        # A later timeline is more too: the server was promoted since, and all that came after is there.
+        later = [one for one in more if one > ahead]
         stretch = Stretch(
             tuple(file for file in found if file.name.endswith(".history")),
             (*(segments[one] for one in whole), *newest),

@@ -86,8 +86,9 @@ def check_reachable(backup: Backup, stretch: Stretch, target: Target) -> None:
     behind = target.kind == "latest" or (at is not None and at > stretch.reaches)
     if stretch.missing and behind:
         raise LogMissing(
-            f"{stretch.missing} of the log of {backup.store} is missing in the vault, and there is more behind it: {target} is"
-            f" not reached. What is before it can be restored: name a moment, or the position {as_text(stretch.reaches)}."
+            f"{stretch.missing} of the log of {backup.store} is missing in the vault, and there is more behind it, or"
+            f" on a later timeline: {target} is not reached from {backup.id}. What is before it can be restored: name a moment,"
+            f" or the position {as_text(stretch.reaches)}. A full backup since the promotion reaches what came after."
         )
 
 
