@@ -85,13 +85,21 @@ def test_at_a_census_everything_is_compared_and_the_certificate_is_kept(night: N
     assert certificates_of(night.shop.vault, STORE) == [made]
 
 
-def test_between_two_censuses_what_they_agree_in_is_compared_and_the_loss_is_bounded(night: Night) -> None:
+def test_at_the_latest_moment_the_loss_is_bounded_and_held_against_its_goal(night: Night) -> None:
+    since = (night.between + timedelta(seconds=5) - night.beat).total_seconds()
+    made = certified(night, Target("latest"))
+    assert made.lost == (pytest.approx(max(0, since - 10)), pytest.approx(since))
+    late = certified(night, Target("latest"), at=night.between + timedelta(minutes=5))
+    assert not any("would be lost" in line for line in made.wrong)
+    assert any("s of writes would be lost; the store's RPO is 30 s" in line for line in late.wrong)
+
+
+def test_between_two_censuses_what_they_agree_in_is_compared(night: Night) -> None:
     made = certified(night, Target.at(night.between))
     assert made.wrong == ()
     assert made.compared
     assert 0 < made.compared.tables < len(night.counted[0].census.tables), "notes were written between the two"
-    since = (night.between + timedelta(seconds=5) - night.beat).total_seconds()
-    assert made.lost == (pytest.approx(max(0, since - 10)), pytest.approx(since))
+    assert made.lost is None, "it was asked to have less"
 
 
 @pytest.mark.parametrize("what", ["a row short", "a bit off", "a policy missing", "nothing to compare", "too slow"])

@@ -69,6 +69,8 @@ class Restored:
     """The last commit that it has; None where there was none after the backup."""
     position: str | None
     """Where in the log it stands, where there is one."""
+    census: str | None = None
+    """Key of a census that was taken of exactly what this copy must hold; None where the drill looks for one by its moment."""
 
 
 class Driver(Protocol):

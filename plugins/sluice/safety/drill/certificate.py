@@ -55,7 +55,7 @@ class Certificate:
     """Seconds from when it was asked for until each phase had ended."""
     goals: Goals
     lost: tuple[float, float] | None
-    """Seconds of writes that would be lost, had the store died when it was asked for: at least, at most. None: nobody knows."""
+    """Seconds of writes lost, had the store died when it was asked for: at least, at most. None: another target, or no beat."""
     holds_sha256: str
     """Of every table's name, rows and hash in the copy."""
     compared: Compared | None
@@ -78,6 +78,9 @@ class Certificate:
             found.append(
                 f"it was available after {self.phases['available']:.0f} s; the store's RTO is {self.goals.back_within:.0f} s"
             )
+        if self.lost and self.lost[0] > self.goals.losing_at_most:
+            promised = f"the store's RPO is {self.goals.losing_at_most:.0f} s"
+            found.append(f"at least {self.lost[0]:.0f} s of writes would be lost; {promised}")
         return tuple(found)
 
     def keep(self, vault: Vault) -> Stored:

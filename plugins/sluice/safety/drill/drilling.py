@@ -65,13 +65,14 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
-        against = expected(asked, copy)
+        against = expected(asked, found, copy)
         there = count_copy(copy, against.census.moment if against else _nothing_known(), tell)
         clock.note("fully read")
         kept = beats_in(copy)
         damaged = find_damage(found.address)
         clock.note("verified")
-    lost = lost_between(kept, asked.at)
+    # Only what is brought back to the latest moment tells what would be lost: any other was asked to have less.
+    lost = lost_between(kept, asked.at) if asked.target.kind == "latest" else None
     return Certificate(
         store=driver.store,
         name=name,
@@ -98,8 +99,11 @@ def restored(driver: Driver, target: Target, name: str, clock: Clock, tell: Tell
         driver.destroy(name)
 
 
-def expected(asked: Asked, copy: Connection) -> Counted | None:
-    """Choose what the copy must hold: the census at its very position, or what two around its moment agree in."""
+def expected(asked: Asked, found: Restored, copy: Connection) -> Counted | None:
+    """Choose what the copy must hold: its own census, the one at its very position, or what two around its moment agree in."""
+    own = [one for one in asked.counted if one.key == found.census]
+    if own:
+        return own[-1]
     target = asked.target
     exact = [one for one in asked.counted if target == Target("position", one.census.moment.position)]
     if exact:
