@@ -8,6 +8,7 @@
 \getenv app_password CERTIFY_APP_PASSWORD
 \getenv exporter_password EXPORTER_PASSWORD
 \getenv dropper_password DROPPER_PASSWORD
+\getenv backup_password BACKUP_PASSWORD
 
 -- certify_owner owns tables and never logs in; the mover acts as it, and must see every row or it would move only some.
 CREATE ROLE certify_owner NOLOGIN;
@@ -16,6 +17,8 @@ CREATE ROLE sluice_mover LOGIN BYPASSRLS PASSWORD :'mover_password' IN ROLE cert
 -- Of the archive: the exporter must see every row as well, the dropper none.
 CREATE ROLE certify_exporter LOGIN BYPASSRLS PASSWORD :'exporter_password';
 CREATE ROLE certify_dropper LOGIN PASSWORD :'dropper_password';
+-- Who backs up replicates the server's files and its log, and counts every row.
+CREATE ROLE certify_backup LOGIN REPLICATION BYPASSRLS PASSWORD :'backup_password' IN ROLE pg_read_all_data;
 CREATE ROLE sluice_ledger LOGIN PASSWORD :'ledger_password';
 -- Its backups are restored for a trial, each into a database made for that.
 CREATE ROLE airflow LOGIN CREATEDB PASSWORD :'airflow_password';
@@ -24,7 +27,7 @@ CREATE DATABASE airflow OWNER airflow TEMPLATE template0;
 CREATE DATABASE sluice OWNER sluice_ledger TEMPLATE template0;
 CREATE DATABASE certify OWNER certify_owner TEMPLATE template0;
 REVOKE ALL ON DATABASE airflow, sluice, certify FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE certify TO certify_app, sluice_mover, certify_exporter, certify_dropper;
+GRANT CONNECT, TEMPORARY ON DATABASE certify TO certify_app, sluice_mover, certify_exporter, certify_dropper, certify_backup;
 GRANT CREATE ON DATABASE certify TO sluice_mover;
 
 \connect certify

@@ -14,8 +14,12 @@ CREATE ROLE {role} NOLOGIN
 -- The password is a SCRAM verifier made by the client: no password in clear reaches the server, its log or its statistics.
 CREATE ROLE {role} LOGIN PASSWORD {password}
 
+-- name: let_replicate
+-- A backup of a server's files comes over a session of replication, as does its log.
+ALTER ROLE {role} REPLICATION
+
 -- name: let_bypass_row_security
--- The mover must see every row, or it would move only some; and so must the exporter.
+-- The mover must see every row, or it would move only some; and so must the exporter, and who counts for a restore.
 ALTER ROLE {role} BYPASSRLS
 
 -- name: let_create_databases

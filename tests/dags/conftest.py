@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sluice.flow.safety import stores
 
 from tests.samples import only_ours
 
@@ -32,9 +33,14 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="session")
-def bag():
-    """Everything in dags/."""
-    with warnings.catch_warnings():
+def bag(tmp_path_factory: pytest.TempPathFactory):
+    """Everything in dags/, as an estate has it that backs a store up."""
+    root = tmp_path_factory.mktemp("backed_up")
+    (root / "include/estate").mkdir(parents=True)
+    estate = (ROOT / "include/estate/estate.yaml").read_text()
+    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", "backup: {"))
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stores, "ROOT", root)
         warnings.simplefilter("ignore")  # Airflow's own, while it is imported
         from airflow.dag_processing.dagbag import DagBag
 

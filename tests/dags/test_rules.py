@@ -19,14 +19,18 @@ from tests.samples import MIGRATIONS, copy_estate
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill", "drop",
     "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "prune", "rehearse", "replicate", "restore",
-    "retire", "roll", "show", "start", "take", "validate", "watch",
+    "retire", "roll", "ship", "show", "start", "take", "validate", "verify", "watch",
 }  # fmt: skip
+
+
+BACKED_UP = "certify"
+"""The store that the estate of these tests backs up."""
 
 
 @pytest.fixture
 def dags(bag):
     """Every DAG of ours; what a person's files make of them is not judged here."""
-    return [dag for name, dag in bag.dags.items() if name.partition("__")[2] in ("", *MIGRATIONS)]
+    return [dag for name, dag in bag.dags.items() if name.partition("__")[2] in ("", *MIGRATIONS, BACKED_UP)]
 
 
 def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
@@ -41,7 +45,10 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "archive_items",
         "restore_items",
         "validate_expiry",
+        "ship_logs",
+        "reap_scratch",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
+        *(f"{kind}__{BACKED_UP}" for kind in ("backup", "restore_drill", "restore")),
     }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))
@@ -116,6 +123,8 @@ def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
         "ExpiryGate",
         "StoreGate",
         "EntityGate",
+        "BackupGate",
+        "DrillGate",
     )
     gates = [task for task in _tasks(dags) if task.task_type in kinds]
     assert gates

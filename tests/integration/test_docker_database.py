@@ -25,9 +25,10 @@ VARIABLES = {
     "certify_app": "CERTIFY_APP_PASSWORD",
     "certify_exporter": "EXPORTER_PASSWORD",
     "certify_dropper": "DROPPER_PASSWORD",
+    "certify_backup": "BACKUP_PASSWORD",
 }
 SHARED = {
-    "roles": "select rolname, rolcanlogin, rolbypassrls, rolsuper, rolcreatedb, rolcreaterole from pg_roles",
+    "roles": "select rolname, rolcanlogin, rolbypassrls, rolreplication, rolsuper, rolcreatedb, rolcreaterole from pg_roles",
     "members": "select roleid::regrole::text, member::regrole::text, admin_option from pg_auth_members",
     "databases": "select datname, datdba::regrole::text, datacl::text, datcollate from pg_database",
 }

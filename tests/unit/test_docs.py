@@ -172,7 +172,7 @@ def _exists(path: str) -> bool:
 
 def wrong_dags(text: str) -> list[str]:
     """List DAGs, named in commands or in backticks, that no file makes, nor a migration that the page writes out."""
-    told = set(re.findall(r"\b(?:migrate|backfill_window)__[a-z]\w*", text))
+    told = set(re.findall(r"\b(?:migrate|backfill_window|backup|restore|restore_drill)__[a-z]\w*", text))
     runs = (words[1] for words in commands(text) if words[0] in ("run", "backfill") and words[1:])
     told |= {dag for dag in runs if re.fullmatch(r"[a-z]\w*", dag)}
     own = {f"migrate__{name}" for name in re.findall(r"^migration: (\w+)$", text, re.M)}
@@ -181,8 +181,10 @@ def wrong_dags(text: str) -> list[str]:
 
 @cache
 def dag_ids() -> frozenset[str]:
-    """Give the DAGs of the files, for the estate's migrations and the documents' own."""
-    names = {path.stem for path in (*migration_files(ROOT), *map(Path, SAMPLES)) if path.suffix == ".yaml"}
+    """Give the DAGs of the files, for the estate's migrations and stores, and the documents' own."""
+    names = set(read_stores(ROOT).stores) | {
+        path.stem for path in (*migration_files(ROOT), *map(Path, SAMPLES)) if path.suffix == ".yaml"
+    }
     made = " ".join(path.read_text() for path in (ROOT / "dags").glob("*.py"))
     families = re.findall(r'dag_id=f"(\w+?__)\{', made)
     return frozenset({f + name for f in families for name in names} | set(re.findall(r'dag_id="(\w+)"', made)))

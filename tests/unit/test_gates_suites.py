@@ -104,6 +104,13 @@ GOOD = {
         "records": 300, "expiry_off": 0, "missing": 0, "no_number": 0, "milliseconds": 0, "too_late": 0, "too_old": 0,
         "overdue": 0,
     },
+    "backup_fresh": {
+        "bytes_stored": 900, "bytes_read": 9000, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90,
+    },
+    "restore_drill": {
+        "tables_compared": 3, "rows_compared": 300, "differences": 0, "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
+        "wrong": 0,
+    },
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
@@ -114,7 +121,7 @@ BAD = {
     "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
-    "objects": -1,
+    "objects": -1, "bytes_stored": 0, "bytes_read": 0, "window_seconds": -1, "tables_compared": 0,
     "parts": 0, "rows_there": -1, "rows_stored": -1, "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
     "bytes": 0, "rows": 0, "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
 }  # fmt: skip

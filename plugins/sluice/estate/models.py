@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sluice.estate.backups import Backups
 from sluice.estate.cuts import Cut, Partition, default_partition_schema
 from sluice.estate.dataset import Dataset
 from sluice.estate.design import (
@@ -52,6 +53,7 @@ __all__ = [
     "AirflowDatabase",
     "AttributeChange",
     "Backfill",
+    "Backups",
     "Change",
     "Column",
     "Cut",
@@ -135,6 +137,8 @@ class Store(Part):
     """Recovery point objective: how much of the latest writes may be lost."""
     pool_slots: int = Field(default=4, ge=1, le=64)
     """How many of Sluice's tasks may work on this store at once."""
+    backup: Backups | None = None
+    """How it is backed up and brought back for a trial; without it, it is not."""
 
 
 class AirflowDatabase(Part):

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sluice.estate.backups import check_backups
 from sluice.estate.checks import check_claims, check_migration, class_of, validated
 from sluice.estate.datasets import read_datasets
 from sluice.estate.design_checks import check_model
@@ -113,7 +114,8 @@ def any_follows_later(root: Path) -> bool:
 def _checked_stores(document: Document) -> tuple[EstateFile | None, list[Mistake]]:
     stores, mistakes = validated(document, EstateFile)
     told = {mistake.field for mistake in mistakes}
-    return stores, [*mistakes, *(mistake for mistake in check_vault(document) if mistake.field not in told)]
+    further = [*check_vault(document), *check_backups(document)]
+    return stores, [*mistakes, *(mistake for mistake in further if mistake.field not in told)]
 
 
 def _checked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time, timedelta
 from functools import cache
 from typing import Any
 
@@ -21,8 +22,10 @@ class _Plain(GenerateJsonSchema):
         return False
 
     def encode_default(self, dft: Any) -> Any:
-        """Write a duration as in a file."""
-        return format_duration(dft) if hasattr(dft, "total_seconds") else super().encode_default(dft)
+        """Write a duration, and a time of the day, as in a file."""
+        if isinstance(dft, time):
+            return f"{dft:%H:%M}"
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
 @cache

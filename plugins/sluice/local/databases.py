@@ -7,6 +7,7 @@
 | `sluice_mover` | act as the owner, see every row, make schemas; what Sluice works as |
 | `certify_exporter` | see every row of what the archive lets it read |
 | `certify_dropper` | call what the archive lets it call |
+| `certify_backup` | back the whole server up, and count every row of `certify` |
 | `sluice_ledger` | own the ledger's database |
 | `airflow` | own Airflow's metadata, and make the databases that its backups are restored into for a trial |
 """
@@ -23,8 +24,8 @@ from sluice.stores.cluster import Cluster
 from sluice.stores.statements import statement
 
 OWNER, APPLICATION, MOVER, LEDGER, AIRFLOW = "certify_owner", "certify_app", "sluice_mover", "sluice_ledger", "airflow"
-EXPORTER, DROPPER = "certify_exporter", "certify_dropper"
-LOGINS = (APPLICATION, MOVER, EXPORTER, DROPPER, LEDGER, AIRFLOW)
+EXPORTER, DROPPER, BACKER = "certify_exporter", "certify_dropper", "certify_backup"
+LOGINS = (APPLICATION, MOVER, EXPORTER, DROPPER, BACKER, LEDGER, AIRFLOW)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -37,11 +38,13 @@ def create_roles(cluster: Cluster, passwords: Mapping[str, str]) -> None:
         for role in LOGINS:
             if not _exists(connection, "local.role_exists", role=role):
                 _create_login(connection, role, passwords[role])
-        for role in (MOVER, EXPORTER):
+        for role in (MOVER, EXPORTER, BACKER):
             connection.execute(statement("local.let_bypass_row_security", role=Identifier(role)))
         connection.execute(statement("local.let_create_databases", role=Identifier(AIRFLOW)))
-        for group in (OWNER, "pg_monitor"):
-            connection.execute(statement("local.join", group=Identifier(group), role=Identifier(MOVER)))
+        connection.execute(statement("local.let_replicate", role=Identifier(BACKER)))
+        for role, groups in {MOVER: (OWNER, "pg_monitor"), BACKER: ("pg_read_all_data",)}.items():
+            for group in groups:
+                connection.execute(statement("local.join", group=Identifier(group), role=Identifier(role)))
 
 
 def create_database(cluster: Cluster, name: str, owner: str) -> None:
@@ -57,7 +60,7 @@ def create_certify(cluster: Cluster, name: str = "certify") -> None:
     """Make the sample estate's database: schema `app`, and what each role may do in it."""
     create_database(cluster, name, owner=OWNER)
     with _admin(cluster, name) as connection:
-        for role in (APPLICATION, MOVER, EXPORTER, DROPPER):
+        for role in (APPLICATION, MOVER, EXPORTER, DROPPER, BACKER):
             connection.execute(statement("local.let_connect", database=Identifier(name), role=Identifier(role)))
         connection.execute(statement("local.let_create_schemas", database=Identifier(name), role=Identifier(MOVER)))
         connection.execute(statement("local.add_statistics"))

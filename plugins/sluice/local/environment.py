@@ -95,6 +95,7 @@ def _connections(settings: Settings) -> dict[str, str]:
         "PG_CERTIFY": _postgres(settings, "certify", "sluice_mover"),
         "PG_CERTIFY_EXPORTER": _postgres(settings, "certify", "certify_exporter"),
         "PG_CERTIFY_DROPPER": _postgres(settings, "certify", "certify_dropper"),
+        "PG_CERTIFY_BACKUP": _postgres(settings, "certify", "certify_backup"),
         "SLUICE_LEDGER": _postgres(settings, "sluice", "sluice_ledger"),
         "PG_AIRFLOW": _postgres(settings, "airflow", "airflow"),
         "S3_VAULT": _aws(settings, "vault", {"s3": settings.vault_url}),

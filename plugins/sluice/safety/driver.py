@@ -95,6 +95,12 @@ class Driver(Protocol):
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
         """Bring it back as of a moment, under a scratch name. Raises NotScratch, NotRecovered, Damaged."""
 
+    def hand_over(self, found: Restored, port: int | None) -> str:
+        """Make what was brought back ready for people: durable, with its own settings and rules. Gives its address.
+
+        `port` is where it listens, where that is ours to say; without one, it is for this machine alone. Raises NotScratch.
+        """
+
     def scratches(self) -> Sequence[str]:
         """List what stands under scratch names, whoever made it."""
 

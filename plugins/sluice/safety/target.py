@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["latest", "time", "position", "point"]
 
 
 @dataclass(frozen=True)
 class Target:
     """The latest moment there is, a time, a position in the log, or a point that was named."""
 
-    kind: Literal["latest", "time", "position", "point"]
+    kind: Kind
     value: str = ""
 
     @classmethod

@@ -110,7 +110,12 @@ class Cluster:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _settings(self) -> dict[str, str]:
-        return {"port": str(self.port), **_ALWAYS, **(_DURABLE if self.durable else _SCRATCH)}
+        return {"port": str(self.port), **_ALWAYS, **(_DURABLE if self.durable else _SCRATCH), **self._summaries()}
+
+    def _summaries(self) -> dict[str, str]:
+        """Let it keep what increments are made of, where it can: from PostgreSQL 17 on."""
+        can = self.durable and int((self.data / "PG_VERSION").read_text()) >= 17
+        return {"summarize_wal": "on"} if can else {}
 
     def _initdb(self, target: Path) -> None:
         identity = unprivileged(self.folder)

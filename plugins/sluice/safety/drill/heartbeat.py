@@ -5,12 +5,17 @@ The last that it kept and the first that it lost are the bounds; nobody can say 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
+
+from sluice.errors import SluiceError
 from sluice.ledger.releases import bring_up_to_date
-from sluice.stores.postgres import Connection, one, rows
+from sluice.safety.driver import Tell
+from sluice.stores.postgres import Connection, one, rows, translated
 from sluice.stores.statements import statement
 
 EVERY = timedelta(seconds=10)
@@ -36,6 +41,31 @@ def beat(c: Connection) -> datetime:
     """Write one, and take old ones away; gives its time, by the server's clock."""
     at: datetime = one(c, statement("safety.beat"), kept=KEPT)["at"]
     return at
+
+
+@dataclass
+class Heart:
+    """Beats while something else goes on, which it never stops: a beat that fails is told, and the next is tried."""
+
+    c: Connection
+    every: timedelta
+    warn: Tell
+    _next: float = 0.0
+    _ready: bool = False
+
+    def beat_when_due(self) -> None:
+        """Beat, if it is time."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self.every.total_seconds()
+        try:
+            with translated("beating"):
+                if not self._ready:
+                    prepare_heart(self.c)
+                    self._ready = True
+                beat(self.c)
+        except (SluiceError, psycopg.Error) as why:
+            self.warn(f"The heart did not beat, so nobody can say how much a restore would lose: {why}")
 
 
 def beats_in(c: Connection) -> list[datetime]:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
+
 from sluice.safety.backup import Backup, backups_of
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
+from sluice.safety.physical.arriving import reaches_until, wait_for_log
 from sluice.safety.physical.choosing import choose
-from sluice.safety.physical.log import LogStore
+from sluice.safety.physical.log import LogStore, log_of
+from sluice.safety.physical.opening import open_up
 from sluice.safety.physical.recovering import recover
 from sluice.safety.physical.scratch import Scratch
 from sluice.safety.physical.taking import take
@@ -19,6 +23,9 @@ from sluice.stores.objects import Vault
 from sluice.stores.parts import read_parts
 from sluice.stores.postgres import connect, one
 from sluice.stores.statements import statement
+
+LOG_COMES_WITHIN = timedelta(minutes=3)
+"""How long the end of a backup may be on its way into the vault."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,25 @@ class Physical:
         return [_taken(backup) for backup in backups_of(self.vault, self.store)]
 
     def window(self) -> Window | None:
-        """From when the first backup was whole, until now: the log behind it is shipped as it is written."""
+        """From when the first backup was whole, until when the vault has the log."""
         found = backups_of(self.vault, self.store)
         if not found:
             return None
-        with connect(self.dsn, purpose="backup window") as c:
-            return Window(found[0].ended, one(c, statement("safety.find_position"))["now"])
+        with connect(self.dsn, purpose=f"backup window of {self.store}") as c:
+            until = reaches_until(c, log_of(c, self.vault, self.store))
+        return Window(found[0].ended, max(found[0].ended, until or found[-1].ended))
 
     def verify(self, backup: str, tell: Tell) -> int:
-        """Read every byte of a backup; gives how many. Raises Damaged, NoSuchKey."""
+        """Read every byte of a backup, and of the log without which it is nothing consistent; gives how many.
+
+        Raises Damaged, NoSuchKey, LogMissing.
+        """
         (found,) = [one for one in backups_of(self.vault, self.store) if one.id == backup]
         read = sum(len(piece) for piece in read_parts(self.vault, (*found.parts, found.own_manifest)))
-        tell(f"{self.store}: {backup} read back, {read:,} bytes")
+        log = self._log(found)
+        needed = wait_for_log(log, found, LOG_COMES_WITHIN, tell)
+        read += sum(len(log.read(file)) for file in needed)
+        tell(f"{self.store}: {backup} read back with {len(needed)} files of the log, {read:,} bytes")
         return read
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
@@ -62,10 +76,16 @@ class Physical:
         tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
         place = Scratch(self.scratch / name)
         place.folder.mkdir(mode=0o700, parents=True)
-        log = LogStore(self.vault, self.store, chain[-1].system, chain[-1].segment_bytes)
+        log = self._log(chain[-1])
         reached = recover(chain, log, target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
         return Restored(name, address, tuple(one.id for one in chain), reached.last_commit, reached.position)
+
+    def hand_over(self, found: Restored, port: int | None) -> str:
+        """Start it anew, durable, with the settings and rules that the server had. Raises NotScratch, NotRecovered."""
+        made_at(found.name)
+        open_up(Scratch(self.scratch / found.name), port)
+        return make_conninfo(found.address, port=port) if port else found.address
 
     def scratches(self) -> Sequence[str]:
         """List the folders of servers that were brought back here."""
@@ -77,6 +97,9 @@ class Physical:
         """Stop the server and take its folder away. Safe to repeat. Raises NotScratch."""
         made_at(name)
         Scratch(self.scratch / name).remove()
+
+    def _log(self, backup: Backup) -> LogStore:
+        return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)
 
     def _rests_on(self) -> Backup | None:
         """Give the newest whole backup, where an increment may rest on it: of this server, young, and there are summaries."""

@@ -45,6 +45,14 @@ class LogFile:
 
 
 @dataclass(frozen=True)
+class Newest:
+    """The newest file of a log that the vault has, and the position up to which something is in it."""
+
+    file: LogFile
+    reaches: int
+
+
+@dataclass(frozen=True)
 class Stretch:
     """A log without a gap."""
 
@@ -99,6 +107,17 @@ class LogStore:
         """Give the newest state of the file that is being written."""
         found = self._listed("wal-now")
         return found[-1] if found else None
+
+    def newest(self) -> Newest | None:
+        """Give the newest file, whole or being written; None where there is nothing."""
+        whole = [(one, file) for file in self.files() if (one := Segment.named(file.name, self.size))]
+        now = self.now()
+        begun = Segment.named(now.name, self.size) if now else None
+        if now and begun and (not whole or begun > whole[-1][0]):
+            written = int(now.key.rsplit("/", 1)[-1].split("-")[1])
+            # What was read is known without the zeros behind it: a record may end in some, and takes 8 bytes at least.
+            return Newest(now, begun.begins + -(-written // 8) * 8)
+        return Newest(whole[-1][1], whole[-1][0].ends) if whole else None
 
     def read(self, file: LogFile) -> bytes:
         """Read a file. Raises Damaged, NoSuchKey, VaultDown."""

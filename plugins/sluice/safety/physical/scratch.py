@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from psycopg.conninfo import make_conninfo
 
@@ -37,6 +38,8 @@ SILENT = {
 }
 SCRATCH = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "256MB", "max_wal_size": "8GB"}
 """Nothing rests on it after a crash: it is made anew."""
+OWN = ".own"
+"""What the original's settings and rules are called while ours stand in their place."""
 HBA = "local all all trust\n"
 
 
@@ -79,22 +82,31 @@ class Scratch:
         (self.folder / "socket").symlink_to(tempfile.mkdtemp(prefix="sluice-"))
         self.identity.give(self.socket)
         told = {**SILENT, **SCRATCH, "unix_socket_directories": str(self.socket), **settings}
-        lines = [f"{name} = '{str(value).replace(chr(39), chr(39) * 2)}'" for name, value in told.items()]
-        (self.data / "postgresql.conf").write_text("\n".join(lines) + "\n")
-        (self.data / "postgresql.auto.conf").write_text("")
-        (self.data / "pg_hba.conf").write_text(HBA)
-        (self.data / "pg_ident.conf").write_text("")
-        for name in ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"):
-            self.identity.give(self.data / name)
+        ours = {"postgresql.conf": _lines(told), "postgresql.auto.conf": "", "pg_hba.conf": HBA, "pg_ident.conf": ""}
+        for name, text in ours.items():
+            if (self.data / name).exists():
+                (self.data / name).rename(self.data / f"{name}{OWN}")
+            self._write(name, text)
 
-    def start(self) -> None:
-        """Start the server, and do not wait."""
-        self._pg_ctl("start", "--no-wait", f"--log={self.log}")
+    def give_back(self, settings: Mapping[str, str]) -> None:
+        """Put the original's settings and rules back, with `settings` above them. Safe to repeat."""
+        for own in self.data.glob(f"*{OWN}"):
+            own.replace(self.data / own.name.removesuffix(OWN))
+        # A server whose files lie elsewhere (Debian's) has none in its backup: then ours, closed ones, stay.
+        files = {"hba_file": str(self.data / "pg_hba.conf"), "ident_file": str(self.data / "pg_ident.conf")}
+        auto = self.data / "postgresql.auto.conf"
+        told = {**files, "unix_socket_directories": str(self.socket), **settings}
+        # The last line counts.
+        self._write(auto.name, auto.read_text() + _lines(told))
 
-    def stop(self) -> None:
-        """Stop it at once: nothing rests on it. Nothing where it does not run."""
+    def start(self, *, wait: bool = False) -> None:
+        """Start the server; without `wait`, do not wait until it takes sessions. Raises NotRecovered."""
+        self._pg_ctl("start", *(("--wait", "--timeout=300") if wait else ("--no-wait",)), f"--log={self.log}")
+
+    def stop(self, mode: Literal["immediate", "fast"] = "immediate") -> None:
+        """Stop it: at once, as nothing rests on it, or in order. Nothing where it does not run."""
         if self.runs():
-            self._pg_ctl("stop", "--mode=immediate", "--wait", "--timeout=60")
+            self._pg_ctl("stop", f"--mode={mode}", "--wait", "--timeout=300")
 
     def remove(self) -> None:
         """Stop it, and take all of it away. Safe to repeat."""
@@ -116,6 +128,10 @@ class Scratch:
         ]  # that is said to us, who knocked
         return own[-1] if own else tail(self.log, 4)
 
+    def _write(self, name: str, text: str) -> None:
+        (self.data / name).write_text(text)
+        self.identity.give(self.data / name)
+
     def _pg_ctl(self, verb: str, *how: str) -> None:
         command = [*self.identity.prefix, str(client("pg_ctl")), verb, f"--pgdata={self.data}", *how]
         environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
@@ -133,3 +149,8 @@ class Scratch:
             raise NotRecovered(
                 f"The server in {self.folder} does not {verb}: {tail(self.folder / 'pg_ctl.log', 3)} {self.said()}"
             )
+
+
+def _lines(settings: Mapping[str, str]) -> str:
+    """Write settings as a file has them."""
+    return "".join(f"{name} = '{str(value).replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items())

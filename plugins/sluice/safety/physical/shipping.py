@@ -55,8 +55,10 @@ class Shipper:
     _seen: tuple[str, int] = ("", 0)
     _next_look: float = 0.0
 
-    def run(self, lasts: timedelta, over: Callable[[], bool] = lambda: False) -> None:
-        """Ship for so long, or until it is `over`. Safe to repeat, and to kill.
+    def run(
+        self, lasts: timedelta, over: Callable[[], bool] = lambda: False, beside: Callable[[], None] = lambda: None
+    ) -> None:
+        """Ship for so long, or until it is `over`; `beside` is called in between. Safe to repeat, and to kill.
 
         Raises LogLost, SplitLog, LockBusy, ProgramFailed, StoreDown, VaultDown.
         """
@@ -71,6 +73,7 @@ class Shipper:
             how = [f"--directory={folder}", "--no-loop", "--synchronous", "--status-interval=1"]
             with running("pg_receivewal", self.dsn, how, cwd=folder) as run:
                 while time.monotonic() < until and not over() and run.process.poll() is None:
+                    beside()
                     if not self.step(c, folder):
                         time.sleep(0.1)
                 run.end()

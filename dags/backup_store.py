@@ -1,0 +1,42 @@
+"""Back a store up into the vault every day, and read every byte of it back.
+
+One for each store that has a `backup` in include/estate/estate.yaml, at its hour (`at`). It takes an increment where the server
+can and the last whole backup is young, else a whole one. The log between two backups is brought into the vault by `ship_logs`:
+with both, the store can be brought back to any moment since the first backup was whole. `restore_drill__NAME` proves it.
+*Trigger* takes one now; nothing that users see is changed, and a second one harms nobody.
+
+**Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
+of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
+that the backup needs has not come: look at `ship_logs`. `gate_backup_fresh` says, under *Details* → *Evidence*, how old the
+newest is, and how far the log in the vault is behind.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+from sluice.flow.policy import defaults
+from sluice.flow.safety.backing_up import GATE, BackupGate, TakeStoreBackup, VerifyBackup
+from sluice.flow.safety.stores import backed_up, daily
+
+
+def backup(name: str, schedule: str) -> DAG:
+    """Take, read back, judge."""
+    with DAG(
+        dag_id=f"backup__{name}",
+        schedule=CronDataIntervalTimetable(schedule, timezone="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args=defaults(name) | {"store": name},
+        doc_md=__doc__.replace("NAME", name),
+        tags=["safety", name],
+    ) as dag:
+        taken = TakeStoreBackup(task_id="take_backup")
+        verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
+        verified >> BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
+    return dag
+
+
+for name, store in backed_up().items():
+    if store.backup:
+        dag = backup(name, daily(store.backup.at))
+        globals()[dag.dag_id] = dag

@@ -1,0 +1,60 @@
+"""Bring a store back for proof, every day: as it is now, and as of a moment that is drawn. Then take it away again.
+
+One for each store that has a `backup` in include/estate/estate.yaml, at its hour (`drill_at`). The living store is counted,
+every table with a hash of all its rows; then it is brought back under a name of its own, `sluice-scratch-…`, read from end to
+end, its indexes held against its rows, and compared with the count: rows, roles, grants, policies, constraints, sequences. How
+long each phase took, and how much of the latest writes would be lost, is held against the `rto` and `rpo` of the store. Each
+drill leaves a certificate in the vault, `drills/NAME/`. *Trigger* drills a moment of your choice: a time, a position in the
+log, a named point.
+
+**Red?** `drill_restore` says what stopped it: an object that is damaged, a file of the log that is missing, a disk that is
+full. `gate_restore_drill` lists, under *Details* → *Evidence*, what the copy lacked, or by how much it was too late. It is
+about a copy: the store itself was only read. Take a full backup (`backup__NAME`), and drill again: until then this store may
+not come back.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, chain, task_group
+from sluice.flow.policy import defaults
+from sluice.flow.safety.drilling import GATE, CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.forms import target_form
+from sluice.flow.safety.stores import backed_up, daily
+
+
+def restore_drill(name: str, schedule: str) -> DAG:
+    """Count, choose the moments, drill each."""
+    with DAG(
+        dag_id=f"restore_drill__{name}",
+        schedule=CronDataIntervalTimetable(schedule, timezone="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        params=target_form(drill=True),
+        default_args=defaults(name) | {"store": name},
+        doc_md=__doc__.replace("NAME", name),
+        tags=["safety", name],
+    ) as dag:
+        moments = DrawMoments(task_id="list_moments")
+
+        @task_group
+        def each(kind: str, value: str) -> None:
+            """One moment."""
+            told = {
+                "kind": kind,
+                "value": value,
+                "store": name,
+                "map_index_template": "{{ task.kind }} {{ task.value }}",
+            }
+            # One at a time: two would share the disk, and each would be slower than on the day it is needed.
+            drilled = DrillRestore(task_id="drill_restore", max_active_tis_per_dag=1, **told)
+            chain(drilled, DrillGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success", **told))
+
+        CountStore(task_id="take_census") >> moments
+        each.expand_kwargs(moments.output)
+    return dag
+
+
+for name, store in backed_up().items():
+    if store.backup:
+        dag = restore_drill(name, daily(store.backup.drill_at))
+        globals()[dag.dag_id] = dag

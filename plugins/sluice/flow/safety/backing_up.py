@@ -1,0 +1,106 @@
+"""The operators of `backup__<store>`: take a backup, read it back, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from sluice.flow.connections import opened_control
+from sluice.flow.gate import FactsGate
+from sluice.flow.safety.stores import backup_of, driver_of, of_backup
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+GATE = "backup_fresh"
+BEAT = timedelta(seconds=15)
+"""What lies between two files of the log that is being written, and between two runs of what ships it."""
+DAILY = timedelta(hours=26)
+"""How old the newest backup of a store may be: one is taken each day, and takes its time."""
+
+
+class OfAStore(BaseOperator):
+    """What works at the backups of one store."""
+
+    template_fields: Sequence[str] = ("store",)
+
+    def __init__(self, *, store: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.store = store
+
+
+class TakeStoreBackup(OfAStore):
+    """Take a backup of a store into the vault: whole, or what has changed since, as its driver can."""
+
+    ui_color = "#dcefe2"
+
+    def execute(self, context: Context) -> str:
+        """Give its name. Raises NotTaken, ProgramFailed, StoreDown, Refused, VaultDown, AccessDenied."""
+        check_words(context)
+        return driver_of(self.store).take(self.log.info).id
+
+
+class VerifyBackup(OfAStore):
+    """Read a backup back from the vault, byte by byte, with the log that it needs; leave what was seen for the gate."""
+
+    template_fields: Sequence[str] = ("store", "backup")
+
+    def __init__(self, *, backup: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.backup = backup
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give what was seen. Raises Damaged, NoSuchKey, LogMissing, VaultDown."""
+        driver = driver_of(self.store)
+        begun = datetime.now(UTC)
+        read = driver.verify(self.backup, self.log.info)
+        seconds = (datetime.now(UTC) - begun).total_seconds()
+        found, window = driver.backups(), driver.window()
+        assert window is not None
+        (taken,) = [one for one in found if one.id == self.backup]
+        now = datetime.now(UTC)
+        age, behind = now - taken.whole_at, max(now - window.latest, timedelta(0))
+        facts = {
+            "backup": taken.id,
+            "backups": len(found),
+            "bytes_stored": taken.bytes,
+            "bytes_read": read,
+            "age_seconds": age.total_seconds(),
+            "age_over_seconds": over(age, DAILY),
+            "window_seconds": (window.latest - window.earliest).total_seconds(),
+            "behind_seconds": behind.total_seconds(),
+            "behind_over_seconds": over(behind, backup_of(self.store)[0].rpo + BEAT),
+            "megabytes_per_second": round(read / max(seconds, 0.001) / 1e6, 1),
+        }
+        with opened_control(of_backup(self.store), context["run_id"]) as control:
+            control.record_facts(GATE, facts, epoch=1)
+        return facts
+
+
+def over(found: timedelta, allowed: timedelta) -> float:
+    """Give by how many seconds something is more than it may be; 0 where it is not. Pure."""
+    return max(0.0, (found - allowed).total_seconds())
+
+
+class BackupGate(FactsGate):
+    """A gate over the newest backup of a store."""
+
+    template_fields: Sequence[str] = ("store", "gate", "suites")
+
+    def __init__(self, *, store: str, gate: str, **kwargs: Any) -> None:
+        super().__init__(gate=gate, **kwargs)
+        self.store = store
+
+    @property
+    def whose(self) -> str:
+        """The store's backups."""
+        return of_backup(self.store)
+
+    @property
+    def subject(self) -> str:
+        """What it speaks of."""
+        return f"the newest backup of {self.store}"

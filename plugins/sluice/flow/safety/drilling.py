@@ -1,0 +1,178 @@
+"""The operators of `restore_drill__<store>`: count the living store, choose moments, bring it back as of each, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from sluice.flow.connections import open_vault, opened_control
+from sluice.flow.gate import FactsGate
+from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.stores import backup_of, driver_of, goals_of, opened_backup
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.safety.drill.certificate import Certificate
+    from sluice.safety.target import Target
+
+GATE = "restore_drill"
+NOT_YET = timedelta(minutes=1)
+"""How long ago a moment must be that is drawn: what was written since is on its way into the vault."""
+
+
+class CountStore(OfAStore):
+    """Count and hash every table of the living store, and keep the count in the vault: what a copy must hold."""
+
+    ui_color = "#e8f1fb"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give where the count is. Raises NeverStill, StoreDown, Refused, VaultDown."""
+        from sluice.safety.census import take_census
+        from sluice.safety.censuses import keep_census
+
+        check_words(context)
+        with opened_backup(self.store) as c:
+            census = take_census(c, self.log.info)
+        kept = keep_census(open_vault(), self.store, census)
+        return {"census": kept.key, "tables": len(census.tables), "rows": census.rows}
+
+
+class DrawMoments(OfAStore):
+    """Choose the moments of this run: as a person has asked, else the latest one, and one that is drawn."""
+
+    def execute(self, context: Context) -> list[dict[str, str]]:
+        """Give each as `kind` and `value`. Raises Broken where there is no backup."""
+        from sluice.safety.drill.drilling import draw
+        from sluice.safety.driver import Window
+        from sluice.safety.target import Target
+
+        asked = read_target(context["params"]["target"], context["params"]["value"])
+        if asked:
+            return [{"kind": asked.kind, "value": asked.value}]
+        latest, window = Target("latest"), driver_of(self.store).window()
+        if window is None:
+            raise AirflowFailException(f"There is no backup of {self.store} yet. Run backup__{self.store} first.")
+        drawn = [latest]
+        if (until := window.latest - NOT_YET) > window.earliest:
+            drawn.append(draw(Window(window.earliest, until), context["run_id"]))
+        return [{"kind": one.kind, "value": one.value} for one in drawn]
+
+
+class OfAMoment(OfAStore):
+    """What works at a store as of one moment."""
+
+    template_fields: Sequence[str] = ("store", "kind", "value")
+
+    def __init__(self, *, kind: str, value: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.value = value
+
+
+class DrillRestore(OfAMoment):
+    """Bring a store back as of a moment, read and compare all of it, certify, and take it away again."""
+
+    ui_color = "#dcefe2"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown."""
+        from sluice.safety.censuses import censuses_of, read_census
+        from sluice.safety.drill.drilling import Asked, Counted, drill
+        from sluice.stores.postgres import one
+        from sluice.stores.statements import statement
+
+        store, _ = backup_of(self.store)
+        vault, target = open_vault(), target_of(self.kind, self.value)
+        with opened_backup(self.store) as c:
+            now = one(c, statement("safety.find_position"))["now"]
+        counted = [Counted(key, read_census(vault, key)) for key in censuses_of(vault, self.store)]
+        seed = f"{context['run_id']} {target}"
+        made = drill(driver_of(self.store), Asked(target, now, goals_of(store), counted, seed), self.log.info)
+        key = made.keep(vault).key
+        with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:
+            control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)
+        self.log.info("%s", key)
+        return {"certificate": key, "wrong": list(made.wrong)}
+
+
+class DrillGate(FactsGate):
+    """A gate over one drill."""
+
+    template_fields: Sequence[str] = ("store", "kind", "value", "gate", "suites")
+    freshness = timedelta(hours=2)
+
+    def __init__(self, *, store: str, kind: str, value: str, gate: str, **kwargs: Any) -> None:
+        super().__init__(gate=gate, **kwargs)
+        self.store = store
+        self.kind = kind
+        self.value = value
+
+    @property
+    def whose(self) -> str:
+        """The store, as of its moment."""
+        return of_drill(self.store, self.kind, self.value)
+
+    @property
+    def subject(self) -> str:
+        """What it speaks of."""
+        return f"{self.store} brought back to {target_of(self.kind, self.value)}"
+
+
+def facts_of(made: Certificate) -> dict[str, Any]:
+    """Give what a gate judges of a drill."""
+    against = made.compared
+    lost = made.lost[0] if made.lost else 0.0
+    differences = against.differences if against else ()
+    return {
+        "tables_compared": against.tables if against else 0,
+        "rows_compared": against.rows if against else 0,
+        "differences": len(differences),
+        "differences_told": "; ".join(differences[:20]),
+        "damaged": len(made.damaged),
+        "damaged_told": "; ".join(made.damaged[:20]),
+        "available_seconds": made.phases["available"],
+        "rto_over_seconds": max(0.0, made.phases["available"] - made.goals.back_within),
+        "lost_at_least_seconds": lost,
+        "rpo_over_seconds": max(0.0, lost - made.goals.losing_at_most),
+        "wrong": len(made.wrong),
+        "wrong_told": "; ".join(made.wrong[:20]),
+        "headline": "; ".join(made.wrong[:3]),
+    }
+
+
+def read_target(kind: str, value: str) -> Target | None:
+    """Read what a person has asked for in a form: None where it is left to the drill. Raises AirflowFailException."""
+    if kind == "as scheduled":
+        return None
+    if (kind == "latest") is bool(value):
+        raise AirflowFailException(f"Say a value with {kind}, and none with latest. Nothing was done.")
+    return target_of(kind, value)
+
+
+def target_of(kind: str, value: str) -> Target:
+    """Make a target of its words. Raises AirflowFailException where a time cannot be read, or has no time zone."""
+    from datetime import datetime
+    from typing import cast, get_args
+
+    from sluice.safety.target import Kind, Target
+
+    if kind not in get_args(Kind):
+        raise AirflowFailException(f"Unknown: {kind}. Known: {', '.join(get_args(Kind))}. Nothing was done.")
+    if kind != "time":
+        return Target(cast(Kind, kind), value)
+    try:
+        return Target.at(datetime.fromisoformat(value))
+    except ValueError as error:
+        raise AirflowFailException(
+            f"{value!r} is no time with a time zone, such as 2026-03-01 14:03:00+00:00. Nothing was done."
+        ) from error
+
+
+def of_drill(store: str, kind: str, value: str) -> str:
+    """Name a drill in the ledger, as no table and no file is called."""
+    return f"drill/{store}/{kind} {value}".strip()

@@ -1,0 +1,51 @@
+"""The trigger forms of drills and restores: to which moment."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+KINDS = ("latest", "time", "position", "point")
+
+
+def target_form(*, drill: bool) -> dict[str, Param]:
+    """The form; a drill may be left to choose, and a restore has more to say."""
+    kinds = ("as scheduled", *KINDS) if drill else KINDS
+    target = {
+        "target": Param(
+            kinds[0],
+            type="string",
+            enum=list(kinds),
+            title="To which moment",
+            description="time: all that was committed by then. position: in the log, such as 0/3000148. point: by its name.",
+        ),
+        "value": Param(
+            "",
+            type="string",
+            title="Value",
+            description="Of a time, a position or a point. A time has its zone: 2026-03-01 14:03:00+00:00.",
+        ),
+    }
+    return target if drill else target | _OF_A_RESTORE
+
+
+_OF_A_RESTORE = {
+    "confirm": Param(
+        type="string", minLength=1, title="Confirm", description="Type the store's name: this takes disk and time."
+    ),
+    "port": Param(
+        0,
+        type="integer",
+        minimum=0,
+        maximum=65535,
+        title="Port",
+        description="On which the server listens, with the rules that it had. 0: a socket in a closed folder alone.",
+    ),
+    "days": Param(
+        3,
+        type="integer",
+        minimum=1,
+        maximum=365,
+        title="Days",
+        description="How long it stands; then reap_scratch takes it away.",
+    ),
+}

@@ -1,0 +1,89 @@
+"""The stores that are backed up, and the driver of each: what the estate's file says, with Airflow's connections in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluice.errors import Terminal
+from sluice.estate import Store, read_stores
+from sluice.flow.connections import dsn_of, open_vault
+from sluice.flow.project import ROOT
+
+if TYPE_CHECKING:
+    from sluice.estate.backups import Backups
+    from sluice.safety.drill.certificate import Goals
+    from sluice.safety.driver import Driver
+    from sluice.stores.postgres import Connection
+
+SHIPS = ("physical",)
+"""The ways that bring the log into the vault as it is written."""
+
+
+class NotBackedUp(Terminal):
+    """The estate's file has no such store, or no `backup` for it."""
+
+
+def backed_up() -> dict[str, Store]:
+    """Give the stores that have a `backup`, by name. Raises EstateErrors."""
+    return {name: store for name, store in read_stores(ROOT).stores.items() if store.backup}
+
+
+def any_ships() -> bool:
+    """Tell whether any store is backed up with its log."""
+    return any(store.backup and store.backup.by in SHIPS for store in backed_up().values())
+
+
+def daily(at: time) -> str:
+    """Write an hour of each day as a schedule."""
+    return f"{at.minute} {at.hour} * * *"
+
+
+def backup_of(name: str) -> tuple[Store, Backups]:
+    """Read one of them afresh, as the task runs. Raises NotBackedUp, EstateErrors."""
+    found = backed_up()
+    if name not in found:
+        known = f"It has {', '.join(found)}." if found else "No store has one."
+        raise NotBackedUp(f"include/estate/estate.yaml has no `backup` for a store {name!r}. {known} Nothing was done.")
+    store = found[name]
+    assert store.backup is not None
+    return store, store.backup
+
+
+def driver_of(name: str) -> Driver:
+    """Make what backs a store up and brings it back. Raises NotBackedUp, NoConnection, EstateErrors."""
+    from sluice.safety.physical.driver import Physical
+
+    _, backup = backup_of(name)
+    scratch = Path(backup.scratch) / "drills"
+    return Physical(name, dsn_of(backup.connection), open_vault(), scratch, backup.full_every)
+
+
+def goals_of(store: Store) -> Goals:
+    """Give what the estate's file promises of a store."""
+    from sluice.safety.drill.certificate import Goals
+
+    return Goals(store.rto.total_seconds(), store.rpo.total_seconds())
+
+
+@contextmanager
+def opened_backup(name: str) -> Iterator[Connection]:
+    """Open a store as the role that backs it up; it is closed afterwards. Raises NotBackedUp, NoConnection."""
+    from sluice.stores.postgres import connect
+
+    _, backup = backup_of(name)
+    with connect(dsn_of(backup.connection), purpose=f"backup {name}") as c:
+        yield c
+
+
+def slot_of(store: str) -> str:
+    """Name the slot by which a store's server keeps what the vault does not have yet."""
+    return f"sluice_log_{store}"
+
+
+def of_backup(store: str) -> str:
+    """Name a store's backups in the ledger, as no table and no file is called."""
+    return f"backup/{store}"

@@ -1,0 +1,47 @@
+"""How far the log in the vault has come: what a backup needs of it, and up to when a store can be brought back."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from sluice.safety.backup import Backup
+from sluice.safety.driver import Tell
+from sluice.safety.physical.log import LogFile, LogMissing, LogStore
+from sluice.safety.physical.wal import Segment, position
+from sluice.stores.postgres import Connection, one
+from sluice.stores.statements import statement
+
+LOOKS_EVERY = 1.0
+"""Seconds."""
+
+
+def wait_for_log(log: LogStore, backup: Backup, within: timedelta, tell: Tell) -> list[LogFile]:
+    """Give the files of the log without which a backup is nothing consistent, once they are there. Raises LogMissing."""
+    last = Segment.at(position(backup.ends), backup.timeline, log.size).name
+    until, told = time.monotonic() + within.total_seconds(), False
+    while True:
+        try:
+            return [file for file in log.since(backup).files if file.name <= last]
+        except LogMissing as missing:
+            if time.monotonic() > until:
+                raise LogMissing(
+                    f"{missing} It was waited for, {within.total_seconds():.0f} s: does anything ship the log of {log.name}?"
+                    " See the DAG ship_logs."
+                ) from missing
+        if not told:
+            tell(f"{log.name}: {backup.id} needs the log up to {backup.ends}, which is still on its way")
+            told = True
+        time.sleep(LOOKS_EVERY)
+
+
+def reaches_until(c: Connection, log: LogStore) -> datetime | None:
+    """Tell up to when the vault has all that was committed: now, or when its newest file was stored. None without a log."""
+    found = one(c, statement("safety.find_position"))
+    newest = log.newest()
+    if newest is None:
+        return None
+    now: datetime = found["now"].astimezone(UTC)
+    if newest.reaches >= position(found["position"]):
+        return now
+    return min(now, log.vault.stored_at(newest.file.key))

@@ -1,0 +1,242 @@
+"""Backups' tasks as Airflow runs them, from the files of an estate: take, ship, drill, bring back, take scratches away."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from psycopg.conninfo import conninfo_to_dict
+from sluice.flow import connections
+from sluice.flow.connections import open_vault, opened_control
+from sluice.flow.safety import stores
+from sluice.flow.safety.backing_up import GATE as FRESH
+from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
+from sluice.flow.safety.bringing_back import RestoreStore
+from sluice.flow.safety.drilling import GATE as DRILLED
+from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.reaping import DropScratch, ListBackedUp
+from sluice.flow.safety.shipping import ListShipped, ShipLog
+from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup
+from sluice.local import databases
+from sluice.local.ports import free_port
+from sluice.safety.drill.certificate import certificates_of
+from sluice.safety.driver import name_scratch
+from sluice.stores.objects import NoSuchKey, Vault
+from sluice.stores.parts import unpacked
+from sluice.stores.postgres import Connection
+
+from tests.backed_up import Shop, opened_shop
+from tests.conftest import Database
+
+ESTATE = """estate: sample
+vault: {{connection: s3_vault, bucket: {bucket}}}
+ledger: {{connection: sluice_ledger}}
+stores:
+  shop:
+    engine: postgres
+    connection: pg_shop
+    rto: 5m
+    rpo: 30s
+    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}}}
+  plain: {{engine: postgres, connection: pg_shop, rto: 5m, rpo: 30s}}
+"""
+PAGE = Path(__file__).parents[2] / "docs/howto/back-up-a-store.md"
+FORM = {"target": "as scheduled", "value": ""}
+
+
+@pytest.fixture(scope="module")
+def shop(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A server with something in it."""
+    vault.store.create_bucket("tasks")
+    with opened_shop(tmp_path_factory.mktemp("tasks"), free_port(), Vault(vault.client(), "tasks")) as made:
+        with made.connect() as c:
+            c.execute(page_says("sql")[0].replace("…", "secret"))  # type: ignore[call-overload]
+        yield made
+
+
+def page_says(language: str) -> list[str]:
+    """Give the page's blocks: who follows it needs no more than it says."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+
+
+@pytest.fixture
+def project(shop: Shop, database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An estate that backs the shop up, with Airflow's connections."""
+    (tmp_path / "include/estate").mkdir(parents=True)
+    scratch = shop.folder / "scratch"
+    (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(bucket=shop.vault.bucket, scratch=scratch))
+    for module in (connections, stores):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    dsns = {
+        "PG_SHOP": shop.cluster.dsn(),
+        "PG_SHOP_BACKUP": shop.cluster.dsn(user="shop_backup"),
+        "SLUICE_LEDGER": database.dsn(databases.LEDGER),
+    }
+    for name, dsn in dsns.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", _connection(dsn))
+    extra = {"region_name": "us-east-1", "service_config": {"s3": {"endpoint_url": vault.endpoint}}}
+    login = {"conn_type": "aws", "login": vault.store.key, "password": vault.store.secret, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", json.dumps(login))
+    return tmp_path
+
+
+def _connection(dsn: str) -> str:
+    told = conninfo_to_dict(dsn)
+    names = {"host": "host", "port": "port", "user": "login", "password": "password", "dbname": "schema"}
+    return json.dumps({"conn_type": "postgres", **{names[name]: told[name] for name in names if name in told}})
+
+
+def ran(task: Any, run: str = "night", **params: object) -> Any:
+    """Run one task as Airflow does."""
+    pushed: dict[str, str] = {}
+    ti = SimpleNamespace(
+        dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
+        xcom_push=lambda key, value: pushed.update({key: value}),
+    )  # fmt: skip
+    known = {**FORM, "confirm": "", "port": 0, "days": 3, **params}
+    told = {"ti": ti, "run_id": run, "params": known, "dag_run": SimpleNamespace(conf={}, start_date=datetime.now(UTC))}
+    return task.execute({**told, "dag": SimpleNamespace(params=known)})
+
+
+def shipped(seconds: float = 1.0) -> None:
+    """Bring the log into the vault as far as it is."""
+    assert ran(ShipLog(task_id="ship_log", store="shop", seconds=seconds))
+
+
+@pytest.fixture
+def backed_up(project: Path, shop: Shop) -> None:
+    """One backup at least, with its log, and a row after it."""
+    if not driver_of("shop").backups():
+        ran(TakeStoreBackup(task_id="take_backup", store="shop"))
+    with shop.connect() as c:
+        c.execute("INSERT INTO notes (text) VALUES ('after it')")
+    shipped()
+
+
+def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(project: Path, shop: Shop) -> None:
+    assert ran(ListShipped(task_id="list_shipped")) == ["shop"]
+    taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
+    shipped()
+    facts = ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
+    assert facts["bytes_read"] > facts["bytes_stored"] > 0
+    assert facts["behind_seconds"] < 30
+    assert ran(BackupGate(task_id="gate_backup_fresh", store="shop", gate=FRESH))["passed"]
+
+    assert ran(CountStore(task_id="take_census", store="shop"))["rows"] > 0
+    shipped()
+    latest, *_ = ran(DrawMoments(task_id="list_moments", store="shop"))
+    assert latest == {"kind": "latest", "value": ""}
+    (census,) = [key for key in shop.vault.list("backups/stores/shop/census/")]
+    at = json.loads(unpacked(shop.vault.get(census)))["moment"]["position"]
+    moment = {"kind": "position", "value": at}
+    told = ran(DrillRestore(task_id="drill_restore", store="shop", **moment))
+    assert told["wrong"] == []
+    assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
+    assert [one.key for one in certificates_of(shop.vault, "shop")] == [told["certificate"]]
+    assert driver_of("shop").scratches() == []
+
+
+def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sluice.safety.physical import driver
+    from sluice.safety.physical.log import LogMissing
+
+    with shop.connect() as c:
+        c.execute("SELECT pg_switch_wal()")
+    taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
+    monkeypatch.setattr(driver, "LOG_COMES_WITHIN", timedelta(seconds=1))
+    with pytest.raises(LogMissing, match=r"does anything ship the log of shop\? See the DAG ship_logs"):
+        ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
+    shipped()
+    assert ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
+
+
+def test_a_drill_that_differs_is_red_and_says_what(project: Path) -> None:
+    with opened_control("drill/shop/latest", "night") as control:
+        facts = {
+            "tables_compared": 2, "rows_compared": 9, "differences": 1, "differences_told": "public.notes: 1 row fewer",
+            "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0, "wrong": 1, "wrong_told": "public.notes: 1 row fewer",
+        }  # fmt: skip
+        control.record_facts(DRILLED, facts, epoch=1)
+    with pytest.raises(AirflowFailException, match="nothing differs"):
+        ran(DrillGate(task_id="gate_restore_drill", store="shop", kind="latest", value="", gate=DRILLED))
+
+
+def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
+    project: Path, shop: Shop, backed_up: None
+) -> None:
+    restore, port = RestoreStore(task_id="restore_store", store="shop"), free_port()
+    with pytest.raises(AirflowFailException, match="Type the store's name, shop"):
+        ran(restore, target="latest", confirm="shpo")
+    with pytest.raises(AirflowFailException, match="is no time with a time zone"):
+        ran(restore, target="time", value="2026-01-01 10:00", confirm="shop")
+    told = ran(restore, target="latest", confirm="shop", port=port)
+    try:
+        with psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="secret", dbname="postgres") as c:
+            assert c.execute("SELECT text FROM notes WHERE text = 'after it'").fetchone()
+            settings = dict(c.execute("SELECT name, setting FROM pg_settings").fetchall())
+        assert (settings["archive_mode"], settings["listen_addresses"]) == ("off", "*")
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="wrong", dbname="postgres")
+        assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [], "it stands for three days"
+        assert driver_of("shop").scratches() == [told["name"]]
+    finally:
+        driver_of("shop").destroy(told["name"])
+
+
+def test_a_restore_that_fails_leaves_nothing(project: Path, shop: Shop, backed_up: None) -> None:
+    restore = RestoreStore(task_id="restore_store", store="shop")
+    with pytest.raises(Exception, match="No backup of shop was whole before"):
+        ran(restore, target="time", value="2001-01-01T00:00:00+00:00", confirm="shop")
+    assert driver_of("shop").scratches() == []
+
+
+def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop) -> None:
+    driver, now = driver_of("shop"), datetime.now(UTC)
+    old, young = (name_scratch("shop", now - timedelta(hours=hours), "x") for hours in (25, 1))
+    for name in (old, young):
+        (shop.folder / "scratch/drills" / name / "data").mkdir(parents=True)
+    assert ran(ListBackedUp(task_id="list_stores")) == ["shop"]
+    assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [old]
+    assert driver.scratches() == [young]
+    driver.destroy(young)
+
+
+def test_a_store_without_backup_is_told(project: Path) -> None:
+    for wrong in ("plain", "nobody"):
+        with pytest.raises(NotBackedUp, match=f"no `backup` for a store '{wrong}'. It has shop."):
+            driver_of(wrong)
+    estate = project / "include/estate/estate.yaml"
+    estate.write_text("\n".join(line for line in estate.read_text().splitlines() if "backup:" not in line))
+    with pytest.raises(AirflowSkipException, match="No store is backed up"):
+        ran(ListBackedUp(task_id="list_stores"))
+
+
+def test_the_heart_beats_beside_the_log_and_never_stops_it(project: Path, shop: Shop) -> None:
+    shipped(0.5)
+    with shop.connect() as c:
+        before = beats(c)
+        c.execute("ALTER TABLE sluice_safety.heartbeat RENAME TO away")
+        shipped(0.5)
+        c.execute("ALTER TABLE sluice_safety.away RENAME TO heartbeat")
+        shipped(0.5)
+        assert beats(c) == before + 1
+
+
+def beats(c: Connection) -> int:
+    """Count the beats."""
+    found = c.execute("SELECT count(*) AS n FROM sluice_safety.heartbeat").fetchone()
+    return int(found["n"]) if found else 0
+
+
+def test_the_ledger_names_backups_as_no_table(project: Path) -> None:
+    assert of_backup("shop") == "backup/shop"
+    with pytest.raises(NoSuchKey):
+        open_vault().get("backups/stores/shop/standing/nothing.json")
