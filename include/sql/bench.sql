@@ -199,3 +199,15 @@ SELECT partman.run_maintenance('app.ahead', p_analyze := true)
 
 -- name: end_partman
 DELETE FROM partman.part_config
+
+-- name: touch_sessions
+UPDATE app.user_sessions SET note = note WHERE id %% {every} = 0
+
+-- name: switch_log
+SELECT pg_switch_wal()
+
+-- name: create_copy
+CREATE DATABASE bench_copy TEMPLATE template0
+
+-- name: drop_copy
+DROP DATABASE bench_copy

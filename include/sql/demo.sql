@@ -31,6 +31,12 @@ SELECT migration, gate, run, passed, compared, key FROM control.evidence WHERE r
 
 -- Upkeep ----------------------------------------------------------------------------------------------------------
 
+-- name: find_size
+SELECT pg_database_size(current_database()) AS bytes
+
+-- name: drop_audit_log
+DO $$ BEGIN SET LOCAL ROLE certify_owner; DROP TABLE app.audit_log; END $$
+
 -- name: count_partitions
 SELECT count(*) AS partitions FROM pg_inherits WHERE inhparent = 'app.audit_log'::regclass AND NOT inhdetachpending
 

@@ -32,7 +32,7 @@ _ALWAYS = {
     "log_timezone": "UTC",
     "max_connections": "200",
 }
-_DURABLE = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+_DURABLE = {"shared_buffers": "512MB", "max_wal_size": "4GB", "max_slot_wal_keep_size": "16GB"}
 _SCRATCH = {"shared_buffers": "128MB", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 

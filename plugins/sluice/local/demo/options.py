@@ -22,6 +22,7 @@ class Options:
 USUAL = {
     "postgres": {"size": 1_000_000, "rate": 200.0, "quiet_seconds": 60.0, "after": 10_000},
     "upkeep": {"size": 5_000_000, "rate": 40.0, "quiet_seconds": 20.0, "after": 2_000},
+    "safety": {"size": 4_000_000, "rate": 40.0, "quiet_seconds": 10.0, "after": 2_000},
     "dynamodb": {"size": 200_000, "rate": 20.0, "quiet_seconds": 10.0, "after": 5_000},
 }
 """The stories, and what each does unless told."""
@@ -29,12 +30,14 @@ USUAL = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Teach the demo's command its options."""
-    told = "; unless told {postgres}; {upkeep} of upkeep, {dynamodb} of dynamodb"
+    told = "; unless told {postgres}; {upkeep} of upkeep, {safety} of safety, {dynamodb} of dynamodb"
 
     def usually(name: str) -> str:
         return told.format(**{story: f"{values[name]:,.0f}" for story, values in USUAL.items()})
 
-    parser.add_argument("story", nargs="?", choices=USUAL, default="postgres", help="which tables are moved, or kept")
+    parser.add_argument(
+        "story", nargs="?", choices=USUAL, default="postgres", help="which tables are moved, kept, or brought back"
+    )
     parser.add_argument(
         "--rows",
         "--items",

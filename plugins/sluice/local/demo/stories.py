@@ -46,6 +46,14 @@ def named(name: str) -> Story:
 
         laid = partial(samples_laid, "tyler", shape.MIGRATIONS, MIGRATIONS)
         return Story("demo-dynamodb.json", "migrate", Tyler, story.play, report.judged, report.as_table, laid)
+    if name == "safety":
+        from sluice.local.demo.safety import report as proven
+        from sluice.local.demo.safety.stage import Safety
+        from sluice.local.demo.safety.story import play as restore
+        from sluice.local.demo.safety.switched_on import backup_switched_on
+
+        judged, as_table = proven.judged, proven.as_table
+        return Story("demo-safety.json", "certify", Safety, restore, judged, as_table, backup_switched_on)
     from sluice.local.demo.upkeep import report as told
     from sluice.local.demo.upkeep.stage import Upkeep
     from sluice.local.demo.upkeep.story import play as keep
