@@ -6,6 +6,7 @@ server that has reached its moment may stay read-only for ever.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from sluice.failpoints import failpoint
 from sluice.safety.backup import Backup
 from sluice.safety.driver import Clock, Tell
 from sluice.safety.physical.feeding import Feeder
-from sluice.safety.physical.fetching import combine, unpack, verify_unpacked
+from sluice.safety.physical.fetching import check_room, combine, unpack, verify_unpacked
 from sluice.safety.physical.log import LogMissing, LogStore, Stretch
 from sluice.safety.physical.scratch import NotRecovered, Scratch
 from sluice.safety.physical.wal import as_text, position
@@ -42,11 +43,15 @@ class Reached:
 def recover(
     chain: Sequence[Backup], log: LogStore, target: Target, scratch: Scratch, clock: Clock, tell: Tell
 ) -> Reached:
-    """Bring the server in `scratch` up as of `target`. Raises NotRecovered, Damaged, NoSuchKey, NotUnpacked, VaultDown."""
+    """Bring the server in `scratch` up as of `target`.
+
+    Raises NotRecovered, LogMissing, Damaged, NoSuchKey, NoRoom, NotUnpacked, VaultDown.
+    """
     last = chain[-1]
     inputs = [scratch.folder / backup.id for backup in chain] if len(chain) > 1 else [scratch.data]
     stretch = log.since(last)
     check_reachable(last, stretch, target)
+    check_room(chain, scratch.folder)
     files = [(file.name, partial(log.read, file)) for file in (*stretch.histories, *stretch.files)]
     feeder = Feeder(files, scratch.folder / "log")
     with feeder:
@@ -92,6 +97,15 @@ def check_reachable(backup: Backup, stretch: Stretch, target: Target) -> None:
         )
 
 
+def why_stopped(scratch: Scratch) -> str:
+    """Say why the server stopped; of a moment behind the end of the log also what the last one is."""
+    said = scratch.said()
+    last = re.findall(r"last completed transaction was at log time (.+)", scratch.log.read_text(errors="replace"))
+    if "before configured recovery target" not in said or not last:
+        return said
+    return f"{said}. The last commit that the vault has is of {last[-1]}: restore to that, or to the latest moment."
+
+
 def _wait(scratch: Scratch, address: str, feeder: Feeder, target: Target, clock: Clock) -> Reached:
     """Wait until the server is writable: only then it has reached its moment."""
     seen, until = False, time.monotonic() + COMES_UP
@@ -105,5 +119,5 @@ def _wait(scratch: Scratch, address: str, feeder: Feeder, target: Target, clock:
         if not scratch.runs() and (seen or time.monotonic() > until):
             if feeder.failed:
                 raise feeder.failed
-            raise NotRecovered(f"The server stopped on its way to {target}: {scratch.said()}")
+            raise NotRecovered(f"The server stopped on its way to {target}: {why_stopped(scratch)}")
         time.sleep(0.05)

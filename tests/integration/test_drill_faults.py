@@ -1,0 +1,89 @@
+"""What stands in the way of a restore, and is no fault of a backup: a disk that is full, a vault that refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sluice.local.ports import free_port
+from sluice.safety.backup import backups_of
+from sluice.safety.driver import Clock, name_scratch
+from sluice.safety.physical import fetching
+from sluice.safety.physical.driver import Physical
+from sluice.safety.physical.fetching import NoRoom, NotUnpacked
+from sluice.safety.target import Target
+from sluice.stores.objects import AccessDenied, Vault, vault_client
+
+from tests.backed_up import STORE, Shop, opened_shop
+
+TINY = "size=24m"
+
+
+@pytest.fixture(scope="module")
+def shop(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A server, backed up once."""
+    vault.store.create_bucket("faults")
+    with opened_shop(tmp_path_factory.mktemp("faults"), free_port(), Vault(vault.client(), "faults")) as made:
+        with made.shipped():
+            driver_of(made, made.folder).take(made.said.append)
+        yield made
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a few megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", TINY, "tmpfs", str(disk)]).returncode:
+        pytest.skip("who is not root mounts no disk")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def driver_of(shop: Shop, scratch: Path) -> Physical:
+    return Physical(STORE, shop.cluster.dsn(), shop.vault, scratch)
+
+
+def restore(driver: Physical) -> None:
+    name = name_scratch(STORE, datetime.now(UTC), "x")
+    try:
+        driver.restore(Target("latest"), name, Clock(), print)
+    finally:
+        driver.destroy(name)
+
+
+def test_a_disk_without_room_is_told_before_anything_is_fetched(shop: Shop, tiny_disk: Path) -> None:
+    driver = driver_of(shop, tiny_disk)
+    with pytest.raises(NoRoom, match=r"needs 0\.\d GB in .*, and 0\.0 GB are free\. Nothing was fetched: make room"):
+        restore(driver)
+    assert driver.scratches() == []
+
+
+def test_a_disk_that_fills_meanwhile_is_told_and_nothing_stays(
+    shop: Shop, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluice.safety.physical.recovering.check_room", lambda chain, folder: None)
+    driver = driver_of(shop, tiny_disk)
+    with pytest.raises(NotUnpacked, match="No space left on device"):
+        restore(driver)
+    assert driver.scratches() == []
+    assert not any(tiny_disk.rglob("*"))
+
+
+def test_a_vault_that_refuses_is_told(shop: Shop, vault, tmp_path: Path) -> None:
+    stranger = Vault(vault_client(vault.endpoint, "STRANGER", "wrong", "us-east-1"), shop.vault.bucket)
+    with pytest.raises(AccessDenied, match=shop.vault.bucket):
+        restore(replace(driver_of(shop, tmp_path), vault=stranger))
+
+
+def test_room_is_asked_for_what_is_put_together_as_well(shop: Shop, tmp_path: Path) -> None:
+    (whole,) = backups_of(shop.vault, STORE)
+    huge = replace(whole, parts=tuple(replace(part, raw=10**15) for part in whole.parts))
+    with pytest.raises(NoRoom, match="GB in"):
+        fetching.check_room([huge], tmp_path)
+    fetching.check_room([whole], tmp_path)
