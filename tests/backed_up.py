@@ -12,8 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from psycopg.conninfo import make_conninfo
 from sluice.safety.backup import Backup
+from sluice.safety.census import Census
 from sluice.safety.driver import Clock
+from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.log import LogStore, log_of
 from sluice.safety.physical.recovering import Reached, recover
 from sluice.safety.physical.scratch import Scratch
@@ -21,7 +24,7 @@ from sluice.safety.physical.shipping import Shipper
 from sluice.safety.target import Target
 from sluice.stores.cluster import Cluster
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connection, connect
+from sluice.stores.postgres import Connect, Connection, connect
 
 STORE = "shop"
 COUNT = itertools.count()
@@ -124,6 +127,10 @@ class Shop:
             over.set()
             thread.join()
 
+    def count(self) -> Census:
+        """Count it as of a place in its log, which somebody ships."""
+        return Physical(STORE, self.cluster.dsn(), self.vault, self.folder / "drills").count(self.said.append)
+
     @contextmanager
     def restored(self, chain: list[Backup], target: Target) -> Iterator[tuple[Reached, Connection, Clock]]:
         """Bring it back beside the original; gives where it stopped, a session in it, and the clock."""
@@ -135,6 +142,11 @@ class Shop:
                 yield reached, c, clock
         finally:
             scratch.remove()
+
+
+def by(c: Connection) -> Connect:
+    """Open sessions beside one, with its address and its role."""
+    return lambda purpose: connect(make_conninfo(c.info.dsn, password=c.info.password), purpose=purpose)
 
 
 @contextmanager

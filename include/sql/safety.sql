@@ -40,26 +40,39 @@ SELECT pg_create_restore_point(%(name)s)::text AS position, clock_timestamp() AS
 SELECT pg_is_in_recovery() AS in_recovery, pg_last_wal_replay_lsn()::text AS position, pg_last_xact_replay_timestamp() AS last_commit,
        (pg_control_checkpoint()).timeline_id AS timeline
 
--- name: begin_mark
+-- name: pin_mark
+-- Hashing a store may take long: this transaction is neither idle nor late meanwhile. A role that a policy would filter must raise.
+SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true),
+       set_config('row_security', 'off', true)
+
+-- name: export_snapshot
+-- The snapshot of this very statement, under a name by which other sessions take it while this transaction lasts.
+SELECT pg_export_snapshot() AS name, pg_snapshot_xmax(s.now)::text AS next, ARRAY(SELECT x::text FROM pg_snapshot_xip(s.now) AS x) AS running,
+       clock_timestamp() AS at
+FROM (SELECT pg_current_snapshot() AS now) AS s
+
+-- name: begin_snapshot
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 
--- name: pin_mark
--- Hashing a store may take long: this transaction is neither idle nor late meanwhile.
-SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)
+-- name: take_snapshot
+SET TRANSACTION SNAPSHOT {name}
+
+-- name: wait_for_own_disk
+-- Our commit is on this server's disk when it returns, whatever the role has set; no standby is waited for.
+SELECT set_config('synchronous_commit', 'local', true)
+
+-- name: note_in_log
+-- A few bytes that mean nothing to anybody, and a commit behind them.
+SELECT pg_logical_emit_message(true, 'sluice', 'counted here')::text AS position,
+       left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline
 
 -- name: find_written
--- What is written, and may not be flushed yet: commits that this snapshot does not see lie behind it.
-SELECT pg_current_wal_insert_lsn()::text AS position
-
--- name: find_mark
--- The snapshot of this very statement, and the position right after it was taken.
-SELECT pg_snapshot_xmax(s.now)::text AS next, ARRAY(SELECT x::text FROM pg_snapshot_xip(s.now) AS x) AS running,
-       pg_current_wal_insert_lsn()::text AS position, clock_timestamp() AS at
-FROM (SELECT pg_current_snapshot() AS now) AS s
+-- How far the log is written, and how far it is on disk.
+SELECT pg_current_wal_insert_lsn()::text AS position, pg_current_wal_flush_lsn()::text AS on_disk
 
 -- name: list_marked
 -- All that holds rows, in each schema but PostgreSQL's own. What is unlogged is empty after a crash, and after a restore.
-SELECT n.nspname AS schema, c.relname AS name
+SELECT n.nspname AS schema, c.relname AS name, c.oid, c.relfilenode AS file, coalesce(pg_table_size(c.oid), 0) AS bytes
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
   AND (c.relkind <> 'm' OR c.relispopulated)
@@ -69,15 +82,19 @@ ORDER BY 1, 2
 -- record_send has a hash for every type; the same within one version of PostgreSQL.
 SELECT count(*) AS rows, coalesce(sum(hash_record_extended(ROW(record_send(t)), 0)), 0)::text AS hash FROM {table} AS t
 
+-- name: find_file
+-- Of the table as it is now, whatever the snapshot sees: a table that was truncated has another.
+SELECT pg_relation_filenode(%(oid)s::oid) AS file
+
 -- name: list_committed
--- Of transactions that a snapshot did not see, those that have committed here; one this server has never heard of has not.
+-- Of transactions that a snapshot did not see, those that have committed here, `most` at most; one this server has never heard of has not.
 SELECT xid::text FROM (
     SELECT x::xid8 AS xid FROM unnest(%(running)s::text[]) AS x
-    UNION SELECT (%(next)s::text::bigint + i)::text::xid8 FROM generate_series(0, %(most)s) AS i
+    UNION ALL SELECT x::text::xid8 FROM generate_series(%(next)s::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1) AS x
 ) AS unseen
 -- Not AND: of a transaction that is to come, PostgreSQL answers with an error.
 WHERE CASE WHEN xid < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status(xid) = 'committed' ELSE false END
-ORDER BY 1
+LIMIT %(most)s
 
 -- name: list_surroundings
 -- All that a table is without its rows, one line each: what a restore may lack though every row is there.

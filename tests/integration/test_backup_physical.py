@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sluice.local.ports import free_port
 from sluice.safety.backup import Backup, Broken, backups_of
-from sluice.safety.census import Census, count_copy, take_census, unseen_in
+from sluice.safety.census import Census, count_copy, unseen_in
 from sluice.safety.censuses import censuses_of, keep_census, read_census
 from sluice.safety.comparing import compare
 from sluice.safety.driver import Clock, NotScratch, name_scratch
@@ -23,7 +23,7 @@ from sluice.safety.target import Target
 from sluice.stores.objects import Damaged, Vault
 from sluice.stores.postgres import connect
 
-from tests.backed_up import STORE, Shop, ids, increments, opened_shop
+from tests.backed_up import STORE, Shop, by, ids, increments, opened_shop
 
 POINT = "before the disaster"
 
@@ -58,7 +58,7 @@ def past(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
                 increment = take(
                     shop.cluster.dsn(), STORE, shop.vault, full if increments(shop.cluster) else None, shop.said.append
                 )
-                census = take_census(c, shop.said.append)
+                census = shop.count()
             name_point(c, STORE, POINT, shop.vault)
             at_point = ids(c)
             c.execute("INSERT INTO notes (text) VALUES ('after the point')")
@@ -90,7 +90,7 @@ def test_what_was_counted_under_load_is_what_comes_back(past: History) -> None:
     with past.shop.restored([past.full], target) as (_, copy, clock):
         assert "combined" not in clock.phases
         assert unseen_in(copy, past.census.moment) == []
-        assert compare(past.census, count_copy(copy, past.census.moment, past.shop.said.append)).none
+        assert compare(past.census, count_copy(by(copy), past.census.moment, past.shop.said.append)).none
 
 
 @pytest.mark.parametrize(
@@ -106,19 +106,23 @@ def test_what_was_counted_under_load_is_what_comes_back(past: History) -> None:
     ],
 )
 def test_what_a_copy_lacks_is_told(past: History, copied: str, spoilt: str, told: str) -> None:
-    with connect(copied, purpose="test", autocommit=False) as copy:
+    with connect(f"{copied} dbname=template1", purpose="test") as c:
+        c.execute("DROP DATABASE IF EXISTS spoilt")
+        c.execute("CREATE DATABASE spoilt TEMPLATE postgres")
+    with connect(f"{copied} dbname=spoilt", purpose="test") as copy:
         copy.execute(spoilt)  # type: ignore[call-overload]
-        found = compare(past.census, count_copy(copy, past.census.moment, past.shop.said.append))
-        copy.rollback()
+        found = compare(past.census, count_copy(by(copy), past.census.moment, past.shop.said.append))
     assert not found.none
     assert told in str(found)
 
 
 @pytest.fixture(scope="module")
 def copied(past: History) -> Iterator[str]:
-    """The address of a copy as of the census, for several tests: each takes back what it does."""
+    """The address of a copy as of the census, for several tests: each spoils a database made like it."""
     with past.shop.restored([past.full], Target("position", past.census.moment.position)) as (_, copy, _):
-        yield f"host={copy.info.host} user=postgres dbname=postgres"
+        address = f"host={copy.info.host} user=postgres"
+        copy.close()  # no database is made like one that somebody is in
+        yield address
 
 
 def test_a_copy_that_has_seen_more_than_the_census_says_so(past: History) -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from sluice.local.ports import free_port
-from sluice.safety.census import Content, take_census
 from sluice.safety.censuses import keep_census
+from sluice.safety.counting import Content
 from sluice.safety.drill.certificate import Certificate, Goals, certificates_of
 from sluice.safety.drill.drilling import Asked, Counted, draw, drill
 from sluice.safety.drill.heartbeat import beat, lost_between, prepare_heart
@@ -18,7 +18,6 @@ from sluice.safety.driver import Window
 from sluice.safety.physical.driver import Physical
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connection
 
 from tests.backed_up import STORE, Shop, opened_shop
 
@@ -51,18 +50,18 @@ def night(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         with shop.shipped(), shop.connect() as c:
             prepare_heart(c)
             driver.take(shop.said.append)
-            first = counted_now(shop, c)
+            first = counted_now(shop)
             c.execute("INSERT INTO notes (text) VALUES ('between')")
             beaten, moment = beat(c), c.execute("SELECT clock_timestamp() AS now").fetchone()
             c.execute("INSERT INTO notes (text) VALUES ('later')")
-            second = counted_now(shop, c)
+            second = counted_now(shop)
         assert moment
         yield Night(shop, driver, (first, second), moment["now"], beaten)
 
 
-def counted_now(shop: Shop, c: Connection) -> Counted:
+def counted_now(shop: Shop) -> Counted:
     """Count, and keep the count."""
-    census = take_census(c, shop.said.append)
+    census = shop.count()
     return Counted(keep_census(shop.vault, STORE, census).key, census)
 
 

@@ -1,6 +1,6 @@
 """The counts of a database that are kept in the vault, each under its moment: what a restore is held against later.
 
-backups/stores/<store>/census/<moment>-<position>.json.zst
+backups/stores/<store>/census/<moment>.json.zst
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice.safety.backup import Unreadable, place_of
-from sluice.safety.census import Census, Content, Moment
+from sluice.safety.census import Census, Moment
+from sluice.safety.counting import Content
 from sluice.stores.objects import Stored, Vault
 from sluice.stores.parts import TYPE, packed, unpacked
 

@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sluice.errors import Terminal
 from sluice.safety.target import Target
+
+if TYPE_CHECKING:
+    from sluice.safety.census import Census
 
 Tell = Callable[[str], None]
 PREFIX = "sluice-scratch-"
@@ -88,6 +91,9 @@ class Driver(Protocol):
 
     def window(self) -> Window | None:
         """Tell to which moments it can be brought back; None while there is no backup."""
+
+    def count(self, tell: Tell) -> Census:
+        """Count and hash all that the living store holds as of one moment: what a copy is held against. Raises Refused, StoreDown."""
 
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a backup where it is kept; gives how many. Raises Damaged, NoSuchKey."""

@@ -19,7 +19,7 @@ from sluice.safety.drill.damage import find_damage
 from sluice.safety.drill.heartbeat import beats_in, lost_between
 from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, name_scratch
 from sluice.safety.target import Target
-from sluice.stores.postgres import Connection, connect, one
+from sluice.stores.postgres import Connect, Connection, connect, one
 from sluice.stores.statements import statement
 
 
@@ -66,7 +66,7 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
         against = expected(asked, found, copy)
-        there = count_copy(copy, against.census.moment if against else _nothing_known(), tell)
+        there = count_copy(_to(found), against.census.moment if against else _nothing_known(), tell)
         clock.note("fully read")
         kept = beats_in(copy)
         damaged = find_damage(found.address)
@@ -105,7 +105,7 @@ def expected(asked: Asked, found: Restored, copy: Connection) -> Counted | None:
     if own:
         return own[-1]
     target = asked.target
-    exact = [one for one in asked.counted if target == Target("position", one.census.moment.position)]
+    exact = [one for one in asked.counted if target == Target("position", one.census.moment.position or "")]
     if exact:
         return exact[-1] if not unseen_in(copy, exact[-1].census.moment) else None
     moment = datetime.fromisoformat(target.value) if target.kind == "time" else asked.at
@@ -123,4 +123,8 @@ def compared(against: Counted, copy: Census) -> Compared:
 
 
 def _nothing_known() -> Moment:
-    return Moment("0/0", "", "0", ())
+    return Moment(None, "", "0", ())
+
+
+def _to(found: Restored) -> Connect:
+    return lambda purpose: connect(found.address, purpose=purpose)

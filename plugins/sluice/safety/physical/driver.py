@@ -10,18 +10,20 @@ from pathlib import Path
 from psycopg.conninfo import make_conninfo
 
 from sluice.safety.backup import Backup, backups_of
+from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.physical.arriving import reaches_until, wait_for_log
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.log import LogStore, log_of
 from sluice.safety.physical.opening import open_up
+from sluice.safety.physical.placing import Place
 from sluice.safety.physical.recovering import recover
 from sluice.safety.physical.scratch import Scratch
 from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
 from sluice.stores.parts import read_parts
-from sluice.stores.postgres import connect, one
+from sluice.stores.postgres import Connection, connect, one
 from sluice.stores.statements import statement
 
 LOG_COMES_WITHIN = timedelta(minutes=3)
@@ -43,6 +45,14 @@ class Physical:
         """Take an increment of the newest whole backup where that is young and the server can, else a whole one."""
         return _taken(take(self.dsn, self.store, self.vault, self._rests_on(), tell))
 
+    def count(self, tell: Tell, workers: int = WORKERS) -> Census:
+        """Count the living store at a position of its log, to which it can be brought back. Its log must be shipped meanwhile.
+
+        Raises NoPlace, NotShipped, Refused, Rewritten, StoreDown, Damaged, VaultDown.
+        """
+        place = Place(self._connect, self._log())
+        return take_census(self._connect, tell, place.mark, workers)
+
     def backups(self) -> Sequence[Taken]:
         """List what there is, oldest first."""
         return [_taken(backup) for backup in backups_of(self.vault, self.store)]
@@ -63,7 +73,7 @@ class Physical:
         """
         (found,) = [one for one in backups_of(self.vault, self.store) if one.id == backup]
         read = sum(len(piece) for piece in read_parts(self.vault, (*found.parts, found.own_manifest)))
-        log = self._log(found)
+        log = self._log_of(found)
         needed = wait_for_log(log, found, LOG_COMES_WITHIN, tell)
         read += sum(len(log.read(file)) for file in needed)
         tell(f"{self.store}: {backup} read back with {len(needed)} files of the log, {read:,} bytes")
@@ -76,7 +86,7 @@ class Physical:
         tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
         place = Scratch(self.scratch / name)
         place.folder.mkdir(mode=0o700, parents=True)
-        log = self._log(chain[-1])
+        log = self._log_of(chain[-1])
         reached = recover(chain, log, target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
         return Restored(name, address, tuple(one.id for one in chain), reached.last_commit, reached.position)
@@ -98,8 +108,15 @@ class Physical:
         made_at(name)
         Scratch(self.scratch / name).remove()
 
-    def _log(self, backup: Backup) -> LogStore:
+    def _log_of(self, backup: Backup) -> LogStore:
         return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)
+
+    def _connect(self, purpose: str) -> Connection:
+        return connect(self.dsn, purpose=f"{purpose} {self.store}")
+
+    def _log(self) -> LogStore:
+        with self._connect("log of") as c:
+            return log_of(c, self.vault, self.store)
 
     def _rests_on(self) -> Backup | None:
         """Give the newest whole backup, where an increment may rest on it: of this server, young, and there are summaries."""

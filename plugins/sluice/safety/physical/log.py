@@ -101,11 +101,11 @@ class LogStore:
 
     def files(self) -> list[LogFile]:
         """Give every whole file and every history that the vault has, in order. Raises SplitLog, VaultDown."""
-        return self._listed("wal")
+        return self._listed(f"wal/{self.system}/")
 
     def now(self) -> LogFile | None:
         """Give the newest state of the file that is being written."""
-        found = self._listed("wal-now")
+        found = self._listed(f"wal-now/{self.system}/")
         return found[-1] if found else None
 
     def newest(self) -> Newest | None:
@@ -127,6 +127,19 @@ class LogStore:
                 f"s3://{self.vault.bucket}/{file.key} is not what was stored: {file.name} of the log cannot be replayed."
             )
         return body
+
+    def between(self, first: Segment, last: Segment) -> list[LogFile]:
+        """Give the files from one to another, the one that is being written too; none unless all of them are there."""
+        now = self.now()
+        found = []
+        for segment in (first.moved(by) for by in range(last.number - first.number + 1)):
+            there = self._listed(f"wal/{self.system}/{segment.name[:8]}/{segment.name}-")
+            if not there and now and now.name == segment.name:
+                there = [now]
+            if not there:
+                return []
+            found.append(there[-1])
+        return found
 
     def last(self) -> Segment | None:
         """Give the newest whole file."""
@@ -161,10 +174,9 @@ class LogStore:
             )
         return stretch
 
-    def _listed(self, folder: str) -> list[LogFile]:
-        prefix = f"{place_of(self.name)}/{folder}/{self.system}/"
+    def _listed(self, below: str) -> list[LogFile]:
         found = []
-        for key in self.vault.list(prefix):
+        for key in self.vault.list(f"{place_of(self.name)}/{below}"):
             name, *_, rest = key.rsplit("/", 1)[-1].split("-")
             found.append(LogFile(name, rest.removesuffix(".zst"), key))
         return found
