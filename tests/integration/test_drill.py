@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -84,13 +85,28 @@ def test_at_a_census_everything_is_compared_and_the_certificate_is_kept(night: N
     assert certificates_of(night.shop.vault, STORE) == [made]
 
 
-def test_at_the_latest_moment_the_loss_is_bounded_and_held_against_its_goal(night: Night) -> None:
+def test_at_the_latest_moment_the_loss_is_bounded_and_another_copy_is_compared(night: Night) -> None:
     since = (night.between + timedelta(seconds=5) - night.beat).total_seconds()
+    newest = night.counted[-1]
     made = certified(night, Target("latest"))
+    assert made.wrong == ()
+    assert made.compared
+    assert (made.compared.census, made.compared.tables) == (newest.key, len(newest.census.tables))
+    assert made.compared.at == f"position {newest.census.moment.position}", "of another copy than the latest"
     assert made.lost == (pytest.approx(max(0, since - 10)), pytest.approx(since))
-    late = certified(night, Target("latest"), at=night.between + timedelta(minutes=5))
+    late = certified(night, Target("latest"), at=night.between + timedelta(minutes=5), counted=())
     assert not any("would be lost" in line for line in made.wrong)
     assert any("s of writes would be lost; the store's RPO is 30 s" in line for line in late.wrong)
+
+
+def test_a_copy_with_more_than_the_census_has_seen_is_told_apart_from_no_census(night: Night) -> None:
+    late = replace(night.counted[0].census.moment, position=night.counted[1].census.moment.position)
+    counted = Counted("the first", replace(night.counted[0].census, moment=late))
+    more = certified(night, Target("position", str(late.position)), counted=(counted,))
+    assert more.wrong == (f"nothing was compared: {more.uncompared}",)
+    assert re.match(r"the copy holds \d transactions that the first did not see, such as \d+; count", more.uncompared)
+    none = certified(night, Target.at(night.between), counted=night.counted[:1])
+    assert none.wrong[0].startswith("nothing was compared: there is no census of the store from after")
 
 
 def test_between_two_censuses_what_they_agree_in_is_compared(night: Night) -> None:
@@ -120,7 +136,7 @@ def test_a_copy_that_is_not_right_is_red_with_its_reason(night: Night, what: str
         "a row short": "51 rows, 50 in the copy",
         "a bit off": "with another content",
         "a policy missing": "policy missing: other on tenants",
-        "nothing to compare": "nothing was compared",
+        "nothing to compare": "nothing was compared: there is no census",
         "too slow": "the store's RTO is 0 s",
     }
     assert len(made.wrong) == 1

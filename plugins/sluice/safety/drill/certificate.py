@@ -35,6 +35,8 @@ class Compared:
     tables: int
     rows: int
     differences: tuple[str, ...]
+    at: str = ""
+    """To where that copy was brought back. Not the drill's own target: it was another one, made for the comparison."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Certificate:
     """None where no census says what the copy must hold."""
     damaged: tuple[str, ...]
     """What pg_amcheck has found."""
+    uncompared: str = ""
+    """Why nothing was compared, where nothing was."""
 
     @property
     def key(self) -> str:
@@ -72,8 +76,10 @@ class Certificate:
     def wrong(self) -> tuple[str, ...]:
         """Why it proves nothing, or the wrong thing; empty where it has passed."""
         found = [*(self.compared.differences if self.compared else ()), *self.damaged]
-        if not self.compared or not self.compared.rows:
-            found.append("nothing was compared: there is no census that says what the copy must hold")
+        if not self.compared:
+            found.append(f"nothing was compared: {self.uncompared}")
+        elif not self.compared.rows:
+            found.append(f"nothing was compared: {self.compared.census} says of no row that the copy must hold it")
         if self.phases["available"] > self.goals.back_within:
             found.append(
                 f"it was available after {self.phases['available']:.0f} s; the store's RTO is {self.goals.back_within:.0f} s"

@@ -2,6 +2,10 @@
 
 A moment is drawn. What the copy must hold there, counts say that were taken of the living store: at the position of one of them
 all of it, in between all in which the two around it agree.
+
+At the latest moment a store holds more than any count has seen. So two copies are made, one after the other: that of the latest
+moment says how long it takes and what would be lost, the other one, at the position of the newest count, is compared with that.
+Whoever counts right before the drill has nearly all of the log proven.
 """
 
 from __future__ import annotations
@@ -9,10 +13,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sluice.safety.census import Census, Moment, count_copy, unseen_in
+from sluice.safety.census import UNSEEN, Census, Moment, count_copy, unseen_in
 from sluice.safety.comparing import lacking, settled
 from sluice.safety.drill.certificate import Certificate, Compared, Goals, digest
 from sluice.safety.drill.damage import find_damage
@@ -34,6 +38,11 @@ class Counted:
     def at(self) -> datetime:
         """When it was taken, by the store's clock."""
         return datetime.fromisoformat(self.census.moment.at)
+
+    @property
+    def place(self) -> Target:
+        """Where a copy has just what it counts."""
+        return Target("position", self.census.moment.position or "")
 
 
 @dataclass(frozen=True)
@@ -65,12 +74,15 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
-        against = expected(asked, found, copy)
-        there = count_copy(_to(found), against.census.moment if against else _nothing_known(), tell)
+        expects = expected(asked, found, copy)
+        there = count_copy(_to(found), expects.moment, tell)
         clock.note("fully read")
         kept = beats_in(copy)
         damaged = find_damage(found.address)
         clock.note("verified")
+    held = compared(expects.counted, there, asked.target) if expects.counted else None
+    if expects.apart:
+        held, expects = compare_apart(driver, asked, expects.apart, tell)
     # Only what is brought back to the latest moment tells what would be lost: any other was asked to have less.
     lost = lost_between(kept, asked.at) if asked.target.kind == "latest" else None
     return Certificate(
@@ -85,9 +97,21 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         goals=asked.goals,
         lost=(lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None,
         holds_sha256=digest(there),
-        compared=compared(against, there) if against else None,
+        compared=held,
         damaged=damaged,
+        uncompared=expects.unknown,
     )
+
+
+def compare_apart(driver: Driver, asked: Asked, counted: Counted, tell: Tell) -> tuple[Compared | None, Expected]:
+    """Bring the store back once more, to the position of a count, and compare that copy; it goes, too."""
+    target = counted.place
+    name = name_scratch(driver.store, asked.at, f"{asked.seed} compared")
+    with restored(driver, target, name, Clock(), tell) as found, connect(found.address, purpose="drill") as copy:
+        expects = expected(replace(asked, target=target, counted=[counted]), found, copy)
+        if not expects.counted:
+            return None, expects
+        return compared(counted, count_copy(_to(found), expects.moment, tell), target), expects
 
 
 @contextmanager
@@ -99,31 +123,57 @@ def restored(driver: Driver, target: Target, name: str, clock: Clock, tell: Tell
         driver.destroy(name)
 
 
-def expected(asked: Asked, found: Restored, copy: Connection) -> Counted | None:
+@dataclass(frozen=True)
+class Expected:
+    """What a copy must hold, or why nobody can say it."""
+
+    counted: Counted | None = None
+    unknown: str = ""
+    apart: Counted | None = None
+    """A count that another copy, at its position, can be held against."""
+
+    @property
+    def moment(self) -> Moment:
+        """Of the count."""
+        return self.counted.census.moment if self.counted else Moment(None, "", "0", ())
+
+
+def expected(asked: Asked, found: Restored, copy: Connection) -> Expected:
     """Choose what the copy must hold: its own census, the one at its very position, or what two around its moment agree in."""
-    own = [one for one in asked.counted if one.key == found.census]
-    if own:
-        return own[-1]
-    target = asked.target
-    exact = [one for one in asked.counted if target == Target("position", one.census.moment.position or "")]
-    if exact:
-        return exact[-1] if not unseen_in(copy, exact[-1].census.moment) else None
-    moment = datetime.fromisoformat(target.value) if target.kind == "time" else asked.at
+    if own := [one for one in asked.counted if one.key == found.census]:
+        return Expected(own[-1])
+    placed = [one for one in asked.counted if one.census.moment.position]
+    if asked.target.kind == "latest" and placed:
+        return Expected(apart=placed[-1])
+    if exact := [one for one in placed if one.place == asked.target]:
+        unseen = unseen_in(copy, exact[-1].census.moment)
+        if not unseen:
+            return Expected(exact[-1])
+        many = f"{len(unseen)}{'' if len(unseen) < UNSEEN else ' or more'}"
+        told = f"the copy holds {many} transactions that {exact[-1].key} did not see, such as {unseen[0]}"
+        return Expected(unknown=f"{told}; count the store again, and drill that")
+    if asked.target.kind in ("position", "point"):
+        return Expected(unknown=f"there is no census at {asked.target}; count the store, and drill that")
+    return _between(asked)
+
+
+def _between(asked: Asked) -> Expected:
+    """Give what two counts around the moment agree in."""
+    moment = datetime.fromisoformat(asked.target.value) if asked.target.kind == "time" else asked.at
     before = [one for one in asked.counted if one.at <= moment]
     after = [one for one in asked.counted if one.at > moment]
-    if not before or not after:
-        return None
-    return Counted(before[-1].key, settled(before[-1].census, after[0].census))
+    if before and after:
+        return Expected(Counted(before[-1].key, settled(before[-1].census, after[0].census)))
+    lacks = "before" if not before else "after"
+    return Expected(
+        unknown=f"there is no census of the store from {lacks} {moment:%Y-%m-%d %H:%M:%S} UTC; count it, and drill again"
+    )
 
 
-def compared(against: Counted, copy: Census) -> Compared:
+def compared(against: Counted, copy: Census, at: Target) -> Compared:
     """Hold the copy against what it must hold. Pure."""
     wanted = against.census
-    return Compared(against.key, len(wanted.tables), wanted.rows, lacking(wanted, copy).lines)
-
-
-def _nothing_known() -> Moment:
-    return Moment(None, "", "0", ())
+    return Compared(against.key, len(wanted.tables), wanted.rows, lacking(wanted, copy).lines, str(at))
 
 
 def _to(found: Restored) -> Connect:
