@@ -15,14 +15,14 @@ from sluice.local.ports import free_port
 from sluice.safety.backup import Backup
 from sluice.safety.census import Marked, count_copy, mark_now, take_census, unseen_in
 from sluice.safety.comparing import compare
-from sluice.safety.counting import Rewritten
+from sluice.safety.counting import Counting, Progress, Rewritten, Sized
 from sluice.safety.driver import Tell
 from sluice.safety.physical.commits import NotShipped
 from sluice.safety.physical.placing import NoPlace, Place
 from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connect, Connection, Refused, Row, connect
+from sluice.stores.postgres import Connect, Connection, Refused, Row, Table, connect
 
 from tests.backed_up import STORE, Shop, by, opened_shop
 
@@ -129,10 +129,31 @@ def plain(shop: Shop) -> Iterator[Connect]:
 
 def test_a_role_that_does_not_see_every_row_counts_nothing(shop: Shop, plain: Connect) -> None:
     with shop.connect() as c:
-        with pytest.raises(Refused, match=rf"public.tenants of .*row-level.*ALTER ROLE {PLAIN} BYPASSRLS"):
+        with pytest.raises(Refused, match=rf"public\.tenants of .*row-level.*ALTER ROLE {PLAIN} BYPASSRLS"):
             take_census(plain, shop.said.append)
         c.execute(f"ALTER ROLE {PLAIN} BYPASSRLS")  # type: ignore[call-overload]
         assert take_census(plain, shop.said.append).tables == take_census(by(c), shop.said.append).tables
+
+
+def test_where_one_session_fails_those_that_wait_stop_at_once(shop: Shop, plain: Connect) -> None:
+    begun = time.monotonic()
+    with shop.connect() as c, shop.connect() as locker, locker.transaction(), c.transaction():
+        locker.execute("LOCK TABLE notes")
+        found = c.execute(
+            "SELECT relname, oid::int, relfilenode::int FROM pg_class WHERE relname IN ('notes', 'tenants')"
+        )
+        tables = [
+            Sized(Table("public", one["relname"]), one["oid"], one["relfilenode"], one["relname"] == "notes")
+            for one in found
+        ]
+
+        def patient(purpose: str) -> Connection:
+            return connect(shop.cluster.dsn(user=PLAIN, password="x"), purpose=purpose, lock_timeout="60s")
+
+        counting = Counting(patient, mark_now(c, shop.said.append).snapshot, Progress(STORE, 1, shop.said.append))
+        with pytest.raises(Refused, match=r"public\.tenants"):
+            counting.run(tables, workers=2)
+    assert time.monotonic() - begun < 30, "the other one has waited for its lock"
 
 
 @pytest.mark.parametrize("undone", ["TRUNCATE gone", "DROP TABLE gone", "ALTER TABLE gone ALTER COLUMN id TYPE text"])
@@ -146,7 +167,7 @@ def test_a_table_that_no_snapshot_sees_any_more_is_told(shop: Shop, undone: str)
             return marked
 
         try:
-            with pytest.raises(Rewritten, match=r"public.gone of postgres was .* before it was counted"):
+            with pytest.raises(Rewritten, match=r"public\.gone of postgres was .* before it was counted"):
                 take_census(by(c), shop.said.append, too_late)
         finally:
             c.execute("DROP TABLE IF EXISTS gone")

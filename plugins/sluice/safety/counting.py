@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
-from psycopg import errors, sql
+from psycopg import Error, errors, sql
 
 from sluice.errors import Transient
 from sluice.safety.driver import Tell
 from sluice.stores.postgres import Connect, Connection, Refused, Table, one, rows
 from sluice.stores.statements import statement
+
+STOPS_WITHIN = 0.5
+"""Seconds until a session that goes on is told to stop once more."""
 
 
 class Rewritten(Transient):
@@ -126,10 +129,16 @@ class Counting:
                 found = [content for one in as_completed(working) for content in one.result()]
             except BaseException:
                 self.over.set()
-                for session in [*self.sessions]:
-                    session.cancel_safe()
+                while wait(working, timeout=STOPS_WITHIN).not_done:
+                    self._cancel()
                 raise
         return dict(sorted(found))
+
+    def _cancel(self) -> None:
+        """End what the sessions are about. One that has begun something this very moment is told again."""
+        for session in [*self.sessions]:
+            with suppress(Error):
+                session.cancel_safe()
 
     def _work(self, left: Iterator[Sized]) -> list[tuple[str, Content]]:
         found = []
