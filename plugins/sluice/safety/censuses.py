@@ -32,6 +32,12 @@ def censuses_of(vault: Vault, store: str) -> list[str]:
     return list(vault.list(_folder(store)))
 
 
+def counted_at(key: str) -> datetime:
+    """Tell when a count was taken, by its key."""
+    told = key.rsplit("/", 1)[-1].removesuffix("Z.json.zst")
+    return datetime.strptime(f"{told}000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+
+
 def read_census(vault: Vault, key: str) -> Census:
     """Read a count. Raises Unreadable, NoSuchKey, VaultDown."""
     try:

@@ -93,7 +93,10 @@ class Driver(Protocol):
         """Tell to which moments it can be brought back; None while there is no backup."""
 
     def count(self, tell: Tell) -> Census:
-        """Count and hash all that the living store holds as of one moment: what a copy is held against. Raises Refused, StoreDown."""
+        """Count and hash all that the living store holds as of one moment: what a copy is held against.
+
+        Raises Refused, StoreDown.
+        """
 
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a backup where it is kept; gives how many. Raises Damaged, NoSuchKey."""

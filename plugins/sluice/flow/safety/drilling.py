@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sluice.safety.target import Target
 
 GATE = "restore_drill"
-NOT_YET = timedelta(minutes=1)
-"""How long ago a moment must be that is drawn: what was written since is on its way into the vault."""
 
 
 class CountStore(OfAStore):
@@ -44,7 +42,8 @@ class DrawMoments(OfAStore):
     """Choose the moments of this run: as a person has asked, else the latest one, and one that is drawn."""
 
     def execute(self, context: Context) -> list[dict[str, str]]:
-        """Give each as `kind` and `value`. Raises Broken where there is no backup."""
+        """Give each as `kind` and `value`. Skipped as long as there is no backup."""
+        from sluice.safety.censuses import censuses_of, counted_at
         from sluice.safety.drill.drilling import draw
         from sluice.safety.driver import Window
         from sluice.safety.target import Target
@@ -54,10 +53,12 @@ class DrawMoments(OfAStore):
             return [{"kind": asked.kind, "value": asked.value}]
         latest, window = Target("latest"), driver_of(self.store).window()
         if window is None:
-            raise AirflowFailException(f"There is no backup of {self.store} yet. Run backup__{self.store} first.")
-        drawn = [latest]
-        if (until := window.latest - NOT_YET) > window.earliest:
-            drawn.append(draw(Window(window.earliest, until), context["run_id"]))
+            raise AirflowSkipException(f"There is no backup of {self.store} yet: backup__{self.store} takes the first.")
+        drawn, counted = [latest], [counted_at(key) for key in censuses_of(open_vault(), self.store)]
+        # What a copy must hold is known between two counts alone.
+        since, until = max(window.earliest, counted[0]), min(window.latest, counted[-1])
+        if since < until:
+            drawn.append(draw(Window(since, until), context["run_id"]))
         return [{"kind": one.kind, "value": one.value} for one in drawn]
 
 

@@ -152,14 +152,19 @@ def expected(asked: Asked, found: Restored, copy: Connection) -> Expected:
         many = f"{len(unseen)}{'' if len(unseen) < UNSEEN else ' or more'}"
         told = f"the copy holds {many} transactions that {exact[-1].key} did not see, such as {unseen[0]}"
         return Expected(unknown=f"{told}; count the store again, and drill that")
-    if asked.target.kind in ("position", "point"):
-        return Expected(unknown=f"there is no census at {asked.target}; count the store, and drill that")
-    return _between(asked)
+    if asked.target.kind == "time":
+        return _between(asked, datetime.fromisoformat(asked.target.value))
+    if asked.target.kind == "latest":
+        return _between(asked, asked.at)
+    # Of a point or a position nobody but the copy knows when it was: its last commit says so.
+    if found.reached:
+        return _between(asked, found.reached)
+    told = f"there is no census at {asked.target}, nor was anything committed between the backup and it"
+    return Expected(unknown=f"{told}; count the store, and drill that")
 
 
-def _between(asked: Asked) -> Expected:
+def _between(asked: Asked, moment: datetime) -> Expected:
     """Give what two counts around the moment agree in."""
-    moment = datetime.fromisoformat(asked.target.value) if asked.target.kind == "time" else asked.at
     before = [one for one in asked.counted if one.at <= moment]
     after = [one for one in asked.counted if one.at > moment]
     if before and after:
