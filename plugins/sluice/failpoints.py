@@ -39,6 +39,7 @@ class Edge(NamedTuple):
 _KIND = "migration/kinds/same_cluster"
 _ITEMS = "migration/kinds/single_table"
 _PHYSICAL = "safety/physical"
+_DOCUMENTS = "safety/documents"
 _SOURCE = "migration/kinds/dynamodb_source"
 _ROWS = "migration/kinds/into_postgres"
 _ENGINE = "migration/engine"
@@ -275,6 +276,21 @@ EDGES = (
     ),
     Edge("restore.part_unpacked", f"{_PHYSICAL}/fetching.py unpack", "a backup is unpacked in part"),
     Edge("restore.configured", f"{_PHYSICAL}/recovering.py recover", "all is fetched, no server was started"),
+    Edge(
+        "documents.round_read",
+        f"{_DOCUMENTS}/shipping.py TableShipper.step",
+        "a round is read, nothing of it is stored",
+    ),
+    Edge("documents.round_stored", f"{_DOCUMENTS}/shipping.py TableShipper.step", "a round is stored; nobody was told"),
+    Edge(
+        "documents.part_stored", f"{_DOCUMENTS}/taking.py _Begun._segment", "a part of a table is in the vault, not all"
+    ),
+    Edge("documents.base_stored", f"{_DOCUMENTS}/taking.py take", "all items are in the vault, there is no manifest"),
+    Edge("documents.base_kept", f"{_DOCUMENTS}/taking.py take", "a base is kept; nobody was told"),
+    Edge("documents.made", f"{_DOCUMENTS}/driver.py Documents._create", "a copy is there, and nothing in it"),
+    Edge("documents.loaded", f"{_DOCUMENTS}/replaying.py load", "the base is loaded, nothing that was changed since"),
+    Edge("documents.replayed", f"{_DOCUMENTS}/replaying.py _bring_in", "some of what was changed is brought in"),
+    Edge("documents.restored", f"{_DOCUMENTS}/driver.py Documents.restore", "every copy is whole; nobody was told"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

@@ -10,7 +10,7 @@ import gzip
 import io
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -24,16 +24,29 @@ Expires = Callable[[Item], bool]
 
 def line_of(item: Item) -> bytes:
     """Give an item's line, its end included."""
-    told = {"Item": {name: plain(value) for name, value in item.items()}}
-    return json.dumps(told, separators=(",", ":")).encode() + b"\n"
+    return json.dumps({"Item": plain_item(item)}, separators=(",", ":")).encode() + b"\n"
 
 
 def items_in(body: bytes) -> Iterator[Item]:
     """Give the items of a compressed file, one after another. Raises OSError, EOFError or ValueError for one that is damaged."""
     with gzip.GzipFile(fileobj=io.BytesIO(body)) as lines:
-        for line in lines:
-            told: dict[str, Any] = json.loads(line)
-            yield {name: _value(value) for name, value in told["Item"].items()}
+        yield from items_of(lines)
+
+
+def items_of(lines: Iterable[bytes]) -> Iterator[Item]:
+    """Give the items of lines that are not compressed. Raises ValueError, KeyError for one that is damaged."""
+    for line in lines:
+        yield item_of(json.loads(line)["Item"])
+
+
+def plain_item(item: Item) -> Item:
+    """Give an item as JSON can hold it."""
+    return {name: plain(value) for name, value in item.items()}
+
+
+def item_of(told: Mapping[str, Value]) -> Item:
+    """Give the item that `plain_item` told."""
+    return {name: _value(value) for name, value in told.items()}
 
 
 def plain(value: Value) -> Value:

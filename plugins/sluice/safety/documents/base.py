@@ -1,0 +1,104 @@
+"""What a base is: every item of a store's tables in parts, their settings, and where their logs stood before the scan.
+
+    backups/stores/<store>/base/<moment>-full/<table>/0000-00000.zst …      items, one a line, as the service's exports write them
+    backups/stores/<store>/base/<moment>-full/manifest.json                 without it there is no base
+
+A table is scanned while it is written to, so its items are of many moments. The log from `begins` on makes them those of one:
+each key's changes are brought in again, in order, and what is true of a key after the last does not depend on when it was read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sluice.safety.backup import MANIFEST, Unreadable, folder_of, place_of
+from sluice.safety.documents.log import Run
+from sluice.safety.documents.settings import Settings
+from sluice.stores.objects import Stored, Vault
+from sluice.stores.parts import Part
+
+FORMAT, VERSION = "sluice-documents", 1
+
+
+@dataclass(frozen=True)
+class TableBase:
+    """One table of a base."""
+
+    table: str
+    id: str
+    """The service's own: a table made anew under the name has another."""
+    key: tuple[str, ...]
+    settings: Settings
+    run: Run
+    begins: int
+    """The round of the log from which on it is needed."""
+    items: int
+    hash: str
+    """Of what is in the parts, free of order: what was read, which is not yet what the table held at any moment."""
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Base:
+    """One base of a store."""
+
+    store: str
+    id: str
+    began_at: str
+    whole_at: str
+    """From here on it can be brought back, by the service's clock: all reading was over."""
+    tables: tuple[TableBase, ...]
+
+    @property
+    def folder(self) -> str:
+        """Where in the vault it is."""
+        return folder_of(self.store, self.id)
+
+    @property
+    def whole(self) -> datetime:
+        """When all reading was over."""
+        return datetime.fromisoformat(self.whole_at)
+
+    @property
+    def stored(self) -> int:
+        """How many bytes it has in the vault."""
+        return sum(part.bytes for table in self.tables for part in table.parts)
+
+    def keep(self, vault: Vault) -> Stored:
+        """Store the manifest: from now on it is a base. Raises AlreadyThere, VaultDown, AccessDenied."""
+        told = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        body = json.dumps(told, indent=1, ensure_ascii=False, default=str).encode()
+        return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
+
+
+def bases_of(vault: Vault, store: str) -> list[Base]:
+    """Give every base of a store, oldest first. Raises Unreadable, VaultDown."""
+    keys = vault.list(f"{place_of(store)}/base/")
+    return [read_base(vault, key) for key in keys if key.endswith(f"/{MANIFEST}")]
+
+
+def read_base(vault: Vault, key: str) -> Base:
+    """Read a base's manifest. Raises Unreadable, NoSuchKey, VaultDown."""
+    try:
+        told: dict[str, Any] = json.loads(vault.get(key))
+        if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
+            raise Unreadable(f"{key} is no manifest of version {VERSION}. Bring this installation up to date.")
+        return Base(**{**told, "tables": tuple(map(_table, told["tables"]))})
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreadable(f"{key} is no manifest of a base ({type(error).__name__}). Keep it as evidence.") from error
+
+
+def _table(told: Mapping[str, Any]) -> TableBase:
+    settings = told["settings"]
+    found: dict[str, Any] = {
+        **told,
+        "key": tuple(told["key"]),
+        "settings": Settings(**{**settings, "unanswered": tuple(settings["unanswered"])}),
+        "run": Run(**told["run"]),
+        "parts": tuple(Part(**part) for part in told["parts"]),
+    }
+    return TableBase(**found)

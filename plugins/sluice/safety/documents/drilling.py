@@ -1,0 +1,113 @@
+"""A drill of tables: brought back, read to the last item, settings put back and diffed, compared, certified, taken away again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sluice.safety.census import Census
+from sluice.safety.comparing import compare, settled
+from sluice.safety.documents.counting import carried, count_copy, told_by
+from sluice.safety.documents.log import LogShort, TableLog
+from sluice.safety.documents.putting_back import PutBack
+from sluice.safety.documents.scratch import table_under
+from sluice.safety.documents.settings import read_settings
+from sluice.safety.documents.tables import Tables
+from sluice.safety.drill.certificate import Certificate, Compared, digest
+from sluice.safety.drill.drilling import Asked, Counted, restored
+from sluice.safety.drill.heartbeat import lost_between
+from sluice.safety.driver import Clock, Driver, Restored, Tell, name_scratch
+from sluice.stores.dynamodb.scan import scan_page
+
+
+class DocumentDriver(Driver, Protocol):
+    """What a drill of tables needs beside the contract."""
+
+    @property
+    def tables(self) -> Tables:
+        """The tables, and how they are reached."""
+
+    def put_back(self, name: str, backup: str, *, drill: bool, tell: Tell) -> PutBack:
+        """Put back on copies what was set of the originals."""
+
+    def logs(self, backup: str) -> Mapping[str, tuple[TableLog, int]]:
+        """Give the log of each table, and the round from which on it goes with a backup; none where nothing is shipped."""
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """A drill that was done."""
+
+    certificate: Certificate
+    put_back: tuple[str, ...]
+    left: tuple[str, ...]
+    """What a drill does not put back, each with its reason: nothing proves of these that they would come back."""
+
+
+def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) -> Drilled:
+    """Do one drill. What was brought back goes, also where this raises. `every`: how often the log is shipped.
+
+    Raises NotReachable, LogShort, Damaged, NotScratch, Throttled, DynamoDown, VaultDown.
+    """
+    clock, name, names = Clock(), name_scratch(driver.store, asked.at, asked.seed), driver.tables.names
+    copies = Tables(driver.store, tuple(table_under(name, table) for table in names), driver.tables.clients)
+    with restored(driver, asked.target, name, clock, tell) as found:
+        scan_page(copies.clients.dynamodb, copies.names[0], limit=1)
+        clock.note("first query")
+        as_of = datetime.fromisoformat(found.position or asked.at.isoformat())
+        there = count_copy(copies, as_of, {}, names)
+        clock.note("fully read")
+        # Only now: expiry takes away what has expired since.
+        done = driver.put_back(name, found.backups[-1], drill=True, tell=tell)
+        clock.note("settings put back")
+        around = told_by([read_settings(copies.clients, copy) for copy in copies.names], names)
+        clock.note("verified")
+    there = Census(there.database, there.moment, there.tables, around, {})
+    against = expected(driver, asked, found, as_of)
+    lost = lost_between([as_of], asked.at, every) if asked.target.kind == "latest" else None
+    certificate = Certificate(
+        store=driver.store,
+        name=name,
+        target=str(asked.target),
+        asked_at=asked.at.isoformat(),
+        backups=found.backups,
+        reached=found.reached.isoformat() if found.reached else None,
+        position=found.position,
+        phases=clock.phases,
+        goals=asked.goals,
+        lost=(lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None,
+        holds_sha256=digest(there),
+        compared=_compared(against, there) if against else None,
+        damaged=(),
+    )
+    return Drilled(certificate, tuple(map(str, done.steps)), done.left)
+
+
+def expected(driver: DocumentDriver, asked: Asked, found: Restored, as_of: datetime) -> Counted | None:
+    """Choose what the copy must hold: the count of its moment, or one that is carried there, first the nearest behind it.
+
+    Where no log is shipped, what the counts around it agree in.
+    """
+    logs = driver.logs(found.backups[-1]) if found.backups else {}
+    exact = [one for one in asked.counted if one.at == as_of or one.key == found.census]
+    if exact:
+        return exact[-1]
+    before, after = ([one for one in asked.counted if (one.at > as_of) == later] for later in (False, True))
+    if not logs:
+        agreed = settled(before[-1].census, after[0].census) if before and after else None
+        return Counted(before[-1].key, agreed) if agreed else None
+    (whole,) = [one.whole_at for one in driver.backups() if one.id == found.backups[-1]]
+    # What was changed between an earlier count and the backup is not in the log that goes with it.
+    for one in (*after[:1], *[one for one in before[-1:] if one.at >= whole]):
+        with suppress(LogShort):  # it was lost between the two
+            return Counted(one.key, carried(one.census, logs, as_of))
+    return None
+
+
+def _compared(against: Counted, there: Census) -> Compared:
+    wanted = against.census
+    lines: Sequence[str] = compare(wanted, there).lines
+    return Compared(against.key, len(wanted.tables), wanted.rows, tuple(lines))

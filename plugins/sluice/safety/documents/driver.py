@@ -1,0 +1,185 @@
+"""Tables by a base and the log of their streams, as every driver is asked: where the service keeps no history of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from sluice.errors import Terminal
+from sluice.failpoints import failpoint
+from sluice.safety.documents.base import Base, bases_of
+from sluice.safety.documents.counting import Counted, count_live
+from sluice.safety.documents.log import LogShort, TableLog, runs_of
+from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
+from sluice.safety.documents.replaying import load, replay
+from sluice.safety.documents.scratch import creation_of, destroy, scratches, table_under
+from sluice.safety.documents.shipping import Shipper, TableShipper
+from sluice.safety.documents.tables import Streamed, Tables
+from sluice.safety.documents.taking import take
+from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
+from sluice.safety.target import Target
+from sluice.stores.dynamodb.client import speaking
+from sluice.stores.objects import Vault
+from sluice.stores.parts import read_parts
+
+
+class NotReachable(Terminal):
+    """A moment to which nothing in the vault leads."""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The tables of one store, and what the vault has of them."""
+
+    tables: Tables
+    vault: Vault
+    tell: Tell = print
+    opened: Callable[[str], Streamed] | None = None
+    """How a stream is opened, where not as `Tables.stream` does."""
+
+    @property
+    def store(self) -> str:
+        """The store's name in the estate."""
+        return self.tables.store
+
+    @cached_property
+    def shippers(self) -> Mapping[str, TableShipper]:
+        """What ships each table's stream."""
+        return {
+            table: TableShipper(self.tables, self.vault, table, self.tell, self.opened) for table in self.tables.names
+        }
+
+    def shipper(self, every: timedelta) -> Shipper:
+        """Give what ships all of them."""
+        return Shipper(tuple(self.shippers.values()), every)
+
+    def take(self, tell: Tell) -> Taken:
+        """Take a base. The log begins with the first, and anew with one that is taken after it was lost."""
+        return _taken(take(self.tables, self.vault, dict(self.shippers), tell))
+
+    def backups(self) -> Sequence[Taken]:
+        """List what there is, oldest first."""
+        return [_taken(base) for base in bases_of(self.vault, self.store)]
+
+    def window(self) -> Window | None:
+        """From when the first base was whole behind which the log is unbroken up to now, until where it is shipped.
+
+        What an older base can be brought back to, before the log was lost, is told by asking for it.
+        """
+        now = {table: runs_of(self.vault, self.store, table)[-1:] for table in self.tables.names}
+        bases = [
+            base for base in bases_of(self.vault, self.store) if all(now[one.table] == [one.run] for one in base.tables)
+        ]
+        if not bases:
+            return None
+        reached = [log.until(begins) for log, begins in self.logs(bases[0].id).values()]
+        latest = min((one for one in reached if one), default=None)
+        whole = bases[0].whole
+        return Window(whole, latest) if latest and all(reached) and latest > whole else None
+
+    def verify(self, backup: str, tell: Tell) -> int:
+        """Read every byte of a base; gives how many. Raises Damaged, NoSuchKey."""
+        base = self._base(backup)
+        parts = [part for table in base.tables for part in table.parts]
+        read = sum(len(piece) for piece in read_parts(self.vault, parts))
+        tell(f"{self.store}: {backup} read back, {read:,} bytes")
+        return read
+
+    def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
+        """Bring every table back as of a moment, each beside its original. What an earlier try has left goes first.
+
+        Raises NotScratch, NotReachable, LogShort, Damaged, Throttled, DynamoDown.
+        """
+        made_at(name)
+        moment, base = self.chosen(target)
+        tell(f"{self.store} comes back to {moment:%Y-%m-%d %H:%M:%S} UTC, from {base.id}")
+        self.destroy(name)
+        last: list[datetime] = []
+        for one in base.tables:
+            self._create(creation_of(one.settings, name, table_under(name, one.table)))
+        clock.note("accepted")
+        for one in base.tables:
+            copy, log = table_under(name, one.table), TableLog(self.vault, self.store, one.table, one.run)
+            wait_until_active(self.tables.clients.dynamodb, copy)
+            items = load(self.tables.clients.dynamodb, self.vault, one, copy)
+            done = replay(self.tables.clients.dynamodb, log, one, moment, copy)
+            last += [done.last] if done.last else []
+            tell(f"{self.store}: {one.table} is back as {copy}, {items:,} items and {done.changes:,} changes")
+        failpoint("documents.restored")
+        clock.note("available")
+        address = ",".join(table_under(name, one.table) for one in base.tables)
+        return Restored(name, address, (base.id,), max(last, default=None), moment.isoformat())
+
+    def put_back(self, name: str, backup: str, *, drill: bool, tell: Tell) -> PutBack:
+        """Put back on copies what was set of the originals, as the base tells it; gives what was done and what was left.
+
+        Safe to repeat. Raises NotScratch, TableNotReady, DynamoRefused, AccessDenied.
+        """
+        was = [one.settings for one in self._base(backup).tables]
+        return put_back_all(self.tables, name, was, drill=drill, tell=tell)
+
+    def scratches(self) -> Sequence[str]:
+        """List the names under which copies stand."""
+        return scratches(self.tables.clients.dynamodb)
+
+    def destroy(self, name: str) -> None:
+        """Take the copies of a name away. Safe to repeat. Raises NotScratch, NotGone."""
+        destroy(self.tables.clients, name)
+
+    def count(self, tell: Tell) -> Counted:
+        """Count the live tables as of a moment. Raises StreamLied, LogLost, NoLog, LogLate."""
+        return count_live(self.tables, self.shippers, tell)
+
+    def logs(self, backup: str) -> dict[str, tuple[TableLog, int]]:
+        """Give the log of each table, and the round from which on it goes with a base."""
+        base = self._base(backup)
+        return {one.table: (TableLog(self.vault, self.store, one.table, one.run), one.begins) for one in base.tables}
+
+    def chosen(self, target: Target) -> tuple[datetime, Base]:
+        """Choose the base for a target, and the moment it stands for. Raises NotReachable, LogShort."""
+        bases = bases_of(self.vault, self.store)
+        if not bases:
+            raise NotReachable(f"{self.store} has no base in the vault: take one.")
+        if target.kind == "latest":
+            return self._reached(bases[-1]), bases[-1]
+        if target.kind != "time":
+            raise NotReachable(
+                f"{self.store} is a store of documents: {target} is none of a time or the latest moment."
+            )
+        moment = datetime.fromisoformat(target.value).replace(microsecond=0)
+        before = [base for base in bases if base.whole <= moment]
+        if not before:
+            raise NotReachable(
+                f"{self.store} cannot be brought back to {moment:%Y-%m-%d %H:%M:%S} UTC: the earliest moment is"
+                f" {bases[0].whole:%Y-%m-%d %H:%M:%S} UTC, when {bases[0].id} was read. Ask for that or a later one."
+            )
+        return moment, before[-1]
+
+    def _base(self, id: str) -> Base:
+        (found,) = [one for one in bases_of(self.vault, self.store) if one.id == id]
+        return found
+
+    def _reached(self, base: Base) -> datetime:
+        """Tell up to when the log of every table is shipped. Raises LogShort where one has not come past the base yet."""
+        found = []
+        for one in base.tables:
+            log = TableLog(self.vault, self.store, one.table, one.run)
+            until = log.until(one.begins)
+            if not until or until < base.whole:
+                raise LogShort(
+                    f"{self.store}: the log of {one.table} has not come past {base.id}, which was whole at"
+                    f" {base.whole:%Y-%m-%d %H:%M:%S} UTC. Ship it, then ask again."
+                )
+            found.append(until)
+        return min(found)
+
+    def _create(self, creation: dict[str, object]) -> None:
+        with speaking("make", str(creation["TableName"])):
+            self.tables.clients.dynamodb.create_table(**creation)
+        failpoint("documents.made")
+
+
+def _taken(base: Base) -> Taken:
+    return Taken(base.id, base.whole, base.stored)

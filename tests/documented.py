@@ -1,0 +1,166 @@
+"""Tables that are backed up while somebody writes, their streams shipped: for tests of DynamoDB's backups and drills."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sluice.safety.censuses import keep_census
+from sluice.safety.documents.drilling import Drilled, drill
+from sluice.safety.documents.driver import Documents
+from sluice.safety.documents.tables import BOTH, Clients, Tables
+from sluice.safety.drill.certificate import Goals
+from sluice.safety.drill.drilling import Asked, Counted
+from sluice.safety.target import Target
+from sluice.stores.dynamodb.values import Item
+from sluice.stores.objects import Vault
+
+from tests import documents as dynamodb
+
+STORE = "shop"
+GOALS = Goals(back_within=300, losing_at_most=30)
+EVERY = timedelta(seconds=10)
+COUNT = itertools.count()
+ODD: Item = {
+    "id": {"S": "odd"},
+    "digits": {"N": "12345678901234567890123456789012345678"},
+    "small": {"N": "-1E-120"},
+    "numbers": {"NS": ["1", "2.5", "1E+30"]},
+    "bytes": {"B": b"\x00\xff"},
+    "many": {"BS": [b"a", b"\x01"]},
+    "empty": {"S": ""},
+    "none": {"NULL": True},
+    "yes": {"BOOL": False},
+    "within": {"M": {"list": {"L": [{"S": "a\u2028b"}, {"M": {"deep": {"B": b"x"}}}]}}},
+    "gone": {"N": "4102444800"},
+}
+"""One item of every type that there is."""
+
+
+@dataclass
+class Shop:
+    """Tables under care."""
+
+    engine: dynamodb.Documents
+    client: Any
+    driver: Documents
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def table(self) -> str:
+        """The table that is written to."""
+        return self.driver.tables.names[0]
+
+    def put(self, number: int, text: str = "new", table: str | None = None) -> None:
+        """Write an item, as an application does."""
+        item = {"id": {"S": f"item {number}"}, "text": {"S": text}, "gone": {"N": "4102444800"}}
+        self.client.put_item(TableName=table or self.table, Item=item)
+
+    def delete(self, number: int) -> None:
+        """Delete one."""
+        self.client.delete_item(TableName=self.table, Key={"id": {"S": f"item {number}"}})
+
+    @contextmanager
+    def written_to(self) -> Iterator[None]:
+        """Have somebody write: new items, changes and deletions."""
+        over = threading.Event()
+        client = self.engine.client()
+
+        def write() -> None:
+            for turn in itertools.count():
+                if over.is_set():
+                    return
+                key = {"id": {"S": f"item {turn * 7 % 900}"}}
+                client.put_item(
+                    TableName=self.table, Item={**key, "text": {"S": f"turn {turn}"}, "turn": {"N": str(turn)}}
+                )
+                if turn % 3 == 0:
+                    client.delete_item(TableName=self.table, Key={"id": {"S": f"item {turn * 5 % 900}"}})
+
+        thread = threading.Thread(target=write, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def counted(self) -> Counted:
+        """Count the live tables, and keep the count."""
+        found = self.driver.count(self.said.append).census
+        return Counted(keep_census(self.driver.vault, STORE, found).key, found)
+
+    def drilled(self, target: Target, *counted: Counted, at: datetime | None = None, goals: Goals = GOALS) -> Drilled:
+        """Do a drill, and see that nothing of it stands afterwards."""
+        asked = Asked(target, at or self.driver.tables.now(), goals, counted, f"{target}{next(COUNT)}")
+        made = drill(self.driver, asked, EVERY, self.said.append)
+        assert self.driver.scratches() == []
+        return made
+
+
+def opened_shop(engine: dynamodb.Documents, vault: Vault, **clients: Any) -> Shop:
+    """Make two tables: one that is written to, with all that can be set of it, and a quiet one."""
+    client = engine.client()
+    orders, quiet = engine.fresh_name("orders"), engine.fresh_name("quiet.ones")
+    client.create_table(
+        TableName=orders,
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "text")],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput={"ReadCapacityUnits": 900, "WriteCapacityUnits": 900},
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_text",
+                "KeySchema": [{"AttributeName": "text", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["turn"]},
+                "ProvisionedThroughput": {"ReadCapacityUnits": 700, "WriteCapacityUnits": 700},
+            }
+        ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": BOTH},
+        DeletionProtectionEnabled=True,
+        Tags=[{"Key": "team", "Value": "shop"}, {"Key": "cost", "Value": "42"}],
+    )
+    client.create_table(
+        TableName=quiet,
+        AttributeDefinitions=[
+            {"AttributeName": "at", "AttributeType": "N"},
+            {"AttributeName": "id", "AttributeType": "S"},
+        ],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": BOTH},
+    )
+    client.update_time_to_live(TableName=orders, TimeToLiveSpecification={"Enabled": True, "AttributeName": "gone"})
+    client.update_continuous_backups(
+        TableName=orders, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    client.update_contributor_insights(TableName=orders, ContributorInsightsAction="ENABLE")
+    arn = client.describe_table(TableName=orders)["Table"]["TableArn"]
+    client.put_resource_policy(ResourceArn=arn, Policy=POLICY.replace("<arn>", arn))
+    client.enable_kinesis_streaming_destination(TableName=orders, StreamArn=KINESIS)
+    client.put_item(TableName=orders, Item={**ODD, "text": {"S": "odd"}})
+    client.put_item(TableName=quiet, Item={"id": {"S": "one"}, "at": {"N": "1.50"}})
+    tables = Tables(STORE, (orders, quiet), Clients(client, engine.streams(), **clients))
+    shop = Shop(engine, client, Documents(tables, vault))
+    for number in range(300):
+        shop.put(number, "old")
+    return shop
+
+
+POLICY = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:role/reader"},'
+    ' "Action": "dynamodb:GetItem", "Resource": "<arn>"}]}'
+)
+KINESIS = "arn:aws:kinesis:us-east-1:000000000000:stream/changes"
+
+
+def closed_shop(shop: Shop) -> None:
+    """Let its tables go."""
+    for table in shop.driver.tables.names:
+        shop.client.update_table(TableName=table, DeletionProtectionEnabled=False)
+        shop.engine.drop(table)
