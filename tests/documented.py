@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from sluice.safety.censuses import keep_census
 from sluice.safety.documents.drilling import Drilled, drill
 from sluice.safety.documents.driver import Documents
@@ -150,6 +151,15 @@ def opened_shop(engine: dynamodb.Documents, vault: Vault, **clients: Any) -> Sho
     for number in range(300):
         shop.put(number, "old")
     return shop
+
+
+@contextmanager
+def one_second() -> Iterator[None]:
+    """Keep a second of distance, not two: here clock and stream are one process's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("shipping", "counting", "taking"):
+            patch.setattr(f"sluice.safety.documents.{module}.YOUNGER", timedelta(seconds=1))
+        yield
 
 
 POLICY = (

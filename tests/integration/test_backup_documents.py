@@ -21,7 +21,7 @@ from sluice.stores.dynamodb.values import same
 from sluice.stores.objects import Damaged, Vault
 from sluice.stores.parts import read_part
 
-from tests.documented import ODD, STORE, Shop, closed_shop, opened_shop
+from tests.documented import ODD, STORE, Shop, closed_shop, one_second, opened_shop
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,16 @@ def night(documents, vault) -> Iterator[Night]:
     """Back up and count while somebody writes."""
     vault.store.create_bucket("documented")
     shop = opened_shop(documents, Vault(vault.client(), "documented"))
-    with shop.written_to():
-        taken = shop.driver.take(shop.said.append)
-        time.sleep(1.1)  # the moments of both are told in whole seconds
-        counted = shop.counted()
-    shop.put(901, "after the count")
-    shop.delete(2)
-    now = shop.driver.tables.now()
-    for shipper in shop.driver.shippers.values():
-        shipper.reach(now)
+    with one_second():
+        with shop.written_to():
+            taken = shop.driver.take(shop.said.append)
+            time.sleep(1.1)  # the moments of both are told in whole seconds
+            counted = shop.counted()
+        shop.put(901, "after the count")
+        shop.delete(2)
+        now = shop.driver.tables.now()
+        for shipper in shop.driver.shippers.values():
+            shipper.reach(now)
     yield Night(shop, taken.id, counted)
     closed_shop(shop)
 

@@ -77,7 +77,7 @@ class Documents:
         reached = [log.until(begins) for log, begins in self.logs(bases[0].id).values()]
         latest = min((one for one in reached if one), default=None)
         whole = bases[0].whole
-        return Window(whole, latest) if latest and all(reached) and latest > whole else None
+        return Window(whole, latest) if latest and all(reached) and latest >= whole else None
 
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a base; gives how many. Raises Damaged, NoSuchKey."""

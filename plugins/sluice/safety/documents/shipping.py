@@ -8,7 +8,7 @@ shard would have held back even then is found by the next census: that reads the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -203,10 +203,11 @@ class Reading:
     def _read_page(self, shard: str) -> None:
         place = self.places[shard]
         page = self.stream.read(shard, place.after)
-        self.changes += ((shard, change) for change in _fresh(page.changes, place.after))
+        fresh = [change for change in page.changes if place.after is None or int(change.sequence) > int(place.after)]
+        self.changes += ((shard, change) for change in fresh)
         self.places[shard] = Place(page.position, page.ended, place.parent)
-        late = bool(page.changes) and page.changes[-1].at > self.begun
-        self._silent[shard] = SILENT if late else 0 if page.changes else self._silent.get(shard, 0) + 1
+        late = bool(fresh) and fresh[-1].at > self.begun
+        self._silent[shard] = SILENT if late else 0 if fresh else self._silent.get(shard, 0) + 1
 
     def _forget(self, shards: Sequence[Shard], parents: set[str | None]) -> None:
         """Forget shards that were read to their end and are trimmed by now, once their children are known."""
@@ -217,11 +218,6 @@ class Reading:
 
     def _came(self, shard: str) -> bool:
         return self._silent.get(shard, 0) >= SILENT
-
-
-def _fresh(changes: Iterable[Change], after: str | None) -> Iterable[Change]:
-    """Leave out what was told before: a page may begin with records twice."""
-    return (change for change in changes if after is None or int(change.sequence) > int(after))
 
 
 @dataclass

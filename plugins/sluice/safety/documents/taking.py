@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from sluice.failpoints import failpoint
-from sluice.safety.backup import name_at
+from sluice.safety.backup import folder_of, name_at
 from sluice.safety.documents.base import Base, TableBase
 from sluice.safety.documents.settings import read_settings
 from sluice.safety.documents.shipping import TableShipper
@@ -30,8 +32,7 @@ def take(tables: Tables, vault: Vault, shippers: dict[str, TableShipper], tell: 
 
     Raises LogLost where there is no stream, ImagesLacking, NoSuchTable, Throttled, DynamoDown, VaultDown, AccessDenied.
     """
-    began = tables.now()
-    id = name_at(began, "full")
+    began, id = _named(tables, vault)
     begun = [_Begun(tables, vault, id, shippers[table]) for table in tables.names]
     # Before anything is read: what is written from now on is in a round that comes.
     for one in begun:
@@ -44,6 +45,15 @@ def take(tables: Tables, vault: Vault, shippers: dict[str, TableShipper], tell: 
     items = sum(one.items for one in taken)
     tell(f"{tables.store}: {id}, {items:,} items of {len(taken)} tables, {base.stored:,} bytes in the vault")
     return base
+
+
+def _named(tables: Tables, vault: Vault) -> tuple[datetime, str]:
+    """Name it by the service's clock. That tells whole seconds: where one was begun in this, the next second is waited for."""
+    while True:
+        began = tables.now()
+        if not vault.list(f"{folder_of(tables.store, id := name_at(began, 'full'))}/"):
+            return began, id
+        time.sleep(0.5)
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ class _Begun:
         )
 
     def _segment(self, table: str, segment: int) -> list[tuple[Part, Tally]]:
-        folder = f"backups/stores/{self.tables.store}/base/{self.id}/{table}"
+        folder = f"{folder_of(self.tables.store, self.id)}/{table}"
         stored = []
         for number, (piece, tally) in enumerate(
             _pieces(scanned(self.tables.clients.dynamodb, table, segment, SEGMENTS))
