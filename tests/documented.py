@@ -18,6 +18,8 @@ from sluice.safety.documents.tables import BOTH, Clients, Tables
 from sluice.safety.drill.certificate import Goals
 from sluice.safety.drill.drilling import Asked, Counted
 from sluice.safety.target import Target
+from sluice.stores.dynamodb.actions import Put
+from sluice.stores.dynamodb.batches import write_batches
 from sluice.stores.dynamodb.values import Item
 from sluice.stores.objects import Vault
 
@@ -57,10 +59,9 @@ class Shop:
         """The table that is written to."""
         return self.driver.tables.names[0]
 
-    def put(self, number: int, text: str = "new", table: str | None = None) -> None:
+    def put(self, number: int, text: str = "new") -> None:
         """Write an item, as an application does."""
-        item = {"id": {"S": f"item {number}"}, "text": {"S": text}, "gone": {"N": "4102444800"}}
-        self.client.put_item(TableName=table or self.table, Item=item)
+        self.client.put_item(TableName=self.table, Item=item_of(number, text))
 
     def delete(self, number: int) -> None:
         """Delete one."""
@@ -148,17 +149,21 @@ def opened_shop(engine: dynamodb.Documents, vault: Vault, **clients: Any) -> Sho
     client.put_item(TableName=quiet, Item={"id": {"S": "one"}, "at": {"N": "1.50"}})
     tables = Tables(STORE, (orders, quiet), Clients(client, engine.streams(), **clients))
     shop = Shop(engine, client, Documents(tables, vault))
-    for number in range(300):
-        shop.put(number, "old")
+    write_batches(client, orders, (Put(orders, item_of(number, "old")) for number in range(300)))
     return shop
+
+
+def item_of(number: int, text: str) -> Item:
+    """An item of the shop's."""
+    return {"id": {"S": f"item {number}"}, "text": {"S": text}, "gone": {"N": "4102444800"}}
 
 
 @contextmanager
 def one_second() -> Iterator[None]:
-    """Keep a second of distance, not two: here clock and stream are one process's."""
+    """Keep no more distance than whole seconds want: here clock and stream are one process's."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("shipping", "counting", "taking"):
-            patch.setattr(f"sluice.safety.documents.{module}.YOUNGER", timedelta(seconds=1))
+        for module, seconds in (("shipping", 1), ("counting", 0), ("taking", 0)):
+            patch.setattr(f"sluice.safety.documents.{module}.YOUNGER", timedelta(seconds=seconds))
         yield
 
 

@@ -179,7 +179,8 @@ def test_what_was_changed_in_the_vault_is_not_loaded(night: Night) -> None:
 
 def test_a_round_that_is_gone_from_the_vault_is_named(night: Night) -> None:
     driver = night.shop.driver
-    log, begins = driver.logs(night.backup)[night.shop.table]
+    stretch = driver.logs(night.backup)[night.shop.table]
+    log, begins = stretch.log, stretch.begins
     body = driver.vault.get(key := log._key(begins + 1))
     driver.vault.remove(key)
     try:

@@ -60,32 +60,28 @@ def step(shop: Shop) -> None:
     shop.driver.shippers[shop.table].step()
 
 
-def test_shards_that_split_and_tell_twice_make_one_log(shop: Shop) -> None:
+def test_shards_that_split_and_tell_twice_make_one_log_and_one_that_holds_back_is_found_by_the_count(
+    shop: Shop,
+) -> None:
     shop, stream = lied_to(shop, twice=0.5)
     shop.driver.take(shop.said.append)
     for turn in range(4):
-        for number in range(10, 30):
+        for number in range(15, 25):
             shop.put(number, f"turn {turn}")
         shop.delete(turn)
         step(shop)
         stream.split(f"shard-{turn % 3}" if turn < 3 else "shard-0.1")
     counted = shop.counted()
     assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
-    log, begins = next(iter(shop.driver.logs(shop.driver.backups()[0].id).values()))
+    log = shop.driver.logs(shop.driver.backups()[0].id)[shop.table].log
     told = [change.sequence for round_ in log.since(0) for _, change in round_.changes]
     assert len(told) == len(set(told)), "what is told twice is stored once"
-    assert begins
-
-
-def test_a_shard_that_holds_back_is_found_by_the_next_count(lying: tuple[Shop, StreamThatLies]) -> None:
-    shop, stream = lying
-    shop.driver.take(shop.said.append)
-    stream.hushed = {"shard-1"}
-    for number in range(40):
+    stream.hushed = {"shard-1.0"}
+    for number in range(30):
         shop.put(number, "unheard")
     counted = shop.counted()
     (line,) = shop.drilled(Target.at(counted.at), counted).certificate.wrong
-    assert f"{shop.table}: 40 rows, " in line
+    assert f"{shop.table}: 30 rows, " in line
 
 
 def test_what_a_stream_tells_wrong_is_no_proof(shop: Shop) -> None:
@@ -196,7 +192,7 @@ def test_two_who_ship_at_once_make_one_log_without_a_gap(shop: Shop) -> None:
     threads = [threading.Thread(target=ship) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for turn in range(100):
+    for turn in range(50):
         shop.put(turn % 25, f"turn {turn}")
     over.set()
     for thread in threads:
@@ -204,9 +200,9 @@ def test_two_who_ship_at_once_make_one_log_without_a_gap(shop: Shop) -> None:
     assert not failed
     counted = shop.counted()
     assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
-    log, _ = next(iter(shop.driver.logs(shop.driver.backups()[0].id).values()))
+    log = shop.driver.logs(shop.driver.backups()[0].id)[shop.table].log
     told = [change.sequence for round_ in log.since(0) for _, change in round_.changes]
-    assert len(told) == len(set(told)) >= 120
+    assert len(told) == len(set(told)) >= 70
 
 
 class Quiet:

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from sluice.errors import Terminal
 from sluice.safety.census import Census, Content, Moment
-from sluice.safety.documents.log import TableLog
+from sluice.safety.documents.log import Stretch, TableLog
 from sluice.safety.documents.putting_back import settings_lines
 from sluice.safety.documents.replaying import Cut, rounds_until
 from sluice.safety.documents.settings import Settings, read_settings
@@ -95,8 +95,8 @@ def count_copy(
     return _census(tables.store, as_of, content, surroundings)
 
 
-def carried(census: Census, logs: Mapping[str, tuple[TableLog, int]], moment: datetime) -> Census:
-    """Carry a count to another moment, by the log from a round on that was begun before both. Pure but for reading.
+def carried(census: Census, logs: Mapping[str, Stretch], moment: datetime) -> Census:
+    """Carry a count to another moment, by logs that hold all that was written between. Pure but for reading.
 
     Raises OneImage where a stream does not tell what items were, LogShort, Damaged.
     """
@@ -105,12 +105,12 @@ def carried(census: Census, logs: Mapping[str, tuple[TableLog, int]], moment: da
         return census
     content = {}
     for table, found in census.tables.items():
-        log, begins = logs[table]
-        if not log.run.both:
+        stretch = logs[table]
+        if not stretch.log.run.both:
             raise OneImage(
                 f"The stream of {table} does not tell what items were: only a moment that was counted is compared."
             )
-        rows, total = _moved(log, begins, was, moment)
+        rows, total = _moved(stretch, was, moment)
         content[table] = Content(found.rows + rows, hash_of(int(found.hash, 16) + total))
     return replace(census, moment=Moment("", moment.isoformat(), "", ()), tables=content)
 
@@ -182,12 +182,12 @@ def _settle(table: str, files: Sequence[str], touched: dict[int, Touched], both:
 _MEND = "Its log cannot be trusted: keep it as evidence, and take a base now."
 
 
-def _moved(log: TableLog, begins: int, was: datetime, to: datetime) -> tuple[int, int]:
+def _moved(stretch: Stretch, was: datetime, to: datetime) -> tuple[int, int]:
     """Give what the changes between two moments have added: items, and to the sum over them. Backwards, what they took."""
     earlier, later = min(was, to), max(was, to)
     rows = total = 0
     first, second = Cut(earlier), Cut(later)
-    for round_ in rounds_until(log, begins, later):
+    for round_ in rounds_until(stretch.log, stretch.begins, later):
         for shard, change in round_.changes:
             before = first.takes(round_, shard, change)
             if second.takes(round_, shard, change) and not before:

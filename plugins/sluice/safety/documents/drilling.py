@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from sluice.safety.census import Census
 from sluice.safety.comparing import compare, settled
 from sluice.safety.documents.counting import carried, count_copy, told_by
-from sluice.safety.documents.log import LogShort, TableLog
+from sluice.safety.documents.log import LogShort, Stretch
 from sluice.safety.documents.putting_back import PutBack
 from sluice.safety.documents.scratch import table_under
 from sluice.safety.documents.settings import read_settings
@@ -20,6 +20,7 @@ from sluice.safety.drill.certificate import Certificate, Compared, digest
 from sluice.safety.drill.drilling import Asked, Counted, restored
 from sluice.safety.drill.heartbeat import lost_between
 from sluice.safety.driver import Clock, Driver, Restored, Tell, name_scratch
+from sluice.safety.target import Target
 from sluice.stores.dynamodb.scan import scan_page
 
 
@@ -33,8 +34,11 @@ class DocumentDriver(Driver, Protocol):
     def put_back(self, name: str, backup: str, *, drill: bool, tell: Tell) -> PutBack:
         """Put back on copies what was set of the originals."""
 
-    def logs(self, backup: str) -> Mapping[str, tuple[TableLog, int]]:
-        """Give the log of each table, and the round from which on it goes with a backup; none where nothing is shipped."""
+    def logs(self, backup: str) -> Mapping[str, Stretch]:
+        """Give the log of each table that goes with a backup; none where nothing is shipped."""
+
+    def blur(self, target: Target) -> timedelta:
+        """Tell how far around its moment a copy may be of."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) ->
         clock.note("settings put back")
         around = told_by([read_settings(copies.clients, copy) for copy in copies.names], names)
         clock.note("verified")
-    there = Census(there.database, there.moment, there.tables, around, {})
+    there = replace(there, surroundings=around)
     against = expected(driver, asked, found, as_of)
     lost = lost_between([as_of], asked.at, every) if asked.target.kind == "latest" else None
     certificate = Certificate(
@@ -92,16 +96,27 @@ def expected(driver: DocumentDriver, asked: Asked, found: Restored, as_of: datet
     Where no log is shipped, what the counts around it agree in.
     """
     logs = driver.logs(found.backups[-1]) if found.backups else {}
-    exact = [one for one in asked.counted if one.at == as_of or one.key == found.census]
+    if blur := driver.blur(asked.target):
+        sides = [_at(asked, logs, as_of + way) for way in (-blur, blur)]
+        around = [one for one in sides if one]
+        # What was written in between may be in the copy, or not.
+        return Counted(around[0].key, settled(around[0].census, around[1].census)) if len(around) == 2 else None
+    if found.census:
+        return next(one for one in asked.counted if one.key == found.census)
+    return _at(asked, logs, as_of)
+
+
+def _at(asked: Asked, logs: Mapping[str, Stretch], as_of: datetime) -> Counted | None:
+    exact = [one for one in asked.counted if one.at == as_of]
     if exact:
         return exact[-1]
     before, after = ([one for one in asked.counted if (one.at > as_of) == later] for later in (False, True))
     if not logs:
         agreed = settled(before[-1].census, after[0].census) if before and after else None
         return Counted(before[-1].key, agreed) if agreed else None
-    (whole,) = [one.whole_at for one in driver.backups() if one.id == found.backups[-1]]
-    # What was changed between an earlier count and the backup is not in the log that goes with it.
-    for one in (*after[:1], *[one for one in before[-1:] if one.at >= whole]):
+    # What was changed before is not in the log that goes with the backup.
+    since = max(one.since for one in logs.values())
+    for one in (*after[:1], *[one for one in before[-1:] if one.at >= since]) if as_of >= since else ():
         with suppress(LogShort):  # it was lost between the two
             return Counted(one.key, carried(one.census, logs, as_of))
     return None
@@ -109,5 +124,6 @@ def expected(driver: DocumentDriver, asked: Asked, found: Restored, as_of: datet
 
 def _compared(against: Counted, there: Census) -> Compared:
     wanted = against.census
-    lines: Sequence[str] = compare(wanted, there).lines
+    tables = {table: content for table, content in there.tables.items() if table in wanted.tables}
+    lines = compare(wanted, replace(there, tables=tables)).lines
     return Compared(against.key, len(wanted.tables), wanted.rows, tuple(lines))

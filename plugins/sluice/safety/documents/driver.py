@@ -11,7 +11,7 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.documents.base import Base, bases_of
 from sluice.safety.documents.counting import Counted, count_live
-from sluice.safety.documents.log import LogShort, TableLog, runs_of
+from sluice.safety.documents.log import LogShort, Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
 from sluice.safety.documents.replaying import load, replay
 from sluice.safety.documents.scratch import creation_of, destroy, scratches, table_under
@@ -74,7 +74,7 @@ class Documents:
         ]
         if not bases:
             return None
-        reached = [log.until(begins) for log, begins in self.logs(bases[0].id).values()]
+        reached = [one.log.until(one.begins) for one in self.logs(bases[0].id).values()]
         latest = min((one for one in reached if one), default=None)
         whole = bases[0].whole
         return Window(whole, latest) if latest and all(reached) and latest >= whole else None
@@ -132,10 +132,15 @@ class Documents:
         """Count the live tables as of a moment. Raises StreamLied, LogLost, NoLog, LogLate."""
         return count_live(self.tables, self.shippers, tell)
 
-    def logs(self, backup: str) -> dict[str, tuple[TableLog, int]]:
-        """Give the log of each table, and the round from which on it goes with a base."""
+    def logs(self, backup: str) -> dict[str, Stretch]:
+        """Give the log of each table that goes with a base."""
         base = self._base(backup)
-        return {one.table: (TableLog(self.vault, self.store, one.table, one.run), one.begins) for one in base.tables}
+        logs = {one.table: TableLog(self.vault, self.store, one.table, one.run) for one in base.tables}
+        return {one.table: Stretch(logs[one.table], one.begins, base.whole) for one in base.tables}
+
+    def blur(self, target: Target) -> timedelta:
+        """Tell how far around its moment a copy may be of: it is of this second."""
+        return timedelta(0)
 
     def chosen(self, target: Target) -> tuple[datetime, Base]:
         """Choose the base for a target, and the moment it stands for. Raises NotReachable, LogShort."""

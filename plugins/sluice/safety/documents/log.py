@@ -155,6 +155,15 @@ class TableLog:
         return f"{self.folder}{number // FOLDER:06}/{number:09}.zst"
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """What of a log goes with a backup: rounds from a number on, in which all is that was written since a moment."""
+
+    log: TableLog
+    begins: int
+    since: datetime
+
+
 def runs_of(vault: Vault, store: str, table: str) -> list[Run]:
     """Give the runs of a table's log, oldest first. Raises VaultDown."""
     folders = vault.folders(_place(store, table))

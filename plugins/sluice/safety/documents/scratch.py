@@ -68,7 +68,7 @@ def destroy(clients: Clients, name: str, seconds: float = 600) -> None:
     """
     there = tables_under(clients.dynamodb, name)
     for table in there:
-        _check_ours(clients.dynamodb, name, table)
+        check_ours(clients.dynamodb, name, table)
     for table in there:
         _free(clients, table, seconds)
         if found := identify(clients.dynamodb, table):
@@ -81,8 +81,8 @@ def _scratch_tables(client: Any, prefix: str) -> list[str]:
         return [table for page in pages for table in page["TableNames"] if table.startswith(prefix)]
 
 
-def _check_ours(client: Any, name: str, table: str) -> None:
-    """A restore takes no tags: until it is tagged, that it came out of a restore is in the table itself."""
+def check_ours(client: Any, name: str, table: str) -> None:
+    """Raise NotScratch unless a table is a drill's: it has our tag, or it came out of a restore, which takes no tags."""
     with speaking("look whose is", table):
         told = client.describe_table(TableName=table)["Table"]
         tags = client.list_tags_of_resource(ResourceArn=told["TableArn"]).get("Tags", [])

@@ -119,7 +119,7 @@ class TableShipper:
                     " again by itself; see that its log is shipped."
                 )
             behind = (moment - round_.until).total_seconds() if round_ and round_.until else 0.1
-            time.sleep(min(behind, 1.0))
+            time.sleep(min(max(behind, 0.1), 0.5))
 
     def _take_up(self) -> None:
         """Find where the vault stands. Raises NoLog, LogLost where the stream is another than the log's."""

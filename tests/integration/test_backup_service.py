@@ -1,0 +1,150 @@
+"""The service's own backups, on an engine that has some of them and only pretends at the rest: what pretends is found out.
+
+Backups on demand are real here. History is not: a table comes back as it is now, whatever moment was asked for. Exports are
+called complete with nothing written. What is asked is what AWS takes: tests/unit/test_safety_documents.py holds it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+import pytest
+from sluice.safety.documents.drilling import Drilled, drill
+from sluice.safety.documents.exporting import NotExported, begin_export, look_at_export, read_export
+from sluice.safety.documents.scratch import table_under
+from sluice.safety.documents.service import HISTORY, Begun, NoHistory, NoSuchBackup, NotRestored, ServiceBackups
+from sluice.safety.drill.drilling import Asked, Counted
+from sluice.safety.driver import Clock, NotScratch, name_scratch
+from sluice.safety.target import Target
+from sluice.stores.objects import Vault
+
+from tests.documented import EVERY, GOALS, STORE, Shop, closed_shop, one_second, opened_shop
+
+
+@dataclass(frozen=True)
+class Night:
+    """A store that the service has backed up, and counted."""
+
+    shop: Shop
+    driver: ServiceBackups
+    backup: str
+    counted: Counted
+
+    def drilled(self, target: Target, *counted: Counted) -> Drilled:
+        """Do a drill, and see that nothing of it stands afterwards."""
+        asked = Asked(target, self.driver.tables.now(), GOALS, counted, str(target))
+        made = drill(self.driver, asked, EVERY, self.shop.said.append)
+        assert self.driver.scratches() == []
+        return made
+
+
+@pytest.fixture(scope="module")
+def night(documents, vault) -> Iterator[Night]:
+    """Back up while nobody writes for a second on each side, and count."""
+    vault.store.create_bucket("by-the-service")
+    shop = opened_shop(documents, Vault(vault.client(), "by-the-service"))
+    quickly, second = timedelta(seconds=0.05), timedelta(seconds=1)
+    driver = ServiceBackups(shop.driver.tables, shop.driver.vault, quickly, within=second)
+    with one_second():
+        time.sleep(1.5)
+        for shipper in shop.driver.shippers.values():
+            shipper.begin()
+        taken = driver.take(shop.said.append)
+        time.sleep(1)
+        counted = shop.counted()
+        shop.put(1, "after the count")
+    yield Night(shop, driver, taken.id, counted)
+    closed_shop(shop)
+
+
+def test_a_backup_on_demand_is_drilled_and_the_settings_that_a_restore_drops_are_put_back(night: Night) -> None:
+    assert [one.id for one in night.driver.backups()] == [night.backup]
+    made = night.drilled(Target("point", night.backup), night.counted)
+    assert made.certificate.wrong == ()
+    assert made.certificate.compared
+    assert (made.certificate.compared.tables, made.certificate.compared.rows) == (2, 302)
+    assert {line.partition(":")[0] for line in made.put_back} == {
+        "stream", "tag", "history", "resource policy", "contributor insights", "deletion protection", "time to live"
+    }  # fmt: skip
+    night.driver.verify(night.backup, night.shop.said.append)
+    assert any("only a drill reads it" in line for line in night.shop.said)
+
+
+def test_an_engine_that_only_pretends_at_history_is_found_out(night: Night) -> None:
+    window = night.driver.window()
+    assert window is None, "the history of the quiet table is not kept"
+    quiet = night.driver.tables.names[1]
+    with pytest.raises(NoHistory, match=rf"keeps no history of {quiet}.*Switch it on"):
+        night.drilled(Target("latest"), night.counted)
+    night.driver.keep_history(35, night.shop.said.append)
+    with pytest.raises(NoHistory, match="was asked for"):
+        night.drilled(Target.at(night.counted.at - timedelta(days=40)), night.counted)
+    with pytest.MonkeyPatch.context() as patch:
+        # Here a history begins now: what was asked for is let through, as AWS would let it.
+        patch.setattr(ServiceBackups, "_check_reaches", lambda *_: None)
+        made = night.drilled(Target.at(night.counted.at), night.counted).certificate
+    assert made.backups == (HISTORY,)
+    assert len([line for line in made.wrong if "with another content" in line]) == 1, made.wrong
+
+
+def test_a_restore_is_begun_looked_at_and_finished_by_three_who_know_nothing_of_each_other(night: Night) -> None:
+    driver, shop = night.driver, night.shop
+    name = name_scratch(STORE, night.counted.at, "three")
+    begun = driver.begin(Target("point", night.backup), name, shop.said.append)
+    again = driver.begin(Target("point", night.backup), name, shop.said.append)
+    assert again == begun, "a second try asks for nothing twice"
+    told = json.loads(json.dumps(asdict(begun)))
+    later = Begun(told["name"], tuple(told["target"]), told["copies"], tuple(told["backups"]))
+    assert driver.look(later) == []
+    found = driver.finish(later)
+    assert found.address == ",".join(table_under(name, table) for table in driver.tables.names)
+    driver.destroy(name)
+    with pytest.raises(NotRestored, match="Restore anew"):
+        driver.look(later)
+
+
+def test_a_name_that_lives_and_a_backup_that_is_not_there_are_refused(night: Night) -> None:
+    driver, shop = night.driver, night.shop
+    with pytest.raises(NotScratch):
+        driver.restore(Target("point", night.backup), shop.table, Clock(), print)
+    name = name_scratch(STORE, night.counted.at, "none")
+    with pytest.raises(NoSuchBackup, match=f"it has {night.backup}"):
+        driver.restore(Target("point", "another"), name, Clock(), print)
+    stranger = table_under(name, shop.table)
+    shop.client.create_table(
+        TableName=stranger,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    with pytest.raises(NotScratch, match="not its tag"):
+        driver.begin(Target("point", night.backup), name, print)
+    shop.engine.drop(stranger)
+
+
+def test_an_export_that_is_called_complete_counts_when_it_was_read(night: Night) -> None:
+    tables, vault = night.driver.tables, night.driver.vault
+    table = tables.names[0]
+    address = begin_export(tables, vault, table, night.counted.at)
+    assert begin_export(tables, vault, table, night.counted.at) == address
+    deadline = time.monotonic() + 10
+    while (told := look_at_export(tables, table, address)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with pytest.raises(NotExported, match="the service says that its export is complete"):
+        read_export(vault, table, told)
+    body = gzip.compress(b'{"Item":{"id":{"S":"a"},"b":{"B":"AA=="}}}\n')
+    md5 = b64encode(hashlib.md5(body).digest()).decode()
+    files = {"itemCount": 1, "md5Checksum": md5, "etag": "e", "dataFileS3Key": "exported/data/a.json.gz"}
+    summary = {"manifestFilesS3Key": "exported/manifest-files.json", "itemCount": 1}
+    vault.put_once("exported/data/a.json.gz", body, "application/gzip")
+    vault.put_once("exported/manifest-files.json", json.dumps(files).encode(), "application/json")
+    vault.put_once("exported/manifest-summary.json", json.dumps(summary).encode(), "application/json")
+    assert read_export(vault, table, {"ExportManifest": "exported/manifest-summary.json"}).items == 1
