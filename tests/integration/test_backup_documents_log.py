@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sluice.safety.documents.counting import OneImage, StreamLied, carried
 from sluice.safety.documents.driver import Documents, NotReachable
-from sluice.safety.documents.log import LogLost, Place
+from sluice.safety.documents.log import LogLost, Place, Round
+from sluice.safety.documents.replaying import Cut
 from sluice.safety.documents.shipping import NoLog, Reading, Shipper, TableShipper
 from sluice.safety.documents.tables import Clients, Streamed, Tables
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.streams import Change, ImagesLacking, Shard, StreamPage
+from sluice.stores.dynamodb.values import Item
 from sluice.stores.objects import Vault
 
 from tests.documented import STORE, Shop, one_second
@@ -172,8 +174,9 @@ def test_a_stream_that_was_switched_off_and_on_is_another(shop: Shop) -> None:
     shop.delete(4)
     counted = shop.counted()
     assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
+    before = counted.at - timedelta(seconds=1)
     with pytest.raises(OneImage, match="does not tell what items were"):
-        carried(counted.census, driver.logs(driver.backups()[-1].id), counted.at - timedelta(seconds=1))
+        carried(counted.census, driver.logs(driver.backups()[-1].id), before)
 
 
 def test_two_who_ship_at_once_make_one_log_without_a_gap(shop: Shop) -> None:
@@ -203,6 +206,21 @@ def test_two_who_ship_at_once_make_one_log_without_a_gap(shop: Shop) -> None:
     log = shop.driver.logs(shop.driver.backups()[0].id)[shop.table].log
     told = [change.sequence for round_ in log.since(0) for _, change in round_.changes]
     assert len(told) == len(set(told)) >= 70
+
+
+def test_a_log_is_cut_at_one_moment_in_every_shard_and_a_child_of_what_was_cut_is_cut_too() -> None:
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    places = {"a": Place(), "b": Place(parent="a"), "c": Place()}
+    told = [("a", 0), ("a", 2), ("a", 1), ("c", 1), ("b", 0), ("c", 3), ("c", 1)]
+    changes = [(shard, _change(at + timedelta(seconds=more))) for shard, more in told]
+    round_, cut = Round(1, at, places, tuple(changes)), Cut(at + timedelta(seconds=1))
+    assert [cut.takes(round_, *one) for one in changes] == [True, False, False, True, False, False, False]
+    assert Round.of(1, round_.body()) == round_
+
+
+def _change(at: datetime) -> Change:
+    key: Item = {"id": {"B": b"\x00"}}
+    return Change(key, "MODIFY", None, {**key, "n": {"NS": ["1", "2"]}}, "17", at, expired=True)
 
 
 class Quiet:

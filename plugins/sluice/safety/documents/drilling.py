@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sluice.safety.census import Census
 from sluice.safety.comparing import compare, settled
-from sluice.safety.documents.counting import carried, count_copy, told_by
+from sluice.safety.documents.counting import OneImage, carried, count_copy, told_by
 from sluice.safety.documents.log import LogShort, Stretch
 from sluice.safety.documents.putting_back import PutBack
 from sluice.safety.documents.scratch import table_under
@@ -93,7 +93,7 @@ def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) ->
 def expected(driver: DocumentDriver, asked: Asked, found: Restored, as_of: datetime) -> Counted | None:
     """Choose what the copy must hold: the count of its moment, or one that is carried there, first the nearest behind it.
 
-    Where no log is shipped, what the counts around it agree in.
+    Where no log leads there, what the counts around it agree in.
     """
     logs = driver.logs(found.backups[-1]) if found.backups else {}
     if blur := driver.blur(asked.target):
@@ -111,14 +111,14 @@ def _at(asked: Asked, logs: Mapping[str, Stretch], as_of: datetime) -> Counted |
     if exact:
         return exact[-1]
     before, after = ([one for one in asked.counted if (one.at > as_of) == later] for later in (False, True))
-    if not logs:
-        agreed = settled(before[-1].census, after[0].census) if before and after else None
-        return Counted(before[-1].key, agreed) if agreed else None
     # What was changed before is not in the log that goes with the backup.
-    since = max(one.since for one in logs.values())
-    for one in (*after[:1], *[one for one in before[-1:] if one.at >= since]) if as_of >= since else ():
-        with suppress(LogShort):  # it was lost between the two
-            return Counted(one.key, carried(one.census, logs, as_of))
+    since = max((one.since for one in logs.values()), default=None)
+    for one in (*after[:1], *before[-1:]):
+        if since and min(as_of, one.at) >= since:
+            with suppress(LogShort, OneImage):  # it was lost between the two; or tells too little
+                return Counted(one.key, carried(one.census, logs, as_of))
+    if before and after:
+        return Counted(before[-1].key, settled(before[-1].census, after[0].census))
     return None
 
 

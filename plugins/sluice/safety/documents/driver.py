@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -148,7 +149,7 @@ class Documents:
         if not bases:
             raise NotReachable(f"{self.store} has no base in the vault: take one.")
         if target.kind == "latest":
-            return self._reached(bases[-1]), bases[-1]
+            return self._latest(bases)
         if target.kind != "time":
             raise NotReachable(
                 f"{self.store} is a store of documents: {target} is none of a time or the latest moment."
@@ -161,6 +162,13 @@ class Documents:
                 f" {bases[0].whole:%Y-%m-%d %H:%M:%S} UTC, when {bases[0].id} was read. Ask for that or a later one."
             )
         return moment, before[-1]
+
+    def _latest(self, bases: Sequence[Base]) -> tuple[datetime, Base]:
+        """Give the newest base that the log has come past. Raises LogShort where there is none."""
+        for base in reversed(bases[1:]):
+            with suppress(LogShort):
+                return self._reached(base), base
+        return self._reached(bases[0]), bases[0]
 
     def _base(self, id: str) -> Base:
         (found,) = [one for one in bases_of(self.vault, self.store) if one.id == id]

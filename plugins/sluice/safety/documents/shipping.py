@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from sluice.stores.dynamodb.streams import (
     Shard,
     Stream,
     StreamGone,
+    StreamPage,
     Trimmed,
     lost_shards,
     readable,
@@ -32,8 +34,10 @@ from sluice.stores.objects import Vault
 
 SILENT = 3
 """Empty pages in a row after which a shard is taken for read."""
-MOST = 20_000
-"""Changes after which a round is stored, though shards have more: what one thread keeps in memory."""
+MOST = 32
+"""Pages with changes after which a round is stored, though shards have more: each has 1 MB at most."""
+AT_ONCE = 8
+"""Shards that are read side by side."""
 ANEW = "Nothing behind it can be restored to: take a base now, that begins another log."
 
 
@@ -165,6 +169,7 @@ class Reading:
     begun: datetime
     changes: list[tuple[str, Change]] = field(default_factory=list)
     _silent: dict[str, int] = field(default_factory=dict)
+    _full: int = 0
 
     def check(self, table: str, until: datetime | None) -> None:
         """Raise LogLost where something is gone that was never read. A shard that was read says so itself, when it is read on."""
@@ -195,14 +200,20 @@ class Reading:
                 settled = all(shard.id in parents for shard in shards if shard.id in over)
                 self._forget(shards, parents)
                 return settled
-            for shard_id in waiting:
-                self._read_page(shard_id)
-                if len(self.changes) >= MOST:
-                    return False
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                for start in range(0, len(waiting), AT_ONCE):
+                    some = waiting[start : start + AT_ONCE]
+                    for shard_id, page in zip(some, pool.map(self._read_page, some), strict=True):
+                        self._take_in(shard_id, page)
+                    if self._full >= MOST:
+                        return False
 
-    def _read_page(self, shard: str) -> None:
+    def _read_page(self, shard: str) -> StreamPage:
+        return self.stream.read(shard, self.places[shard].after)
+
+    def _take_in(self, shard: str, page: StreamPage) -> None:
         place = self.places[shard]
-        page = self.stream.read(shard, place.after)
+        self._full += bool(page.changes)
         fresh = [change for change in page.changes if place.after is None or int(change.sequence) > int(place.after)]
         self.changes += ((shard, change) for change in fresh)
         self.places[shard] = Place(page.position, page.ended, place.parent)
@@ -245,7 +256,9 @@ class Shipper:
 
 def _tried(shipper: TableShipper) -> LogLost | NoLog | ImagesLacking | None:
     try:
-        shipper.step()
+        # What was cut short goes on at once.
+        while (round_ := shipper.step()) and round_.changes and round_.until is None:
+            pass
     except (LogLost, NoLog, ImagesLacking) as error:
         return error
     return None
