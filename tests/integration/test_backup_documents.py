@@ -231,3 +231,20 @@ def test_a_live_name_is_no_place_for_a_copy_and_what_is_not_ours_is_not_destroye
     finally:
         shop.engine.drop(stranger)
     destroy(driver.tables.clients, name)
+
+
+def test_what_is_handed_over_has_what_a_drill_leaves_out_too_and_is_no_other_stores_scratch(night: Night) -> None:
+    driver, shop = night.shop.driver, night.shop
+    name = name_scratch(STORE, night.counted.at, "the real day")
+    found = driver.restore(Target("latest"), name, Clock(), shop.said.append)
+    try:
+        assert driver.hand_over(found, None) == found.address
+        again = driver.put_back(name, night.backup, drill=False, tell=print)
+        assert (again.steps, again.left) == ((), ()), "all is back"
+        copy = table_under(name, shop.table)
+        told = shop.client.describe_kinesis_streaming_destination(TableName=copy)["KinesisDataStreamDestinations"]
+        assert [one["DestinationStatus"] for one in told] == ["ACTIVE"]
+        assert driver.scratches() == [name]
+        assert replace(driver, tables=replace(driver.tables, store="sho")).scratches() == []
+    finally:
+        driver.destroy(name)

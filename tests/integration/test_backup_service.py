@@ -51,7 +51,7 @@ def night(documents, vault) -> Iterator[Night]:
     vault.store.create_bucket("by-the-service")
     shop = opened_shop(documents, Vault(vault.client(), "by-the-service"))
     quickly, second = timedelta(seconds=0.05), timedelta(seconds=1)
-    driver = ServiceBackups(shop.driver.tables, shop.driver.vault, quickly, within=second)
+    driver = ServiceBackups(shop.driver.tables, shop.driver.vault, shop.said.append, quickly, within=second)
     with one_second():
         time.sleep(1.5)
         for shipper in shop.driver.shippers.values():

@@ -14,7 +14,7 @@ from sluice.safety.documents.base import Base, bases_of
 from sluice.safety.documents.counting import Counted, count_live
 from sluice.safety.documents.log import LogShort, Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
-from sluice.safety.documents.replaying import load, replay
+from sluice.safety.documents.replaying import load, replay, rounds_until
 from sluice.safety.documents.scratch import creation_of, destroy, scratches, table_under
 from sluice.safety.documents.shipping import Shipper, TableShipper
 from sluice.safety.documents.tables import Streamed, Tables
@@ -81,11 +81,19 @@ class Documents:
         return Window(whole, latest) if latest and all(reached) and latest >= whole else None
 
     def verify(self, backup: str, tell: Tell) -> int:
-        """Read every byte of a base; gives how many. Raises Damaged, NoSuchKey."""
-        base = self._base(backup)
+        """Read every byte of a base, and the log without which it is of no one moment; gives how many of the base.
+
+        What of the log is on its way still is shipped. Raises Damaged, NoSuchKey, LogShort, LogLost, LogLate.
+        """
+        base, rounds = self._base(backup), 0
         parts = [part for table in base.tables for part in table.parts]
         read = sum(len(piece) for piece in read_parts(self.vault, parts))
-        tell(f"{self.store}: {backup} read back, {read:,} bytes")
+        for table, stretch in self.logs(backup).items():
+            until = stretch.log.until(stretch.begins)
+            if until is None or until < base.whole:
+                self.shippers[table].reach(base.whole)
+            rounds += sum(1 for _ in rounds_until(stretch.log, stretch.begins, base.whole))
+        tell(f"{self.store}: {backup} read back with {rounds} rounds of the log, {read:,} bytes")
         return read
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
@@ -113,6 +121,16 @@ class Documents:
         address = ",".join(table_under(name, one.table) for one in base.tables)
         return Restored(name, address, (base.id,), max(last, default=None), moment.isoformat())
 
+    def hand_over(self, found: Restored, port: int | None) -> str:
+        """Put back for good what was set of the originals, expiry, alarms and all; gives the names of the tables.
+
+        Where they listen is not ours to say. Safe to repeat. Raises NotScratch, TableNotReady, AccessDenied.
+        """
+        done = self.put_back(found.name, found.backups[-1], drill=False, tell=self.tell)
+        for left in done.left:
+            self.tell(f"{self.store}: not put back: {left}")
+        return found.address
+
     def put_back(self, name: str, backup: str, *, drill: bool, tell: Tell) -> PutBack:
         """Put back on copies what was set of the originals, as the base tells it; gives what was done and what was left.
 
@@ -122,8 +140,8 @@ class Documents:
         return put_back_all(self.tables, name, was, drill=drill, tell=tell)
 
     def scratches(self) -> Sequence[str]:
-        """List the names under which copies stand."""
-        return scratches(self.tables.clients.dynamodb)
+        """List the names under which copies of this store stand."""
+        return scratches(self.tables.clients.dynamodb, self.store)
 
     def destroy(self, name: str) -> None:
         """Take the copies of a name away. Safe to repeat. Raises NotScratch, NotGone."""

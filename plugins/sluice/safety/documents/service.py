@@ -70,6 +70,7 @@ class ServiceBackups:
 
     tables: Tables
     vault: Vault
+    tell: Tell = print
     look_every: timedelta = timedelta(seconds=20)
     patience: timedelta = timedelta(hours=12)
     within: timedelta = timedelta(minutes=1)
@@ -187,6 +188,16 @@ class ServiceBackups:
         address = ",".join(begun.copies.values())
         return Restored(begun.name, address, begun.backups, reached, reached.isoformat() if reached else None)
 
+    def hand_over(self, found: Restored, port: int | None) -> str:
+        """Put back for good what was set of the originals, expiry, alarms and all; gives the names of the tables.
+
+        Where they listen is not ours to say. Safe to repeat. Raises NotScratch, TableNotReady, AccessDenied.
+        """
+        done = self.put_back(found.name, found.backups[-1], drill=False, tell=self.tell)
+        for left in done.left:
+            self.tell(f"{self.store}: not put back: {left}")
+        return found.address
+
     def put_back(self, name: str, backup: str, *, drill: bool, tell: Tell) -> PutBack:
         """Put back on copies what was set of the originals, as it was kept last. Safe to repeat. Raises NoSuchBackup."""
         was = [self._settings(table, Target("latest")) for table in self.tables.names]
@@ -211,8 +222,8 @@ class ServiceBackups:
         return count_live(self.tables, shippers, tell)
 
     def scratches(self) -> Sequence[str]:
-        """List the names under which copies stand."""
-        return scratches(self._client)
+        """List the names under which copies of this store stand."""
+        return scratches(self._client, self.store)
 
     def destroy(self, name: str) -> None:
         """Take the copies of a name away. Safe to repeat. Raises NotScratch, NotGone."""
