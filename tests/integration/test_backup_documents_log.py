@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sluice.safety.documents.counting import OneImage, StreamLied, carried
+from sluice.safety.documents.counting import OneImage, StreamLied, carried, count_copy
 from sluice.safety.documents.driver import Documents, NotReachable
 from sluice.safety.documents.log import LogLost, Place, Round
 from sluice.safety.documents.replaying import Cut
 from sluice.safety.documents.shipping import NoLog, Reading, Shipper, TableShipper
 from sluice.safety.documents.tables import Clients, Streamed, Tables
+from sluice.safety.driver import Clock, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.streams import Change, ImagesLacking, Shard, StreamPage
 from sluice.stores.dynamodb.values import Item
@@ -65,14 +66,14 @@ def step(shop: Shop) -> None:
 def test_shards_that_split_and_tell_twice_make_one_log_and_one_that_holds_back_is_found_by_the_count(
     shop: Shop,
 ) -> None:
-    shop, stream = lied_to(shop, twice=0.5)
+    shop, stream = lied_to(shop, shards=2, twice=0.5)
     shop.driver.take(shop.said.append)
-    for turn in range(4):
+    for turn, splits in enumerate(("shard-0", "shard-1", "shard-0.1")):
         for number in range(15, 25):
             shop.put(number, f"turn {turn}")
         shop.delete(turn)
         step(shop)
-        stream.split(f"shard-{turn % 3}" if turn < 3 else "shard-0.1")
+        stream.split(splits)
     counted = shop.counted()
     assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
     log = shop.driver.logs(shop.driver.backups()[0].id)[shop.table].log
@@ -138,6 +139,14 @@ def test_a_gap_ends_the_log_and_a_base_begins_another(lying: tuple[Shop, StreamT
     window = shop.driver.window()
     assert window
     assert window.earliest == again.whole_at, "a window has no gap in it"
+    shop.engine.drop(shop.table)
+    name = name_scratch(STORE, after.at, "the table is gone")
+    found = shop.driver.restore(Target.at(after.at), name, Clock(), shop.said.append)
+    try:
+        copies = replace(shop.driver.tables, names=(found.address,))
+        assert count_copy(copies, after.at, {}, (shop.table,)).tables == after.census.tables
+    finally:
+        shop.driver.destroy(name)
 
 
 def test_a_shard_that_came_and_went_unread_is_a_gap(lying: tuple[Shop, StreamThatLies]) -> None:

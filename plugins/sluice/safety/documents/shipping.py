@@ -170,10 +170,11 @@ class Reading:
     changes: list[tuple[str, Change]] = field(default_factory=list)
     _silent: dict[str, int] = field(default_factory=dict)
     _full: int = 0
+    _listed: tuple[Shard, ...] | None = None
 
     def check(self, table: str, until: datetime | None) -> None:
         """Raise LogLost where something is gone that was never read. A shard that was read says so itself, when it is read on."""
-        there = self.stream.shards()
+        there = self._shards()
         if lost := lost_shards(there, {shard: place.done for shard, place in self.places.items()}):
             raise LogLost(
                 f"{table}: shard {lost[0]} of its stream was trimmed away before it was read to its end. {ANEW}"
@@ -189,7 +190,7 @@ class Reading:
     def read(self) -> bool:
         """Read every shard up to when the round began; False where it was cut short."""
         while True:
-            shards = self.stream.shards()
+            shards = self._shards()
             for shard in shards:
                 self.places.setdefault(shard.id, Place(parent=shard.parent))
             over = {name for name, place in self.places.items() if place.done}
@@ -208,12 +209,20 @@ class Reading:
                     if self._full >= MOST:
                         return False
 
+    def _shards(self) -> tuple[Shard, ...]:
+        """List them, again only where one has ended: others come as children of such, and the service bears few listings."""
+        if self._listed is None:
+            self._listed = self.stream.shards()
+        return self._listed
+
     def _read_page(self, shard: str) -> StreamPage:
         return self.stream.read(shard, self.places[shard].after)
 
     def _take_in(self, shard: str, page: StreamPage) -> None:
         place = self.places[shard]
         self._full += bool(page.changes)
+        if page.ended:
+            self._listed = None
         fresh = [change for change in page.changes if place.after is None or int(change.sequence) > int(place.after)]
         self.changes += ((shard, change) for change in fresh)
         self.places[shard] = Place(page.position, page.ended, place.parent)
@@ -246,7 +255,7 @@ class Shipper:
         """
         until = time.monotonic() + lasts.total_seconds()
         while True:
-            failed = [error for error in map(_tried, self.shippers) if error]
+            failed = [error for error in (_tried(one, until) for one in self.shippers) if error]
             if failed:
                 raise failed[0]
             if over() or time.monotonic() + self.every.total_seconds() >= until:
@@ -254,10 +263,10 @@ class Shipper:
             time.sleep(self.every.total_seconds())
 
 
-def _tried(shipper: TableShipper) -> LogLost | NoLog | ImagesLacking | None:
+def _tried(shipper: TableShipper, until: float) -> LogLost | NoLog | ImagesLacking | None:
     try:
         # What was cut short goes on at once.
-        while (round_ := shipper.step()) and round_.changes and round_.until is None:
+        while (round_ := shipper.step()) and round_.changes and round_.until is None and time.monotonic() < until:
             pass
     except (LogLost, NoLog, ImagesLacking) as error:
         return error
