@@ -276,6 +276,7 @@ EDGES = (
     ),
     Edge("restore.part_unpacked", f"{_PHYSICAL}/fetching.py unpack", "a backup is unpacked in part"),
     Edge("restore.configured", f"{_PHYSICAL}/recovering.py recover", "all is fetched, no server was started"),
+    Edge("documents.log_begun", f"{_DOCUMENTS}/shipping.py TableShipper.begin", "a log has a name, and no round"),
     Edge(
         "documents.round_read",
         f"{_DOCUMENTS}/shipping.py TableShipper.step",

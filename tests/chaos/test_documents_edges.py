@@ -21,7 +21,7 @@ from tests.documented import STORE, Shop, one_second
 EVERY = [edge.name for edge in EDGES if "safety/documents" in edge.where]
 BUCKET = "killed-documents"
 SHIPPED = [name for name in EVERY if "round" in name]
-TAKEN = ["documents.part_stored", "documents.base_stored", "documents.base_kept"]
+TAKEN = ["documents.log_begun", "documents.part_stored", "documents.base_stored", "documents.base_kept"]
 RESTORED = [name for name in EVERY if name not in (*SHIPPED, *TAKEN)]
 
 

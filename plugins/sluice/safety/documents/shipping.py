@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from sluice.errors import Terminal, Transient
 from sluice.failpoints import failpoint
-from sluice.safety.documents.log import LogLost, Place, Round, TableLog, begin_run, runs_of
+from sluice.safety.documents.log import LogLost, LogShort, Place, Round, TableLog, begin_run, runs_of
 from sluice.safety.documents.tables import YOUNGER, Streamed, Tables
 from sluice.safety.driver import Tell
 from sluice.stores.dynamodb.streams import (
@@ -71,6 +71,7 @@ class TableShipper:
             self.tell(f"{self.tables.store}: {why} Another log is begun.")
             streamed = self._open()
             log = begin_run(self.vault, self.tables.store, self.table, streamed.arn, streamed.both)
+            failpoint("documents.log_begun")
             # A stream that is older than a day names parents that it has no more: nobody misses them here.
             log.put(Round(0, None, {shard.id: Place(parent=shard.parent) for shard in streamed.stream.shards()}, ()))
             self._forget()
@@ -101,7 +102,11 @@ class TableShipper:
             assert self._last is not None
             round_ = self._read(self._last)
         except (Trimmed, StreamGone) as error:
+            self._forget()
             raise LogLost(f"{self.table}: {error} {ANEW}") from error
+        except LogLost:
+            self._forget()  # a base may have begun another by the next time
+            raise
         failpoint("documents.round_read")
         if not self.log.put(round_):
             self._forget()
@@ -132,8 +137,12 @@ class TableShipper:
         runs = runs_of(self.vault, self.tables.store, self.table)
         if not runs:
             raise NoLog(f"{self.table} has no log in the vault yet: take a base.")
-        self._log = TableLog(self.vault, self.tables.store, self.table, runs[-1])
-        self._last = self._log.last()
+        log = TableLog(self.vault, self.tables.store, self.table, runs[-1])
+        try:
+            self._last = log.last()
+        except LogShort as error:  # whoever began it was killed before its first round
+            raise NoLog(f"The log of {self.table} in the vault was never begun: take a base.") from error
+        self._log = log
 
     def _open(self) -> Streamed:
         """Give its stream as it is now: the same object as long as it is the same stream, which knows where it would read on."""
