@@ -94,7 +94,7 @@ class Shop:
 
     def counted(self) -> Counted:
         """Count the live tables, and keep the count."""
-        found = self.driver.count(self.said.append).census
+        found = self.driver.count(self.said.append)
         return Counted(keep_census(self.driver.vault, STORE, found).key, found)
 
     def drilled(self, target: Target, *counted: Counted, at: datetime | None = None, goals: Goals = GOALS) -> Drilled:

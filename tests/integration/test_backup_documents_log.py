@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sluice.safety.counting import Content
 from sluice.safety.documents.counting import OneImage, StreamLied, carried, count_copy
 from sluice.safety.documents.driver import Documents, NotReachable
 from sluice.safety.documents.log import LogLost, Place, Round
@@ -136,6 +137,12 @@ def test_a_gap_ends_the_log_and_a_base_begins_another(lying: tuple[Shop, StreamT
     made = shop.drilled(Target.at(after.at), before, after).certificate
     assert made.wrong == ()
     assert made.backups == (again.id,)
+    younger = shop.engine.make("id")
+    beside = replace(shop, driver=replace(shop.driver, tables=replace(shop.driver.tables, names=(shop.table, younger))))
+    with_it = replace(after, census=replace(after.census, tables={**after.census.tables, younger: Content(1, "0")}))
+    (missed,) = beside.drilled(Target.at(after.at), with_it).certificate.wrong
+    assert missed == f"{younger}: the copy has no such table"
+    shop.engine.drop(younger)
     window = shop.driver.window()
     assert window
     assert window.earliest == again.whole_at, "a window has no gap in it"

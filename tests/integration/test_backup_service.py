@@ -12,10 +12,11 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 import pytest
+from sluice.safety.documents.counting import count_still
 from sluice.safety.documents.drilling import Drilled, drill
 from sluice.safety.documents.exporting import NotExported, begin_export, look_at_export, read_export
 from sluice.safety.documents.scratch import table_under
@@ -58,7 +59,9 @@ def night(documents, vault) -> Iterator[Night]:
             shipper.begin()
         taken = driver.take(shop.said.append)
         time.sleep(1)
-        counted = shop.counted()
+        still = shop.driver.tables.names[1]
+        assert count_still(replace(driver.tables, names=(still,))).tables[still].rows == 1
+        counted = Counted("a count", driver.count(shop.said.append))
         shop.put(1, "after the count")
     yield Night(shop, driver, taken.id, counted)
     closed_shop(shop)

@@ -23,7 +23,8 @@ from functools import partial
 from typing import IO, Any
 
 from sluice.errors import Terminal
-from sluice.safety.census import Census, Content, Moment
+from sluice.safety.census import Census, Moment
+from sluice.safety.counting import Content
 from sluice.safety.documents.log import Stretch, TableLog
 from sluice.safety.documents.putting_back import settings_lines
 from sluice.safety.documents.replaying import Cut, rounds_until
@@ -53,15 +54,7 @@ class Touched:
     seen: bool = False
 
 
-@dataclass(frozen=True)
-class Counted:
-    """A census, and how many of its items were being written while it was taken."""
-
-    census: Census
-    by_the_stream: Mapping[str, int]
-
-
-def count_live(tables: Tables, shippers: Mapping[str, TableShipper], tell: Tell) -> Counted:
+def count_live(tables: Tables, shippers: Mapping[str, TableShipper], tell: Tell) -> Census:
     """Count every table of a store as of one moment, which is a few seconds from now. The log is shipped up to there.
 
     Raises StreamLied, LogLost, NoLog, LogLate, Throttled, DynamoDown, VaultDown.
@@ -70,17 +63,24 @@ def count_live(tables: Tables, shippers: Mapping[str, TableShipper], tell: Tell)
     with tempfile.TemporaryDirectory() as folder:
         read = {table: _read(tables, table, f"{folder}/{number}") for number, table in enumerate(tables.names)}
         moment = tables.now() + YOUNGER
-        content, written = {}, {}
+        content = {}
         for table in tables.names:
             shippers[table].reach(moment)
             touched = _touched(shippers[table].log, begins[table], moment)
             content[table] = _settle(table, read[table], touched, shippers[table].log.run.both)
-            written[table] = len(touched)
             tell(
                 f"{tables.store}: {table} counted, {content[table].rows:,} items, {len(touched):,} of these by its stream"
             )
-    settings = [read_settings(tables.clients, table) for table in tables.names]
-    return Counted(_census(tables.store, moment, content, told_by(settings, tables.names)), written)
+    return _census(tables.store, moment, content, _set(tables))
+
+
+def count_still(tables: Tables) -> Census:
+    """Count every table of a store that has no log: exact where nobody writes, and what two of these agree in lay still."""
+    return count_copy(tables, tables.now(), _set(tables), tables.names)
+
+
+def _set(tables: Tables) -> dict[str, list[str]]:
+    return told_by([read_settings(tables.clients, table) for table in tables.names], tables.names)
 
 
 def count_copy(
@@ -105,6 +105,9 @@ def carried(census: Census, logs: Mapping[str, Stretch], moment: datetime) -> Ce
         return census
     content = {}
     for table, found in census.tables.items():
+        if table not in logs:  # it is younger than the backup: the copy has none
+            content[table] = found
+            continue
         stretch = logs[table]
         if not stretch.log.run.both:
             raise OneImage(
@@ -112,7 +115,7 @@ def carried(census: Census, logs: Mapping[str, Stretch], moment: datetime) -> Ce
             )
         rows, total = _moved(stretch, was, moment)
         content[table] = Content(found.rows + rows, hash_of(int(found.hash, 16) + total))
-    return replace(census, moment=Moment("", moment.isoformat(), "", ()), tables=content)
+    return replace(census, moment=Moment(None, moment.isoformat(), "", ()), tables=content)
 
 
 class OneImage(Terminal):
@@ -129,7 +132,7 @@ def told_by(settings: Sequence[Settings], names: Sequence[str], *, drill: bool =
 
 
 def _census(store: str, moment: datetime, content: dict[str, Content], around: Mapping[str, Sequence[str]]) -> Census:
-    return Census(store, Moment("", moment.isoformat(), "", ()), content, around, {})
+    return Census(store, Moment(None, moment.isoformat(), "", ()), content, around, {})
 
 
 def _read(tables: Tables, table: str, path: str) -> list[str]:

@@ -13,7 +13,7 @@ from sluice.safety.comparing import compare, settled
 from sluice.safety.documents.counting import OneImage, carried, count_copy, told_by
 from sluice.safety.documents.log import LogShort, Stretch
 from sluice.safety.documents.putting_back import PutBack
-from sluice.safety.documents.scratch import table_under
+from sluice.safety.documents.scratch import table_under, tables_under
 from sluice.safety.documents.settings import read_settings
 from sluice.safety.documents.tables import Tables
 from sluice.safety.drill.certificate import Certificate, Compared, digest
@@ -56,9 +56,9 @@ def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) ->
 
     Raises NotReachable, LogShort, Damaged, NotScratch, Throttled, DynamoDown, VaultDown.
     """
-    clock, name, names = Clock(), name_scratch(driver.store, asked.at, asked.seed), driver.tables.names
-    copies = Tables(driver.store, tuple(table_under(name, table) for table in names), driver.tables.clients)
+    clock, name = Clock(), name_scratch(driver.store, asked.at, asked.seed)
     with restored(driver, asked.target, name, clock, tell) as found:
+        names, copies = _brought_back(driver.tables, name)
         scan_page(copies.clients.dynamodb, copies.names[0], limit=1)
         clock.note("first query")
         as_of = datetime.fromisoformat(found.position or asked.at.isoformat())
@@ -84,10 +84,21 @@ def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) ->
         goals=asked.goals,
         lost=(lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None,
         holds_sha256=digest(there),
-        compared=_compared(against, there) if against else None,
+        compared=_compared(against, there, as_of) if against else None,
         damaged=(),
+        uncompared="" if against else f"no count of the live tables leads to {as_of:%Y-%m-%d %H:%M:%S} UTC; {_COUNT}",
     )
     return Drilled(certificate, tuple(map(str, done.steps)), done.left)
+
+
+_COUNT = "count them, and drill again"
+
+
+def _brought_back(tables: Tables, name: str) -> tuple[list[str], Tables]:
+    """Give the tables that have a copy, and the copies: one that is younger than the backup has none, and will be missed."""
+    there = tables_under(tables.clients.dynamodb, name)
+    names = [table for table in tables.names if table_under(name, table) in there]
+    return names, replace(tables, names=tuple(table_under(name, table) for table in names))
 
 
 def expected(driver: DocumentDriver, asked: Asked, found: Restored, as_of: datetime) -> Counted | None:
@@ -122,8 +133,8 @@ def _at(asked: Asked, logs: Mapping[str, Stretch], as_of: datetime) -> Counted |
     return None
 
 
-def _compared(against: Counted, there: Census) -> Compared:
+def _compared(against: Counted, there: Census, as_of: datetime) -> Compared:
     wanted = against.census
     tables = {table: content for table, content in there.tables.items() if table in wanted.tables}
     lines = compare(wanted, replace(there, tables=tables)).lines
-    return Compared(against.key, len(wanted.tables), wanted.rows, tuple(lines))
+    return Compared(against.key, len(wanted.tables), wanted.rows, tuple(lines), as_of.isoformat())

@@ -10,8 +10,9 @@ from functools import cached_property
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
+from sluice.safety.census import Census
 from sluice.safety.documents.base import Base, bases_of
-from sluice.safety.documents.counting import Counted, count_live
+from sluice.safety.documents.counting import count_live
 from sluice.safety.documents.log import LogShort, Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
 from sluice.safety.documents.replaying import load, replay, rounds_until
@@ -147,7 +148,7 @@ class Documents:
         """Take the copies of a name away. Safe to repeat. Raises NotScratch, NotGone."""
         destroy(self.tables.clients, name)
 
-    def count(self, tell: Tell) -> Counted:
+    def count(self, tell: Tell) -> Census:
         """Count the live tables as of a moment. Raises StreamLied, LogLost, NoLog, LogLate."""
         return count_live(self.tables, self.shippers, tell)
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from sluice.errors import Terminal, Transient
 from sluice.safety.backup import name_at, place_of
-from sluice.safety.documents.counting import Counted, count_live
+from sluice.safety.census import Census
+from sluice.safety.documents.counting import count_live, count_still
 from sluice.safety.documents.log import Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all
 from sluice.safety.documents.restoring import Source, restore_request
@@ -217,8 +218,11 @@ class ServiceBackups:
         """Tell how far around its moment a copy may be of: nothing for one out of the history."""
         return self.within if target.kind == "point" else timedelta(0)
 
-    def count(self, shippers: Mapping[str, TableShipper], tell: Tell) -> Counted:
-        """Count the live tables as of a moment, by their streams. Raises StreamLied, LogLost, NoLog, LogLate."""
+    def count(self, tell: Tell) -> Census:
+        """Count the live tables as of a moment, by the log of their streams where that is shipped. Raises StreamLied, LogLost."""
+        if not self.logs(HISTORY):
+            return count_still(self.tables)
+        shippers = {table: TableShipper(self.tables, self.vault, table, tell) for table in self.tables.names}
         return count_live(self.tables, shippers, tell)
 
     def scratches(self) -> Sequence[str]:
