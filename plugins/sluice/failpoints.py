@@ -40,6 +40,7 @@ _KIND = "migration/kinds/same_cluster"
 _ITEMS = "migration/kinds/single_table"
 _PHYSICAL = "safety/physical"
 _DOCUMENTS = "safety/documents"
+_REPLICAS = "safety/replicas"
 _SOURCE = "migration/kinds/dynamodb_source"
 _ROWS = "migration/kinds/into_postgres"
 _ENGINE = "migration/engine"
@@ -292,6 +293,11 @@ EDGES = (
     Edge("documents.loaded", f"{_DOCUMENTS}/replaying.py load", "the base is loaded, nothing that was changed since"),
     Edge("documents.replayed", f"{_DOCUMENTS}/replaying.py _bring_in", "some of what was changed is brought in"),
     Edge("documents.restored", f"{_DOCUMENTS}/driver.py Documents.restore", "every copy is whole; nobody was told"),
+    Edge(
+        "promotion.fenced", f"{_REPLICAS}/promoting.py promote", "nobody can acknowledge a write, nothing is promoted"
+    ),
+    Edge("promotion.promoted", f"{_REPLICAS}/promoting.py promote", "a replica leads; nothing of it is proven yet"),
+    Edge("promotion.followed", f"{_REPLICAS}/promoting.py promote", "the others follow it; nobody was told"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""
