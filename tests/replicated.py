@@ -62,14 +62,14 @@ class Trio:
 
 
 @contextmanager
-def opened_trio(folder: Path) -> Iterator[Trio]:
-    """Make the three; they go with the block."""
+def opened_trio(folder: Path, replicas: str = "bc") -> Iterator[Trio]:
+    """Make the three, or as many; they go with the block."""
     Cluster(folder / "a", free_port(), "unused", durable=False).create()
     first = adopt(Scratch(folder / "a"), "a", ADMIN, ADMIN, {})
     members = [first]
     try:
         first.start()
-        for name in ("b", "c"):
+        for name in replicas:
             members.append(Member(name, Scratch(folder / name), ADMIN, ADMIN))
             join(first, name, folder / name)
         yield Trio(tuple(members), first, prepare_trial(first, members))

@@ -15,7 +15,10 @@ from typing import Any, LiteralString, cast
 from psycopg import Connection, sql
 from psycopg.abc import AdaptContext
 
-SQL_ROOT = Path(__file__).resolve().parents[3] / "include" / "sql"
+_HERE = Path(__file__).resolve()
+_INSTALLED = _HERE.parents[1] / "sql"
+"""Where the files lie in an installed package."""
+SQL_ROOT = _INSTALLED if _INSTALLED.is_dir() else _HERE.parents[3] / "include" / "sql"
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
