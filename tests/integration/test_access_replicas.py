@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from sluice.access.replica_choice import Limits
 from sluice.access.replicas import Node, NotThePrimary, Replicated, opening
+from sluice.local.ports import free_port
+from sluice.safety.replicas.pooler import (
+    Pooler,
+    PoolerRefused,
+    apply_repoint,
+    paused,
+    plan_repoint,
+    verify_repoint,
+)
 from sluice.safety.replicas.scratch_group import wait_for
 from sluice.stores.postgres import StoreDown
+from sluice.stores.privileges import unprivileged
 
 from tests.replicated import Trio, opened_trio
 
@@ -43,7 +57,7 @@ def asked(servers: Replicated, pair: Trio, count: int = 20, after: str = "") -> 
     return found
 
 
-def paused(pair: Trio, how: str) -> None:
+def replay(pair: Trio, how: str) -> None:
     """Pause the replay of the replica, or resume it."""
     with pair.connect(pair.others[0]) as c:
         c.execute(f"SELECT pg_wal_replay_{how}()")
@@ -58,12 +72,12 @@ def test_reads_are_shared_and_none_of_them_can_write(pair: Trio, servers: Replic
 
 
 def test_who_has_written_sees_it_whoever_answers(pair: Trio, servers: Replicated) -> None:
-    paused(pair, "pause")
+    replay(pair, "pause")
     with servers.writing() as write:
         write.connection.execute("INSERT INTO note VALUES (1)")
     assert not any(asked(servers, pair, 10, write.position)), "a replica that has not replayed it was asked"
     assert any(asked(servers, pair, 10)), "who has written nothing may be told what was before"
-    paused(pair, "resume")
+    replay(pair, "resume")
     wait_for(lambda: any(asked(servers, pair, 5, write.position)), pair.others[0], "replay")
     with servers.reading(write.position) as c:
         assert c.execute("SELECT FROM note WHERE id = 1").fetchall()
@@ -76,14 +90,14 @@ def test_a_replica_that_is_late_is_left_out_and_taken_back(pair: Trio) -> None:
         Node("a", opening(leading.dsn, writes=True)), [Node("b", opening(replica.dsn))], LIMITS, clock=lambda: now[0]
     )
     servers.look()
-    paused(pair, "pause")
+    replay(pair, "pause")
     with servers.writing() as write:
         write.connection.execute("INSERT INTO note VALUES (2)")
     for now[0] in (1.0, 4.0, 7.0, 8.0):
         servers.look()
     assert servers.standings["b"].lag == 7.0
     assert not any(asked(servers, pair))
-    paused(pair, "resume")
+    replay(pair, "resume")
     wait_for(lambda: servers.look() or servers.standings["b"].serves, pair.others[0], "serve again")
     assert sum(asked(servers, pair)) == 16
 
@@ -115,3 +129,58 @@ def test_a_primary_that_is_fenced_is_told_as_such(pair: Trio, servers: Replicate
         write.connection.execute("INSERT INTO note VALUES (3)")
     with pytest.raises(StoreDown), Replicated(Node("b", opening(replica.server.dsn, writes=True)), []).writing():
         pass
+
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+
+
+@pytest.fixture
+def pooler(pair: Trio, tmp_path: Path) -> Iterator[Pooler]:
+    """A PgBouncer that leads to the primary."""
+    ini, port = tmp_path / "pgbouncer.ini", free_port()
+    (tmp_path / "users").write_text('"postgres" ""\n')
+    ini.write_text(
+        f"[databases]\n; shop\nshop = host={pair.leading.place.socket} port=5432 dbname=postgres user=postgres\n"
+        f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=trust\nauth_file={tmp_path}/users\n"
+        f"admin_users=postgres\npool_mode=transaction\nlogfile={tmp_path}/log\n"
+    )
+    whose = unprivileged(tmp_path)
+    command = [*whose.prefix, str(PGBOUNCER), str(ini)]
+    with subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **whose.arguments) as process:
+        address = f"host=127.0.0.1 port={port} user=postgres"
+        made = Pooler(ini, f"{address} dbname=pgbouncer", "shop")
+        wait_for(lambda: answers(made.console), pair.leading, "be led to")
+        yield made
+        process.terminate()
+
+
+def answers(address: str) -> bool:
+    """Whether somebody is there."""
+    try:
+        psycopg.connect(address, autocommit=True, connect_timeout=1).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="there is no PgBouncer here (apt install pgbouncer)")
+def test_a_pool_is_led_to_another_server_while_its_clients_wait(pair: Trio, pooler: Pooler) -> None:
+    to = str(pair.others[0].place.socket)
+    planned = plan_repoint(pooler.file.read_text(), "shop", to, 5432)
+    with psycopg.connect(pooler.console.replace("dbname=pgbouncer", "dbname=shop"), prepare_threshold=None) as client:
+        client.autocommit = True
+        asked = "SELECT pg_is_in_recovery()"
+        assert client.execute(asked).fetchone() == (False,)
+        with pytest.raises(PoolerRefused, match="leads shop to"):
+            verify_repoint(pooler, to, 5432)
+        with paused(pooler):
+            apply_repoint(pooler, planned)
+            waiting = threading.Thread(target=lambda: found.append(client.execute(asked).fetchone()))
+            found: list[object] = []
+            waiting.start()
+            waiting.join(0.3)
+            assert not found, "it does not wait"
+        waiting.join(5)
+        assert found == [(True,)]
+    verify_repoint(pooler, to, 5432)
+    apply_repoint(pooler, plan_repoint(pooler.file.read_text(), "shop", to, 5432))

@@ -9,6 +9,7 @@ import pytest
 from sluice.safety.replicas.health import Finding, judge, within_target
 from sluice.safety.replicas.lag import Lag
 from sluice.safety.replicas.planning import Asked, NotDead, NotPromotable, SplitBrain, plan_promotion
+from sluice.safety.replicas.pooler import PoolerRefused, plan_repoint
 from sluice.safety.replicas.promise import Promise, read_promise
 from sluice.safety.replicas.rivals import NotOurs, read_signs
 from sluice.safety.replicas.servers import Following, Group, Leading, Link, Server, Silent, Slot
@@ -171,3 +172,27 @@ def test_lag_is_urgent_past_its_threshold_and_told_past_its_target() -> None:
     lags = {"b": Lag(timedelta(seconds=6), False), "c": Lag(timedelta(milliseconds=60), True)}
     assert judge(WELL, lags) == (Finding("P2", "b", "is 6.0 s behind, and 5 s are allowed"),)
     assert within_target({**lags, "d": Lag(timedelta(milliseconds=9), True)}) == {"b": False, "c": False, "d": True}
+
+
+INI = "; db = host=x\n[pgbouncer]\nshop = host=x\n[databases]\nshopping = host=x\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("shop = host=a port=5432 dbname=s", "shop = host=b port=6000 dbname=s"),
+        ("shop=dbname=s", "shop=dbname=s host=b port=6000"),
+        ("\"shop\" = host='a c' user=hostess", '"shop" = host=b user=hostess port=6000'),
+        ("shop =", "shop = host=b port=6000"),
+    ],
+)
+def test_a_line_of_a_pool_is_changed_in_two_words_and_no_other_line_is(line: str, after: str) -> None:
+    planned = plan_repoint(f"{INI}{line}\r\n[users]\n", "shop", "b", 6000)
+    assert (planned.after, planned.text) == (after, f"{INI}{after}\r\n[users]\n")
+    again = plan_repoint(planned.text, "shop", "b", 6000)
+    assert (again.text, str(again)) == (planned.text, f"  {after}")
+
+
+def test_a_pool_without_a_line_of_its_own_is_changed_by_hand() -> None:
+    with pytest.raises(PoolerRefused, match="by hand"):
+        plan_repoint(f"{INI}* = host=x\n", "shop", "b", 6000)
