@@ -24,6 +24,7 @@ from sluice.estate.fields import Connection, Name, Part, lasting
 from sluice.estate.into_postgres import Column, IntoPostgresMigration, Rows, Tenant
 from sluice.estate.items import Expiry, ItemRetention, Items, ItemsFile
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
+from sluice.estate.replicas import Dns, Replica, Replicas
 from sluice.estate.same_cluster import (
     Backfill,
     Change,
@@ -59,6 +60,7 @@ __all__ = [
     "Cut",
     "Cutover",
     "Dataset",
+    "Dns",
     "DualRead",
     "DynamoSource",
     "EntityDesign",
@@ -82,6 +84,8 @@ __all__ = [
     "Proof",
     "RecordRule",
     "Records",
+    "Replica",
+    "Replicas",
     "Replication",
     "RoutedCutover",
     "RoutedGates",
@@ -139,6 +143,8 @@ class Store(Part):
     """How many of Sluice's tasks may work on this store at once."""
     backup: Backups | None = None
     """How it is backed up and brought back for a trial; without it, it is not."""
+    replicas: Replicas | None = None
+    """The servers that follow it; without it, nobody watches any, and none is promoted."""
 
 
 class AirflowDatabase(Part):
