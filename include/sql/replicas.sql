@@ -1,7 +1,9 @@
 -- Servers that follow another: what they say of themselves, and what makes one of them the one that leads.
 
 -- name: find_role
-SELECT pg_is_in_recovery() AS follows, (pg_control_system()).system_identifier::text AS system, clock_timestamp() AS now
+-- Two addresses may lead to one server: when it was started tells them apart from two.
+SELECT pg_is_in_recovery() AS follows, (pg_control_system()).system_identifier::text AS system, clock_timestamp() AS now,
+       pg_postmaster_start_time() AS started
 
 -- name: find_leading
 -- The timeline by the file that is written: the control file tells it only after the next checkpoint.

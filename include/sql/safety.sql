@@ -142,8 +142,10 @@ SELECT schemaname AS schema, sequencename AS name, coalesce(last_value, start_va
 FROM pg_sequences WHERE schemaname !~ '^pg_' ORDER BY 1, 2
 
 -- name: beat
-WITH old AS (DELETE FROM sluice_safety.heartbeat WHERE at < clock_timestamp() - %(kept)s)
-INSERT INTO sluice_safety.heartbeat DEFAULT VALUES RETURNING at
+-- A beat waits for no standby: whoever beats would hang when there is none, and the most is to be told then.
+WITH old AS (DELETE FROM sluice_safety.heartbeat WHERE at < clock_timestamp() - %(kept)s),
+     alone AS (SELECT set_config('synchronous_commit', 'local', true))
+INSERT INTO sluice_safety.heartbeat (at) SELECT clock_timestamp() FROM alone RETURNING at
 
 -- name: list_beats
 SELECT at FROM sluice_safety.heartbeat ORDER BY beat

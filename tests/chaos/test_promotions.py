@@ -68,6 +68,7 @@ def test_what_was_acknowledged_synchronously_is_never_lost(trio: Trio) -> None:
         assert made.promoted.timelines[1] == made.promoted.timelines[0] + 1
         assert all_well(trio)
     if file := os.environ.get("SLUICE_PROMOTIONS_TOLD"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(json.dumps({"promotions": told}, indent=1) + "\n")
 
 

@@ -17,9 +17,9 @@ from tests.dags.conftest import ROOT
 from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
-    "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill", "drop",
-    "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "prune", "rehearse", "replicate", "restore",
-    "retire", "roll", "ship", "show", "start", "take", "validate", "verify", "watch",
+    "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
+    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "promote", "prune", "rehearse",
+    "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "validate", "verify", "watch",
 }  # fmt: skip
 
 
@@ -47,6 +47,9 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "validate_expiry",
         "ship_logs",
         "reap_scratch",
+        "watch_replicas",
+        "failover_drill",
+        "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
         *(f"{kind}__{BACKED_UP}" for kind in ("backup", "restore_drill", "restore")),
     }
@@ -125,6 +128,8 @@ def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
         "EntityGate",
         "BackupGate",
         "DrillGate",
+        "ReplicasGate",
+        "FailoverGate",
     )
     gates = [task for task in _tasks(dags) if task.task_type in kinds]
     assert gates

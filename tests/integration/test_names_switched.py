@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from sluice.local.ministack import Ministack
-from sluice.local.ports import free_port
 from sluice.safety.replicas.names import Name, NamesDown, NamesRefused, apply_switch, plan_switch, verify_switch
 
-
-class Route53(Ministack):
-    """Route 53 of our own."""
-
-    name: ClassVar[str] = "route53"
-    title: ClassVar[str] = "Route 53"
-
-    def _service(self) -> dict[str, str]:
-        return {"SERVICES": "route53,iam,sts"}
+from tests.names import route53_in, zone_of
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of it, which does not wait."""
-    engine = Route53(tmp_path_factory.mktemp("names"), free_port(), "SCRATCH", secrets.token_urlsafe())
-    engine.start(os.environ)
-    yield engine.client()
-    engine.stop()
+    """A client of it."""
+    with route53_in(tmp_path_factory.mktemp("names")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def zone(client: Any) -> str:
     """A zone."""
-    made = client.create_hosted_zone(Name="shop.example.", CallerReference="once")
-    return str(made["HostedZone"]["Id"].rpartition("/")[2])
+    return zone_of(client)
 
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.safety.replicas.names.time.sleep", lambda _: None)
+    monkeypatch.setattr("sluice.safety.replicas.names.LOOKS_EVERY", 0.01)
 
 
 def put(client: Any, zone: str, name: str, type: str, value: str, **more: Any) -> None:
@@ -118,6 +103,7 @@ def test_of_records_by_weight_one_gets_all_of_it(client: Any, zone: str) -> None
 def test_a_zone_that_is_not_there_and_a_service_that_is_down_are_told_apart(client: Any, zone: str) -> None:
     import boto3
     from botocore.config import Config
+    from sluice.local.ports import free_port
 
     with pytest.raises(NamesRefused, match="NoSuchHostedZone"):
         plan_switch(client, Name("Z0", "db.shop.example"), "b.shop.example")

@@ -111,6 +111,8 @@ GOOD = {
         "tables_compared": 3, "rows_compared": 300, "differences": 0, "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
         "wrong": 0,
     },
+    "replicas_healthy": {"servers": 2, "broken": 0, "late": 0, "lag_unknown": 0},
+    "failover_drill": {"rounds": 2, "acknowledged": 200, "lost_synchronous": 0, "over_seconds": 0, "wrong": 0},
     "window": {**SAME, "rows_source": 300, "rows_target": 300, "quarantined": 0},
 }  # fmt: skip
 # What is bad for a fact is one more than good, but for these.
@@ -121,7 +123,8 @@ BAD = {
     "planted_found": 11, "verified_seconds_ago": 1801, "rows_compared": 0, "rows_source": 0, "rows_target": 299,
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
-    "objects": -1, "bytes_stored": 0, "bytes_read": 0, "window_seconds": -1, "tables_compared": 0,
+    "objects": -1, "bytes_stored": 0, "bytes_read": 0, "window_seconds": -1, "tables_compared": 0, "servers": 1, "rounds": 1,
+    "acknowledged": 0,
     "parts": 0, "rows_there": -1, "rows_stored": -1, "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
     "bytes": 0, "rows": 0, "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,
 }  # fmt: skip

@@ -132,6 +132,7 @@ def test_everything_is_every_ring_each_other_postgresql_and_schedules(monkeypatc
         *rings.BEYOND,
         *(f"{ring}, PostgreSQL 15 /fifteen" for ring in OF_POSTGRES),
         "walks of the archive",
+        "promotions under load",
         "chaos, seed 7",
     ]
 

@@ -17,8 +17,8 @@ from sluice.safety.replicas.servers import Following, Group, Leading, Link, Serv
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 A, B, C = (Server(name, f"host={name}") for name in "abc")
 LINKS = {name: Link("streaming", "quorum", 0) for name in "bc"}
-LED = Leading("a", "7", 3, 1000, "ANY 1 (b, c)", "on", False, LINKS, {}, NOW)
-AT_B = Following("b", "7", 3, 900, 900, "streaming", "", False, 0)
+LED = Leading("a", "7", 3, 1000, "ANY 1 (b, c)", "on", False, LINKS, {}, NOW, NOW)
+AT_B = Following("b", "7", 3, 900, 900, "streaming", "", False, 0, NOW)
 AT_C = replace(AT_B, name="c", received=950, replayed=800)
 WELL = Group((LED,), (AT_B, AT_C), ())
 DEAD = Group((), (AT_B, AT_C), (Silent("a", "timeout"),))

@@ -47,7 +47,8 @@ class Replicas(Part):
     name: Name
     """What the store's own server is called among them: its `application_name` when it follows another."""
     connection: Connection | None = None
-    """The Airflow connection of a superuser of the store's own server, to fence it; without it, the store's `connection`."""
+    """The Airflow connection of a superuser of the store's own server, to fence it: by an address of its own, which nobody
+    switches. Without it, the store's `connection`."""
     servers: dict[Name, Replica] = Field(min_length=1, max_length=20)
     """Each by the `application_name` with which it follows."""
     failover: Literal["platform", "sluice"] = "platform"

@@ -106,6 +106,16 @@ def scaling_of(connection_id: str) -> Any:
     return AwsBaseHook(aws_conn_id=connection_id, client_type=SERVICE).get_client_type(config=client_config(5))
 
 
+def names_of(connection_id: str) -> Any:
+    """Give the client of Route 53 behind an Airflow connection. Raises NoConnection."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from sluice.stores.dynamodb.client import client_config
+
+    _require_aws(connection_id)
+    return AwsBaseHook(aws_conn_id=connection_id, client_type="route53").get_client_type(config=client_config(5))
+
+
 @contextmanager
 def opened_control(name: str, run: str) -> Iterator[Control]:
     """Open the ledger for a migration within a run."""

@@ -29,10 +29,13 @@ BEYOND = {"zoo": 35, "kills": 20, "upkeep": 6}
 # worker leaves half of two cores idle. The rings with Airflow and its machine want it for themselves.
 WORKERS = {"unit": 2, "integration": 2, "chaos": 2}
 
-# Minutes of random schedules among everything, ways through the life of an archived month, and the rings that a version of
-# PostgreSQL could change.
+# Minutes of random schedules among everything, ways through the life of an archived month, promotions under load, and the
+# rings that a version of PostgreSQL could change.
 MINUTES = 10.0
 WALKS = 200
+PROMOTIONS = 20
+TIMES = venvs.ROOT / ".sluice" / "promotions.json"
+"""Where the times of those are written."""
 OF_POSTGRES = ("integration", "chaos")
 
 
@@ -80,7 +83,7 @@ def run_all(seed: str, minutes: float) -> bool:
         for version, binaries in other_servers().items()
         for ring in OF_POSTGRES
     ]
-    return _judged([*outcomes, run_walks(seed), run_schedules(seed, minutes)])
+    return _judged([*outcomes, run_walks(seed), run_promotions(), run_schedules(seed, minutes)])
 
 
 def run_random(seed: str, minutes: float) -> bool:
@@ -104,6 +107,12 @@ def run_walks(seed: str) -> Outcome:
     """Go many ways through the life of archived months, the first of them by this seed; each that fails tells its own."""
     environment = {"SLUICE_ARCHIVE_WALKS": f"{seed.split(':')[0]}:{WALKS}"}
     return _run("walks of the archive", ["pytest", "tests/chaos/test_archive_walks.py"], environment)
+
+
+def run_promotions() -> Outcome:
+    """Kill the server that leads many times under load, and promote another; the times of each are in `TIMES`."""
+    environment = {"SLUICE_PROMOTIONS": str(PROMOTIONS), "SLUICE_PROMOTIONS_TOLD": str(TIMES)}
+    return _run("promotions under load", ["pytest", "tests/chaos/test_promotions.py"], environment)
 
 
 def seed_or_any(told: str | None) -> str:

@@ -22,7 +22,14 @@ NEXT = {
 }
 """What a person may want next, by phase, and where to go for it."""
 ONWARD = {"Copy and compare": "verified"}
-PLANS = ("preflight.plan_way", "keep.make_partitions", "list_months", "configure_vault", "take_backup")
+PLANS = (
+    "preflight.plan_way",
+    "keep.make_partitions",
+    "list_months",
+    "configure_vault",
+    "take_backup",
+    "plan_promotion",
+)
 """Tasks whose log is the answer to a dry run."""
 ANSWERS = ("restore_month",)
 """Tasks whose log is the answer to a run: what is back, and until when."""

@@ -27,9 +27,14 @@ class NotBackedUp(Terminal):
     """The estate's file has no such store, or no `backup` for it."""
 
 
+def all_stores() -> dict[str, Store]:
+    """Give every store, by name. Raises EstateErrors."""
+    return read_stores(ROOT).stores
+
+
 def backed_up() -> dict[str, Store]:
     """Give the stores that have a `backup`, by name. Raises EstateErrors."""
-    return {name: store for name, store in read_stores(ROOT).stores.items() if store.backup}
+    return {name: store for name, store in all_stores().items() if store.backup}
 
 
 def any_ships() -> bool:

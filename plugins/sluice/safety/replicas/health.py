@@ -43,7 +43,7 @@ class Finding:
 def judge(group: Group, lags: Mapping[str, Lag], limits: Limits = Limits()) -> tuple[Finding, ...]:
     """Tell what is wrong, the most urgent first."""
     found = [*_who_leads(group), *_silent(group)]
-    for leading in group.leading[:1]:
+    for leading in sorted(group.leading, key=lambda one: (one.read_only, -one.timeline))[:1]:
         found += [*_promised(leading, group)]
         for one in group.following:
             found += [*_one(one, leading), *_late(one, lags.get(one.name), limits)]

@@ -18,6 +18,8 @@ from sluice.stores.aws import code_of, is_outage
 
 SETTLES_WITHIN = 120.0
 """Seconds until all of Route 53's servers give the new answer; it is done within 60 as a rule."""
+LOOKS_EVERY = 1.0
+"""Seconds."""
 
 
 class NamesDown(Transient):
@@ -110,7 +112,7 @@ def apply_switch(client: Any, switch: Switch) -> None:
                 raise NamesDown(
                     f"{switch.name.name} is changed, and not known everywhere after {SETTLES_WITHIN:.0f} s."
                 )
-            time.sleep(1)
+            time.sleep(LOOKS_EVERY)
 
 
 def verify_switch(client: Any, switch: Switch) -> bool:

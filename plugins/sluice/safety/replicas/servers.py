@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.safety.physical.wal import position
-from sluice.stores.postgres import Connection, Refused, StoreDown, connect, one, rows, translated
+from sluice.stores.postgres import Connection, Refused, Row, StoreDown, connect, one, rows, translated
 from sluice.stores.statements import statement
 
 
@@ -61,6 +61,7 @@ class Leading:
     links: Mapping[str, Link]
     slots: Mapping[str, Slot]
     now: datetime
+    started: datetime
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Following:
     """Whether somebody has told it not to replay."""
     conflicts: int
     """Queries that it has cancelled since its statistics began, because the log went on."""
+    started: datetime
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,19 @@ class Group:
 
 
 def look_at(servers: Sequence[Server]) -> Group:
-    """Ask every server, all at once: one that does not answer holds no other up."""
+    """Ask every server, all at once: one that does not answer holds no other up.
+
+    Where two addresses lead to one server, as a name that was switched may, it counts once, as the later of the two.
+    """
     with ThreadPoolExecutor(max(1, len(servers))) as pool:
         found = list(pool.map(look, servers))
+    reached = {one.started: one.name for one in found if not isinstance(one, Silent)}
+    found = [
+        one
+        if isinstance(one, Silent) or reached[one.started] == one.name
+        else _elsewhere(one.name, reached[one.started])
+        for one in found
+    ]
     return Group(
         tuple(one for one in found if isinstance(one, Leading)),
         tuple(one for one in found if isinstance(one, Following)),
@@ -110,27 +122,29 @@ def look_at(servers: Sequence[Server]) -> Group:
     )
 
 
+def _elsewhere(name: str, other: str) -> Silent:
+    return Silent(name, f"its address leads to {other}: give it one of its own, which nobody switches")
+
+
 def look(server: Server) -> Leading | Following | Silent:
     """Ask one server what it is."""
     try:
         with connect(server.dsn, purpose="replicas") as c, translated(f"looking at {server.name}"):
             role = one(c, statement("replicas.find_role"))
-            return _following(server, c, role["system"]) if role["follows"] else _leading(server, c, role)
+            return _following(server, c, role) if role["follows"] else _leading(server, c, role)
     except (StoreDown, Refused) as error:
         return Silent(server.name, str(error))
 
 
-def _leading(server: Server, c: Connection, role: Mapping[str, object]) -> Leading:
+def _leading(server: Server, c: Connection, role: Row) -> Leading:
     found = one(c, statement("replicas.find_leading"))
     links = {
         row["name"]: Link(row["state"], row["sync"], row["behind"]) for row in rows(c, statement("replicas.list_links"))
     }
     slots = {row["name"]: Slot(row["active"], row["keeps"] or "") for row in rows(c, statement("replicas.list_slots"))}
-    now = role["now"]
-    assert isinstance(now, datetime)
     return Leading(
         server.name,
-        str(role["system"]),
+        role["system"],
         int(found["file"][:8], 16),
         position(found["position"]),
         found["standby_names"],
@@ -138,15 +152,16 @@ def _leading(server: Server, c: Connection, role: Mapping[str, object]) -> Leadi
         found["read_only"],
         links,
         slots,
-        now,
+        role["now"],
+        role["started"],
     )
 
 
-def _following(server: Server, c: Connection, system: str) -> Following:
+def _following(server: Server, c: Connection, role: Row) -> Following:
     found = one(c, statement("replicas.find_following"))
     return Following(
         server.name,
-        system,
+        role["system"],
         found["timeline"],
         position(found["received"] or "0/0"),
         position(found["replayed"] or "0/0"),
@@ -154,4 +169,5 @@ def _following(server: Server, c: Connection, system: str) -> Following:
         found["slot"],
         found["paused"],
         found["conflicts"] or 0,
+        role["started"],
     )

@@ -1,0 +1,49 @@
+"""Promote a replica of a store, on the day its own server is gone: fenced, promoted, proven, and the name switched.
+
+Started by a person, who types the store's name. Refused where something else promotes: the estate says `failover: platform`,
+or an agent or a platform is seen. A server that answers is fenced first and its last write waited for: nothing is lost. One that
+does not answer is not dead: where its commits wait for standbys, so many of them are told to listen no more that it can have
+none acknowledged, and the one that has most is promoted: nothing that was acknowledged is lost. Where they wait for nobody, only
+*Word* goes on: type `<server> is dead`, and what may be lost is bounded. *Dry run* writes all of it into the log of
+`plan_promotion`, and changes nothing. *Switch the name* changes the record of Route 53, too; without it `switch_name` only shows
+the diff.
+
+**Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` may be cleared: what was
+broken off is gone on with. Two servers that take writes: stop the one that was left, at once. How the old one comes back as a
+replica stands at the end of the log of `promote_replica`; it is never started before. docs/howto/fail-over.md
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param, chain
+from sluice.flow.policy import UPKEEP
+from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
+
+with DAG(
+    dag_id="promote_replica",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    allowed_run_types=["manual"],
+    params={
+        "store": Param(type="string", minLength=1, title="Store"),
+        "confirm": Param(type="string", minLength=1, title="Confirm", description="Type the store's name again."),
+        "word": Param(
+            "", type="string", title="Word", description="Only where the plan asks for it: <server> is dead."
+        ),
+        "switch_name": Param(
+            False, type="boolean", title="Switch the name", description="Change the record in DNS; else show the diff."
+        ),
+        "dry_run": Param(False, type="boolean", title="Dry run", description="Only write down what would be done."),
+    },
+    default_args={**UPKEEP, "retry_delay": timedelta(seconds=10)},  # somebody waits
+    doc_md=__doc__,
+    tags=["safety"],
+):
+    chain(
+        PlanPromotion(task_id="plan_promotion"),
+        PromoteReplica(task_id="promote_replica"),
+        SwitchName(task_id="switch_name"),
+    )

@@ -1,0 +1,145 @@
+"""The operators of `watch_replicas`: look at every server of a store, and judge how it follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from sluice.flow.alerting import raise_alarm, send_alert
+from sluice.flow.connections import dsn_of, opened_control
+from sluice.flow.gate import FactsGate
+from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.replicated import LED, PROMOTED, of_replicas, replicas_of, replicated, seen_of, servers_of
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from sluice.ledger.control import Control
+    from sluice.safety.replicas.health import Finding
+    from sluice.safety.replicas.lag import Lag
+    from sluice.safety.replicas.servers import Group, Server
+
+GATE = "replicas_healthy"
+
+
+class ListReplicated(BaseOperator):
+    """List the stores that have replicas."""
+
+    def execute(self, context: Context) -> list[str]:
+        """Give their names. Refuses a word that the form does not have."""
+        check_words(context)
+        found = list(replicated())
+        if not found:
+            raise AirflowSkipException("No store has replicas: include/estate/estate.yaml has no `replicas`.")
+        return found
+
+
+class WatchReplicas(OfAStore):
+    """Look at every server of a store, measure how late each is by a heartbeat, and tell people of what is wrong."""
+
+    ui_color = "#e8f1fb"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give what was seen. Raises NotReplicated, NoConnection, AlertLate, AlertRefused."""
+        from sluice.safety.replicas.health import Limits, judge, within_target
+        from sluice.safety.replicas.servers import look_at
+
+        _, replicas = replicas_of(self.store)
+        own, others = servers_of(self.store)
+        group = look_at([own, *others])
+        lags = self._lags(others) if group.leading else {}
+        found = judge(group, lags, Limits(replicas.alert, replicas.target))
+        unknown = sorted({one.name for one in group.following} - lags.keys())
+        facts = {**_counted(found, lags, unknown), "servers": 1 + len(others)}
+        facts["over_target"] = sum(
+            not kept for kept in within_target(lags, Limits(replicas.alert, replicas.target)).values()
+        )
+        with opened_control(of_replicas(self.store), context["run_id"]) as control:
+            control.record_facts(GATE, facts, epoch=1)
+            for leading in (one for one in group.leading if one.name == own.name and not one.read_only):
+                control.record_facts(LED, seen_of(leading), epoch=1)
+            self._hold_off(group, [own, *others], control)
+        self._tell(found, context)
+        return facts
+
+    def _lags(self, replicas: Sequence[Server]) -> dict[str, Lag]:
+        """Measure them as the role that writes the store's heartbeat; none where it cannot be written."""
+        from psycopg.errors import ReadOnlySqlTransaction
+
+        from sluice.safety.drill.heartbeat import prepare_heart
+        from sluice.safety.replicas.lag import measure_lags
+        from sluice.safety.replicas.servers import Server
+        from sluice.stores.postgres import Refused, StoreDown, connect, translated
+
+        store, limits = replicas_of(self.store)
+        address = dsn_of(store.connection)
+        try:
+            with connect(address, purpose="lag") as c, translated(f"the heart of {self.store}"):
+                prepare_heart(c)
+            return measure_lags(Server(limits.name, address), replicas, limits.alert)
+        except (StoreDown, Refused, ReadOnlySqlTransaction) as error:
+            self.log.warning("Nobody knows how late the replicas are: %s", error)
+            return {}
+
+    def _hold_off(self, group: Group, servers: Sequence[Server], control: Control) -> None:
+        """Fence a server that a person has agreed to leave, where it is back and takes writes beside the one that leads since."""
+        from sluice.ledger.control import NoFacts
+        from sluice.safety.replicas.promoting import hold_off
+
+        try:
+            promoted = control.facts(PROMOTED, any_run=True).facts
+        except NoFacts:
+            return
+        writable = {one.name for one in group.leading if not one.read_only}
+        for old in (one for one in servers if one.name == promoted["old"]):
+            if {old.name, promoted["new"]} <= writable and hold_off(old):
+                self.log.error(
+                    "%s was back and took writes; it is fenced. Each write to it since is to be looked for.", old.name
+                )
+
+    def _tell(self, found: Sequence[Finding], context: Context) -> None:
+        for one in found:
+            subject = f"{self.store}/{one.server}"
+            if one.severity == "P1":
+                raise_alarm(self.log, subject, one.text, context)
+            else:
+                self.log.warning("%s", one)
+                send_alert("P2", subject, str(one), context)
+
+
+class ReplicasGate(FactsGate):
+    """A gate over the replicas of a store."""
+
+    template_fields = ("store", "gate", "suites")
+
+    def __init__(self, *, store: str, gate: str, **kwargs: Any) -> None:
+        super().__init__(gate=gate, **kwargs)
+        self.store = store
+
+    @property
+    def whose(self) -> str:
+        """The store's replicas."""
+        return of_replicas(self.store)
+
+    @property
+    def subject(self) -> str:
+        """What it speaks of."""
+        return f"the replicas of {self.store}"
+
+
+def _counted(found: Sequence[Finding], lags: Mapping[str, Lag], unknown: Sequence[str]) -> dict[str, Any]:
+    broken, late = ([one for one in found if one.severity == how] for how in ("P1", "P2"))
+    return {
+        "broken": len(broken),
+        "broken_told": "; ".join(map(str, broken)),
+        "late": len(late),
+        "late_told": "; ".join(map(str, late)),
+        "lag_unknown": len(unknown),
+        "lag_unknown_told": "; ".join(unknown),
+        "lag_milliseconds": round(max((lag.behind.total_seconds() for lag in lags.values()), default=0.0) * 1000, 1),
+    }

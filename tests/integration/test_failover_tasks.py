@@ -1,0 +1,149 @@
+"""The tasks of replicas as Airflow runs them, from the files of an estate: watch, promote on the real day, switch the name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from sluice.flow import connections
+from sluice.flow.safety import failing_over, stores
+from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
+from sluice.flow.safety.replicated import NotReplicated
+from sluice.flow.safety.watching_replicas import GATE, ListReplicated, ReplicasGate, WatchReplicas
+from sluice.local import databases
+from sluice.safety.replicas.rivals import NotOurs
+from sluice.safety.replicas.scratch_group import set_standby_names, wait_for
+from sluice.stores.objects import Vault
+
+from tests.as_airflow import postgres_connection, ran, vault_connection
+from tests.conftest import Database
+from tests.names import route53_in, zone_of
+from tests.replicated import Trio, opened_trio
+
+ESTATE = """estate: sample
+vault: {{connection: s3_vault, bucket: sluice-vault}}
+ledger: {{connection: sluice_ledger}}
+stores:
+  shop:
+    engine: postgres
+    connection: pg_a
+    rto: 5m
+    rpo: 30s
+    replicas:
+      name: a
+      servers: {{b: {{connection: pg_b, host: db-b.shop.example}}}}
+      failover: sluice
+      alert: 2s
+      dns: {{connection: aws_names, zone: {zone}, record: db.shop.example, ttl: 20s}}
+  plain:
+    engine: postgres
+    connection: pg_a
+    rto: 5m
+    rpo: 30s
+    replicas: {{name: a, servers: {{b: {{connection: pg_b}}}}}}
+  alone: {{engine: postgres, connection: pg_a, rto: 5m, rpo: 30s}}
+"""
+FORM = {"store": "shop", "confirm": "shop", "word": "", "switch_name": False, "dry_run": False}
+PLAN, PROMOTE, SWITCH = (
+    PlanPromotion(task_id="plan_promotion"),
+    PromoteReplica(task_id="promote_replica"),
+    SwitchName(task_id="switch_name"),
+)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """One that leads, and one that follows it and is waited for."""
+    with opened_trio(tmp_path_factory.mktemp("tasks"), "b") as made:
+        set_standby_names(made.leading, ["b"])
+        yield made
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Route 53."""
+    with route53_in(tmp_path_factory.mktemp("names")) as made:
+        yield made
+
+
+@pytest.fixture
+def zone(names: Any, pair: Trio, vault, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A zone, and an estate in which it is the shop's, with Airflow's connections."""
+    made = zone_of(names)
+    (tmp_path / "include/estate").mkdir(parents=True)
+    (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(zone=made))
+    for module in (connections, stores):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr("sluice.flow.alerting.ROOT", tmp_path)
+    monkeypatch.setattr(failing_over, "names_of", lambda connection: names)
+    monkeypatch.setattr("sluice.safety.replicas.names.LOOKS_EVERY", 0.01)
+    for one in pair.members:
+        monkeypatch.setenv(f"AIRFLOW_CONN_PG_{one.name.upper()}", postgres_connection(one.server.dsn))
+    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(database.dsn(databases.LEDGER)))
+    monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", vault_connection(vault))
+    return made
+
+
+def watched(run: str) -> dict[str, Any]:
+    """Look once; gives what was seen."""
+    found: dict[str, Any] = ran(WatchReplicas(task_id="watch_replicas", store="shop"), run)
+    return found
+
+
+def test_the_store_is_watched_promoted_and_its_name_switched(zone: str, names: Any, pair: Trio, vault) -> None:
+    assert ran(ListReplicated(task_id="list_stores")) == ["shop", "plain"]
+    gate = ReplicasGate(task_id=f"gate_{GATE}", store="shop", gate=GATE)
+    assert {name: watched("one")[name] for name in ("broken", "late", "lag_unknown")} == {
+        "broken": 0, "late": 0, "lag_unknown": 0,
+    }  # fmt: skip
+    assert ran(gate, "one")["passed"]
+    _refuses_what_nobody_has_asked_for()
+
+    pair.leading.kill()
+    assert "P1 a: does not answer" in watched("two")["broken_told"]
+    with pytest.raises(AirflowFailException, match="one server takes writes"):
+        ran(gate, "two")
+    with pytest.raises(AirflowSkipException, match="nothing was changed"):
+        ran(PLAN, **{**FORM, "dry_run": True})
+    assert "nothing that was acknowledged is lost" in ran(PLAN, **FORM)
+    made = ran(PROMOTE, **FORM)
+    assert (made["new"], made["writable"] < 60) == ("b", True)
+    assert b'"kept_all": true' in Vault(vault.client(), vault.bucket).get(made["record"])
+
+    def records() -> list[str]:
+        """Give where the name leads."""
+        found = names.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        return [one["ResourceRecords"][0]["Value"] for one in found if one["Type"] == "CNAME"]
+
+    shown = ran(SWITCH, **FORM)
+    assert shown["plan"].startswith("+ db.shop.example. 20 CNAME db-b.shop.example\n")
+    assert (shown["done"], records()) == (False, [])
+    assert ran(SWITCH, **{**FORM, "switch_name": True})["done"]
+    assert records() == ["db-b.shop.example"]
+
+    pair.leading.start()
+    assert "both take writes" in watched("three")["broken_told"]
+    assert "both take writes" not in watched("four")["broken_told"], "whoever was left is fenced by the look before"
+    old = pair.swap("b")
+    wait_for(lambda: "a: does not stream" not in str(pair.look()), old, "stream")
+
+
+def test_an_address_that_leads_to_the_new_server_is_not_taken_for_the_old(
+    zone: str, pair: Trio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_PG_A", postgres_connection(pair.leading.server.dsn))
+    told = watched("five")["broken_told"]
+    assert "P1 a: does not answer: its address leads to b" in told
+    assert "both take writes" not in told
+
+
+def _refuses_what_nobody_has_asked_for() -> None:
+    with pytest.raises(AirflowFailException, match="Type the store's name"):
+        ran(PROMOTE, **{**FORM, "confirm": "yes"})
+    with pytest.raises(NotReplicated, match="'alone'"):
+        ran(PLAN, **{**FORM, "store": "alone", "confirm": "alone"})
+    with pytest.raises(NotOurs, match="to its platform"):
+        ran(PLAN, **{**FORM, "store": "plain", "confirm": "plain"})
