@@ -6,8 +6,8 @@ the real day, and each write that was acknowledged is looked for: once with sync
 without, where the loss is counted and held against its bounds. The one that died comes back as a replica. Each drill leaves a
 certificate in the vault, `failovers/<store>/`, with the seconds of each phase. *Trigger* drills now.
 
-**Red?** `drill_failover` says what stopped it, as a restore drill does. `gate_failover_drill` names, under *Details* →
-*Evidence*, what was lost, or by how much it was too slow. No user has noticed anything; what was made for the drill is gone.
+**Red?** `drill_failover` says what stopped it, as a restore drill does. `gate_failover_drill` names what was lost, or by how much
+it was too slow: *Details* → *Evidence*. No user has noticed anything; what was made for the drill is gone.
 """
 
 from __future__ import annotations
