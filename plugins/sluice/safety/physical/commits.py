@@ -56,7 +56,7 @@ class Passage:
     until: int
     said: str = ""
     """What pg_waldump had to say last."""
-    _fetched: dict[str, str] = field(default_factory=dict)
+    _fetched: set[LogFile] = field(default_factory=set)
 
     def commits(self, patience: timedelta) -> list[Commit]:
         """Give the commits of it, and of what lies `BELOW` it, as far as the vault has that.
@@ -84,15 +84,12 @@ class Passage:
         with suppress(NoSuchKey):  # the shipper has put a newer state in its place
             for begin in (first, noted):  # a log that was begun just now has nothing below
                 if files := self.log.between(begin, last):
-                    for file in files:
-                        self._fetch(file, folder)
-                    return self._dump(folder, begin)
+                    new = [file for file in files if file not in self._fetched]
+                    for file in new:
+                        (folder / file.name).write_bytes(self.log.read(file))
+                        self._fetched.add(file)
+                    return self._dump(folder, begin) if new else None
         return None
-
-    def _fetch(self, file: LogFile, folder: Path) -> None:
-        if self._fetched.get(file.name) != file.key:
-            (folder / file.name).write_bytes(self.log.read(file))
-            self._fetched[file.name] = file.key
 
     def _dump(self, folder: Path, first: Segment) -> list[Commit] | None:
         """Have PostgreSQL read it. It fails where the last file does not reach far enough yet."""
