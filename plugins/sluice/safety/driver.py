@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 PREFIX = "sluice-scratch-"
-_NAME = re.compile(rf"{PREFIX}[a-z0-9_]+-(\d{{8}}t\d{{6}}z)-[0-9a-f]{{4,}}")
+_NAME = re.compile(rf"{PREFIX}[a-z0-9_]+(?:-[a-z0-9_]+)*-(\d{{8}}t\d{{6}}z)-[0-9a-f]{{4,}}")
+_STORE_LENGTH = 24
+"""How much of a store's name is in that of a scratch: with it they have 63 characters, as many as RDS and PostgreSQL take."""
 
 
 class NotScratch(Terminal):
@@ -74,6 +76,8 @@ class Restored:
     """Where in the log it stands, where there is one."""
     census: str | None = None
     """Key of a census that was taken of exactly what this copy must hold; None where the drill looks for one by its moment."""
+    unlike: tuple[str, ...] = ()
+    """Settings of the service around it that are not the original's, though nobody meant them to differ, a line each."""
 
 
 class Driver(Protocol):
@@ -118,11 +122,13 @@ class Driver(Protocol):
 
 
 def name_scratch(store: str, now: datetime, seed: str) -> str:
-    """Name a scratch of this moment."""
+    """Name a scratch of this moment, so that any service takes it: letters, digits, single hyphens, 63 characters at most."""
     import hashlib
 
-    plain = re.sub(r"[^a-z0-9]+", "_", store.lower()).strip("_")
-    return f"{PREFIX}{plain}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{hashlib.sha256(seed.encode()).hexdigest()[:6]}"
+    plain = re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
+    # The store as well: two whose names begin alike have one run in common.
+    own = hashlib.sha256(f"{store} {seed}".encode()).hexdigest()[:6]
+    return f"{PREFIX}{plain}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{own}"
 
 
 def made_at(name: str) -> datetime:
