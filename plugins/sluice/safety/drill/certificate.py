@@ -66,6 +66,8 @@ class Certificate:
     """What pg_amcheck has found."""
     uncompared: str = ""
     """Why nothing was compared, where nothing was."""
+    unlike: tuple[str, ...] = ()
+    """Settings of the service around the copy that are not the original's, though nobody meant them to differ."""
 
     @property
     def key(self) -> str:
@@ -75,7 +77,7 @@ class Certificate:
     @property
     def wrong(self) -> tuple[str, ...]:
         """Why it proves nothing, or the wrong thing; empty where it has passed."""
-        found = [*(self.compared.differences if self.compared else ()), *self.damaged]
+        found = [*(self.compared.differences if self.compared else ()), *self.damaged, *self.unlike]
         if not self.compared:
             found.append(f"nothing was compared: {self.uncompared}")
         elif not self.compared.rows:
@@ -116,7 +118,7 @@ def _read(vault: Vault, key: str) -> Certificate:
         against = told.pop("compared")
         if against:
             against = Compared(**{**against, "differences": tuple(against["differences"])})
-        lists = {name: tuple(told.pop(name)) for name in ("backups", "damaged")}
+        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike")}
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))
         return Certificate(

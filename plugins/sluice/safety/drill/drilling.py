@@ -100,6 +100,7 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         compared=held,
         damaged=damaged,
         uncompared=expects.unknown,
+        unlike=found.unlike,
     )
 
 
