@@ -172,6 +172,9 @@ def test_a_moment_is_drawn_anywhere_in_the_window_and_the_same_for_a_second_try(
     drawn = [datetime.fromisoformat(draw(window, str(seed)).value) for seed in range(200)]
     assert all(window.earliest < moment <= window.latest for moment in drawn)
     assert len({moment.hour for moment in drawn}) == 24
+    assert {moment.microsecond for moment in drawn} == {0}, "RDS takes whole seconds"
+    short = Window(window.earliest, window.earliest + timedelta(milliseconds=5))
+    assert short.earliest < datetime.fromisoformat(draw(short, "7").value) <= short.latest
     assert draw(window, "7") == draw(window, "7")
 
 

@@ -62,7 +62,10 @@ class Asked:
 def draw(window: Window, seed: str) -> Target:
     """Draw a moment in the window: the same for a second try of the same drill. Pure."""
     span = (window.latest - window.earliest) / timedelta(microseconds=1)
-    return Target.at(window.earliest + timedelta(microseconds=random.Random(seed).uniform(1, max(1.0, span))))
+    drawn = window.earliest + timedelta(microseconds=random.Random(seed).uniform(1, max(1.0, span)))
+    # A whole second, where the window has one: some services take nothing finer, and what is compared is of this very moment.
+    whole = drawn.replace(microsecond=0)
+    return Target.at(whole if whole > window.earliest else drawn)
 
 
 def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
