@@ -87,7 +87,7 @@ def documents_of(connection_id: str) -> tuple[Any, Any]:
 
     from sluice.stores.dynamodb.client import client_config
 
-    _require_aws(connection_id)
+    require_aws(connection_id)
 
     def client(service: str) -> Any:
         return AwsBaseHook(aws_conn_id=connection_id, client_type=service).get_client_type(config=client_config(30))
@@ -102,7 +102,7 @@ def scaling_of(connection_id: str) -> Any:
     from sluice.stores.dynamodb.autoscaling import SERVICE
     from sluice.stores.dynamodb.client import client_config
 
-    _require_aws(connection_id)
+    require_aws(connection_id)
     return AwsBaseHook(aws_conn_id=connection_id, client_type=SERVICE).get_client_type(config=client_config(5))
 
 
@@ -137,12 +137,12 @@ def open_vault() -> Vault:
     from sluice.stores.objects import Vault
 
     place = read_stores(ROOT).vault
-    _require_aws(place.connection)
+    require_aws(place.connection)
     lock = Lock(MODES[place.lock.mode], place.lock.keep.days) if place.lock else None
     return Vault(S3Hook(aws_conn_id=place.connection).get_conn(), place.bucket, lock)
 
 
-def _require_aws(connection_id: str) -> None:
+def require_aws(connection_id: str) -> None:
     """Raise NoConnection unless Airflow has it: the hook alone falls back to whatever credentials the machine has."""
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException
