@@ -61,6 +61,25 @@ class Emulated:
         """What was asked in this operation."""
         return [asked for name, asked in self.sent if name == operation]
 
+    def make_groups(self, region: str, ending: str = "") -> None:
+        """Make what an instance lies in, in a region."""
+        rds, subnets = (
+            self.client(region=region),
+            [*ec2_backends[DEFAULT_ACCOUNT_ID][region].get_default_subnets().values()],
+        )
+        rds.create_db_subnet_group(
+            DBSubnetGroupName=f"private{ending}", DBSubnetGroupDescription="x", SubnetIds=[one.id for one in subnets]
+        )
+        rds.create_db_parameter_group(
+            DBParameterGroupName=f"shop-13{ending}", DBParameterGroupFamily="postgres13", Description="x"
+        )
+        rds.create_option_group(
+            OptionGroupName=f"shop-options{ending}",
+            EngineName="postgres",
+            MajorEngineVersion="13",
+            OptionGroupDescription="x",
+        )
+
     def inside(self, name: str) -> Any:
         """What the emulator keeps of an instance: to have it stand otherwise."""
         return rds_backends[DEFAULT_ACCOUNT_ID][REGION].databases[name]
@@ -74,16 +93,8 @@ class Emulated:
 
     def make(self) -> None:
         """Make the instance, and what is around it."""
-        rds, subnets = self.client(), [*ec2_backends[DEFAULT_ACCOUNT_ID][REGION].get_default_subnets().values()]
-        rds.create_db_subnet_group(
-            DBSubnetGroupName="private", DBSubnetGroupDescription="x", SubnetIds=[one.id for one in subnets]
-        )
-        rds.create_db_parameter_group(
-            DBParameterGroupName="shop-13", DBParameterGroupFamily="postgres13", Description="x"
-        )
-        rds.create_option_group(
-            OptionGroupName="shop-options", EngineName="postgres", MajorEngineVersion="13", OptionGroupDescription="x"
-        )
+        rds = self.client()
+        self.make_groups(REGION)
         rds.create_db_instance(
             DBInstanceIdentifier=INSTANCE, DBInstanceClass="db.r6g.xlarge", Engine="postgres", EngineVersion="13.4",
             MasterUsername="master", MasterUserPassword="secret-of-master", DBName="shop", Port=6432,
@@ -111,11 +122,12 @@ def emulated(vault: Vault, folder: Path) -> Iterator[Emulated]:
         return begun(self, self.databases[source], name, told)
 
     def from_snapshot(self: RDSBackend, snapshot: str, told: dict[str, Any]) -> Any:
-        return begun(self, self.describe_db_snapshots(None, snapshot)[0].database, told["db_instance_identifier"], told)
+        found = self.describe_db_snapshots(None, snapshot)[0]
+        return begun(self, found.database, told["db_instance_identifier"], told, kms_key_id=found.kms_key_id)
 
-    def begun(self: RDSBackend, original: Any, name: str, told: dict[str, Any]) -> Any:
+    def begun(self: RDSBackend, original: Any, name: str, told: dict[str, Any], **own: Any) -> Any:
         kept = {key: getattr(original, key) for key in BY_ITSELF}
-        copy = self.create_db_instance({**kept, **told, "db_instance_identifier": name})
+        copy = self.create_db_instance({**kept, **own, **told, "db_instance_identifier": name})
         made.begun.append(name)
         if made.slow:
             copy.status, made.looks[name] = "creating", made.slow

@@ -244,3 +244,18 @@ def test_a_copy_without_a_key_of_its_region_and_a_strangers_snapshot_are_refused
     rds.client().create_db_snapshot(DBInstanceIdentifier=INSTANCE, DBSnapshotIdentifier="by-hand")
     with pytest.raises(NotOurSnapshot, match="by-hand"):
         driver.begin_snapshot("by-hand")
+
+
+def test_a_store_whose_region_is_gone_comes_up_in_another_under_the_names_that_things_have_there(rds: Emulated) -> None:
+    there = rds.client(region=OTHER_REGION)
+    key = rds.client("kms", OTHER_REGION).create_key()["KeyMetadata"]["Arn"]
+    taken = rds.driver(copies=[CopyTo(OTHER_REGION, there, key)]).take(print)
+    rds.make_groups(OTHER_REGION, "-there")
+    named = {"DBParameterGroups": "shop-13-there", "OptionGroupMemberships": "shop-options-there", "KmsKeyId": key,
+             "DBSubnetGroup": "private-there", "VpcSecurityGroups": ["sg-9"]}  # fmt: skip
+    driver, (lines, tell) = rds.driver(client=there, elsewhere=named, likeness="whole"), said()
+    assert [one.id for one in driver.backups()] == [taken.id]
+    found = driver.restore(Target("point", taken.id), NAME, Clock(), tell)
+    assert found.unlike == ()
+    assert f"{STORE}: {NAME} has DBSubnetGroup: private-there, was private: it is called so where the copy is" in lines
+    assert NAME not in [one["DBInstanceIdentifier"] for one in rds.client().describe_db_instances()["DBInstances"]]

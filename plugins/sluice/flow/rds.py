@@ -7,7 +7,7 @@ it fails on what the first has begun. For a restore the provider has none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -51,6 +51,8 @@ class RdsStore:
     drill_class: str | None = None
     lasts: timedelta = timedelta(hours=12)
     copies: tuple[RdsCopyTo, ...] = ()
+    elsewhere: Mapping[str, Any] = field(default_factory=dict)
+    """Of another region than the store's own: what is called otherwise there, by RDS's names of settings."""
     every: float = 30.0
 
 
@@ -62,10 +64,20 @@ def opened_rds(at: RdsStore, likeness: Likeness = "drill") -> Rds:
     from sluice.safety.rds.snapshots import CopyTo
 
     return Rds(
-        at.store, at.instance, dsn_of(at.postgres), rds_of(at.aws, at.region), open_vault(),
-        Path(tempfile.gettempdir()) / "sluice-rds", likeness, at.drill_class, at.lasts,
-        tuple(CopyTo(to.region, rds_of(at.aws, to.region), to.kms_key, to.option_group) for to in at.copies), at.every, PATIENCE,
-    )  # fmt: skip
+        at.store,
+        at.instance,
+        dsn_of(at.postgres),
+        rds_of(at.aws, at.region),
+        open_vault(),
+        Path(tempfile.gettempdir()) / "sluice-rds",
+        likeness=likeness,
+        drill_class=at.drill_class,
+        lasts=at.lasts,
+        copies=[CopyTo(to.region, rds_of(at.aws, to.region), to.kms_key, to.option_group) for to in at.copies],
+        elsewhere=at.elsewhere,
+        every=at.every,
+        patience=PATIENCE,
+    )
 
 
 class _Waiting(BaseOperator):

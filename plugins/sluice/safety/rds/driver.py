@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,8 @@ class Rds:
     drill_class: str | None = None
     lasts: timedelta = timedelta(hours=12)
     copies: Sequence[CopyTo] = ()
+    elsewhere: Mapping[str, Any] = field(default_factory=dict)
+    """Where `client` is of a region that snapshots were copied into: settings that are called otherwise there, by RDS's names."""
     every: float = 30.0
     """Seconds between two looks, for whoever waits."""
     patience: timedelta = timedelta(hours=6)
@@ -271,7 +273,7 @@ class Rds:
         return source_of(self.store, self.instance, self._live(), lambda: kept.newest(self.vault, self.store))
 
     def _wanted(self, source: Source) -> Wanted:
-        return wanted_of(source.settings, self.likeness, self.drill_class)
+        return wanted_of(source.settings, self.likeness, self.drill_class, self.elsewhere)
 
     def _reached(self, target: Target) -> datetime | None:
         """As of when a snapshot is; of a time RDS does not tell which commit was the last before it."""

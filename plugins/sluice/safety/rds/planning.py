@@ -70,14 +70,17 @@ class Afterwards:
         return sorted([*self.changes, *(role["RoleArn"] for role in self.roles)])
 
 
-def wanted_of(original: Settings, likeness: Likeness, drill_class: str | None = None) -> Wanted:
-    """Say what a copy is to be like."""
-    if likeness == "whole":
-        return Wanted(original, {})
-    own = {"DBInstanceClass": (drill_class, "drills have a class of their own")} if drill_class else {}
-    changed = {**_DRILL, **own}
-    settings = {name: value for name, value in original.items() if name not in _ANYTHING_IN_A_DRILL}
-    reasons = {name: reason for name, (_, reason) in changed.items()} | _ANYTHING_IN_A_DRILL
+def wanted_of(
+    original: Settings, likeness: Likeness, drill_class: str | None = None, elsewhere: Settings | None = None
+) -> Wanted:
+    """Say what a copy is to be like. `elsewhere` has what is called otherwise where it comes up: groups and keys of a region."""
+    changed = {name: (value, "it is called so where the copy is") for name, value in (elsewhere or {}).items()}
+    anything: Mapping[str, str] = {}
+    if likeness == "drill":
+        own = {"DBInstanceClass": (drill_class, "drills have a class of their own")} if drill_class else {}
+        changed, anything = {**changed, **_DRILL, **own}, _ANYTHING_IN_A_DRILL
+    settings = {name: value for name, value in original.items() if name not in anything}
+    reasons = {**{name: reason for name, (_, reason) in changed.items()}, **anything}
     return Wanted({**settings, **{name: value for name, (value, _) in changed.items()}}, reasons)
 
 
