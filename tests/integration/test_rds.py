@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from sluice.safety.driver import Clock, NotScratch, name_scratch
-from sluice.safety.rds.driver import NotRestored, NotTaken, TakesTooLong
+from sluice.safety.rds.driver import NotRestored, NotTaken, NotWhole, TakesTooLong
 from sluice.safety.rds.origin import NotReachable
 from sluice.safety.rds.scratch import NotOurs, Protected
 from sluice.safety.rds.service import NotYet, RdsDown
@@ -55,6 +55,8 @@ def test_a_copy_for_the_real_day_is_told_every_setting_and_has_it(rds: Emulated)
     (changed,) = rds.said("ModifyDBInstance")
     assert (changed["MonitoringInterval"], changed["PreferredMaintenanceWindow"]) == (15, "sun:04:00-sun:04:30")
     assert set(clock.phases) == {"accepted", "available"}
+    assert "pgpass" not in driver.hand_over(found, 5432)
+    assert [*rds.folder.iterdir()] == []
     with pytest.raises(NotOurs, match="real day"):
         driver.destroy(NAME)
     assert driver.scratches() == []
@@ -64,6 +66,10 @@ def test_a_drills_copy_differs_in_what_was_meant_and_goes_with_all_that_is_kept_
     driver, (lines, tell) = rds.driver(), said()
     found = driver.restore(LATEST, NAME, Clock(), tell)
     assert found.unlike == ()
+    window = driver.window()
+    assert window
+    assert found.reached
+    assert window.earliest < found.reached < window.latest, "as of when it was asked for"
     (asked,) = rds.said(TO_A_TIME)
     told = {
         name: asked[name] for name in ("MultiAZ", "PubliclyAccessible", "DeletionProtection", "BackupRetentionPeriod")
@@ -79,6 +85,8 @@ def test_a_drills_copy_differs_in_what_was_meant_and_goes_with_all_that_is_kept_
     end = datetime.fromisoformat(tags["sluice:expires"]) - datetime.fromisoformat(tags["sluice:asked"])
     assert (tags["sluice:copy"], tags["sluice:store"], end) == ("drill", STORE, driver.lasts)
     assert driver.scratches() == [NAME]
+    with pytest.raises(NotWhole, match=NAME):
+        driver.hand_over(found, None)
     driver.destroy(NAME)
     driver.destroy(NAME)
     assert rds.said("DeleteDBInstance") == [

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from psycopg.conninfo import conninfo_to_dict
-from sluice.flow import rds as tasks
 from sluice.flow.connections import NoConnection
-from sluice.flow.rds import BringUpRdsCopy, RdsCopyTo, RdsStore, TakeAwayRdsCopy, TakeRdsSnapshot
-from sluice.flow.rds_waiting import RdsTrigger
+from sluice.flow.safety import rds as tasks
+from sluice.flow.safety.rds import BringUpRdsCopy, RdsCopyTo, RdsStore, TakeAwayRdsCopy, TakeRdsSnapshot
+from sluice.flow.safety.rds_waiting import RdsTrigger
 from sluice.safety.census import take_census
 from sluice.safety.drill.certificate import Goals
 from sluice.safety.drill.drilling import Asked, Counted, drill
@@ -27,7 +27,7 @@ from sluice.safety.driver import name_scratch
 from sluice.safety.rds.driver import NotRestored
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connection, connect
+from sluice.stores.postgres import connect
 
 from tests.conftest import Database
 from tests.managed import INSTANCE, OTHER_REGION, REGION, STORE, Emulated, emulated
@@ -57,7 +57,7 @@ def deferred(work: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     with pytest.raises(TaskDeferred) as gave:
         work()
     name, told = gave.value.trigger.serialize()
-    assert name == "sluice.flow.rds_waiting.RdsTrigger"
+    assert name == "sluice.flow.safety.rds_waiting.RdsTrigger"
     json.dumps(told)
     event = asyncio.run(anext(RdsTrigger(**told).run()))
     return gave.value.method_name, dict(gave.value.kwargs or {}), event.payload
@@ -133,7 +133,7 @@ def test_a_trigger_outlives_a_service_that_does_not_answer(rds: Emulated, monkey
 
         return ConnectTimeoutError(endpoint_url="https://rds")
 
-    monkeypatch.setattr("sluice.flow.rds_waiting.rds_of", client)
+    monkeypatch.setattr("sluice.flow.safety.rds_waiting.rds_of", client)
     event = asyncio.run(anext(RdsTrigger("instance", NAME, "aws_shop", REGION, 0.01).run()))
     assert (event.payload["state"], len(asked)) == ("there", 2)
 
@@ -159,14 +159,14 @@ def test_a_drill_compares_by_time_what_came_up_and_forgets_the_password(rds: Emu
     with connect(admin, purpose="test") as c:
         c.execute("CREATE TABLE still (id int PRIMARY KEY); INSERT INTO still SELECT generate_series(1, 50)")
         c.execute("CREATE TABLE moving (id int PRIMARY KEY)")
-        first = counted(c, "first")
+        first = counted(admin, "first")
         moment = c.execute("SELECT clock_timestamp() AS now").fetchone()["now"]  # type: ignore[index]
         c.execute("INSERT INTO moving VALUES (1)")
-        counts = (first, counted(c, "second"))
-    asked = Asked(Target.at(moment), moment + timedelta(seconds=1), Goals(300, 30), counts, "a night")
-    said: list[str] = []
-    made = drill(driver, asked, said.append)
-    assert made.wrong == ()
+        counts = (first, counted(admin, "second"))
+    driver.begin(Target.at(moment), NAME)
+    asked = Asked(Target.at(moment), moment + timedelta(seconds=1), Goals(300, 30), counts, "a night", NAME)
+    made = drill(driver, asked, print)
+    assert (made.wrong, made.name, rds.begun) == ((), NAME, [NAME])
     assert made.compared
     assert "public.still" in first.census.tables
     assert made.compared.tables == len(first.census.tables) - 1
@@ -175,5 +175,5 @@ def test_a_drill_compares_by_time_what_came_up_and_forgets_the_password(rds: Emu
     assert driver.scratches() == []
 
 
-def counted(c: Connection, key: str) -> Counted:
-    return Counted(key, take_census(c, print))
+def counted(dsn: str, key: str) -> Counted:
+    return Counted(key, take_census(lambda purpose: connect(dsn, purpose=purpose), print))

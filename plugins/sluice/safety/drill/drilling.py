@@ -57,6 +57,8 @@ class Asked:
     """The counts that are kept of the store, oldest first."""
     seed: str
     """Of the run: a second try has the same names."""
+    name: str | None = None
+    """Under which name the copy is brought up already, where a task before has begun it; None: one is made of `at` and `seed`."""
 
 
 def draw(window: Window, seed: str) -> Target:
@@ -73,7 +75,7 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
 
     Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown.
     """
-    clock, name = Clock(), name_scratch(driver.store, asked.at, asked.seed)
+    clock, name = Clock(), asked.name or name_scratch(driver.store, asked.at, asked.seed)
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
@@ -159,7 +161,8 @@ def expected(asked: Asked, found: Restored, copy: Connection) -> Expected:
     if asked.target.kind == "time":
         return _between(asked, datetime.fromisoformat(asked.target.value))
     if asked.target.kind == "latest":
-        return _between(asked, asked.at)
+        # A service that is always a little behind says as of when its latest moment is.
+        return _between(asked, found.reached or asked.at)
     # Of a point or a position nobody but the copy knows when it was: its last commit says so.
     if found.reached:
         return _between(asked, found.reached)

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
 from sluice.errors import Terminal, Transient
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window
 from sluice.safety.rds import kept, scratch, snapshots
@@ -40,12 +42,17 @@ from sluice.safety.rds.service import (
 from sluice.safety.rds.settings import settings_of
 from sluice.safety.rds.snapshots import CopyTo, name_snapshot, taken_of, whole_at
 from sluice.safety.rds.standing import THERE, Standing, What, look
+from sluice.safety.standing import LONGEST_DRILL
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
 
 
 class NotRestored(Terminal):
     """RDS has given up on a copy."""
+
+
+class NotWhole(Terminal):
+    """A drill's copy is not what people work at."""
 
 
 class NotTaken(Terminal):
@@ -72,7 +79,7 @@ class Rds:
     likeness: Likeness = "drill"
     """`whole` is for the real day: like the original in everything, and never taken away by itself."""
     drill_class: str | None = None
-    lasts: timedelta = timedelta(hours=12)
+    lasts: timedelta = LONGEST_DRILL
     copies: Sequence[CopyTo] = ()
     elsewhere: Mapping[str, Any] = field(default_factory=dict)
     """Where `client` is of a region that snapshots were copied into: settings that are called otherwise there, by RDS's names."""
@@ -157,7 +164,7 @@ class Rds:
             tell(f"{self.store}: {name} has {line}")
         address = address_of(self.dsn, copy["Endpoint"], self.folder / f"{name}.pgpass")
         backups = (target.value,) if target.kind == "point" else (f"RDS's own backups of {self.instance}",)
-        return Restored(name, address, backups, self._reached(target), None, unlike=found.wrong)
+        return Restored(name, address, backups, self._reached(target, copy), None, unlike=found.wrong)
 
     def begin(self, target: Target, name: str) -> None:
         """Have RDS begin a copy; one of this name that was begun before is left alone. Gives at once.
@@ -168,7 +175,7 @@ class Rds:
             return
         source = self._source()
         origin = origin_of(self.client, self.store, source, target)
-        label = scratch.Label(self.store, self.likeness, str(target), self._now())
+        label = scratch.Label(self.store, self.likeness, str(target), self._now(), origin.latest)
         parameters = parameters_of(
             self._wanted(source).settings, label.tags(self.lasts), from_snapshot=origin.from_snapshot
         )
@@ -206,6 +213,22 @@ class Rds:
         source = self._source()
         return differences(source.settings, self._wanted(source), settings_of(self._copy(name)))
 
+    def hand_over(self, found: Restored, port: int | None) -> str:
+        """Give the address of a copy for the real day, without our password: it has every setting, and its original's port.
+
+        Raises NotScratch, NotOurs, NotWhole.
+        """
+        copy = self._copy(found.name)
+        if scratch.label_of(copy, self.store).kind != "whole":
+            raise NotWhole(
+                f"{self.store}: {found.name} is a drill's copy: small, unprotected, and it goes by itself. Bring one up that is"
+                " like the original in everything (likeness: whole). This one is as it was."
+            )
+        forget_password(self.folder / f"{found.name}.pgpass")
+        told: dict[str, Any] = {**conninfo_to_dict(found.address)}
+        told.pop("passfile", None)
+        return make_conninfo(**told)
+
     def scratches(self) -> Sequence[str]:
         """List the drills' copies of this store, whoever made them."""
         return scratch.scratches(self.client, self.store)
@@ -215,7 +238,7 @@ class Rds:
         forget_password(self.folder / f"{name}.pgpass")
         scratch.destroy(self.client, self.store, name)
 
-    # Waiting, for the command line; in Airflow nobody waits, see flow/rds_waiting.py.
+    # Waiting, for the command line; in Airflow nobody waits, see flow/safety/rds_waiting.py.
 
     def wait(self, what: What, name: str, tell: Tell, client: Any = None) -> None:
         """Wait until it is there. Raises NotRestored, NotTaken, TakesTooLong."""
@@ -275,9 +298,11 @@ class Rds:
     def _wanted(self, source: Source) -> Wanted:
         return wanted_of(source.settings, self.likeness, self.drill_class, self.elsewhere)
 
-    def _reached(self, target: Target) -> datetime | None:
-        """As of when a snapshot is; of a time RDS does not tell which commit was the last before it."""
-        return whole_at(self._whole_snapshot(target.value)) if target.kind == "point" else None
+    def _reached(self, target: Target, copy: Mapping[str, Any]) -> datetime | None:
+        """As of when the copy is, where the target does not say it: RDS does not tell which commit was the last."""
+        if target.kind == "point":
+            return whole_at(self._whole_snapshot(target.value))
+        return scratch.label_of(copy, self.store).reached
 
     def _now(self) -> datetime:
         """RDS's clock."""

@@ -39,6 +39,8 @@ class Origin:
     """From what, and to when."""
 
     parameters: Mapping[str, Any]
+    latest: datetime | None = None
+    """Where the latest moment is asked for: as of when that was, by then."""
 
     @property
     def from_snapshot(self) -> bool:
@@ -89,7 +91,7 @@ def origin_of(client: Any, store: str, source: Source, target: Target) -> Origin
         )
     whose = {"SourceDBInstanceIdentifier": source.instance} if live else {"SourceDbiResourceId": source.resource}
     if target.kind == "latest":
-        return Origin({**whose, "UseLatestRestorableTime": True})
+        return Origin({**whose, "UseLatestRestorableTime": True}, window.latest)
     return Origin({**whose, "RestoreTime": _within(window, store, datetime.fromisoformat(target.value))})
 
 

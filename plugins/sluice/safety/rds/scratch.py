@@ -21,6 +21,8 @@ from sluice.safety.rds.standing import GOING
 from sluice.safety.target import Target
 
 KIND, TARGET, ASKED, EXPIRES = (f"{OURS}{name}" for name in ("copy", "target", "asked", "expires"))
+REACHED = f"{OURS}reached"
+"""As of when a copy of the latest moment is: RDS is always some minutes behind."""
 AVAILABLE = f"{OURS}available-after"
 """Seconds from when it was asked for until it was first seen available."""
 
@@ -42,11 +44,13 @@ class Label:
     target: str
     asked: datetime
     """By RDS's clock."""
+    reached: datetime | None = None
 
     def tags(self, lasts: timedelta) -> dict[str, str]:
         """Write it as tags. Only a drill's copy has an end."""
         end = {EXPIRES: (self.asked + lasts).isoformat()} if self.kind == "drill" else {}
-        return {STORE: self.store, KIND: self.kind, TARGET: self.target, ASKED: self.asked.isoformat(), **end}
+        at = {REACHED: self.reached.isoformat()} if self.reached else {}
+        return {STORE: self.store, KIND: self.kind, TARGET: self.target, ASKED: self.asked.isoformat(), **end, **at}
 
 
 def label_of(described: Mapping[str, Any], store: str) -> Label:
@@ -58,7 +62,8 @@ def label_of(described: Mapping[str, Any], store: str) -> Label:
             " Nothing is done with it: look whose it is."
         )
     kind: Likeness = "drill" if tags[KIND] == "drill" else "whole"
-    return Label(store, kind, tags.get(TARGET, ""), datetime.fromisoformat(tags[ASKED]))
+    reached = datetime.fromisoformat(tags[REACHED]) if REACHED in tags else None
+    return Label(store, kind, tags.get(TARGET, ""), datetime.fromisoformat(tags[ASKED]), reached)
 
 
 def begun(client: Any, store: str, name: str, target: Target, kind: Likeness) -> dict[str, Any] | None:

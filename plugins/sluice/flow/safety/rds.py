@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 
 from sluice.flow.connections import dsn_of, open_vault
-from sluice.flow.rds_waiting import RdsTrigger, rds_of
+from sluice.flow.safety.rds_waiting import RdsTrigger, rds_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,7 +49,6 @@ class RdsStore:
     postgres: str
     """Airflow's connection to the store itself."""
     drill_class: str | None = None
-    lasts: timedelta = timedelta(hours=12)
     copies: tuple[RdsCopyTo, ...] = ()
     elsewhere: Mapping[str, Any] = field(default_factory=dict)
     """Of another region than the store's own: what is called otherwise there, by RDS's names of settings."""
@@ -72,7 +71,6 @@ def opened_rds(at: RdsStore, likeness: Likeness = "drill") -> Rds:
         Path(tempfile.gettempdir()) / "sluice-rds",
         likeness=likeness,
         drill_class=at.drill_class,
-        lasts=at.lasts,
         copies=[CopyTo(to.region, rds_of(at.aws, to.region), to.kms_key, to.option_group) for to in at.copies],
         elsewhere=at.elsewhere,
         every=at.every,
