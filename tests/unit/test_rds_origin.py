@@ -9,6 +9,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
+from sluice.safety.census import Census, Moment
+from sluice.safety.drill.certificate import Goals
+from sluice.safety.drill.drilling import Asked, Counted, expected
+from sluice.safety.driver import Restored
 from sluice.safety.rds.kept import Kept
 from sluice.safety.rds.origin import NotReachable, OfACluster, Source, origin_of, source_of, window_of
 from sluice.safety.rds.service import Absent
@@ -66,3 +70,18 @@ def test_settings_come_from_the_instance_or_from_what_was_kept_of_it() -> None:
         source_of("shop", "shop", None, lambda: None)
     with pytest.raises(OfACluster, match="aurora-1"):
         source_of("shop", "shop", {**live, "DBClusterIdentifier": "aurora-1"}, lambda: None)
+
+
+def test_a_copy_of_the_latest_moment_is_compared_as_of_when_rds_says_that_it_is() -> None:
+    """RDS is some minutes behind: a count of the minute before the drill has what the copy has not yet."""
+    asked_at = LATEST + timedelta(minutes=5)
+    times = (LATEST - timedelta(days=1), LATEST + timedelta(minutes=4))
+    counts = [
+        Counted(str(n), Census("shop", Moment(None, at.isoformat(), "9", ()), {}, {}, {})) for n, at in enumerate(times)
+    ]
+    asked = Asked(Target("latest"), asked_at, Goals(1, 1), counts, "a night")
+    copy: Any = None
+    found = expected(asked, Restored("copy", "", (), LATEST, None), copy)
+    assert found.counted
+    assert found.counted.key == "0"
+    assert "from after" in expected(asked, Restored("copy", "", (), None, None), copy).unknown
