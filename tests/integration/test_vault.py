@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -76,3 +77,22 @@ def test_a_vault_that_is_down_is_tried_again() -> None:
     with pytest.raises(VaultDown, match="s3://b/k") as down:
         away.get("k")
     assert isinstance(down.value, Transient)
+
+
+def test_what_a_delete_has_hidden_is_told_until_its_versions_are_gone(bucket, key) -> None:
+    bucket.put_once(key, b"{}", "application/json")
+    assert not bucket.hides(key)
+    bucket.client.delete_object(Bucket=bucket.bucket, Key=key)
+    assert bucket.hides(key)
+    bucket.remove(key)
+    assert not bucket.hides(key)
+
+
+def test_what_is_stored_with_a_key_says_so_and_the_store_knows_its_checksum(bucket, key) -> None:
+    arn = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
+    stored = replace(bucket, kms_key=arn).put_once(key, b"{}", "application/json")
+    assert bucket.encrypted_by(key) == arn
+    assert bucket.digest_of(key) == (stored.sha256, stored.version_id)
+    assert bucket.current(key) == (b"{}", stored.version_id)
+    bucket.put_once(f"{key}-plain", b"{}", "application/json")
+    assert bucket.encrypted_by(f"{key}-plain") is None

@@ -20,8 +20,8 @@ from sluice.local import databases
 from sluice.stores.bucket import read_settings
 from sluice.stores.locks import Lock
 from sluice.stores.objects import NotLocked, Vault
+from sluice.stores.rules import Kept
 from sluice.upkeep.vault.configuring import apply_vault, plan_vault, verify_vault
-from sluice.upkeep.vault.planning import Kept
 from sluice.upkeep.vault.staying import EndsEarly
 
 from tests.archived import kept, months, staged

@@ -14,9 +14,10 @@ from sluice.estate.terms import KeptFor
 from sluice.estate.vault import Vault, check_vault
 from sluice.stores.bucket import Rule, Settings
 from sluice.stores.locks import AGAIN, Lock, Locked, default_of
+from sluice.stores.rules import Kept, reaches
 from sluice.upkeep.vault.configuring import facts_of, kept_by, kept_items
-from sluice.upkeep.vault.planning import Kept, Plan, plan
-from sluice.upkeep.vault.rules import is_ours, reaches
+from sluice.upkeep.vault.planning import Plan, plan
+from sluice.upkeep.vault.rules import is_ours
 
 from tests.archived_items import items_of
 

@@ -7,7 +7,7 @@ boto3 and botocore are imported when they are used, because DAG files import wha
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -77,6 +77,8 @@ class Vault:
     bucket: str
     lock: Lock | None = None
     locks: str = "archive/"
+    kms_key: str | None = None
+    """The key by which S3 encrypts what is stored, an ARN or an id; None leaves that to the bucket."""
 
     def put_once(self, key: str, body: bytes, content_type: str) -> Stored:
         """Store `body` under `key` unless something is there. Safe to repeat: the same content is done.
@@ -86,11 +88,12 @@ class Vault:
         digest = hashlib.sha256(body)
         wanted = self._wanted_lock() if self.lock and key.startswith(self.locks) else None
         locked = {"ObjectLockMode": wanted.mode, "ObjectLockRetainUntilDate": wanted.until} if wanted else {}
+        sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
         with self.translated("store", key):
             try:
                 answer = self.client.put_object(
                     Bucket=self.bucket, Key=key, Body=body, ContentType=content_type,
-                    IfNoneMatch="*", ChecksumSHA256=b64encode(digest.digest()).decode(), **locked,
+                    IfNoneMatch="*", ChecksumSHA256=b64encode(digest.digest()).decode(), **locked, **sealed,
                 )  # fmt: skip
             except Exception as error:
                 if code_of(error) not in {"PreconditionFailed", "412"}:
@@ -98,13 +101,33 @@ class Vault:
                 # Also the answer to our own second try, after a first one whose reply was lost.
                 same = self._same(key, digest.hexdigest())
                 if wanted:
-                    self._lock_at_least(same, wanted)
+                    self.lock_at_least(same.key, same.version_id, wanted)
                 return same
         return Stored(key, digest.hexdigest(), answer.get("VersionId"))
 
     def get(self, key: str, version: str | None = None) -> bytes:
         """Read the whole object, as it is or in that version. Raises NoSuchKey, Damaged, VaultDown, AccessDenied."""
         return self._read(key, version)[0]
+
+    def current(self, key: str) -> tuple[bytes, str | None]:
+        """Read what stands under a key by now, and its version. Raises NoSuchKey, Damaged, VaultDown, AccessDenied."""
+        return self._read(key)
+
+    def digest_of(self, key: str) -> tuple[str | None, str | None]:
+        """Give the SHA-256 that the store itself has noted of what stands under a key, in hexadecimal, and its version.
+
+        Raises NoSuchKey, VaultDown, AccessDenied.
+        """
+        with self.translated("look at", key):
+            answer = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+        noted = answer.get("ChecksumSHA256")
+        return b64decode(noted).hex() if noted else None, answer.get("VersionId")
+
+    def encrypted_by(self, key: str) -> str | None:
+        """Give the KMS key that an object is encrypted by; None for S3's own. Raises NoSuchKey, VaultDown, AccessDenied."""
+        with self.translated("look at", key):
+            answer = self.client.head_object(Bucket=self.bucket, Key=key)
+        return answer.get("SSEKMSKeyId") if answer.get("ServerSideEncryption", "").startswith("aws:kms") else None
 
     def etag(self, key: str) -> str:
         """Give the store's own tag of an object. Raises NoSuchKey, VaultDown, AccessDenied."""
@@ -136,6 +159,17 @@ class Vault:
             return False
         return True
 
+    def dated(self, prefix: str) -> Mapping[str, datetime]:
+        """Give every key below `prefix`, in order, with when it was stored, in UTC. Raises VaultDown, AccessDenied."""
+        with self.translated("list", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            found = {entry["Key"]: entry["LastModified"] for page in pages for entry in page.get("Contents", [])}
+        return {key: at.astimezone(UTC) for key, at in found.items()}
+
+    def hides(self, key: str) -> bool:
+        """Tell whether a DELETE has hidden what was under a key: its versions are there still. Raises VaultDown, AccessDenied."""
+        return bool(self._versions(key)) and key not in self.sizes(key)
+
     def folders(self, prefix: str) -> Sequence[str]:
         """Name each folder right below `prefix`, which ends with a /, in order. Raises VaultDown, AccessDenied."""
         asked = {"Bucket": self.bucket, "Prefix": prefix, "Delimiter": "/"}
@@ -150,6 +184,20 @@ class Vault:
             answer = self.client.head_object(Bucket=self.bucket, Key=key, **asked)
         mode = answer.get("ObjectLockMode")
         return Locked(mode, answer["ObjectLockRetainUntilDate"]) if mode else None
+
+    def lock_at_least(self, key: str, version: str | None, wanted: Locked) -> bool:
+        """Lock what is there; a lock that is there is never made weaker. Gives whether there was anything to do.
+
+        Raises NoSuchKey, VaultDown, AccessDenied, VaultRefused where the bucket locks nothing.
+        """
+        there = self.lock_of(key, version)
+        if (becomes := wanted.and_at_least(there)) == there:
+            return False
+        told = {"Mode": becomes.mode, "RetainUntilDate": becomes.until}
+        asked = {"VersionId": version} if version else {}
+        with self.translated("lock", key):
+            self.client.put_object_retention(Bucket=self.bucket, Key=key, Retention=told, **asked)
+        return True
 
     def default_lock(self) -> tuple[bool, Lock | None]:
         """Tell whether the bucket knows locks, and what it locks by itself. Raises VaultDown, AccessDenied."""
@@ -178,24 +226,18 @@ class Vault:
         # By our own clock: what are minutes to so many days.
         return Locked(lock.mode, datetime.now(UTC).replace(microsecond=0) + timedelta(days=lock.days))
 
-    def _lock_at_least(self, stored: Stored, wanted: Locked) -> None:
-        """Lock what was there before; a lock that is there is never made weaker."""
-        there = self.lock_of(stored.key, stored.version_id)
-        if (becomes := wanted.and_at_least(there)) == there:
-            return
-        told = {"Mode": becomes.mode, "RetainUntilDate": becomes.until}
-        asked = {"VersionId": stored.version_id} if stored.version_id else {}
-        with self.translated("lock", stored.key):
-            self.client.put_object_retention(Bucket=self.bucket, Key=stored.key, Retention=told, **asked)
-
     def remove(self, key: str) -> None:
         """Take every version of an object away, hidden ones too. Raises AccessDenied where it is locked, VaultDown."""
         with self.translated("remove", key):
+            for version in self._versions(key, "DeleteMarkers"):
+                self.client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+
+    def _versions(self, key: str, *also: str) -> Sequence[str]:
+        """Name every version of one object."""
+        with self.translated("list the versions of", key):
             pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
-            found = [one for page in pages for kind in ("Versions", "DeleteMarkers") for one in page.get(kind, [])]
-            for one in found:
-                if one["Key"] == key:
-                    self.client.delete_object(Bucket=self.bucket, Key=key, VersionId=one["VersionId"])
+            found = [one for page in pages for kind in ("Versions", *also) for one in page.get(kind, [])]
+        return [one["VersionId"] for one in found if one["Key"] == key]
 
     def _same(self, key: str, sha256: str) -> Stored:
         body, version = self._read(key)

@@ -18,6 +18,7 @@ from sluice.estate.items import ItemRetention, Items
 from sluice.failpoints import failpoint
 from sluice.stores.dynamodb.clock import store_clock
 from sluice.stores.objects import Vault
+from sluice.stores.rules import Kept
 from sluice.upkeep.archive.choosing import cutoff, holding, is_old
 from sluice.upkeep.items.bringing_back import bring_back
 from sluice.upkeep.items.deleting import delete_month
@@ -27,7 +28,6 @@ from sluice.upkeep.items.rounds import Round, rounds_of
 from sluice.upkeep.items.storing import sha256, store_month
 from sluice.upkeep.partitions.spans import Span, span_at, spans
 from sluice.upkeep.refusals import NoRetention, NoSuchMonth, NotBroughtBack
-from sluice.upkeep.vault.planning import Kept
 from sluice.upkeep.vault.staying import check_stays
 
 Tell: TypeAlias = Callable[[str], None]

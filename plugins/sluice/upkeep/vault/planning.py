@@ -12,19 +12,8 @@ from typing import TypeAlias
 
 from sluice.estate.models import Lifecycle, Vault
 from sluice.stores.bucket import Rule, Settings
-from sluice.upkeep.vault.rules import (
-    EXPIRE,
-    expires_after,
-    forgets_after,
-    in_the_new_form,
-    is_ours,
-    name_of,
-    reaches,
-    rule_of,
-    told,
-    told_of_hidden,
-    what_of,
-)
+from sluice.stores.rules import Kept, expires_after, in_the_new_form, reaches, told, what_of
+from sluice.upkeep.vault.rules import EXPIRE, is_ours, name_of, rule_of
 
 
 @dataclass(frozen=True)
@@ -58,28 +47,6 @@ Action: TypeAlias = KeepVersions | AllowLocks | SetRules
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How long the file of a table says that its months stay in the vault; `days` None is for good."""
-
-    folder: str
-    days: int | None
-
-    def is_ended_early_by(self, rule: Rule) -> bool:
-        """Whether a rule would take months away before."""
-        return reaches(rule, self.folder) and self._outlasts(expires_after(rule))
-
-    def is_forgotten_early_by(self, rule: Rule) -> bool:
-        """Whether a rule would take away before what somebody's DELETE has hidden, and could be had back until then."""
-        return reaches(rule, self.folder) and self._outlasts(forgets_after(rule))
-
-    def _outlasts(self, days: int | None) -> bool:
-        return days is not None and (self.days is None or days < self.days)
-
-    def __str__(self) -> str:
-        return f"{self.folder} stays {'for good' if self.days is None else f'{self.days} days'}"
-
-
-@dataclass(frozen=True)
 class Plan:
     """What is to be done, in order, and what of the file is not done, with the reason."""
 
@@ -104,22 +71,6 @@ def plan(there: Settings, wanted: Vault, kept: Sequence[Kept]) -> Plan:
     if changes := tuple(_changes(there.rules, rules)):
         actions.append(SetRules(rules, changes))
     return Plan(tuple(actions), tuple(refused.values()))
-
-
-def ended_early(rules: Sequence[Rule], kept: Sequence[Kept]) -> Iterator[str]:
-    """Name each rule that takes months away before the file of their table says so."""
-    for rule in rules:
-        for one in kept:
-            if one.is_ended_early_by(rule):
-                yield f"{told(rule)}, and {one}"
-
-
-def forgotten_early(rules: Sequence[Rule], kept: Sequence[Kept]) -> Iterator[str]:
-    """Name each rule that takes away what a DELETE has hidden of a month, before the file of its table lets it go."""
-    for rule in rules:
-        for one in kept:
-            if one.is_forgotten_early_by(rule):
-                yield f"{told_of_hidden(rule)}, and {one}"
 
 
 def put_to_sleep(rules: Sequence[Rule], folder: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sluice.errors import Terminal
 from sluice.stores.bucket import read_rules
 from sluice.stores.objects import Vault
-from sluice.upkeep.vault.planning import Kept, ended_early
+from sluice.stores.rules import Kept, ended_early
 
 
 class EndsEarly(Terminal):
