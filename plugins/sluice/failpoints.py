@@ -41,6 +41,7 @@ _ITEMS = "migration/kinds/single_table"
 _PHYSICAL = "safety/physical"
 _DOCUMENTS = "safety/documents"
 _REPLICAS = "safety/replicas"
+_KEEPING = "safety/keeping"
 _SOURCE = "migration/kinds/dynamodb_source"
 _ROWS = "migration/kinds/into_postgres"
 _ENGINE = "migration/engine"
@@ -298,6 +299,18 @@ EDGES = (
     ),
     Edge("promotion.promoted", f"{_REPLICAS}/promoting.py promote", "a replica leads; nothing of it is proven yet"),
     Edge("promotion.followed", f"{_REPLICAS}/promoting.py promote", "the others follow it; nobody was told"),
+    Edge("verify.read", f"{_KEEPING}/verifying.py verify", "a backup is read back; no note says so"),
+    Edge("expiry.manifest_gone", f"{_KEEPING}/dropping.py _drop", "a backup has no manifest, all else of it is there"),
+    Edge("expiry.part_gone", f"{_KEEPING}/dropping.py _drop", "a part is gone of a backup that has no manifest"),
+    Edge(
+        "expiry.log_file_gone",
+        f"{_KEEPING}/dropping.py apply_expiry",
+        "a file of the log is gone, not all of its range",
+    ),
+    Edge("sweep.part_gone", f"{_KEEPING}/sweeping.py sweep", "an object of half a backup is gone, not all are"),
+    Edge("lock.object_locked", f"{_KEEPING}/locking.py apply_locks", "an object of a backup is locked, not all are"),
+    Edge("elsewhere.part_stored", f"{_KEEPING}/elsewhere.py _copy_part", "a part is stored elsewhere, not all are"),
+    Edge("elsewhere.stored", f"{_KEEPING}/elsewhere.py copy_backup", "all is stored elsewhere, there is no manifest"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

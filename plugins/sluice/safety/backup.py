@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sluice.errors import Terminal
-from sluice.stores.objects import Stored, Vault
+from sluice.stores.objects import Damaged, Stored, Vault
 from sluice.stores.parts import Part
 
 MANIFEST = "manifest.json"
@@ -65,6 +66,16 @@ class Backup:
         return folder_of(self.store, self.id)
 
     @property
+    def manifest(self) -> str:
+        """The key of its manifest."""
+        return f"{self.folder}/{MANIFEST}"
+
+    @property
+    def seal(self) -> str:
+        """A hash of all that its manifest says: who alters a digit of it is found out."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    @property
     def size(self) -> int:
         """How many bytes it has, unpacked."""
         return sum(part.raw for part in self.parts)
@@ -81,25 +92,30 @@ class Backup:
 
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a backup. Raises AlreadyThere, VaultDown, AccessDenied."""
-        told = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        told = {"format": FORMAT, "version": VERSION, **asdict(self), "seal": self.seal}
         body = json.dumps(told, indent=1, ensure_ascii=False).encode()
-        return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
+        return vault.put_once(self.manifest, body, "application/json")
 
 
 def read_backup(vault: Vault, key: str) -> Backup:
-    """Read a backup's manifest. Raises Unreadable, NoSuchKey, VaultDown."""
+    """Read a backup's manifest. Raises Unreadable, Damaged, NoSuchKey, VaultDown."""
     try:
         told: dict[str, Any] = json.loads(vault.get(key))
         if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
             raise Unreadable(f"{key} is no manifest of version {VERSION}. Bring this installation up to date.")
-        parts, own = tuple(Part(**part) for part in told.pop("parts")), Part(**told.pop("own_manifest"))
-        return Backup(**told, parts=parts, own_manifest=own)
+        parts, own, seal = tuple(Part(**part) for part in told.pop("parts")), told.pop("own_manifest"), told.pop("seal")
+        found = Backup(**told, parts=parts, own_manifest=Part(**own))
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"{key} is no manifest of a backup ({type(error).__name__}). Keep it as evidence.") from error
+    if found.seal != seal:
+        raise Damaged(
+            f"s3://{vault.bucket}/{key} is not what was stored. Nothing rests on that backup: keep it as evidence."
+        )
+    return found
 
 
 def backups_of(vault: Vault, store: str) -> list[Backup]:
-    """Give every backup of a store, oldest first. Raises Unreadable, VaultDown."""
+    """Give every backup of a store, oldest first. Raises Unreadable, Damaged, VaultDown."""
     folder = f"{place_of(store)}/base/"
     return [read_backup(vault, key) for key in vault.list(folder) if key.endswith(f"/{MANIFEST}")]
 

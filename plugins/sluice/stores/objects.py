@@ -159,6 +159,10 @@ class Vault:
             return False
         return True
 
+    def ever(self, prefix: str) -> Sequence[str]:
+        """Name every key below `prefix` that has a version, hidden or not, in order. Raises VaultDown, AccessDenied."""
+        return sorted({one["Key"] for one in self._versions(prefix, "Versions", "DeleteMarkers")})
+
     def dated(self, prefix: str) -> Mapping[str, datetime]:
         """Give every key below `prefix`, in order, with when it was stored, in UTC. Raises VaultDown, AccessDenied."""
         with self.translated("list", prefix):
@@ -168,7 +172,7 @@ class Vault:
 
     def hides(self, key: str) -> bool:
         """Tell whether a DELETE has hidden what was under a key: its versions are there still. Raises VaultDown, AccessDenied."""
-        return bool(self._versions(key)) and key not in self.sizes(key)
+        return any(one["Key"] == key for one in self._versions(key, "Versions")) and key not in self.sizes(key)
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Name each folder right below `prefix`, which ends with a /, in order. Raises VaultDown, AccessDenied."""
@@ -229,15 +233,15 @@ class Vault:
     def remove(self, key: str) -> None:
         """Take every version of an object away, hidden ones too. Raises AccessDenied where it is locked, VaultDown."""
         with self.translated("remove", key):
-            for version in self._versions(key, "DeleteMarkers"):
-                self.client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+            for one in [*self._versions(key, "Versions", "DeleteMarkers")]:
+                if one["Key"] == key:
+                    self.client.delete_object(Bucket=self.bucket, Key=key, VersionId=one["VersionId"])
 
-    def _versions(self, key: str, *also: str) -> Sequence[str]:
-        """Name every version of one object."""
-        with self.translated("list the versions of", key):
-            pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
-            found = [one for page in pages for kind in ("Versions", *also) for one in page.get(kind, [])]
-        return [one["VersionId"] for one in found if one["Key"] == key]
+    def _versions(self, prefix: str, *kinds: str) -> Iterator[Mapping[str, Any]]:
+        """Give the versions of all that begins so."""
+        with self.translated("list the versions of", prefix):
+            for page in self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+                yield from (one for kind in kinds for one in page.get(kind, []))
 
     def _same(self, key: str, sha256: str) -> Stored:
         body, version = self._read(key)

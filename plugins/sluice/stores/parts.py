@@ -46,7 +46,7 @@ def pieces_of(stream: IO[bytes]) -> Iterator[bytes]:
 def store_parts(vault: Vault, folder: str, pieces: Iterable[bytes]) -> Iterator[Part]:
     """Compress and store a stream below `folder`; gives its parts, in order. Raises AlreadyThere, VaultDown, AccessDenied."""
     numbered = ((f"{folder}/part-{number:05}.zst", piece) for number, piece in enumerate(pieces))
-    return _in_order(lambda one: store_part(vault, *one), numbered)
+    return in_order(lambda one: store_part(vault, *one), numbered)
 
 
 def store_part(vault: Vault, key: str, piece: bytes) -> Part:
@@ -58,7 +58,7 @@ def store_part(vault: Vault, key: str, piece: bytes) -> Part:
 
 def read_parts(vault: Vault, parts: Iterable[Part]) -> Iterator[bytes]:
     """Read a stream back, piece by piece. Raises Damaged, NoSuchKey, VaultDown."""
-    return _in_order(lambda part: read_part(vault, part), parts)
+    return in_order(lambda part: read_part(vault, part), parts)
 
 
 def read_part(vault: Vault, part: Part) -> bytes:
@@ -91,8 +91,8 @@ def unpacked(body: bytes) -> bytes:
     return made
 
 
-def _in_order(work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
-    """Work at several at once, and give what was made in the order of what was given."""
+def in_order(work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+    """Work at `AT_ONCE` of them at a time, and give what was made in the order of what was given."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         under_way: deque[Future[Made]] = deque()
         try:

@@ -121,11 +121,16 @@ class LogStore:
 
     def read(self, file: LogFile) -> bytes:
         """Read a file. Raises Damaged, NoSuchKey, VaultDown."""
-        body = unpacked(self.vault.get(file.key))
+        damaged = Damaged(
+            f"s3://{self.vault.bucket}/{file.key} is not what was stored: {file.name} of the log cannot be replayed."
+        )
+        stored = self.vault.get(file.key)
+        try:
+            body = unpacked(stored)
+        except (OSError, ValueError) as error:  # what is no zstd, or not a whole of it
+            raise damaged from error
         if hashlib.sha256(body).hexdigest() != file.sha256:
-            raise Damaged(
-                f"s3://{self.vault.bucket}/{file.key} is not what was stored: {file.name} of the log cannot be replayed."
-            )
+            raise damaged
         return body
 
     def between(self, first: Segment, last: Segment) -> list[LogFile]:
