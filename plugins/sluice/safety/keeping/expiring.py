@@ -27,7 +27,7 @@ class Keeping:
 
     tiers: tuple[Tier, ...] = TIERS
     window: timedelta = timedelta(days=35)
-    """Up to how long ago it can be brought back to any moment."""
+    """Up to how long ago it can be brought back to any moment; 0 where only the backups themselves are kept."""
     at_least: int = 2
     """So many verified backups stay, whatever their age."""
     silent_for: timedelta = timedelta(days=3)
@@ -111,12 +111,12 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
         why = "no backup was verified yet: nothing goes"
         return Expiry({one.id: why for one in ordered}, {}, (), len(holding.log))
     age = min(now, sound[-1].whole_at)
-    anchor = _anchor(sound, ordered, age - keeping.window)
+    anchor = _anchor(sound, ordered, age - keeping.window) if keeping.window else sound[-1]
     reasons: dict[str, list[str]] = defaultdict(list)
     tiers = assign(sound, keeping.tiers)
     for name, why in (
         *_by_tier(holding, tiers, age),
-        *_by_window(ordered, anchor, age - keeping.window, keeping.window),
+        *(_by_window(ordered, anchor, age - keeping.window, keeping.window) if keeping.window else ()),
         *_by_number(ordered, sound, keeping.at_least),
         *((name, f"locked until {until:%Y-%m-%d}") for name, until in holding.locked.items() if until > now),
     ):
