@@ -79,13 +79,26 @@ def kept(shelf: Shelf) -> list[str]:
 
 def test_what_is_over_goes_with_its_log_and_a_second_time_finds_nothing(shelf: Shelf) -> None:
     made = days(shelf)
-    assert expire(shelf).gone == [one.id for one in made[:2]]
+    assert expire(shelf).gone == [made[1].id, made[0].id]
     assert kept(shelf) == [one.id for one in made[2:]]
     assert shelf.vault.ever(f"{folder_of('shop', made[0].id)}/") == [], "no version of it is left"
     files = [file.name for file in shelf.log.files()]
     assert len(files) == 10 - 5, "the log begins with the backup that the window begins with"
     again = expire(shelf)
     assert (again.gone, again.log_files) == ([], 0)
+
+
+def test_what_an_increment_that_is_locked_rests_on_stays_with_it(shelf: Shelf) -> None:
+    full = shelf.take(NOW - 9 * DAY)
+    increment = shelf.take(NOW - 8 * DAY, after=full)
+    for one in (full, increment, *days(shelf, 1)):
+        verify(shelf.vault, "shop", one.id, NOW, shelf.tell)
+    until = {"Mode": "COMPLIANCE", "RetainUntilDate": datetime.now(UTC) + 9 * 366 * DAY}
+    key = increment.parts[0].key
+    shelf.vault.client.put_object_retention(Bucket=shelf.vault.bucket, Key=key, Retention=until)
+    done = expire(shelf, replace(LEAN, window=timedelta(0)))
+    assert [line.split(":")[0] for line in done.stayed[:2]] == [increment.id, full.id]
+    assert {full.id, increment.id} <= set(kept(shelf))
 
 
 def test_more_than_half_is_asked_first(shelf: Shelf) -> None:

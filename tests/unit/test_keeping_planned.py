@@ -122,7 +122,7 @@ def test_whatever_was_verified_what_is_promised_stays(ones: list[One], data: st.
     for name, tiers in assign(sound, TIERS).items():
         if any(holding.backups[name].whole_at + tier.keep > age for tier in tiers):
             assert name in plan.keep, "its tier's time is not over"
-    gone = {key for one in plan.log for key in one.keys}
+    gone = {key for one in plan.log for key in one.files.values()}
     for name in plan.keep:
         needs = holding.backups[name].needs
         assert needs
@@ -134,7 +134,7 @@ def test_whatever_was_verified_what_is_promised_stays(ones: list[One], data: st.
 def test_each_moment_of_the_window_can_be_reached_as_before(ones: list[One]) -> None:
     holding = held(ones, [one.id for one in ones])
     plan = planned(holding)
-    gone = {key for one in plan.log for key in one.keys}
+    gone = {key for one in plan.log for key in one.files.values()}
     newest = ones[-1].whole_at
     moment = newest - KEEPING.window
     while moment <= newest:
@@ -233,7 +233,7 @@ def test_a_later_timeline_and_the_histories_stay() -> None:
     more = [LogObject("1", name, name, FIRST) for name in ("00000002.history", Segment(2, 3, SIZE).name)]
     plan = planned(replace(holding, log=[*holding.log, *more]))
     assert plan.log
-    assert not {"00000002.history", Segment(2, 3, SIZE).name} & {key for one in plan.log for key in one.keys}
+    assert not {"00000002.history", Segment(2, 3, SIZE).name} & {key for one in plan.log for key in one.files.values()}
 
 
 def test_locks_last_until_the_tiers_end_and_are_of_what_was_verified_alone() -> None:

@@ -57,18 +57,27 @@ def apply_expiry(vault: Vault, store: str, expiry: Expiry, now: datetime, tell: 
     if expiry.is_much and not agreed:
         raise MustAsk(
             f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups and"
-            f" {sum(len(one.keys) for one in expiry.log)} of {expiry.log_files} files of the log would go at once. Nothing was"
+            f" {sum(len(one.files) for one in expiry.log)} of {expiry.log_files} files of the log would go at once. Nothing was"
             " taken away: look at the plan, and say yes to it if it is meant."
         )
     check_nobody_reads(vault, store, now)
     check_unchanged(vault, store, expiry)
     done = Done()
-    for backup, why in expiry.drop.items():
-        _drop(vault, store, backup, why, now, done, tell)
+    stays = set[str]()
+    # The newest first: what an increment rests on goes after it, and not at all where it stays.
+    for backup in reversed([*expiry.drop]):
+        if backup in stays:
+            done.stayed.append(f"{backup}: an increment of it stays")
+        if backup in stays or not _drop(vault, store, backup, expiry.drop[backup], now, done, tell):
+            stays |= {backup, expiry.going[backup].after or backup}
+    left = [expiry.going[one].needs for one in stays if one in expiry.going]
+    needed = {(needs.system, name) for needs in left if needs for name in needs.files}
     for stretch in expiry.log:
         check_nobody_reads(vault, store, now)
-        for key in stretch.keys:
-            if _removed(vault, key, done):
+        for name, key in stretch.files.items():
+            if (stretch.system, name) in needed:
+                done.stayed.append(f"{key}: a backup that stays needs it")
+            elif _removed(vault, key, done):
                 done.log_files += 1
                 failpoint("expiry.log_file_gone")
         tell(f"{store}: {stretch}")
@@ -81,7 +90,7 @@ def verify_expiry(vault: Vault, store: str, expiry: Expiry, done: Done) -> Facts
     left = [backup for backup in done.gone if vault.ever(f"{folder_of(store, backup)}/")]
     there = set(vault.list(f"{place_of(store)}/wal/"))
     stayed = {one.split(":")[0] for one in done.stayed}
-    left += [key for one in expiry.log for key in one.keys if key in there and key not in stayed]
+    left += [key for one in expiry.log for key in one.files.values() if key in there and key not in stayed]
     if left:
         raise NotGone(f"{store}: {', '.join(left[:SHOWN])} should be gone. It is tried again by itself.")
     return {
@@ -111,20 +120,21 @@ def check_unchanged(vault: Vault, store: str, expiry: Expiry) -> None:
         )
 
 
-def _drop(vault: Vault, store: str, backup: str, why: str, now: datetime, done: Done, tell: Tell) -> None:
+def _drop(vault: Vault, store: str, backup: str, why: str, now: datetime, done: Done, tell: Tell) -> bool:
+    """Take one backup away; gives whether it is none any more."""
     folder = folder_of(store, backup)
     manifest = f"{folder}/{MANIFEST}"
     keys = vault.ever(f"{folder}/")
     if locked := _locked(vault, keys, now):
         done.stayed.append(f"{backup}: {locked}")
         tell(f"{store}: {backup} stays: {locked}")
-        return
+        return False
     if not _removed(vault, manifest, done):
-        return
+        return False
     failpoint("expiry.manifest_gone")
     if found := readers(vault, store, now):
         done.stayed.append(f"{backup}: {found[0]} may be reading it; what is left of it is swept later")
-        return
+        return True
     left = [key for key in keys if key != manifest]
     while left and _removed(vault, left[-1], done):
         left.pop()
@@ -132,6 +142,7 @@ def _drop(vault: Vault, store: str, backup: str, why: str, now: datetime, done: 
     if not left:
         done.gone.append(backup)
         tell(f"{store}: {backup} is gone: {why}")
+    return True
 
 
 def _locked(vault: Vault, keys: Sequence[str], now: datetime) -> str | None:

@@ -69,11 +69,12 @@ class LogDrop:
     system: str
     first: str
     last: str
-    keys: tuple[str, ...]
+    files: Mapping[str, str]
+    """Each one's key, by PostgreSQL's name."""
     why: str
 
     def __str__(self) -> str:
-        return f"log of {self.system}, {self.first} to {self.last}, {len(self.keys)} files: {self.why}"
+        return f"log of {self.system}, {self.first} to {self.last}, {len(self.files)} files: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Expiry:
     keep: Mapping[str, str]
     drop: Mapping[str, str]
     """Oldest first."""
+    going: Mapping[str, One]
+    """What is known of those that go."""
     log: tuple[LogDrop, ...]
     log_files: int
     """How many files of the log there are."""
@@ -90,7 +93,7 @@ class Expiry:
     @property
     def is_much(self) -> bool:
         """Whether more than half would go at once: a person is asked."""
-        going = sum(len(one.keys) for one in self.log)
+        going = sum(len(one.files) for one in self.log)
         return len(self.drop) > len(self.keep) or going * 2 > self.log_files
 
     def __str__(self) -> str:
@@ -109,7 +112,7 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
     sound = [one for one in ordered if holding.is_sound(one.id)]
     if not sound:
         why = "no backup was verified yet: nothing goes"
-        return Expiry({one.id: why for one in ordered}, {}, (), len(holding.log))
+        return Expiry({one.id: why for one in ordered}, {}, {}, (), len(holding.log))
     age = min(now, sound[-1].whole_at)
     anchor = _anchor(sound, ordered, age - keeping.window) if keeping.window else sound[-1]
     reasons: dict[str, list[str]] = defaultdict(list)
@@ -127,7 +130,9 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
     keep = {one.id: "; ".join(dict.fromkeys(reasons[one.id])) for one in ordered if one.id in reasons}
     drop = {one.id: _why_gone(one, sound[-1], tiers.get(one.id, ())) for one in ordered if one.id not in reasons}
     kept = [one for one in ordered if one.id in keep]
-    return Expiry(keep, drop, tuple(_log_drops(holding, kept, anchor, age - keeping.window)), len(holding.log))
+    going = {name: holding.backups[name] for name in drop}
+    log = tuple(_log_drops(holding, kept, anchor, age - keeping.window))
+    return Expiry(keep, drop, going, log, len(holding.log))
 
 
 def check_clock(ordered: Sequence[One], keeping: Keeping, now: datetime) -> None:
@@ -197,7 +202,7 @@ def _log_drops(holding: Holding, kept: Sequence[One], anchor: One, since: dateti
     for (system, _, reason), group in groupby(ordered, lambda file: (file.system, file.name[:8], why(file))):
         if reason:
             files = list(group)
-            yield LogDrop(system, files[0].name, files[-1].name, tuple(file.key for file in files), reason)
+            yield LogDrop(system, files[0].name, files[-1].name, {file.name: file.key for file in files}, reason)
 
 
 @dataclass(frozen=True)
