@@ -20,10 +20,12 @@ from sluice.safety.keeping.notes import read_note
 from sluice.safety.keeping.poisoning import KeepsAll, clear, poison
 from sluice.safety.keeping.reading import reading
 from sluice.safety.keeping.residency import OutsideResidency, check_may_hold, region_of
+from sluice.safety.keeping.staying import wrong_rules
 from sluice.safety.keeping.sweeping import sweep
 from sluice.safety.keeping.tiers import TIERS
 from sluice.safety.keeping.verifying import LogNotYet, verify
 from sluice.safety.physical.log import LogFile
+from sluice.stores.bucket import set_rules
 from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, NotLocked, Vault
 
 from tests.kept_backups import Shelf
@@ -380,3 +382,19 @@ def test_what_is_kept_is_told_with_its_reason(shelf: Shelf) -> None:
     assert "no newer one was verified" in second.why
     late = describe(shelf.vault, "shop", keeping, NOW + 30 * DAY)
     assert all("a clock has jumped" in line.why for line in late)
+
+
+def test_a_rule_of_the_bucket_that_takes_backups_away_too_soon_is_told(bucket: Callable[..., Vault]) -> None:
+    vault = bucket()
+    assert [*wrong_rules(vault, "shop", Keeping())] == []
+    for prefix, does in (
+        ("backups/", {"Expiration": {"Days": 400}}),
+        ("backups/stores/shop/", {"NoncurrentVersionExpiration": {"NoncurrentDays": 3}}),
+        ("backups/", {"Transitions": [{"Days": 30, "StorageClass": "GLACIER"}]}),
+    ):
+        rule = {"ID": "theirs", "Filter": {"Prefix": prefix}, "Status": "Enabled", **does}
+        set_rules(vault, [rule], None)
+        (told,) = wrong_rules(vault, "shop", Keeping())
+        assert told.startswith("rule theirs: ")
+    set_rules(vault, [{**rule, "Filter": {"Prefix": "archive/"}}], None)
+    assert [*wrong_rules(vault, "shop", Keeping())] == []

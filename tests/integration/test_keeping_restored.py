@@ -19,6 +19,7 @@ from sluice.safety.keeping.notes import note_restored, read_note
 from sluice.safety.keeping.poisoning import poison
 from sluice.safety.keeping.tiers import TIERS
 from sluice.safety.keeping.verifying import verify
+from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.log import LogMissing
 from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
@@ -69,6 +70,12 @@ def test_a_base_whose_log_is_gone_comes_back_as_it_was_when_it_was_whole(past: P
         assert ids(copy) == past.held[0]
     with pytest.raises(LogMissing), past.shop.restored([first], Target("latest")):
         pass
+
+
+def test_the_moments_that_can_be_restored_begin_behind_the_gap_that_expiry_has_left(past: Past) -> None:
+    window = Physical(STORE, past.shop.cluster.dsn(), past.shop.vault, past.shop.folder / "drills").window()
+    assert window
+    assert window.earliest == past.taken[2].ended
 
 
 def test_the_newest_comes_back_with_all_that_followed(past: Past) -> None:

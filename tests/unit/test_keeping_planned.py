@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sluice.safety.keeping.encrypting import same_key
-from sluice.safety.keeping.expiring import ClockWrong, Expiry, Holding, Keeping, LogObject, plan_expiry
+from sluice.safety.keeping.expiring import ClockWrong, Expiry, Holding, Keeping, LogObject, plan_expiry, wants_whole
 from sluice.safety.keeping.locking import plan_locks
 from sluice.safety.keeping.residency import OutsideResidency, may_hold
 from sluice.safety.keeping.sweeping import plan_sweep
@@ -101,6 +101,17 @@ def test_who_has_nothing_whole_in_this_week_lacks_it() -> None:
     there = [One("a", monday - 3 * DAY), One("b", monday, after="a")]
     assert [tier.name for tier in lacking(there, TIERS, monday + timedelta(hours=1))] == ["weekly", "monthly"]
     assert lacking([*there, One("c", monday)], TIERS, monday + timedelta(hours=2)) == ()
+
+
+def test_an_increment_rests_on_what_was_read_back_and_no_week_goes_without_a_whole_one() -> None:
+    ones = year(40)
+    now = ones[-1].whole_at + timedelta(hours=1)
+    names = [one.id for one in ones]
+    assert wants_whole(held([], [], log=False), KEEPING, now) == "the weekly backup of this week is not there yet"
+    assert wants_whole(held([], [], log=False), replace(KEEPING, tiers=()), now) == "there is none yet"
+    assert wants_whole(held(ones, names), KEEPING, now) is None
+    assert "2026-02-09 was not read back" in str(wants_whole(held(ones, names[:-4]), KEEPING, now))
+    assert "weekly" in str(wants_whole(held(ones, names), KEEPING, now + 7 * DAY))
 
 
 @given(histories(), st.data())

@@ -46,6 +46,14 @@ def forgotten_early(rules: Sequence[Rule], kept: Sequence[Kept]) -> Iterator[str
                 yield f"{told_of_hidden(rule)}, and {one}"
 
 
+def put_to_sleep(rules: Sequence[Rule], folder: str) -> Iterator[str]:
+    """Name each rule that moves what lies in a folder to where it has to be woken first: nothing can be brought back at once."""
+    for rule in rules:
+        classes = {one.get("StorageClass") for one in rule.get("Transitions", ())}
+        if reaches(rule, folder) and classes & {"GLACIER", "DEEP_ARCHIVE"}:
+            yield told(rule)
+
+
 def in_the_new_form(rule: Rule) -> Rule:
     """Give a rule with its prefix in a filter, where it stood in older times: S3 takes no mixture, and it means the same."""
     if "Prefix" not in rule:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from sluice.errors import Terminal
-from sluice.safety.keeping.tiers import TIERS, Needs, One, Tier, assign, chain
+from sluice.safety.keeping.tiers import TIERS, Needs, One, Tier, assign, chain, lacking
 from sluice.safety.physical.wal import Segment
 
 
@@ -133,6 +133,18 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
     going = {name: holding.backups[name] for name in drop}
     log = tuple(_log_drops(holding, kept, anchor, age - keeping.window))
     return Expiry(keep, drop, going, log, len(holding.log))
+
+
+def wants_whole(holding: Holding, keeping: Keeping, now: datetime) -> str | None:
+    """Say why the next backup has to be a whole one; None where an increment will do. Pure."""
+    ordered = sorted(holding.backups.values(), key=lambda one: (one.whole_at, one.id))
+    for tier in lacking(ordered, keeping.tiers, now):
+        if tier.whole:
+            return f"the {tier.name} backup of this {tier.every} is not there yet"
+    newest = [one for one in ordered if one.after is None][-1:]
+    if newest and not holding.is_sound(newest[0].id):
+        return f"{newest[0].id} was not read back: nothing rests on it"
+    return None if newest else "there is none yet"
 
 
 def check_clock(ordered: Sequence[One], keeping: Keeping, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sluice.safety.backup import Backup
@@ -45,3 +46,17 @@ def reaches_until(c: Connection, log: LogStore) -> datetime | None:
     if newest.reaches >= position(found["position"]):
         return now
     return min(now, log.vault.stored_at(newest.file.key))
+
+
+def first_followed(backups: Sequence[Backup], files: Sequence[LogFile]) -> Backup:
+    """Give the oldest backup of a server behind which no file of the log is missing, whatever its timeline. Pure.
+
+    One that is kept for years has only what makes it consistent: the log between it and the next has gone.
+    """
+    size = backups[-1].segment_bytes
+    numbers = {one.number for file in files if (one := Segment.named(file.name, size))}
+    unbroken = max(numbers, default=0)
+    while unbroken - 1 in numbers:
+        unbroken -= 1
+    behind = [one for one in backups if position(one.begins) // size >= unbroken]
+    return behind[0] if behind else backups[-1]

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from sluice.safety.backup import Backup, backups_of
 from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
-from sluice.safety.physical.arriving import reaches_until, wait_for_log
+from sluice.safety.physical.arriving import first_followed, reaches_until, wait_for_log
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.log import LogStore, log_of
 from sluice.safety.physical.opening import open_up
@@ -58,13 +58,15 @@ class Physical:
         return [_taken(backup) for backup in backups_of(self.vault, self.store)]
 
     def window(self) -> Window | None:
-        """From when the first backup was whole, until when the vault has the log."""
+        """From when the first backup was whole behind which no file of the log has gone, until when the vault has it."""
         found = backups_of(self.vault, self.store)
         if not found:
             return None
         with connect(self.dsn, purpose=f"backup window of {self.store}") as c:
             until = reaches_until(c, log_of(c, self.vault, self.store))
-        return Window(found[0].ended, max(found[0].ended, until or found[-1].ended))
+        own = [one for one in found if one.system == found[-1].system]
+        first = first_followed(own, self._log_of(own[-1]).files())
+        return Window(first.ended, max(first.ended, until or found[-1].ended))
 
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a backup, and of the log without which it is nothing consistent; gives how many.

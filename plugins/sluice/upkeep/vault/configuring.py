@@ -14,8 +14,8 @@ from sluice.estate.retention import Retention
 from sluice.stores.bucket import Rule, Settings, allow_locks, keep_versions, read_settings, set_rules
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Table
-from sluice.stores.rules import Kept, ended_early, forgotten_early
-from sluice.upkeep.vault.planning import AllowLocks, KeepVersions, Plan, plan, put_to_sleep
+from sluice.stores.rules import Kept, ended_early, forgotten_early, put_to_sleep
+from sluice.upkeep.vault.planning import AllowLocks, KeepVersions, Plan, plan
 
 Facts: TypeAlias = Mapping[str, int | str]
 Tell: TypeAlias = Callable[[str], None]

@@ -73,14 +73,6 @@ def plan(there: Settings, wanted: Vault, kept: Sequence[Kept]) -> Plan:
     return Plan(tuple(actions), tuple(refused.values()))
 
 
-def put_to_sleep(rules: Sequence[Rule], folder: str) -> Iterator[str]:
-    """Name each rule that moves what lies in a folder to where it has to be woken first: nothing can be brought back at once."""
-    for rule in rules:
-        classes = {one.get("StorageClass") for one in rule.get("Transitions", ())}
-        if reaches(rule, folder) and classes & {"GLACIER", "DEEP_ARCHIVE"}:
-            yield told(rule)
-
-
 def _why_not(line: Lifecycle, rules: Sequence[Rule], kept: Sequence[Kept]) -> str | None:
     if line.then != EXPIRE:
         return None
