@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from sluice.failpoints import Broken, armed
-from sluice.safety.backup import Backup, folder_of, read_backup
+from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, read_backup, seal_of
 from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, Changed, Done, MustAsk, NotGone, apply_expiry, verify_expiry
 from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, plan_copies
@@ -24,7 +25,9 @@ from sluice.safety.keeping.staying import wrong_rules
 from sluice.safety.keeping.sweeping import sweep
 from sluice.safety.keeping.tiers import TIERS
 from sluice.safety.keeping.verifying import LogNotYet, verify
+from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.log import LogFile
+from sluice.safety.target import Target
 from sluice.stores.bucket import set_rules
 from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, NotLocked, Vault
 
@@ -244,9 +247,30 @@ def test_what_is_damaged_is_no_longer_verified(shelf: Shelf, harm: str) -> None:
         client.put_object(Bucket=name, Key=key, Body=body)
     else:
         client.put_object(Bucket=name, Key=key, Body=body[:40] + bytes([body[40] ^ 1]) + body[41:])
-    with pytest.raises((Damaged, NoSuchKey), match=key) if harm != "manifest" else pytest.raises(Exception, match=key):
+    with pytest.raises((Damaged, NoSuchKey), match=key):
         verify(shelf.vault, "shop", made.id, NOW, shelf.tell)
     assert kept(shelf) == []
+
+
+@pytest.mark.parametrize("spoilt", [b"no manifest", b'{"format": "sluice-backup", "version": 1}'])
+def test_a_manifest_that_is_damaged_stands_in_no_other_backups_way(shelf: Shelf, spoilt: bytes) -> None:
+    first, second = days(shelf, 2)
+    shelf.vault.client.put_object(Bucket=shelf.vault.bucket, Key=second.manifest, Body=spoilt)
+    assert [one.id for one in backups_of(shelf.vault, "shop")] == [first.id]
+    assert [one.id for one in choose(shelf.vault, "shop", Target.at(NOW + DAY))] == [first.id]
+    assert [line.split(":")[0] for line in shelf.seen.lost] == [second.id], "it is told"
+    with pytest.raises(Damaged, match=second.id):
+        read_backup(shelf.vault, second.manifest)
+
+
+def test_a_manifest_of_a_newer_version_is_not_passed_over(shelf: Shelf) -> None:
+    (made,) = days(shelf, 1)
+    told = json.loads(shelf.vault.get(made.manifest)) | {"version": 2}
+    told.pop("seal")
+    told["seal"] = seal_of(told)
+    shelf.vault.client.put_object(Bucket=shelf.vault.bucket, Key=made.manifest, Body=json.dumps(told))
+    with pytest.raises(Unreadable, match="Bring this installation up to date"):
+        backups_of(shelf.vault, "shop")
 
 
 def test_log_that_is_not_there_yet_is_waited_for(shelf: Shelf) -> None:

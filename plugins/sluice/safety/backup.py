@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from sluice.errors import Terminal
-from sluice.stores.objects import Damaged, Stored, Vault
+from sluice.stores.objects import Damaged, NoSuchKey, Stored, Vault
 from sluice.stores.parts import Part
 
 MANIFEST = "manifest.json"
@@ -71,11 +72,6 @@ class Backup:
         return f"{self.folder}/{MANIFEST}"
 
     @property
-    def seal(self) -> str:
-        """A hash of all that its manifest says: who alters a digit of it is found out."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-    @property
     def size(self) -> int:
         """How many bytes it has, unpacked."""
         return sum(part.raw for part in self.parts)
@@ -92,32 +88,53 @@ class Backup:
 
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a backup. Raises AlreadyThere, VaultDown, AccessDenied."""
-        told = {"format": FORMAT, "version": VERSION, **asdict(self), "seal": self.seal}
-        body = json.dumps(told, indent=1, ensure_ascii=False).encode()
+        body = json.dumps({**self._told, "seal": self.seal}, indent=1, ensure_ascii=False).encode()
         return vault.put_once(self.manifest, body, "application/json")
+
+    @property
+    def seal(self) -> str:
+        """A hash of all that its manifest says: who alters a digit of it is found out."""
+        return seal_of(self._told)
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        return {"format": FORMAT, "version": VERSION, **asdict(self)}
+
+
+def seal_of(told: Mapping[str, Any]) -> str:
+    """Hash what a manifest says but its seal, whatever the order. Pure."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def read_backup(vault: Vault, key: str) -> Backup:
-    """Read a backup's manifest. Raises Unreadable, Damaged, NoSuchKey, VaultDown."""
+    """Read a backup's manifest. Raises Damaged, Unreadable, NoSuchKey, VaultDown."""
+    body = vault.get(key)
     try:
-        told: dict[str, Any] = json.loads(vault.get(key))
-        if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
-            raise Unreadable(f"{key} is no manifest of version {VERSION}. Bring this installation up to date.")
-        parts, own, seal = tuple(Part(**part) for part in told.pop("parts")), told.pop("own_manifest"), told.pop("seal")
-        found = Backup(**told, parts=parts, own_manifest=Part(**own))
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unreadable(f"{key} is no manifest of a backup ({type(error).__name__}). Keep it as evidence.") from error
-    if found.seal != seal:
+        told: dict[str, Any] = json.loads(body)
+        if told.pop("seal") != seal_of(told):
+            raise ValueError("its seal is broken")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Damaged(
-            f"s3://{vault.bucket}/{key} is not what was stored. Nothing rests on that backup: keep it as evidence."
-        )
-    return found
+            f"s3://{vault.bucket}/{key} is not the manifest that was stored ({type(error).__name__}). Nothing rests on that"
+            " backup: keep it as evidence."
+        ) from error
+    if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
+        raise Unreadable(f"{key} is no manifest of version {VERSION}. Bring this installation up to date.")
+    parts, own = tuple(Part(**part) for part in told.pop("parts")), Part(**told.pop("own_manifest"))
+    return Backup(**told, parts=parts, own_manifest=own)
 
 
 def backups_of(vault: Vault, store: str) -> list[Backup]:
-    """Give every backup of a store, oldest first. Raises Unreadable, Damaged, VaultDown."""
-    folder = f"{place_of(store)}/base/"
-    return [read_backup(vault, key) for key in vault.list(folder) if key.endswith(f"/{MANIFEST}")]
+    """Give every backup of a store, oldest first. Raises Unreadable, VaultDown.
+
+    One whose manifest is damaged is none, and stands in no other's way; keeping/looking.py names it.
+    """
+    found = []
+    for key in vault.list(f"{place_of(store)}/base/"):
+        if key.endswith(f"/{MANIFEST}"):
+            with suppress(Damaged, NoSuchKey):  # an expiry may take one away this moment
+                found.append(read_backup(vault, key))
+    return found
 
 
 def chain_of(backups: Mapping[str, Backup], last: Backup) -> list[Backup]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluice.safety.backup import MANIFEST, Backup, Unreadable, place_of, read_backup
+from sluice.safety.backup import MANIFEST, Backup, place_of, read_backup
 from sluice.safety.keeping.expiring import Holding, LogObject
 from sluice.safety.keeping.notes import verified_by
 from sluice.safety.keeping.tiers import Needs, One
@@ -29,7 +29,7 @@ class Seen:
 
 
 def look(vault: Vault, store: str, locks: bool = False) -> Seen:
-    """Look. With `locks` each manifest is asked until when it is locked. Raises VaultDown, AccessDenied. Read only."""
+    """Look. With `locks` S3 is asked until when each is locked. Raises Unreadable, VaultDown, AccessDenied. Read only."""
     sizes = vault.sizes(f"{place_of(store)}/base/")
     log = list_log(vault, store)
     backups, lost = _read_all(vault, sizes)
@@ -66,7 +66,7 @@ def _read_all(vault: Vault, sizes: Mapping[str, int]) -> tuple[dict[str, Backup]
             found[name] = read_backup(vault, key)
         except NoSuchKey:  # it went this moment
             continue
-        except (Damaged, Unreadable) as error:
+        except Damaged as error:
             lost.append(f"{name}: {error}")
     return found, lost
 

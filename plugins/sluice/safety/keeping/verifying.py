@@ -14,7 +14,7 @@ from functools import partial
 
 from sluice.errors import Transient
 from sluice.failpoints import failpoint
-from sluice.safety.backup import MANIFEST, Backup, Unreadable, folder_of, read_backup
+from sluice.safety.backup import MANIFEST, Backup, folder_of, read_backup
 from sluice.safety.driver import Tell
 from sluice.safety.keeping.looking import one_of
 from sluice.safety.keeping.notes import Verified, forget, read_so_far
@@ -43,7 +43,7 @@ def verify(vault: Vault, store: str, backup: str, now: datetime, tell: Tell, wit
         so_far = read_so_far(vault, found)
         so_far = 0 if so_far == len(reads) else so_far
         sizes = list(in_order(lambda read: read(), _while_time_is_left(reads[so_far:], began + within.total_seconds())))
-    except (Damaged, NoSuchKey, Unreadable):
+    except (Damaged, NoSuchKey):
         forget(vault, store, backup)
         raise
     took = time.monotonic() - began

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from sluice.safety.backup import Backup, backups_of
+from sluice.safety.backup import MANIFEST, Backup, backups_of, folder_of, read_backup
 from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.physical.arriving import first_followed, reaches_until, wait_for_log
@@ -73,7 +73,7 @@ class Physical:
 
         Raises Damaged, NoSuchKey, LogMissing.
         """
-        (found,) = [one for one in backups_of(self.vault, self.store) if one.id == backup]
+        found = read_backup(self.vault, f"{folder_of(self.store, backup)}/{MANIFEST}")
         read = sum(len(piece) for piece in read_parts(self.vault, (*found.parts, found.own_manifest)))
         log = self._log_of(found)
         needed = wait_for_log(log, found, LOG_COMES_WITHIN, tell)
