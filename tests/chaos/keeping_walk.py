@@ -251,5 +251,5 @@ class Walk:
 Verb: TypeAlias = Callable[[Walk], None]
 VERBS: dict[Verb, int] = {
     Walk.night: 6, Walk.back_up: 2, Walk.verify: 2, Walk.expire: 3, Walk.expire_by_another_clock: 2, Walk.be_broken_off: 4,
-    Walk.sweep: 2, Walk.die_backing_up: 1, Walk.harm: 1,
+    Walk.sweep: 2, Walk.die_backing_up: 1, Walk.harm: 2,
 }  # fmt: skip

@@ -25,7 +25,7 @@ from tests.kept_backups import Shelf
 WALKS = os.environ.get("SLUICE_KEEPING_WALKS", "")
 STEPS, FURTHER = 14, 60
 FIRST = datetime(2026, 3, 25, 2, tzinfo=UTC)
-MUST_COME = ("ClockWrong", "Broken", "harm 2026", "be_broken_off", "1 gone, ")
+MUST_COME = ("ClockWrong", "Broken", "harm 2026", "be_broken_off", "2 gone, ")
 
 Way = Callable[..., Walk]
 
