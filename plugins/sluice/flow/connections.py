@@ -112,7 +112,7 @@ def names_of(connection_id: str) -> Any:
 
     from sluice.stores.dynamodb.client import client_config
 
-    _require_aws(connection_id)
+    require_aws(connection_id)
     return AwsBaseHook(aws_conn_id=connection_id, client_type="route53").get_client_type(config=client_config(5))
 
 
