@@ -11,6 +11,7 @@ from sluice.safety.replicas.lag import Lag
 from sluice.safety.replicas.planning import Asked, NotDead, NotPromotable, SplitBrain, plan_promotion
 from sluice.safety.replicas.pooler import PoolerRefused, plan_repoint
 from sluice.safety.replicas.promise import Promise, read_promise
+from sluice.safety.replicas.promoting import bounds
 from sluice.safety.replicas.rivals import NotOurs, read_signs
 from sluice.safety.replicas.servers import Following, Group, Leading, Link, Server, Silent, Slot
 
@@ -196,3 +197,15 @@ def test_a_line_of_a_pool_is_changed_in_two_words_and_no_other_line_is(line: str
 def test_a_pool_without_a_line_of_its_own_is_changed_by_hand() -> None:
     with pytest.raises(PoolerRefused, match="by hand"):
         plan_repoint(f"{INI}* = host=x\n", "shop", "b", 6000)
+
+
+def test_a_loss_is_bounded_from_when_a_server_was_last_seen_to_when_nobody_listened_any_more() -> None:
+    every, minute = timedelta(seconds=10), timedelta(minutes=1)
+    kept = [NOW - minute, NOW - timedelta(seconds=50)]
+    found = bounds(kept, NOW - timedelta(seconds=20), NOW, every)
+    assert found
+    assert (found.at_least, found.at_most) == (timedelta(seconds=20), timedelta(seconds=50))
+    later = bounds(kept, NOW - 2 * minute, NOW, every)  # it lived on after it was last seen: its beats say so
+    assert later
+    assert (later.at_least, later.at_most) == (timedelta(0), timedelta(seconds=50))
+    assert bounds([], None, NOW, every) is None

@@ -129,7 +129,12 @@ class PlanPromotion(OfAPromotion):
 
         store = self.store_of(context)
         with opened_control(of_replicas(store), context["run_id"]) as control:
-            planned = plan(asked_of(store, context["params"]["word"], control))
+            asked = asked_of(store, context["params"]["word"], control)
+            seen = (
+                asked.lived_at or "no time: watch_replicas has not met it, and nobody knows for whom its commits wait"
+            )
+            self.log.info("%s was last seen at %s", asked.old.name, seen)
+            planned = plan(asked)
         self.log.info("%s", planned)
         if context["params"]["dry_run"]:
             raise AirflowSkipException("A dry run: nothing was changed.")

@@ -100,7 +100,8 @@ def play_round(
             promise=read_promise(seen.standby_names),
             word="" if synchronous else WORD.format(old=leading.name),
             last_seen=seen.position,
-            failed_at=died_at,
+            lived_at=died_at,
+            dead_at=died_at,
             beats_every=BEATS_EVERY * 3,  # at most, while everything is busy
         )
         promoted = promote(asked, plan(asked), clock, tell)

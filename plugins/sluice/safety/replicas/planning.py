@@ -44,8 +44,10 @@ class Asked:
     """What a person has typed of the old server: see `WORD`."""
     last_seen: int | None = None
     """The position at which the old server was last seen."""
-    failed_at: datetime | None = None
-    """When it was last known to live, or first known not to."""
+    lived_at: datetime | None = None
+    """When it was last known to live."""
+    dead_at: datetime | None = None
+    """When it was first known not to; None: when nobody listened to it any more."""
     beats_every: timedelta = EVERY
     """The pace of the store's heart."""
 

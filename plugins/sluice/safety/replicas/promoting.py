@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
@@ -76,8 +77,8 @@ def promote(asked: Asked, planned: Plan, clock: Clock, tell: Tell) -> Promoted:
     """
     servers = {one.name: one for one in asked.replicas}
     if planned.fence is None:
-        fenced, best = Fenced("word", "a promotion that was broken off is gone on with"), None
-        new = servers[planned.chosen]
+        fenced = Fenced("word", "a promotion that was broken off is gone on with")
+        best, stopped_at, new = None, None, servers[planned.chosen]
     else:
         fenced = _fence(asked, planned)
         failpoint("promotion.fenced")
@@ -85,7 +86,7 @@ def promote(asked: Asked, planned: Plan, clock: Clock, tell: Tell) -> Promoted:
         new = servers[best.name]
         tell(f"{asked.store}: {fenced.proof}; {best.name} has the log up to {as_text(best.received)}")
         clock.note("fenced")
-        _end_recovery(new)
+        stopped_at = _end_recovery(new)
     clock.note("promoted")
     failpoint("promotion.promoted")
     others = [one for one in asked.replicas if one.name != new.name]
@@ -103,7 +104,7 @@ def promote(asked: Asked, planned: Plan, clock: Clock, tell: Tell) -> Promoted:
         (best.timeline if best else 0, found.timeline),
         as_text(best.received) if best else "",
         as_text(_replayed(new)),
-        _lost(asked, planned, new),
+        _lost(asked, new, stopped_at) if fenced.how == "word" else None,
         tuple(one.name for one in others if one.name in following),
         tuple(one.name for one in others if one.name not in following),
     )
@@ -168,14 +169,17 @@ def _best(asked: Asked, planned: Plan, fenced: Fenced) -> Following:
         time.sleep(0.05)
 
 
-def _end_recovery(new: Server) -> None:
+def _end_recovery(new: Server) -> datetime:
+    """Have it take writes; gives the moment before which it took none, by its clock. Raises NotProven."""
     with connect(new.dsn, purpose="promote") as c, translated(f"promoting {new.name}"):
+        before: datetime = one(c, statement("replicas.find_role"))["now"]
         if one(c, statement("replicas.find_following"))["paused"]:
             c.execute(statement("replicas.resume_replay"))
         if not one(c, statement("replicas.promote"), seconds=ENDS_WITHIN)["done"]:
             raise NotProven(
                 f"{new.name} was told to end its recovery, and has not within {ENDS_WITHIN} s: its log says why."
             )
+        return before
 
 
 def _proven(store: str, new: Server, best: Following | None, fenced: Fenced) -> Leading:
@@ -223,9 +227,17 @@ def _wait_following(new: Server, others: Sequence[Server]) -> set[str]:
         time.sleep(0.1)
 
 
-def _lost(asked: Asked, planned: Plan, new: Server) -> Lost | None:
-    """Bound what is lost by the beats that the new one has. None where nothing is, or no beat says."""
-    if planned.fence in ("read-only", "quorum") or not asked.failed_at:
+def bounds(kept: Sequence[datetime], lived_at: datetime | None, dead_at: datetime, every: timedelta) -> Lost | None:
+    """Bound what is lost by the beats that were kept, where a server died between two moments. Pure. None without a beat."""
+    most = lost_between(kept, dead_at, every)
+    least = lost_between(kept, lived_at, every) if lived_at else None
+    return most and Lost(most.last_kept, least.at_least if least else timedelta(0), most.at_most)
+
+
+def _lost(asked: Asked, new: Server, stopped_at: datetime | None) -> Lost | None:
+    """Bound what is lost by the beats that came from the old server; None where nobody knows when it was heard last."""
+    if stopped_at is None:
         return None
     with connect(new.dsn, purpose="promote") as c:
-        return lost_between(beats_in(c), asked.failed_at, asked.beats_every)
+        kept = [at for at in beats_in(c) if at <= stopped_at]
+    return bounds(kept, asked.lived_at, asked.dead_at or stopped_at, asked.beats_every)
