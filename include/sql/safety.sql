@@ -41,9 +41,11 @@ SELECT pg_is_in_recovery() AS in_recovery, pg_last_wal_replay_lsn()::text AS pos
        (pg_control_checkpoint()).timeline_id AS timeline
 
 -- name: pin_mark
--- Hashing a store may take long: this transaction is neither idle nor late meanwhile. A role that a policy would filter must raise.
-SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true),
-       set_config('row_security', 'off', true)
+-- Hashing a store may take long: this transaction is neither idle nor late meanwhile. A role that a policy would filter must raise. Names
+-- are written out whole: what a role's own search_path would leave out, another role's, in the copy, would not.
+SELECT set_config('search_path', 'pg_catalog', true), set_config('row_security', 'off', true)
+UNION ALL SELECT set_config(name, '0', true), NULL FROM pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')  -- the last is known from 17 on
 
 -- name: export_snapshot
 -- The snapshot of this very statement, under a name by which other sessions take it while this transaction lasts.
@@ -72,15 +74,23 @@ SELECT pg_current_wal_insert_lsn()::text AS position, pg_current_wal_flush_lsn()
 
 -- name: list_marked
 -- All that holds rows, in each schema but PostgreSQL's own. What is unlogged is empty after a crash, and after a restore.
+-- Large objects are rows of one of those, for whoever may read it.
 SELECT n.nspname AS schema, c.relname AS name, c.oid, c.relfilenode AS file, coalesce(pg_table_size(c.oid), 0) AS bytes
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND (c.relkind <> 'm' OR c.relispopulated)
+WHERE (c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+       AND (c.relkind <> 'm' OR c.relispopulated))
+   OR (c.oid = 'pg_largeobject'::regclass AND has_table_privilege(c.oid, 'SELECT') AND EXISTS (SELECT FROM pg_largeobject_metadata))
 ORDER BY 1, 2
 
 -- name: hash_table
--- record_send has a hash for every type; the same within one version of PostgreSQL.
-SELECT count(*) AS rows, coalesce(sum(hash_record_extended(ROW(record_send(t)), 0)), 0)::text AS hash FROM {table} AS t
+-- record_send has a hash for every type; the same within one version of PostgreSQL. It names types by their numbers: those of
+-- types that somebody made, and what a regclass holds, are others in a copy that was not made file by file. There, it is text.
+SELECT count(*) AS rows, coalesce(sum(CASE WHEN own.types THEN hashtextextended(sluice_row::text, 0)
+                                           ELSE hash_record_extended(ROW(record_send(sluice_row)), 0) END), 0)::text AS hash
+FROM {table} AS sluice_row CROSS JOIN (
+    SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = (SELECT tableoid FROM {table} LIMIT 1) AND NOT a.attisdropped
+                   AND (a.atttypid >= 16384 OR a.atttypid::regtype::text LIKE 'reg%%')) AS types
+) AS own
 
 -- name: find_file
 -- Of the table as it is now, whatever the snapshot sees: a table that was truncated has another.
@@ -103,13 +113,18 @@ SELECT kind, line FROM (
                CASE WHEN rolcanlogin THEN 'login' END, CASE WHEN rolreplication THEN 'replication' END) AS line
     FROM pg_roles WHERE rolname !~ '^pg_'
     UNION ALL SELECT 'member', format('%%s in %%s', m.member::regrole, m.roleid::regrole) FROM pg_auth_members m
-    UNION ALL SELECT 'setting', concat_ws(' ', 'database ' || d.datname, 'role ' || r.rolname, s.setting)
-    FROM pg_db_role_setting x CROSS JOIN unnest(x.setconfig) AS s(setting)
-    LEFT JOIN pg_database d ON d.oid = x.setdatabase LEFT JOIN pg_roles r ON r.oid = x.setrole
+    UNION ALL SELECT 'setting', concat_ws(' ', CASE WHEN x.setdatabase <> 0 THEN 'this database' END, 'role ' || r.rolname, s.setting)
+    FROM pg_db_role_setting x CROSS JOIN unnest(x.setconfig) AS s(setting) LEFT JOIN pg_roles r ON r.oid = x.setrole
+    WHERE x.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
     UNION ALL SELECT 'extension', format('%%s %%s', extname, extversion) FROM pg_extension
     UNION ALL SELECT 'owner', format('%%s %%s of %%s', c.relkind, c.oid::regclass, c.relowner::regrole) FROM {ours}
-    UNION ALL SELECT 'grant', format('%%s on %%s', g, c.oid::regclass) FROM {ours} CROSS JOIN unnest(c.relacl) AS g
-    UNION ALL SELECT 'grant', format('%%s on schema %%s', g, n.nspname) FROM pg_namespace n CROSS JOIN unnest(n.nspacl) AS g WHERE n.nspname !~ '^pg_'
+    -- Rights that nobody has changed are unwritten in one place and written down in another: what differs from these is told.
+    UNION ALL SELECT x.kind, format('%%s on %%s', x.item, c.oid::regclass) FROM {ours}
+    CROSS JOIN LATERAL (SELECT c.relacl AS acl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner) AS plain) AS a
+    CROSS JOIN LATERAL ({changed}) AS x
+    UNION ALL SELECT x.kind, format('%%s on schema %%s', x.item, n.nspname) FROM pg_namespace n
+    CROSS JOIN LATERAL (SELECT n.nspacl AS acl, acldefault('n', n.nspowner) AS plain) AS a
+    CROSS JOIN LATERAL ({changed}) AS x WHERE n.nspname !~ '^pg_'
     UNION ALL SELECT 'row security', format('%%s %%s', c.oid::regclass, CASE WHEN c.relforcerowsecurity THEN 'forced' ELSE 'on' END)
     FROM {ours} WHERE c.relrowsecurity
     UNION ALL SELECT 'policy', concat_ws(' ', p.polname, 'on', p.polrelid::regclass, p.polcmd, p.polpermissive, p.polroles::regrole[],
@@ -131,6 +146,10 @@ SELECT kind, line FROM (
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prokind IN ('f', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ) AS found ORDER BY 1, 2
+
+-- name: changed_rights
+SELECT 'grant' AS kind, g AS item FROM (SELECT unnest(a.acl) EXCEPT SELECT unnest(a.plain)) AS more(g)
+UNION ALL SELECT 'revoked', g FROM (SELECT unnest(a.plain) EXCEPT SELECT unnest(a.acl)) AS less(g) WHERE a.acl IS NOT NULL
 
 -- name: ours
 -- Relations of people, not PostgreSQL's own.

@@ -42,6 +42,7 @@ _PHYSICAL = "safety/physical"
 _DOCUMENTS = "safety/documents"
 _REPLICAS = "safety/replicas"
 _KEEPING = "safety/keeping"
+_LOGICAL = "safety/logical"
 _SOURCE = "migration/kinds/dynamodb_source"
 _ROWS = "migration/kinds/into_postgres"
 _ENGINE = "migration/engine"
@@ -311,6 +312,15 @@ EDGES = (
     Edge("lock.object_locked", f"{_KEEPING}/locking.py apply_locks", "an object of a backup is locked, not all are"),
     Edge("elsewhere.part_stored", f"{_KEEPING}/elsewhere.py _copy_part", "a part is stored elsewhere, not all are"),
     Edge("elsewhere.stored", f"{_KEEPING}/elsewhere.py copy_backup", "all is stored elsewhere, there is no manifest"),
+    Edge("dump.exported", f"{_LOGICAL}/dumping.py _begin", "a snapshot is held for a dump, nothing is read in it"),
+    Edge(
+        "dump.dumped", f"{_LOGICAL}/dumping.py Dumping.take", "a dump lies on a disk of ours, nothing is in the vault"
+    ),
+    Edge("dump.part_read", f"{_LOGICAL}/dumping.py Dumping._pieces", "a piece of a dump is on its way to the vault"),
+    Edge("dump.stored", f"{_LOGICAL}/dumping.py Dumping._store", "a whole dump is in the vault, its manifest is not"),
+    Edge("dump.kept", f"{_LOGICAL}/dumping.py Dumping.take", "a dump is kept; it lies on a disk of ours still"),
+    Edge("dump.fetched", f"{_LOGICAL}/restoring.py bring_back", "a dump is fetched, there is no room for a copy"),
+    Edge("dump.room_made", f"{_LOGICAL}/restoring.py bring_back", "a copy is there, and nothing in it but roles"),
     Edge("gate.recorded", "flow/gate.py FactsGate.execute", "the ledger names the evidence; the task has not answered"),
 )
 """Every failpoint there is. `tests/unit/test_failpoints.py` holds that each stands where it says, and no other anywhere."""

@@ -83,14 +83,21 @@ class _Address:
         return self.address
 
 
-def run(does: Any, told: Told, armed: str) -> int | None:
-    """Do it in a process of its own; gives how that ended."""
+def start(does: Any, told: Any, armed: str) -> Any:
+    """Begin it in a process of its own."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytest", "tests.chaos.test_backup_edges", "boto3", "pyarrow"])
     process = context.Process(target=does, args=(told, armed))
     process.start()
+    return process
+
+
+def run(does: Any, told: Any, armed: str) -> int | None:
+    """Do it in a process of its own; gives how that ended."""
+    process = start(does, told, armed)
     process.join(60)
-    return process.exitcode
+    code: int | None = process.exitcode
+    return code
 
 
 @pytest.fixture

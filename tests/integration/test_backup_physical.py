@@ -98,8 +98,8 @@ def test_what_was_counted_under_load_is_what_comes_back(past: History) -> None:
     [
         ("DELETE FROM notes WHERE id = 7", "public.notes: "),
         ("UPDATE notes SET text = overlay(text PLACING 'x' FROM 3) WHERE id = 7", "with another content"),
-        ("DROP POLICY own ON tenants", "policy missing: own on tenants"),
-        ("ALTER TABLE tenants DISABLE ROW LEVEL SECURITY", "row security missing: tenants on"),
+        ("DROP POLICY own ON tenants", "policy missing: own on public.tenants"),
+        ("ALTER TABLE tenants DISABLE ROW LEVEL SECURITY", "row security missing: public.tenants on"),
         ("GRANT SELECT ON tenants TO PUBLIC", "grant extra: "),
         ("ALTER SEQUENCE notes_id_seq RESTART 3", "public.notes_id_seq: at 0, was at"),
         ("DROP TABLE notes", "public.notes"),

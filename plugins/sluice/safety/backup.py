@@ -153,7 +153,7 @@ class Broken(Terminal):
     """A backup that cannot be restored: something that it needs is not there."""
 
 
-How = Literal["full", "increment"]
+How = Literal["full", "increment", "dump"]
 
 
 def name_at(moment: datetime, how: How) -> str:

@@ -66,7 +66,8 @@ def count_all(connect: Connect, snapshot: str, workers: int, tell: Tell) -> Held
             for row in rows(c, statement("safety.list_marked"))
         ]
         around: dict[str, list[str]] = {}
-        for line in rows(c, statement("safety.list_surroundings", ours=statement("safety.ours"))):
+        parts = {"ours": statement("safety.ours"), "changed": statement("safety.changed_rights")}
+        for line in rows(c, statement("safety.list_surroundings", **parts)):
             around.setdefault(line["kind"], []).append(line["line"])
     progress = Progress(database, sum(sized.bytes for sized in found), tell)
     return Held(Counting(connect, snapshot, progress).run(found, workers), around, sequences)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,15 +47,30 @@ class Running:
         return self.said.read().decode(errors="replace")
 
 
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
+
+
+@cache
+def _may_die_with_us() -> bool:
+    """Tell whether this machine can end a program when we are killed; next to nothing but Linux with util-linux can."""
+    try:
+        return subprocess.run([*_DIES_WITH_US, "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
-def running(program: str, dsn: str, how: Sequence[str], cwd: Path | None = None, **streams: int) -> Iterator[Running]:
-    """Run a program against a server, to its end. It dies with the block, and not with us.
+def running(
+    program: str, dsn: str, how: Sequence[str], cwd: Path | None = None, *, dies_with_us: bool = False, **streams: int
+) -> Iterator[Running]:
+    """Run a program against a server, to its end. It dies with the block; with us too where it is asked for and can be had.
 
     Raises ProgramFailed, Terminal where there is none.
     """
     told: dict[str, Any] = conninfo_to_dict(dsn)
     secret = {"PGPASSWORD": str(told.pop("password"))} if "password" in told else {}
-    command = [str(client(program)), "--no-password", f"--dbname={make_conninfo(**told)}", *how]
+    before = _DIES_WITH_US if dies_with_us and _may_die_with_us() else ()
+    command = [*before, str(client(program)), "--no-password", f"--dbname={make_conninfo(**told)}", *how]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, env={**os.environ, **secret}, stderr=said, cwd=cwd, **streams)  # type: ignore[call-overload]
         run = Running(process, said)

@@ -6,15 +6,13 @@ import os
 import subprocess
 
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from sluice.errors import Terminal
 from sluice.stores.binaries import client
 
 SOUND, DAMAGED = 0, 2
 SHOWN = 20
-_BY_ENVIRONMENT = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "passfile": "PGPASSFILE",
-                   "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}  # fmt: skip
-"""How the program is told where the copy is: it takes no connection string, and arguments are seen by everybody."""
 
 
 class NotChecked(Terminal):
@@ -24,11 +22,12 @@ class NotChecked(Terminal):
 def find_damage(address: str) -> tuple[str, ...]:
     """Look through the copy's database; gives what is damaged, a line each. Changes the copy alone. Raises NotChecked."""
     told = conninfo_to_dict(address)
+    # It takes a name, no address: the rest of that goes by the environment, as libpq calls it.
+    known = {one.keyword.decode(): one.envvar.decode() for one in Conninfo.get_defaults() if one.envvar}
+    where = {known[name]: str(value) for name, value in told.items() if name in known}
     how = ["--no-password", "--install-missing", "--heapallindexed", "--jobs=2", str(told["dbname"])]
-    where = os.environ | {name: str(told[key]) for key, name in _BY_ENVIRONMENT.items() if key in told}
-    done = subprocess.run(
-        [str(client("pg_amcheck")), *how], env=where, capture_output=True, text=True, errors="replace"
-    )
+    command = [str(client("pg_amcheck")), *how]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env={**os.environ, **where})
     if done.returncode not in (SOUND, DAMAGED):
         raise NotChecked(f"pg_amcheck of {told['dbname']} failed: {done.stderr.strip()[-300:]}")
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import Backup
 from sluice.stores.binaries import client
 from sluice.stores.objects import Damaged, Vault
-from sluice.stores.parts import read_parts
+from sluice.stores.parts import Part, read_parts
 from sluice.stores.privileges import Identity
 
 
@@ -35,11 +36,30 @@ def check_room(chain: Sequence[Backup], folder: Path) -> None:
         )
 
 
-def unpack(backup: Backup, vault: Vault, folder: Path, identity: Identity) -> None:
-    """Unpack one backup into a folder that is empty. Raises Damaged, NoSuchKey, NotUnpacked, VaultDown."""
+class InParts(Protocol):
+    """A tar in the vault, in parts."""
+
+    @property
+    def store(self) -> str:
+        """Whose backup it is."""
+
+    @property
+    def id(self) -> str:
+        """Which."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its parts, in order."""
+
+
+def unpack(backup: InParts, vault: Vault, folder: Path, identity: Identity, *only: str) -> None:
+    """Unpack one backup, or some files of it, into a folder that is empty; every byte of it is read.
+
+    Raises Damaged, NoSuchKey, NotUnpacked, VaultDown.
+    """
     folder.mkdir(mode=0o700)
     identity.give(folder)
-    command = [*identity.prefix, "tar", "--extract", "--file=-", f"--directory={folder}"]
+    command = [*identity.prefix, "tar", "--extract", "--file=-", f"--directory={folder}", *only]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", **identity.arguments
     ) as process:
