@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from sluice.safety.backup import Backup, Broken, backups_of, chain_of, place_of
+from sluice.safety.physical.recovering import Whole
 from sluice.safety.physical.wal import position
 from sluice.safety.target import Target
 from sluice.stores.objects import NoSuchKey, Vault
@@ -26,20 +27,21 @@ def choose(vault: Vault, store: str, target: Target) -> list[Backup]:
     found = backups_of(vault, store)
     if target.kind != "time":  # a position of another server, one that was made anew, is another place
         found = [backup for backup in found if backup.system == found[-1].system]
-    whole = [backup for backup in found if _before(backup, _known(vault, store, target))]
+    whole = [backup for backup in found if whole_before(backup, known(vault, store, target))]
     if not whole:
         first = f"the first is {found[0].id}, whole at {found[0].ends}" if found else "there is none at all"
         raise Broken(f"No backup of {store} was whole before {target}: {first}. That moment cannot be restored to.")
     return chain_of({backup.id: backup for backup in found}, whole[-1])
 
 
-def _before(backup: Backup, target: Target) -> bool:
+def whole_before(backup: Whole, target: Target) -> bool:
+    """Tell whether a backup was whole by then: no moment before it is reached from it."""
     if target.kind == "time":
         return backup.ended < datetime.fromisoformat(target.value)
     return target.kind != "position" or position(backup.ends) <= position(target.value)
 
 
-def _known(vault: Vault, store: str, target: Target) -> Target:
+def known(vault: Vault, store: str, target: Target) -> Target:
     """Give a point's position, where we have named it; of one that somebody else has named nobody knows the place."""
     if target.kind != "point":
         return target

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
-
 from sluice.safety.backup import MANIFEST, Backup, backups_of, folder_of, read_backup
 from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.physical.arriving import first_followed, reaches_until, wait_for_log
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.log import LogStore, log_of
-from sluice.safety.physical.opening import open_up
+from sluice.safety.physical.on_disk import OnDisk
 from sluice.safety.physical.placing import Place
 from sluice.safety.physical.recovering import recover
 from sluice.safety.physical.scratch import Scratch
@@ -31,7 +29,7 @@ LOG_COMES_WITHIN = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
-class Physical:
+class Physical(OnDisk):
     """One server, its backups in the vault, and a folder of this machine in which it is brought back."""
 
     store: str
@@ -92,23 +90,6 @@ class Physical:
         reached = recover(chain, log, target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
         return Restored(name, address, tuple(one.id for one in chain), reached.last_commit, reached.position)
-
-    def hand_over(self, found: Restored, port: int | None) -> str:
-        """Start it anew, durable, with the settings and rules that the server had. Raises NotScratch, NotRecovered."""
-        made_at(found.name)
-        open_up(Scratch(self.scratch / found.name), port)
-        return make_conninfo(found.address, port=port) if port else found.address
-
-    def scratches(self) -> Sequence[str]:
-        """List the folders of servers that were brought back here."""
-        return (
-            sorted(folder.name for folder in self.scratch.glob("*") if folder.is_dir()) if self.scratch.is_dir() else []
-        )
-
-    def destroy(self, name: str) -> None:
-        """Stop the server and take its folder away. Safe to repeat. Raises NotScratch."""
-        made_at(name)
-        Scratch(self.scratch / name).remove()
 
     def _log_of(self, backup: Backup) -> LogStore:
         return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)

@@ -10,7 +10,7 @@ As pgBackRest names them: a listing alone says what there is, what is missing, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from sluice.errors import Terminal
@@ -159,7 +159,7 @@ class LogStore:
         first = Segment.at(position(backup.begins), backup.timeline, self.size)
         found = self.files()
         segments = {one: file for file in found if (one := Segment.named(file.name, self.size))}
-        whole = list(_unbroken(segments, first))
+        whole = list(unbroken(segments, first))
         ahead = whole[-1].moved(1) if whole else first
         now = self.now()
         newest = [now] if now and now.name == ahead.name else []
@@ -187,9 +187,9 @@ class LogStore:
         return found
 
 
-def _unbroken(segments: dict[Segment, LogFile], first: Segment) -> Iterator[Segment]:
+def unbroken(segments: Container[Segment], first: Segment) -> Iterator[Segment]:
     """Give what follows `first` on its timeline, file by file."""
-    at: Segment | None = first
+    at = first
     while at in segments:
         yield at
         at = at.moved(1)

@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 
 from sluice.failpoints import failpoint
 from sluice.safety.backup import Backup
 from sluice.safety.driver import Clock, Tell
 from sluice.safety.physical.feeding import Feeder
 from sluice.safety.physical.fetching import check_room, combine, unpack, verify_unpacked
-from sluice.safety.physical.log import LogMissing, LogStore, Stretch
+from sluice.safety.physical.log import LogMissing, LogStore
 from sluice.safety.physical.scratch import NotRecovered, Scratch
 from sluice.safety.physical.wal import as_text, position
 from sluice.safety.target import Target
@@ -70,12 +71,44 @@ def recover(
         scratch.identity.give(scratch.data / "recovery.signal")
         failpoint("restore.configured")
         scratch.start()
-        reached = _wait(scratch, scratch.dsn(last.database, last.superuser), feeder, target, clock)
+        reached = wait_until_reached(scratch, scratch.dsn(last.database, last.superuser), feeder, target, clock)
     tell(f"it is up, at {reached.position} of timeline {reached.timeline}")
     return reached
 
 
-def check_reachable(backup: Backup, stretch: Stretch, target: Target) -> None:
+class Whole(Protocol):
+    """A backup, as far as a moment is held against it."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def store(self) -> str:
+        """Whose it is."""
+
+    @property
+    def ends(self) -> str:
+        """The position before which it is nothing consistent."""
+
+    @property
+    def ended(self) -> datetime:
+        """When it was whole."""
+
+
+class Behind(Protocol):
+    """The log behind a backup, as far as a moment is held against it."""
+
+    @property
+    def reaches(self) -> int:
+        """The position up to which it has no gap."""
+
+    @property
+    def missing(self) -> str | None:
+        """The file that is not there, though there is more behind it."""
+
+
+def check_reachable(backup: Whole, log: Behind, target: Target, kept_in: str = "the vault") -> None:
     """Raise NotRecovered where the moment lies before the backup was whole: PostgreSQL would give a later one, without an error.
 
     Raise LogMissing where it lies behind a gap in the log.
@@ -88,12 +121,12 @@ def check_reachable(backup: Backup, stretch: Stretch, target: Target) -> None:
             f"{backup.id} of {backup.store} was whole at {backup.ends}, {backup.ended:%Y-%m-%d %H:%M:%S} UTC, not by {target}:"
             " restore an older backup."
         )
-    behind = target.kind == "latest" or (at is not None and at > stretch.reaches)
-    if stretch.missing and behind:
+    behind = target.kind == "latest" or (at is not None and at > log.reaches)
+    if log.missing and behind:
         raise LogMissing(
-            f"{stretch.missing} of the log of {backup.store} is missing in the vault, and there is more behind it, or"
+            f"{log.missing} of the log of {backup.store} is missing in {kept_in}, and there is more behind it, or"
             f" on a later timeline: {target} is not reached from {backup.id}. What is before it can be restored: name a moment,"
-            f" or the position {as_text(stretch.reaches)}. A full backup since the promotion reaches what came after."
+            f" or the position {as_text(log.reaches)}. A full backup since the promotion reaches what came after."
         )
 
 
@@ -106,8 +139,8 @@ def why_stopped(scratch: Scratch) -> str:
     return f"{said}. The last commit that the vault has is of {last[-1]}: restore to that, or to the latest moment."
 
 
-def _wait(scratch: Scratch, address: str, feeder: Feeder, target: Target, clock: Clock) -> Reached:
-    """Wait until the server is writable: only then it has reached its moment."""
+def wait_until_reached(scratch: Scratch, address: str, feeder: Feeder, target: Target, clock: Clock) -> Reached:
+    """Wait until the server is writable: only then it has reached its moment. Raises NotRecovered, and what the feeder met."""
     seen, until = False, time.monotonic() + COMES_UP
     while True:
         with suppress(StoreDown), connect(address, purpose="drill") as c, translated("looking how far it is"):
