@@ -77,7 +77,7 @@ def run_all(seed: str, minutes: float) -> bool:
     """Run every ring, those of PostgreSQL again on each other version that is here, and random schedules."""
     from sluice.local.versions import other_servers
 
-    outcomes = [run_ring(ring) for ring in (*BUDGETS, *BEYOND)]
+    outcomes = [run_ring(ring, SLUICE_FETCH="1") for ring in (*BUDGETS, *BEYOND)]  # programs that are not here too
     outcomes += [
         run_ring(ring, f"{ring}, PostgreSQL {version}", SLUICE_PG_BIN=str(binaries))
         for version, binaries in other_servers().items()
