@@ -23,6 +23,7 @@ from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
 from sluice.flow.safety.reaping import DropScratch, ListBackedUp
+from sluice.flow.safety.reporting import ShowDrills
 from sluice.flow.safety.shipping import ListShipped, ShipLog
 from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup
 from sluice.local import databases
@@ -150,6 +151,10 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
         assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
     assert [one.key for one in certificates_of(shop.vault, "shop")][-1] == told["certificate"]
     assert driver_of("shop").scratches() == []
+
+    drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
+    assert (drawn["breach"], drawn["told"].split(":")[0]) == (None, "no date")
+    assert b"<title>Drills of shop" in shop.vault.get(drawn["picture"])
 
 
 def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
