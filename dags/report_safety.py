@@ -1,6 +1,6 @@
 """Say how the drills of every store go: how long it takes to come back, what would be lost, when that will be too long.
 
-Every morning, each store that is backed up. `show_drills` puts the certificates of the last months together. *Details* → *Evidence*
+Every morning, each store that is backed up. `show_drills` puts the certificates of months together. *Details* → *Evidence*
 opens the picture: the phases of each day one upon the other, below the store's RTO. Its log says at which pace what is stored
 comes back, and on which day the RTO will be passed, if it goes on like this. Under eight days it says no day. Nothing is
 restored here, and nothing is changed.

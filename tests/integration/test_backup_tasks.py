@@ -22,6 +22,7 @@ from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBac
 from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.reaping import DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import ShowDrills
 from sluice.flow.safety.shipping import ListShipped, ShipLog
@@ -30,6 +31,7 @@ from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import name_scratch
+from sluice.safety.exposure import exposure
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
@@ -155,6 +157,19 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
     assert (drawn["breach"], drawn["told"].split(":")[0]) == (None, "no date")
     assert b"<title>Drills of shop" in shop.vault.get(drawn["picture"])
+
+    shipped()
+    before = exposure(facts_now("shop"), datetime.now(UTC))
+    assert (before.proof, before.warnings) == (told["certificate"], ())
+    assert before.lose_at_most is not None
+    shop.cluster.stop()
+    try:
+        dead = exposure(facts_now("shop"), datetime.now(UTC))
+    finally:
+        shop.cluster.start()
+    assert dead.back_in == pytest.approx(before.back_in, rel=0.5)
+    assert dead.lose_at_most is not None
+    assert before.lose_at_most <= dead.lose_at_most < 300
 
 
 def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,15 @@ def simulate(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def safety(chosen: argparse.Namespace) -> int:
+    """Say of each store that is backed up what would be, if it died now. Exit code 0 when all is within what was promised."""
+    from sluice.local import safety as asked
+
+    found = asked.exposures(chosen.store)
+    print(asked.told(found))
+    return 1 if any(one.warnings for one in found) else 0
+
+
 def init_migration(chosen: argparse.Namespace) -> int:
     """Write a migration's YAML from what the catalogue says of a table, and say what preflight thinks of it."""
     from sluice.local import init_migration as drafts
@@ -286,6 +295,9 @@ def _parser() -> argparse.ArgumentParser:
         "dataset", nargs="?", help="a file of include/estate/datasets, without .yaml; without it, all that are archived"
     )
     foreseen.add_argument("--svg", type=Path, metavar="FILE", help="also draw it here")
+    add(safety).add_argument(
+        "store", nargs="?", help="of include/estate/estate.yaml; without it, all that are backed up"
+    )
     drafted = add(init_migration)
     drafted.add_argument("table", metavar="STORE.SCHEMA.TABLE", help="a table of a store of include/estate/estate.yaml")
     drafted.add_argument("--into", required=True, metavar="SHAPE", help="monthly:COLUMN, hash:COLUMN:PARTS, plain …")

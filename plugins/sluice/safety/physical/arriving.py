@@ -60,3 +60,9 @@ def first_followed(backups: Sequence[Backup], files: Sequence[LogFile]) -> Backu
         unbroken -= 1
     behind = [one for one in backups if position(one.begins) // size >= unbroken]
     return behind[0] if behind else backups[-1]
+
+
+def reaches_at_least(log: LogStore) -> datetime | None:
+    """Tell up to when the vault has all that was committed, without asking the server: when its newest file was stored."""
+    newest = log.newest()
+    return log.vault.stored_at(newest.file.key) if newest else None

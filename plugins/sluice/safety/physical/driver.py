@@ -10,7 +10,7 @@ from pathlib import Path
 from sluice.safety.backup import MANIFEST, Backup, backups_of, folder_of, read_backup
 from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
-from sluice.safety.physical.arriving import first_followed, reaches_until, wait_for_log
+from sluice.safety.physical.arriving import first_followed, reaches_at_least, reaches_until, wait_for_log
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.log import LogStore, log_of
 from sluice.safety.physical.on_disk import OnDisk
@@ -21,7 +21,7 @@ from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
 from sluice.stores.parts import read_parts
-from sluice.stores.postgres import Connection, connect, one
+from sluice.stores.postgres import Connection, StoreDown, connect, one
 from sluice.stores.statements import statement
 
 LOG_COMES_WITHIN = timedelta(minutes=3)
@@ -56,14 +56,20 @@ class Physical(OnDisk):
         return [_taken(backup) for backup in backups_of(self.vault, self.store)]
 
     def window(self) -> Window | None:
-        """From when the first backup was whole behind which no file of the log has gone, until when the vault has it."""
+        """From when the first backup was whole behind which no file of the log has gone, until when the vault has it.
+
+        Also of a server that has died.
+        """
         found = backups_of(self.vault, self.store)
         if not found:
             return None
-        with connect(self.dsn, purpose=f"backup window of {self.store}") as c:
-            until = reaches_until(c, log_of(c, self.vault, self.store))
         own = [one for one in found if one.system == found[-1].system]
-        first = first_followed(own, self._log_of(own[-1]).files())
+        first, log = first_followed(own, self._log_of(own[-1]).files()), self._log_of(found[-1])
+        try:
+            with connect(self.dsn, purpose=f"backup window of {self.store}") as c:
+                until = reaches_until(c, log_of(c, self.vault, self.store))
+        except StoreDown:
+            until = reaches_at_least(log)
         return Window(first.ended, max(first.ended, until or found[-1].ended))
 
     def verify(self, backup: str, tell: Tell) -> int:

@@ -1,0 +1,59 @@
+"""If a store died now, on the command line: what would be lost, how long it would take, and when that was last proven."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sluice.errors import Terminal
+from sluice.local.settings import load
+from sluice.local.tables import table
+from sluice.safety.words import lasts
+
+if TYPE_CHECKING:
+    from sluice.safety.exposure import Exposure
+
+HEAD = ("store", "lose at most", "RPO", "back in", "RTO", "last proven (UTC)", "next drill (UTC)", "window (UTC)")
+
+
+class NothingBackedUp(Terminal):
+    """No store of the estate has a `backup`."""
+
+
+def exposures(name: str | None) -> list[Exposure]:
+    """Say how a store stands, or all that are backed up. Raises NothingBackedUp, NotBackedUp, VaultDown."""
+    os.environ.update(load().environment())  # where Airflow's connections are
+    from sluice.flow.safety.exposing import facts_now
+    from sluice.flow.safety.stores import backed_up
+    from sluice.safety.exposure import exposure
+
+    names = [name] if name else list(backed_up())
+    if not names:
+        raise NothingBackedUp("No store is backed up: include/estate/estate.yaml has no `backup`.")
+    return [exposure(facts_now(one), datetime.now(UTC)) for one in names]
+
+
+def told(found: list[Exposure]) -> str:
+    """Lay it out: a table, the phases of each, and what is wrong. Pure."""
+    said = [table(HEAD, [_row(one) for one in found])]
+    for one in found:
+        if one.phases:
+            phases = ", ".join(f"{name} {lasts(seconds)}" for name, seconds in one.phases.items())
+            said.append(f"{one.store} comes back: {phases}\n  by {one.basis}, scaled to what there is today")
+        said += [f"{one.store}: {warning}" for warning in one.warnings]
+    return "\n".join(said)
+
+
+def _row(one: Exposure) -> tuple[str, ...]:
+    window = f"{one.window.earliest:%Y-%m-%d %H:%M} to {one.window.latest:%Y-%m-%d %H:%M:%S}" if one.window else "none"
+    return (
+        one.store,
+        "all of it" if one.lose_at_most is None else lasts(one.lose_at_most),
+        lasts(one.goals.losing_at_most),
+        "unknown" if one.back_in is None else lasts(one.back_in),
+        lasts(one.goals.back_within),
+        f"{one.proven_at:%Y-%m-%d %H:%M}" if one.proven_at else "never",
+        f"{one.next_drill:%Y-%m-%d %H:%M}",
+        window,
+    )
