@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.flow import connections
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import stores
+from sluice.flow.safety import exposing, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
@@ -24,7 +24,7 @@ from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.reaping import DropScratch, ListBackedUp
-from sluice.flow.safety.reporting import ShowDrills
+from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping import ListShipped, ShipLog
 from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup
 from sluice.local import databases
@@ -75,7 +75,7 @@ def project(shop: Shop, database: Database, vault, tmp_path: Path, monkeypatch: 
     (tmp_path / "include/estate").mkdir(parents=True)
     scratch = shop.folder / "scratch"
     (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(bucket=shop.vault.bucket, scratch=scratch))
-    for module in (connections, stores):
+    for module in (connections, exposing, stores):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     dsns = {
         "PG_SHOP": shop.cluster.dsn(),
@@ -157,6 +157,11 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
     assert (drawn["breach"], drawn["told"].split(":")[0]) == (None, "no date")
     assert b"<title>Drills of shop" in shop.vault.get(drawn["picture"])
+
+    folder = ran(MakeRunbooks(task_id="make_runbooks"))
+    assert folder.startswith("docs/runbooks/20")
+    assert "region-failure.md" in shop.vault.list(folder)[-1]
+    assert b"last passed" in shop.vault.get(f"{folder}corruption.md")
 
     shipped()
     before = exposure(facts_now("shop"), datetime.now(UTC))

@@ -19,7 +19,6 @@ LIBRARY = Path(__file__).resolve().parents[2] / "plugins" / "sluice"
 
 UNREAD = {
     "Backfill.slow_down_when": "`limits` gives it, one name for all kinds",
-    "EstateFile.estate": "what a person calls it: for whoever reads the file",
     **dict.fromkeys(
         ("Cutover.freeze", "RoutedCutover.freeze", "Window.opens", "Window.closes"), "`open_at` asks them, in estate/"
     ),

@@ -20,7 +20,7 @@ from sluice.estate.design import (
     Units,
     When,
 )
-from sluice.estate.fields import Connection, Name, Part, lasting
+from sluice.estate.fields import Connection, Name, Part, Words, lasting
 from sluice.estate.into_postgres import Column, IntoPostgresMigration, Rows, Tenant
 from sluice.estate.items import Expiry, ItemRetention, Items, ItemsFile
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
@@ -57,6 +57,7 @@ __all__ = [
     "Backups",
     "Change",
     "Column",
+    "Contact",
     "Cut",
     "Cutover",
     "Dataset",
@@ -161,6 +162,17 @@ class AirflowDatabase(Part):
     """How many backups are kept in the vault."""
 
 
+class Contact(Part):
+    """Somebody who is called when something is wrong."""
+
+    name: Words
+    """Who it is."""
+    role: Words
+    """What they decide, or know."""
+    reach: Words
+    """How they are reached at night: a number, a channel."""
+
+
 class EstateFile(Part):
     """What estate.yaml holds."""
 
@@ -174,6 +186,8 @@ class EstateFile(Part):
     """The Airflow connection, of type HTTP, that alerts are posted to as JSON; without it, tasks are red and nobody is told."""
     airflow: AirflowDatabase | None = None
     """Airflow's own database; without it, it is neither backed up nor kept small."""
+    contacts: tuple[Contact, ...] = Field(default=(), max_length=20)
+    """Who is called, in this order: the runbooks name them."""
     stores: dict[Name, Store] = Field(min_length=1, max_length=200)
     """The databases under care, by name."""
 

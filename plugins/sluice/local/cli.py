@@ -239,6 +239,14 @@ def safety(chosen: argparse.Namespace) -> int:
     return 1 if any(one.warnings for one in found) else 0
 
 
+def runbooks(chosen: argparse.Namespace) -> int:
+    """Write what to do when a region is gone, data is wrong, a store is slow or somebody was in: with this estate's own names."""
+    from sluice.local.safety import write_runbooks
+
+    print("\n".join(str(path) for path in write_runbooks(chosen.folder)))
+    return 0
+
+
 def init_migration(chosen: argparse.Namespace) -> int:
     """Write a migration's YAML from what the catalogue says of a table, and say what preflight thinks of it."""
     from sluice.local import init_migration as drafts
@@ -298,6 +306,7 @@ def _parser() -> argparse.ArgumentParser:
     add(safety).add_argument(
         "store", nargs="?", help="of include/estate/estate.yaml; without it, all that are backed up"
     )
+    add(runbooks).add_argument("folder", type=Path, help="where they are written; made where it is missing")
     drafted = add(init_migration)
     drafted.add_argument("table", metavar="STORE.SCHEMA.TABLE", help="a table of a store of include/estate/estate.yaml")
     drafted.add_argument("--into", required=True, metavar="SHAPE", help="monthly:COLUMN, hash:COLUMN:PARTS, plain …")

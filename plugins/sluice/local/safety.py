@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice.errors import Terminal
@@ -43,6 +44,19 @@ def told(found: list[Exposure]) -> str:
             said.append(f"{one.store} comes back: {phases}\n  by {one.basis}, scaled to what there is today")
         said += [f"{one.store}: {warning}" for warning in one.warnings]
     return "\n".join(said)
+
+
+def write_runbooks(folder: Path) -> list[Path]:
+    """Write what to do on the bad days into a folder; gives the files. Raises NoConnection, Unreadable, VaultDown."""
+    os.environ.update(load().environment())
+    from sluice.flow.safety.exposing import known_at
+    from sluice.safety.runbooks.pages import runbooks
+
+    pages = runbooks(known_at(datetime.now(UTC)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in pages]
 
 
 def _row(one: Exposure) -> tuple[str, ...]:

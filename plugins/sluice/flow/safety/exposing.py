@@ -1,16 +1,19 @@
-"""What is known of a store that is backed up: gathered for whoever asks what would be, if it died now."""
+"""What is known of the stores that are backed up: gathered for whoever asks what would be, if one died now."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sluice.estate import read_stores
 from sluice.flow.connections import open_vault
+from sluice.flow.project import ROOT
 from sluice.flow.safety.shipping import EVERY
-from sluice.flow.safety.stores import SHIPS, backup_of, driver_of, goals_of
+from sluice.flow.safety.stores import SHIPS, backed_up, backup_of, driver_of, goals_of
 
 if TYPE_CHECKING:
     from sluice.safety.exposure import Facts
+    from sluice.safety.runbooks.known import Known
 
 
 def facts_now(name: str) -> Facts:
@@ -29,3 +32,13 @@ def facts_now(name: str) -> Facts:
         drill_at=backup.drill_at,
         on_its_way=EVERY if backup.by in SHIPS else timedelta(0),
     )
+
+
+def known_at(now: datetime) -> Known:
+    """Gather what runbooks are written from. The stores need not be up. Raises NoConnection, Unreadable, VaultDown."""
+    from sluice.safety.exposure import exposure
+    from sluice.safety.runbooks.known import Known
+
+    found = {name: facts_now(name) for name in backed_up()}
+    exposures = {name: exposure(facts, now) for name, facts in found.items()}
+    return Known(read_stores(ROOT), exposures, {name: facts.certificates for name, facts in found.items()}, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import open_vault
@@ -42,3 +43,19 @@ class ShowDrills(OfAStore):
         self.log.info("%s\nDrawn, see *Details* → *Evidence* of this task: %s", told(trend), key)
         breach = trend.breach.likely.isoformat() if trend.breach else None
         return {"picture": key, "breach": breach, "told": when_breached(trend)}
+
+
+class MakeRunbooks(BaseOperator):
+    """Write the runbooks anew, with what the last drills have measured, and keep them in the vault."""
+
+    ui_color = "#e8f1fb"
+
+    def execute(self, context: Context) -> str:
+        """Give their folder. Raises NoConnection, Unreadable, VaultDown, AccessDenied."""
+        from sluice.flow.safety.exposing import known_at
+        from sluice.safety.runbooks.keeping import keep_runbooks
+        from sluice.safety.runbooks.pages import runbooks
+
+        check_words(context)
+        now = datetime.now(UTC)
+        return keep_runbooks(open_vault(), runbooks(known_at(now)), now)

@@ -1,0 +1,166 @@
+"""The runbooks: a region that is gone, data that is wrong, a store that is slow, somebody who should not be there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from sluice.estate.models import Store
+from sluice.safety.runbooks.known import Known, drill_command, restore_command
+from sluice.safety.runbooks.steps import Page, Step, written
+from sluice.safety.words import lasts
+
+MOMENT = "2026-03-01 14:03:00+00:00"
+"""Stands where a person writes theirs."""
+Steps: TypeAlias = Callable[[str, Store], Sequence[Step]]
+NO_BACKUP = (
+    "It has no `backup` in include/estate/estate.yaml: nothing of this project brings it back. Whoever runs it does, by the means"
+    " of its engine ({engine})."
+)
+
+
+def runbooks(known: Known) -> Mapping[str, str]:
+    """Write all of them: the file's name, and its Markdown."""
+    pages = {
+        "region-failure.md": _region(known),
+        "corruption.md": _corruption(known),
+        "degradation.md": _degradation(known),
+        "breach.md": _breach(known),
+    }
+    return {name: written(page, known) for name, page in pages.items()}
+
+
+def _region(known: Known) -> Page:
+    bucket = known.estate.vault.bucket
+    return Page(
+        title="A region is gone",
+        when="Take this one when servers cannot be reached and their provider says so, or says nothing.",
+        first=(
+            Step("Call the first of the list, and say who leads. Write down the time.", ""),
+            Step(
+                "Look what would be lost and how long it takes. The stores need not be up; the vault must be:"
+                f" bucket `{bucket}`. Where that lies in the same region, its copy elsewhere is what is left.",
+                "./sluice safety",
+            ),
+            Step(
+                "Where a platform fails over by itself (an HA agent, Multi-AZ), let it, and look again: two who promote lose"
+                " what one of them has taken."
+            ),
+            Step("Run Airflow where the region is not, with the same estate and connections.", "./sluice up"),
+        ),
+        stores=_each(known, lambda name, store: (
+            Step("Bring it back as of the latest moment.", restore_command(name, "latest"), (name, "latest")),
+            Step(f"Look at it there; its address and its last commit are in the log of `restore_store` of `restore__{name}`."),
+            Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."),
+        )),
+        last=(
+            *_backups(known, "Back `{}` up anew: the log goes on from there."),
+            Step("When the region is back, the old servers take no writes: look first what they have that is not here."),
+        ),
+        users=_message(known, "A data centre cannot be reached."),
+    )  # fmt: skip
+
+
+def _corruption(known: Known) -> Page:
+    return Page(
+        title="Data is wrong, or gone",
+        when="Take this one for a bad release, a wrong DELETE, a page that PostgreSQL cannot read.",
+        first=(
+            Step("Stop what writes it: the release, the job, the person. Each minute makes the way back longer."),
+            Step("Find the last moment at which it was right, in UTC. Stores can be brought back to:", "./sluice safety"),
+        ),
+        stores=_each(known, lambda name, store: (
+            Step("Bring it back beside the one that lives, as of a moment before. Nothing is changed there.",
+                 restore_command(name, "time", MOMENT), (name, "moment")),
+            Step("Not sure of the moment? A drill of it reads and compares all of it, and takes it away again.",
+                 drill_command(name, MOMENT), (name, "moment")),
+            Step("Copy back what was lost out of it, table by table, parents before children; or, where all of it is wrong, stop"
+                 f" writes, and point the connection `{store.connection}` at it: what came in since is lost then."),
+        )),
+        last=(
+            Step("Keep the wrong state as evidence before it is written over: a backup of it is one."),
+            *_backups(known, "Back `{}` up."),
+        ),
+        users=_message(known, "Some data was wrong for a while."),
+    )  # fmt: skip
+
+
+def _degradation(known: Known) -> Page:
+    return Page(
+        title="A store is slow, or full",
+        when="Take this one while it still answers.",
+        first=(
+            Step("Look what runs here, and what died.", "./sluice status"),
+            Step("Look how far the log in the vault is, and what would be lost if it died now.", "./sluice safety"),
+        ),
+        stores=_each(known, lambda name, store: (
+            Step(f"Take Sluice's own load off it: Airflow, Admin → Pools, `store_{name}` to 0 slots ({store.pool_slots} else)."
+                 " Its runs wait, and go on where they were."),
+            Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_logs`, which lets it go."),
+            Step("Does it not come back to itself? Bring it back on another machine.",
+                 restore_command(name, "latest"), (name, "latest")),
+        )),
+        last=(Step("Give the pools their slots back."),),
+        users=_message(known, "Answers are slow at the moment."),
+    )  # fmt: skip
+
+
+def _breach(known: Known) -> Page:
+    bucket, vault = known.estate.vault.bucket, known.estate.vault.connection
+    used = {vault, known.estate.ledger.connection, *(one for store in known.stores.values() for one in _roles(store))}
+    names = [f"`{name}`" for name in sorted(used)]
+    return Page(
+        title="Somebody was in who should not be",
+        when="Take this one for a password that leaked, a role nobody made, rows that were read by a stranger.",
+        first=(
+            Step("Call the first of the list, and whoever answers to the law. Change nothing that may be evidence."),
+            Step(f"Give these connections new passwords, in the servers and in Airflow: {', '.join(names)}."),
+            Step(f"Look who wrote to the bucket `{bucket}`: its versions, its log. What is locked there stays."),
+        ),
+        stores=_each(known, lambda name, store: (
+            Step("Bring it back as of before, beside the one that lives, and compare roles, grants, policies and functions.",
+                 restore_command(name, "time", MOMENT), (name, "moment")),
+            Step("Prove that the backups are what they were: every byte is read, every row compared.",
+                 drill_command(name, MOMENT), (name, "moment")),
+        )),
+        last=(
+            *_backups(known, "Take a backup of `{}`: from now on its state is known."),
+            Step("Write down what was open, since when, to whom: users are told, the authority where the law says so."),
+        ),
+        users="We found that somebody had access who should not have had. It is closed since HH:MM UTC. We tell you what was"
+        " seen, and of whom, as soon as it is known; until then: change your password.",
+    )  # fmt: skip
+
+
+def _each(known: Known, steps: Steps) -> Sequence[tuple[str, Sequence[Step]]]:
+    return [
+        (name, steps(name, store) if store.backup else (Step(NO_BACKUP.format(engine=store.engine)),))
+        for name, store in known.stores.items()
+    ]
+
+
+def _backups(known: Known, text: str) -> list[Step]:
+    """Give a step for each store that is backed up."""
+    kept = [name for name, store in known.stores.items() if store.backup]
+    return [Step(text.format(name), f"./sluice run backup__{name} --wait") for name in kept]
+
+
+def _roles(store: Store) -> list[str]:
+    own = [store.connection, store.exporter, store.dropper, store.backup.connection if store.backup else None]
+    return [role for role in own if role]
+
+
+def _message(known: Known, what: str) -> str:
+    """Say what users are told, with what was measured: the slowest store, and the most that is lost."""
+    back = [one.back_in for one in known.exposures.values()]
+    lost = [one.lose_at_most for one in known.exposures.values()]
+    soon = (
+        f"within {lasts(max(b for b in back if b))}"
+        if back and all(back)
+        else "as soon as we can: we say when as soon as we know"
+    )
+    gone = lasts(max(one for one in lost if one is not None)) if any(one is not None for one in lost) else "a while"
+    return (
+        f"{what} We are at it since HH:MM UTC, and expect to be back {soon}. What you wrote in the last {gone} before that may"
+        " have to be entered again. The next word comes within 30 minutes, at HH:MM UTC."
+    )

@@ -1,0 +1,104 @@
+"""Runbooks say what is true: what they tell people to type runs, what they name exists, what no drill does is told so."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+from sluice.estate import read_stores
+from sluice.safety.driver import Taken, Window
+from sluice.safety.exposure import Facts, exposure
+from sluice.safety.runbooks.known import Known
+from sluice.safety.runbooks.pages import runbooks
+from sluice.safety.runbooks.steps import UNDRILLED
+
+from tests.drilled import FIRST, FULL, GOALS, WHOLE, certificate
+from tests.unit.test_docs import commands, wrong_commands, wrong_dags
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = FIRST + timedelta(hours=8)
+PAGES = ("region-failure.md", "corruption.md", "degradation.md", "breach.md")
+CONTACTS = 'contacts: [{name: Ada, role: leads, reach: "+49 30 1"}, {name: Grace, role: knows it, reach: "#db"}]\n'
+LATEST, DRAWN = certificate(0, 38), certificate(0.01, 71, target="time 2026-01-01T03:00:00+00:00")
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Known:
+    """The sample's estate, with a store that is backed up, one that is not, and people to call."""
+    (tmp_path / "include/estate").mkdir(parents=True)
+    text = (ROOT / "include/estate/estate.yaml").read_text().replace("# backup: {", "backup: {")
+    (tmp_path / "include/estate/estate.yaml").write_text(CONTACTS + text)
+    taken = Taken(FULL, FIRST - timedelta(hours=2), 1_000)
+    window = Window(taken.whole_at, NOW - timedelta(seconds=3))
+    facts = Facts("certify", GOALS, window, (taken,), (LATEST, DRAWN), time(4), timedelta(seconds=10))
+    drills = {"certify": (LATEST, DRAWN)}
+    return Known(read_stores(tmp_path), {"certify": exposure(facts, NOW)}, drills, NOW)
+
+
+def test_what_they_tell_people_to_type_runs(known: Known, bag) -> None:
+    pages = runbooks(known)
+    assert tuple(pages) == PAGES
+    asked = 0
+    for page in pages.values():
+        text = re.sub(r"(?m)^ {3}", "", page)  # what stands below a step
+        assert wrong_commands(text) == []
+        assert wrong_dags(text) == []
+        for told in commands(text):
+            if told[0] != "run":
+                continue
+            dag = bag.dags[told[1]]
+            conf = json.loads(told[told.index("--conf") + 1]) if "--conf" in told else {}
+            assert set(conf) <= set(dag.params)
+            for name, value in conf.items():
+                dag.params.get_param(name).resolve(value)
+            asked += 1
+    assert asked >= 8
+
+
+def test_tasks_and_pools_that_they_name_exist(known: Known, bag) -> None:
+    text = "".join(runbooks(known).values())
+    assert "`restore_store` of `restore__certify`" in text
+    assert "restore_store" in bag.dags["restore__certify"].task_dict
+    assert "`store_certify` to 0 slots (4 else)" in text
+    assert bag.dags["restore__certify"].get_task("restore_store").pool == "store_certify"
+
+
+def test_they_name_this_estate_and_whom_to_call_first(known: Known) -> None:
+    for text in runbooks(known).values():
+        assert text.index("1. Ada, leads: +49 30 1") < text.index("2. Grace, knows it: #db")
+        assert re.search(r"\| `certify` \| postgres \| 5 min \| .* \| 30 s \| 13 s \| 2026-01-01 04:14 \|", text)
+    assert "`sluice-vault`" in runbooks(known)["region-failure.md"]
+    assert "`pg_certify_backup`" in runbooks(known)["breach.md"]
+    nobody = replace(known, estate=known.estate.model_copy(update={"contacts": ()}))
+    assert "Nobody is named" in runbooks(nobody)["breach.md"]
+
+
+def test_each_step_says_which_drill_does_it_and_when_that_last_passed_or_that_none_does(known: Known) -> None:
+    for text in runbooks(known).values():
+        steps = re.findall(r"^\d+\. (?!Ada|Grace).*?(?=^\d+\. |^## |\Z)", text, re.M | re.S)
+        assert len(steps) > 4
+        for step in steps:
+            assert ("*Drilled by `restore_drill__certify`" in step) is not (UNDRILLED in step)
+    region, corruption = runbooks(known)["region-failure.md"], runbooks(known)["corruption.md"]
+    assert "as it is now: last passed 2026-01-01 04:00 UTC, available after 38 s." in region
+    assert "as of a drawn moment: last passed 2026-01-01 04:14 UTC, available after 71 s." in corruption
+
+
+def test_a_drill_that_is_red_is_not_taken_for_a_proof(known: Known) -> None:
+    broken = replace(WHOLE, differences=("public.notes: 1 row fewer",))
+    red = certificate(1, 9, compared=broken)
+    later = replace(known, certificates={"certify": (LATEST, red)})
+    region, corruption = runbooks(later)["region-failure.md"], runbooks(later)["corruption.md"]
+    assert "last passed 2026-01-01 04:00 UTC, available after 38 s. Red since: 1." in region
+    assert "as of a drawn moment: it has never passed." in corruption
+
+
+def test_a_store_without_a_backup_is_promised_nothing(known: Known) -> None:
+    for text in runbooks(known).values():
+        own = text.split("## The store `tyler`")[1].split("## Then")[0]
+        assert "nothing of this project brings it back" in own
+        assert "./sluice" not in own
