@@ -27,6 +27,7 @@ from sluice.flow.safety.reaping import DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping import ListShipped, ShipLog
 from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup
+from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.safety.drill.certificate import certificates_of
@@ -222,6 +223,18 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         assert driver_of("shop").scratches() == [told["name"]]
     finally:
         driver_of("shop").destroy(told["name"])
+
+
+def test_one_tenant_is_compared_and_nothing_is_put_back(project: Path, shop: Shop, backed_up: None) -> None:
+    compare = CompareTenant(task_id="compare_tenant", store="shop")
+    with pytest.raises(AirflowFailException, match="Say which tenant"):
+        ran(compare, target="latest", tenant="", column="id")
+    with shop.connect() as c:
+        c.execute("UPDATE tenants SET name = 'another' WHERE id = 7")
+        told = ran(compare, target="latest", tenant="7", column="id")
+        assert told["tables"]["public.tenants"] == {"same": 0, "missing": 0, "changed": 1, "added": 0}
+        assert c.execute("SELECT name FROM tenants WHERE id = 7").fetchone() == {"name": "another"}
+    assert b"SET \"name\" = 'tenant 7'" in shop.vault.get(told["files"][0])
 
 
 def test_a_restore_that_fails_leaves_nothing(project: Path, shop: Shop, backed_up: None) -> None:

@@ -1,6 +1,8 @@
-"""The trigger forms of drills and restores: to which moment."""
+"""The trigger forms of drills and restores: to which moment, and of whom."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from airflow.sdk import Param
 
@@ -9,8 +11,17 @@ KINDS = ("latest", "time", "position", "point")
 
 def target_form(*, drill: bool) -> dict[str, Param]:
     """The form; a drill may be left to choose, and a restore has more to say."""
-    kinds = ("as scheduled", *KINDS) if drill else KINDS
-    target = {
+    target = _target(("as scheduled", *KINDS) if drill else KINDS)
+    return target if drill else target | _OF_A_RESTORE
+
+
+def tenant_form() -> dict[str, Param]:
+    """The form of one tenant as of a moment."""
+    return _target(KINDS) | _OF_A_TENANT
+
+
+def _target(kinds: Sequence[str]) -> dict[str, Param]:
+    return {
         "target": Param(
             kinds[0],
             type="string",
@@ -25,9 +36,18 @@ def target_form(*, drill: bool) -> dict[str, Param]:
             description="Of a time, a position or a point. A time has its zone: 2026-03-01 14:03:00+00:00.",
         ),
     }
-    return target if drill else target | _OF_A_RESTORE
 
 
+_OF_A_TENANT = {
+    "tenant": Param(type="string", minLength=1, title="Tenant", description="As the column has it: 42."),
+    "column": Param(
+        "tenant_id",
+        type="string",
+        minLength=1,
+        title="Column",
+        description="By which tables tell tenants apart. Tables whose policies read the same setting are found by their own.",
+    ),
+}
 _OF_A_RESTORE = {
     "confirm": Param(
         type="string", minLength=1, title="Confirm", description="Type the store's name: this takes disk and time."

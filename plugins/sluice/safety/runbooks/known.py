@@ -59,6 +59,11 @@ def drill_command(store: str, value: str) -> str:
     return _run(f"restore_drill__{store}", {"target": "time", "value": value})
 
 
+def tenant_command(store: str, value: str) -> str:
+    """Write the command that says what has become of one tenant's rows since a moment."""
+    return _run(f"restore_tenant__{store}", {"target": "time", "value": value, "tenant": "42", "column": "tenant_id"})
+
+
 def _run(dag: str, asked: Mapping[str, object]) -> str:
     import json
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from sluice.estate.models import Store
-from sluice.safety.runbooks.known import Known, drill_command, restore_command
+from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
 from sluice.safety.words import lasts
 
@@ -74,6 +74,7 @@ def _corruption(known: Known) -> Page:
                  restore_command(name, "time", MOMENT), (name, "moment")),
             Step("Not sure of the moment? A drill of it reads and compares all of it, and takes it away again.",
                  drill_command(name, MOMENT), (name, "moment")),
+            Step("One tenant alone? This writes SQL that puts its rows back, and runs none.", tenant_command(name, MOMENT)),
             Step("Copy back what was lost out of it, table by table, parents before children; or, where all of it is wrong, stop"
                  f" writes, and point the connection `{store.connection}` at it: what came in since is lost then."),
         )),

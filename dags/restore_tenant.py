@@ -1,0 +1,42 @@
+"""Say what has become of one tenant's rows since a moment: missing, changed, added; and write the SQL that puts them back.
+
+Started by a person: "tenant 42 as of Tuesday 14:03". The store is brought back to that moment under a name of its own, and
+taken away again. Tables of the tenant are those with the column (`tenant_id`), and those whose policies read the same setting
+as theirs. Rows are compared by key and hash, in one snapshot. `restores/NAME/` in the vault then has `put_back.sql` (INSERT …
+ON CONFLICT DO NOTHING, and UPDATE of a row that is still what it was when it was compared; parents first), a CSV for each
+table, and the counts. Nothing runs that SQL: a person reads it, and runs it as a role that policies do not filter. Rows that
+were added since are left as they are. The log has counts alone, and names what was left out: tables without a key, and those
+that refer to the tenant's and have no column of it.
+
+**Red?** `compare_tenant` says why: no table has that column, a value that the column cannot have, no backup was whole before that
+moment. Nothing was changed.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+from sluice.flow.policy import defaults
+from sluice.flow.safety.forms import tenant_form
+from sluice.flow.safety.stores import backed_up
+from sluice.flow.safety.tenants import CompareTenant
+
+
+def restore_tenant(name: str) -> DAG:
+    """Compare one tenant."""
+    with DAG(
+        dag_id=f"restore_tenant__{name}",
+        schedule=None,
+        catchup=False,
+        max_active_runs=1,
+        params=tenant_form(),
+        default_args=defaults(name) | {"store": name},
+        doc_md=__doc__.replace("NAME", name),
+        tags=["safety", name],
+    ) as dag:
+        CompareTenant(task_id="compare_tenant")
+    return dag
+
+
+for name in backed_up():
+    dag = restore_tenant(name)
+    globals()[dag.dag_id] = dag

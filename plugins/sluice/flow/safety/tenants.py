@@ -1,0 +1,43 @@
+"""The operator of `restore_tenant__<store>`: what has become of one tenant's rows since a moment. It puts nothing back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from sluice.flow.connections import open_vault
+from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.drilling import read_target
+from sluice.flow.safety.stores import driver_of, opened_backup
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class CompareTenant(OfAStore):
+    """Bring a store back as of a moment, hold one tenant's rows against now, and leave the difference in the vault."""
+
+    ui_color = "#dcefe2"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give counts, and where the files are; no value of a row. Raises NoTenant, NotComparable, NotRecovered, VaultDown."""
+        from sluice.safety.driver import name_scratch
+        from sluice.safety.tenant.as_of import Asked, tenant_as_of
+
+        check_words(context)
+        asked = context["params"]
+        target = read_target(asked["target"], asked["value"])
+        if target is None or not asked["tenant"]:
+            raise AirflowFailException("Say which tenant, and as of when. Nothing was done.")
+        driver = driver_of(self.store)
+        name = name_scratch(self.store, datetime.now(UTC), context["run_id"])
+        wanted = Asked(target, asked["tenant"], asked["column"])
+        with opened_backup(self.store) as live:
+            found = tenant_as_of(driver, live, open_vault(), wanted, name, self.log.info)
+        for line in found.left_out:
+            self.log.warning("Left out: %s", line)
+        self.log.info("%s\nRead put_back.sql, then run it yourself: nothing was put back.", "\n".join(found.files))
+        return {"tables": found.counts, "left_out": list(found.left_out), "files": list(found.files)}
