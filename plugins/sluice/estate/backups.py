@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from typing import Annotated, Literal, TypeAlias, get_args
 
+from pydantic import Field
+
 from sluice.estate.calendar import Clock
 from sluice.estate.document import Document
 from sluice.estate.fields import Connection, Part, lasting, matching
@@ -33,6 +35,8 @@ class Backups(Part):
     """For how long a past the store can be brought back to any moment."""
     drill_at: Clock = time(4, 0)
     """When the store is brought back for a trial, every day, UTC: as it is now, and as of a drawn moment. Write it in quotes."""
+    slower_at_most: int = Field(default=3, ge=2, le=100)
+    """By what factor a read of the copy may take longer than in the living store, on a machine of the same speed."""
     scratch: Folder = "/var/tmp/sluice"
     """A folder on the workers' disk, with room for the store twice, where it is brought back. Made where it is missing."""
 

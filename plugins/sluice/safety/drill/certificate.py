@@ -68,6 +68,8 @@ class Certificate:
     """Why nothing was compared, where nothing was."""
     unlike: tuple[str, ...] = ()
     """Settings of the service around the copy that are not the original's, though nobody meant them to differ."""
+    baseline: Mapping[str, Any] | None = None
+    """How fast the copy answers, held against the living store (`baseline.held_against`); None where nobody timed that."""
 
     @property
     def key(self) -> str:
@@ -78,6 +80,7 @@ class Certificate:
     def wrong(self) -> tuple[str, ...]:
         """Why it proves nothing, or the wrong thing; empty where it has passed."""
         found = [*(self.compared.differences if self.compared else ()), *self.damaged, *self.unlike]
+        found += (self.baseline or {}).get("slow", ())
         if not self.compared:
             found.append(f"nothing was compared: {self.uncompared}")
         elif not self.compared.rows:

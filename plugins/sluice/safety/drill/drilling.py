@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from sluice.safety.census import UNSEEN, Census, Moment, count_copy, unseen_in
 from sluice.safety.comparing import lacking, settled
+from sluice.safety.drill.baseline import Baseline, held_against, take_baseline
 from sluice.safety.drill.certificate import Certificate, Compared, Goals, digest
 from sluice.safety.drill.damage import find_damage
 from sluice.safety.drill.heartbeat import beats_in, lost_between
@@ -59,6 +60,10 @@ class Asked:
     """Of the run: a second try has the same names."""
     name: str | None = None
     """Under which name the copy is brought up already, where a task before has begun it; None: one is made of `at` and `seed`."""
+    baseline: Baseline | None = None
+    """How fast the living store answers, where somebody timed that."""
+    slower_at_most: float = 3.0
+    """By what factor a read of the copy may take longer."""
 
 
 def draw(window: Window, seed: str) -> Target:
@@ -85,6 +90,8 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         kept = beats_in(copy)
         damaged = find_damage(found.address)
         clock.note("verified")
+        live = asked.baseline
+        paced = held_against(take_baseline(copy, live), live, asked.slower_at_most) if live else None
     held = compared(expects.counted, there, asked.target) if expects.counted else None
     if expects.apart:
         held, expects = compare_apart(driver, asked, expects.apart, tell)
@@ -106,6 +113,7 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         damaged=damaged,
         uncompared=expects.unknown,
         unlike=found.unlike,
+        baseline=paced,
     )
 
 
