@@ -104,7 +104,7 @@ def ran(task: Any, run: str = "night", **params: object) -> Any:
         dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
         xcom_push=lambda key, value: pushed.update({key: value}),
     )  # fmt: skip
-    known = {**FORM, "confirm": "", "port": 0, "days": 3, **params}
+    known = {**FORM, "confirm": "", "port": 0, "days": 3, "warm": False, **params}
     told = {"ti": ti, "run_id": run, "params": known, "dag_run": SimpleNamespace(conf={}, start_date=datetime.now(UTC))}
     return task.execute({**told, "dag": SimpleNamespace(params=known)})
 
@@ -211,11 +211,12 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         ran(restore, target="latest", confirm="shpo")
     with pytest.raises(AirflowFailException, match="is no time with a time zone"):
         ran(restore, target="time", value="2026-01-01 10:00", confirm="shop")
-    told = ran(restore, target="latest", confirm="shop", port=port)
+    told = ran(restore, target="latest", confirm="shop", port=port, warm=True)
     try:
         with psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="secret", dbname="postgres") as c:
             assert c.execute("SELECT text FROM notes WHERE text = 'after it'").fetchone()
             settings = dict(c.execute("SELECT name, setting FROM pg_settings").fetchall())
+        assert told["warmed_blocks"] > 100
         assert (settings["archive_mode"], settings["listen_addresses"]) == ("off", "*")
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="wrong", dbname="postgres")

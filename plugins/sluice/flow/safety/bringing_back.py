@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sluice.flow.connections import open_vault
+from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.backing_up import OfAStore
 from sluice.flow.safety.drilling import read_target
-from sluice.flow.safety.stores import driver_of
+from sluice.flow.safety.stores import backup_of, driver_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from sluice.safety.warming import Warmed
 
 
 class RestoreStore(OfAStore):
@@ -38,10 +40,13 @@ class RestoreStore(OfAStore):
         keep_standing(vault, self.store, name, until)  # first: what stands is never without its time
         try:
             found = driver.restore(target, name, clock, self.log.info)
+            if asked["warm"]:
+                self._prepare_warming(found.address)
             address = driver.hand_over(found, asked["port"] or None)
         except BaseException:
             driver.destroy(name)
             raise
+        warmed = self._warm(address) if asked["warm"] else None
         told = {
             "name": name,
             "address": address,
@@ -50,9 +55,37 @@ class RestoreStore(OfAStore):
             "position": found.position,
             "phases": clock.phases,
             "stands_until": until.isoformat(),
+            "warmed_blocks": warmed.blocks if warmed else None,
         }
         self.log.info("%s", "\n".join(f"{what}: {value}" for what, value in told.items()))
         self.log.info(
             "Look at it there. Nothing was changed at %s itself: pointing users at the copy is your step.", self.store
         )
         return told
+
+    def _prepare_warming(self, address: str) -> None:
+        """While we still are its superuser."""
+        from sluice.safety.warming import prepare_warming
+        from sluice.stores.postgres import connect
+
+        with connect(address, purpose=f"warm {self.store}") as c:
+            prepare_warming(c)
+
+    def _warm(self, address: str) -> Warmed | None:
+        """Warm it as the role that backs the store up, by the rules that the server has. What is there counts, warm or not."""
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        from sluice.errors import SluiceError
+        from sluice.safety.drill.baseline import newest_baseline
+        from sluice.safety.warming import warm
+        from sluice.stores.postgres import connect
+
+        told = conninfo_to_dict(address)
+        where = {name: told[name] for name in ("host", "port", "dbname") if name in told}
+        live = newest_baseline(open_vault(), self.store)
+        try:
+            with connect(make_conninfo(dsn_of(backup_of(self.store)[1].connection), **where), purpose="warm") as c:
+                return warm(c, live.hot if live else (), self.log.info)
+        except SluiceError as why:
+            self.log.warning("It was brought back, and not warmed: %s", why)
+            return None

@@ -60,6 +60,12 @@ _OF_A_RESTORE = {
         title="Port",
         description="On which the server listens, with the rules that it had. 0: a socket in a closed folder alone.",
     ),
+    "warm": Param(
+        False,
+        type="boolean",
+        title="Warm it up",
+        description="Read what users read most into its memory before they come. It leaves the extension pg_prewarm there.",
+    ),
     "days": Param(
         3,
         type="integer",

@@ -19,6 +19,7 @@ from typing import Any
 from psycopg import sql
 
 from sluice.safety.backup import place_of
+from sluice.safety.warming import find_hot
 from sluice.stores.catalogue import find_table
 from sluice.stores.objects import Stored, Vault
 from sluice.stores.postgres import Connection, Row, Table, one, rows
@@ -58,6 +59,8 @@ class Baseline:
     reads: Mapping[str, float]
     wheel: float
     settings: Mapping[str, str]
+    hot: tuple[Table, ...] = ()
+    """What is read most, the most first: what a server that was brought back is warmed with."""
 
     def keep(self, vault: Vault, store: str) -> Stored:
         """Store it. Raises AlreadyThere, VaultDown, AccessDenied."""
@@ -72,7 +75,8 @@ def newest_baseline(vault: Vault, store: str) -> Baseline | None:
         return None
     told = json.loads(vault.get(found[-1]))
     tables = tuple(Asked(**{**one, "key": tuple(one["key"])}) for one in told.pop("tables"))
-    return Baseline(**told, tables=tables)
+    hot = tuple(Table(**one) for one in told.pop("hot"))
+    return Baseline(**told, tables=tables, hot=hot)
 
 
 def take_baseline(c: Connection, like: Baseline | None = None) -> Baseline:
@@ -80,9 +84,10 @@ def take_baseline(c: Connection, like: Baseline | None = None) -> Baseline:
     at = one(c, statement("safety.find_position"))["now"].isoformat()
     found = rows(c, statement("baseline.find_machine"))
     settings = {"version": str(found[0]["version"]), **{row["name"]: row["setting"] for row in found}}
+    hot = find_hot(c)  # first: what is timed is read, too
     tables = like.tables if like else tuple(_largest(c))
     reads = {name: _timed(c, read) for asked in tables for name, read in _reads(c, asked)}
-    return Baseline(at, tables, reads, _timed(c, statement("baseline.turn_wheel")), settings)
+    return Baseline(at, tables, reads, _timed(c, statement("baseline.turn_wheel")), settings, hot)
 
 
 def held_against(copy: Baseline, live: Baseline, slower_at_most: float) -> dict[str, Any]:
