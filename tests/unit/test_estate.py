@@ -385,7 +385,9 @@ WRONG_ESTATE = {
     "migrations in the wrong file": (
         "estate: shop",
         "estate: shop\nmigrations: {}",
-        ["estate.yaml:2: migrations: found an unknown key, allowed: airflow, alerts, contacts, estate, ledger, stores, vault"],
+        [
+            "estate.yaml:2: migrations: found an unknown key, allowed: airflow, alerts, contacts, estate, ledger, stores, vault"
+        ],
     ),
     "bucket": (
         "shop-vault",
