@@ -5,17 +5,24 @@ can and the last whole backup is young, else a whole one. The log between two ba
 with both, the store can be brought back to any moment since the first backup was whole. `restore_drill__NAME` proves it.
 *Trigger* takes one now; nothing that users see is changed, and a second one harms nobody.
 
+Then what is kept for nothing any more goes (`keep` and `window` in the file), with the log that nothing needs; never without a
+newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its manifest: verification must
+see each.
+
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
 that the backup needs has not come: look at `ship_logs`. `gate_backup_fresh` says, under *Details* → *Evidence*, how old the
-newest is, and how far the log in the vault is behind.
+newest is, and how far the log in the vault is behind. `gate_backups_kept` names what a backup has lost, and rules of the bucket
+that end one early. `poison_copy` is red where verification saw nothing: trust none of it then.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from sluice.flow.policy import defaults
 from sluice.flow.safety.backing_up import GATE, BackupGate, TakeStoreBackup, VerifyBackup
+from sluice.flow.safety.keeping import GATE as KEPT
+from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.stores import backed_up, daily
 
 
@@ -26,13 +33,24 @@ def backup(name: str, schedule: str) -> DAG:
         schedule=CronDataIntervalTimetable(schedule, timezone="UTC"),
         catchup=False,
         max_active_runs=1,
+        params={
+            "agree": Param(
+                False,
+                type="boolean",
+                title="Let many go",
+                description="Let go also more than half of the backups at once: look at the plan in prune_backups first.",
+            )
+        },
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
-        verified >> BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
+        fresh = BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
+        kept = KeepBackups(task_id="prune_backups", trigger_rule="all_success")
+        verified >> fresh >> kept >> KeptBackupsGate(task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success")
+        verified >> PoisonBackup(task_id="poison_copy", backup=taken.output, trigger_rule="all_success")
     return dag
 
 

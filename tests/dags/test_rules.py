@@ -18,8 +18,9 @@ from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
-    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "promote", "prune", "rehearse",
-    "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "validate", "verify", "watch",
+    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "poison", "promote", "prune",
+    "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "validate", "verify",
+    "watch",
 }  # fmt: skip
 
 
@@ -128,6 +129,7 @@ def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
         "EntityGate",
         "BackupGate",
         "DrillGate",
+        "KeptBackupsGate",
         "ReplicasGate",
         "FailoverGate",
     )

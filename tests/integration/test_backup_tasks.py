@@ -16,13 +16,15 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.flow import connections
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import exposing, stores
+from sluice.flow.safety import exposing, keeping, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
 from sluice.flow.safety.exposing import facts_now
+from sluice.flow.safety.keeping import GATE as KEPT
+from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.reaping import DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping import ListShipped, ShipLog
@@ -33,6 +35,7 @@ from sluice.local.ports import free_port
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import name_scratch
 from sluice.safety.exposure import exposure
+from sluice.safety.keeping.verifying import LogNotYet
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
@@ -49,6 +52,12 @@ stores:
     rto: 5m
     rpo: 30s
     backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}}}
+  dumped:
+    engine: postgres
+    connection: pg_shop
+    rto: 5m
+    rpo: 1d
+    backup: {{by: logical, connection: pg_shop_backup, scratch: {scratch}}}
   plain: {{engine: postgres, connection: pg_shop, rto: 5m, rpo: 30s}}
 """
 PAGE = Path(__file__).parents[2] / "docs/howto/back-up-a-store.md"
@@ -76,7 +85,7 @@ def project(shop: Shop, database: Database, vault, tmp_path: Path, monkeypatch: 
     (tmp_path / "include/estate").mkdir(parents=True)
     scratch = shop.folder / "scratch"
     (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(bucket=shop.vault.bucket, scratch=scratch))
-    for module in (connections, exposing, stores):
+    for module in (connections, exposing, stores, keeping):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     dsns = {
         "PG_SHOP": shop.cluster.dsn(),
@@ -179,17 +188,43 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
 
 
 def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sluice.safety.physical import driver
-    from sluice.safety.physical.log import LogMissing
-
     with shop.connect() as c:
         c.execute("SELECT pg_switch_wal()")
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
-    monkeypatch.setattr(driver, "LOG_COMES_WITHIN", timedelta(seconds=1))
-    with pytest.raises(LogMissing, match=r"does anything ship the log of shop\? See the DAG ship_logs"):
+    monkeypatch.setattr(keeping, "LOG_COMES_WITHIN", timedelta(seconds=1))
+    with pytest.raises(LogNotYet, match=r"the vault does not have it yet.*see that the log is shipped"):
         ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
     shipped()
     assert ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
+
+
+def test_what_is_kept_is_locked_swept_and_poisoned_and_nothing_young_goes(
+    project: Path, shop: Shop, backed_up: None
+) -> None:
+    newest = driver_of("shop").backups()[-1].id
+    ran(VerifyBackup(task_id="verify_backup", store="shop", backup=newest))
+    kept = ran(KeepBackups(task_id="prune_backups", store="shop"), agree=False)
+    assert (kept["gone"], kept["lost"]) == (0, 0)
+    assert kept["kept"] == len(driver_of("shop").backups())
+    assert ran(KeptBackupsGate(task_id="gate_backups_kept", store="shop", gate=KEPT))["passed"]
+    caught = ran(PoisonBackup(task_id="poison_copy", store="shop", backup=newest))
+    assert len(caught) == 3
+    assert all("Damaged" in one or "Unreadable" in one or "NoSuchKey" in one for one in caught), caught
+
+
+def test_a_store_that_is_dumped_goes_the_same_way(project: Path, shop: Shop) -> None:
+    taken = ran(TakeStoreBackup(task_id="take_backup", store="dumped"))
+    assert ran(VerifyBackup(task_id="verify_backup", store="dumped", backup=taken))["bytes_read"] > 0
+    assert ran(BackupGate(task_id="gate_backup_fresh", store="dumped", gate=FRESH))["passed"]
+    with pytest.raises(AirflowSkipException, match="nothing of it is kept, or goes, by us"):
+        ran(KeepBackups(task_id="prune_backups", store="dumped"), agree=False)
+    with pytest.raises(AirflowSkipException, match="each dump was counted in its own snapshot"):
+        ran(CountStore(task_id="take_census", store="dumped"))
+    (latest,) = ran(DrawMoments(task_id="list_moments", store="dumped"))
+    told = ran(DrillRestore(task_id="drill_restore", store="dumped", **latest))
+    assert told["wrong"] == []
+    assert ran(DrillGate(task_id="gate_restore_drill", store="dumped", gate=DRILLED, **latest))["passed"]
+    assert driver_of("dumped").scratches() == []
 
 
 def test_a_drill_that_differs_is_red_and_says_what(project: Path) -> None:
@@ -249,16 +284,18 @@ def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop
     driver, now = driver_of("shop"), datetime.now(UTC)
     old, young = (name_scratch("shop", now - timedelta(hours=hours), "x") for hours in (25, 1))
     for name in (old, young):
-        (shop.folder / "scratch/drills" / name / "data").mkdir(parents=True)
-    assert ran(ListBackedUp(task_id="list_stores")) == ["shop"]
+        (shop.folder / "scratch/drills/shop" / name / "data").mkdir(parents=True)
+    assert ran(ListBackedUp(task_id="list_stores")) == ["shop", "dumped"]
+    (shop.folder / "scratch/drills/other" / old).mkdir(parents=True)
     assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [old]
+    assert (shop.folder / "scratch/drills/other" / old).exists(), "of another store"
     assert driver.scratches() == [young]
     driver.destroy(young)
 
 
 def test_a_store_without_backup_is_told(project: Path) -> None:
     for wrong in ("plain", "nobody"):
-        with pytest.raises(NotBackedUp, match=f"no `backup` for a store '{wrong}'. It has shop."):
+        with pytest.raises(NotBackedUp, match=f"no `backup` for a store '{wrong}'. It has shop, dumped."):
             driver_of(wrong)
     estate = project / "include/estate/estate.yaml"
     estate.write_text("\n".join(line for line in estate.read_text().splitlines() if "backup:" not in line))

@@ -25,7 +25,7 @@ GOOD: dict[str, Any] = {
         {"id": "a", "after": None, "megabytes": 2000, "in_vault": 400},
         {"id": "b", "after": "a", "megabytes": 20, "in_vault": 4},
     ],
-    "drills": [DRILL, {**DRILL, "target": "point p", "lost": None}, {**DRILL, "target": "time t", "lost": None}],
+    "drills": [DRILL, *({**DRILL, "target": target, "lost": None} for target in ("point p", "time t", "position 0/1"))],
     "months_compared": 36,
     "months_differing": [],
     "rows_brought_back": 5000,

@@ -389,6 +389,23 @@ WRONG_ESTATE = {
             "estate.yaml:2: migrations: found an unknown key, allowed: airflow, alerts, contacts, estate, ledger, stores, vault"
         ],
     ),
+    "a backup of another way": (
+        "pool_slots: 4}",
+        "backup: {by: logical, connection: pg_backup, window: 7d}}",
+        [
+            'estate.yaml:5: stores.shop.backup.window: found "7d", allowed: none with logical: it is a field of physical',
+            'estate.yaml:5: stores.shop.rpo: found "30s",'
+            " allowed: 1d or more with a backup by logical: between two dumps nothing is kept",
+        ],
+    ),
+    "a backup that lacks its stanza": (
+        "pool_slots: 4}",
+        "backup: {by: pgbackrest, connection: pg_backup}}",
+        [
+            "estate.yaml:5: stores.shop.backup.stanza: found nothing,"
+            " allowed: the name of a stanza of its configuration, with pgbackrest"
+        ],
+    ),
     "bucket": (
         "shop-vault",
         "Shop_Vault",

@@ -10,29 +10,62 @@ from pydantic import Field
 
 from sluice.estate.calendar import Clock
 from sluice.estate.document import Document
+from sluice.estate.durations import parse_duration
 from sluice.estate.fields import Connection, Part, lasting, matching
 from sluice.estate.mistakes import Mistake
 from sluice.estate.showing import shown
+from sluice.estate.terms import KeptFor, Term
 
-By: TypeAlias = Literal["physical"]
+By: TypeAlias = Literal["physical", "logical", "pgbackrest"]
 ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres")
 """Which engine each way is for."""
+OWN: Mapping[str, frozenset[str]] = {
+    "physical": frozenset({"full_every", "window", "keep"}),
+    "logical": frozenset({"jobs"}),
+    "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes"}),
+}
+"""Fields that not every way has."""
+NEEDED: Mapping[str, frozenset[str]] = {"pgbackrest": frozenset({"stanza"})}
+A_DAY = timedelta(days=1)
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]
+
+
+class Kept(Part):
+    """How long backups stay. One goes only when a newer one was read back, byte by byte, and never the last two of these."""
+
+    daily: Term = KeptFor(30, "days")
+    """The first of each day."""
+    weekly: Term = KeptFor(1, "years")
+    """The first of each week, a whole one."""
+    monthly: Term = KeptFor(7, "years")
+    """The first of each month, a whole one; locked where `vault` has `lock`."""
 
 
 class Backups(Part):
     """How a store is backed up, and how that is proven."""
 
     by: By
-    """`physical`: the whole server by PostgreSQL's own programs, and its log as it is written: back to any moment."""
+    """`physical`: the server's files and its log, back to any moment. `logical`: dumps. `pgbackrest`: what your own has of it."""
     connection: Connection
     """The Airflow connection of a role that backs up: with REPLICATION, and BYPASSRLS and pg_read_all_data to count every row."""
     at: Clock = time(2, 0)
     """When a backup is taken, every day, UTC. Write it in quotes."""
     full_every: Annotated[timedelta, lasting("1d", "35d")] = timedelta(days=7)
     """How old a whole backup may be that an increment rests on (PostgreSQL 17 on, with summarize_wal; older: all are whole)."""
+    jobs: int = Field(default=2, ge=1, le=64)
+    """`logical`: how many sessions pg_dump and pg_restore have at once."""
+    stanza: Annotated[str, matching("[A-Za-z0-9_.-]{1,100}", "a stanza of pgBackRest's configuration")] | None = None
+    """`pgbackrest`: the stanza's name."""
+    config: Folder | None = None
+    """`pgbackrest`: its configuration, where that is not in its usual place."""
+    repo: int = Field(default=1, ge=1, le=256)
+    """`pgbackrest`: which of its repositories."""
+    takes: bool = True
+    """`pgbackrest`: whether backups are taken from here; false where a timer of yours takes them."""
     window: Annotated[timedelta, lasting("1d", "3650d")] = timedelta(days=35)
     """For how long a past the store can be brought back to any moment."""
+    keep: Kept = Kept()
+    """How long backups stay. What lies within `window` stays anyway, with its log."""
     drill_at: Clock = time(4, 0)
     """When the store is brought back for a trial, every day, UTC: as it is now, and as of a drawn moment. Write it in quotes."""
     slower_at_most: int = Field(default=3, ge=2, le=100)
@@ -52,3 +85,26 @@ def check_backups(document: Document) -> Iterator[Mistake]:
             yield document.mistake(
                 ("stores", name, "backup", "by"), shown(by), " or ".join(allowed) or "no `backup` for this engine yet"
             )
+        elif by in ENGINES and isinstance(backup, dict):
+            yield from _check_way(document, name, by, backup, store.get("rpo"))
+
+
+def _check_way(document: Document, name: str, by: str, backup: Mapping[str, object], rpo: object) -> Iterator[Mistake]:
+    """Find fields of another way, those that this one lacks, and a promise that it cannot keep."""
+    steps = ("stores", name, "backup")
+    others = {field for fields in OWN.values() for field in fields} - OWN[by]
+    for field in sorted(others & set(backup)):
+        ways = " or ".join(way for way, fields in OWN.items() if field in fields)
+        yield document.mistake((*steps, field), shown(backup[field]), f"none with {by}: it is a field of {ways}")
+    for field in sorted(NEEDED.get(by, frozenset()) - set(backup)):
+        yield document.mistake((*steps, field), shown(None), f"the name of a {field} of its configuration, with {by}")
+    if by == "logical" and _is_short(rpo):
+        allowed = "1d or more with a backup by logical: between two dumps nothing is kept"
+        yield document.mistake(("stores", name, "rpo"), shown(rpo), allowed)
+
+
+def _is_short(duration: object) -> bool:
+    try:
+        return parse_duration(str(duration)) < A_DAY
+    except ValueError:
+        return False  # its field says so

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from sluice.flow.connections import opened_control
+from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.stores import backup_of, driver_of, of_backup
 from sluice.flow.steps import check_words
@@ -40,8 +40,10 @@ class TakeStoreBackup(OfAStore):
 
     def execute(self, context: Context) -> str:
         """Give its name. Raises NotTaken, ProgramFailed, StoreDown, Refused, VaultDown, AccessDenied."""
+        from sluice.flow.safety.keeping import whole_where_wanted
+
         check_words(context)
-        return driver_of(self.store).take(self.log.info).id
+        return whole_where_wanted(driver_of(self.store), self.log.info).take(self.log.info).id
 
 
 class VerifyBackup(OfAStore):
@@ -54,10 +56,15 @@ class VerifyBackup(OfAStore):
         self.backup = backup
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give what was seen. Raises Damaged, NoSuchKey, LogMissing, VaultDown."""
+        """Give what was seen. Raises Damaged, NoSuchKey, LogNotYet, VaultDown."""
+        from sluice.flow.safety.keeping import LOG_COMES_WITHIN, keeps, read_back
+
         driver = driver_of(self.store)
         begun = datetime.now(UTC)
-        read = driver.verify(self.backup, self.log.info)
+        if keeps(self.store):
+            read = read_back(open_vault(), self.store, self.backup, self.log.info, LOG_COMES_WITHIN)
+        else:
+            read = driver.verify(self.backup, self.log.info)
         seconds = (datetime.now(UTC) - begun).total_seconds()
         found, window = driver.backups(), driver.window()
         assert window is not None

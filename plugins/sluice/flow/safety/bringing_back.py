@@ -27,6 +27,7 @@ class RestoreStore(OfAStore):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give its name, its address, and where it stands. Raises NotRecovered, Damaged, Broken, LogMissing, VaultDown."""
         from sluice.safety.driver import Clock, name_scratch
+        from sluice.safety.keeping.reading import reading
         from sluice.safety.standing import keep_standing
 
         check_words(context)
@@ -39,7 +40,8 @@ class RestoreStore(OfAStore):
         name, until = name_scratch(self.store, now, context["run_id"]), now + timedelta(days=asked["days"])
         keep_standing(vault, self.store, name, until)  # first: what stands is never without its time
         try:
-            found = driver.restore(target, name, clock, self.log.info)
+            with reading(vault, self.store, name, now):
+                found = driver.restore(target, name, clock, self.log.info)
             if asked["warm"]:
                 self._prepare_warming(found.address)
             address = driver.hand_over(found, asked["port"] or None)

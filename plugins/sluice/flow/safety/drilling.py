@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.keeping import note_proven
 from sluice.flow.safety.stores import backup_of, driver_of, goals_of, opened_backup
 from sluice.flow.steps import check_words
 
@@ -34,10 +35,13 @@ class CountStore(OfAStore):
         from sluice.safety.drill.baseline import take_baseline
 
         check_words(context)
-        census = driver_of(self.store).count(self.log.info)
-        kept = keep_census(open_vault(), self.store, census)
+        vault = open_vault()
         with opened_backup(self.store) as c:
-            take_baseline(c).keep(open_vault(), self.store)
+            take_baseline(c).keep(vault, self.store)
+        if backup_of(self.store)[1].by == "logical":
+            raise AirflowSkipException(f"{self.store} is dumped: each dump was counted in its own snapshot.")
+        census = driver_of(self.store).count(self.log.info)
+        kept = keep_census(vault, self.store, census)
         return {"census": kept.key, "tables": len(census.tables), "rows": census.rows}
 
 
@@ -86,6 +90,8 @@ class DrillRestore(OfAMoment):
         from sluice.safety.censuses import censuses_of, read_census
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.drill.drilling import Asked, Counted, drill
+        from sluice.safety.driver import name_scratch
+        from sluice.safety.keeping.reading import reading
         from sluice.stores.postgres import one
         from sluice.stores.statements import statement
 
@@ -99,8 +105,10 @@ class DrillRestore(OfAMoment):
         asked = Asked(
             target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most
         )
-        made = drill(driver_of(self.store), asked, self.log.info)
+        with reading(vault, self.store, name_scratch(self.store, now, f"{seed} reads"), now):
+            made = drill(driver_of(self.store), asked, self.log.info)
         key = made.keep(vault).key
+        note_proven(vault, self.store, made)
         with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:
             control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)
         for slow in (made.baseline or {}).get("slow_on_another_machine", ()):

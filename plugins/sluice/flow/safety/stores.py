@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import time
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sluice.estate.backups import Backups
     from sluice.safety.drill.certificate import Goals
     from sluice.safety.driver import Driver
+    from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
 
 SHIPS = ("physical",)
@@ -60,11 +61,37 @@ def backup_of(name: str) -> tuple[Store, Backups]:
 
 def driver_of(name: str) -> Driver:
     """Make what backs a store up and brings it back. Raises NotBackedUp, NoConnection, EstateErrors."""
+    _, backup = backup_of(name)
+    scratch = Path(backup.scratch) / "drills" / name  # one of each: who takes away looks at his own alone
+    return DRIVERS[backup.by](name, backup, dsn_of(backup.connection), open_vault(), scratch)
+
+
+def _physical(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
     from sluice.safety.physical.driver import Physical
 
-    _, backup = backup_of(name)
-    scratch = Path(backup.scratch) / "drills"
-    return Physical(name, dsn_of(backup.connection), open_vault(), scratch, backup.full_every)
+    return Physical(name, dsn, vault, scratch, backup.full_every)
+
+
+def _logical(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from sluice.safety.logical.driver import Logical
+    from sluice.safety.logical.places import Here
+
+    return Logical(name, dsn, vault, Path(backup.scratch) / "dumps" / name, Here(scratch), backup.jobs)
+
+
+def _pgbackrest(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from sluice.safety.pgbackrest.driver import PgBackRest
+
+    config, stanza = Path(backup.config) if backup.config else None, backup.stanza or ""
+    return PgBackRest(name, dsn, vault, scratch, stanza, config, backup.repo, backup.full_every, takes=backup.takes)
+
+
+DRIVERS: Mapping[str, Callable[[str, Backups, str, Vault, Path], Driver]] = {
+    "physical": _physical,
+    "logical": _logical,
+    "pgbackrest": _pgbackrest,
+}
+"""What makes the driver of each way."""
 
 
 def goals_of(store: Store) -> Goals:

@@ -27,6 +27,10 @@ class KeepsAll(Terminal):
     """A bucket where nothing can be poisoned: what is stored there is locked."""
 
 
+class Unnoticed(Terminal):
+    """A bit was flipped, and verification saw nothing."""
+
+
 @dataclass(frozen=True)
 class Flip:
     """One bit that was flipped, and who has seen it."""

@@ -72,7 +72,7 @@ def _drill(made: Certificate) -> dict[str, Any]:
         "lost": made.lost,
         "tables": against.tables if against else 0,
         "rows": against.rows if against else 0,
-        "differences": list(against.differences) if against else ["nothing was compared"],
+        "differences": list(against.differences) if against else [made.uncompared or "nothing was compared"],
         "sha256": made.holds_sha256,
         "certificate": made.key,
         "passed": not made.wrong,
@@ -85,7 +85,7 @@ def judged(report: Report) -> list[str]:
     kinds = {one["target"].split()[0] for one in drills}
     wanted = {
         "a whole backup and an increment are in the vault": whole and len(whole) < len(report["backups"]),
-        "drills went to a point, a time, and the latest moment": {"point", "time"} < kinds,
+        "drills went to a point, a time, a position, and the latest moment": {"point", "time", "position"} < kinds,
         "every drill has passed": drills and all(one["passed"] for one in drills),
         "every drill has compared rows": drills and all(one["rows"] > 0 for one in drills),
         "a drill has bounded what would be lost": any(one["lost"] for one in drills),

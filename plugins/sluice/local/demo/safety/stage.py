@@ -16,6 +16,7 @@ from sluice.local.demo.upkeep.weighing import Weight, weigh
 from sluice.local.environment import REGION
 from sluice.local.machine import VAULT_BUCKET
 from sluice.safety.backup import Backup, backups_of, place_of
+from sluice.safety.censuses import censuses_of, read_census
 from sluice.safety.drill.certificate import Certificate, certificates_of
 from sluice.safety.physical.shipping import stop_shipping
 from sluice.stores.objects import Vault, vault_client
@@ -84,6 +85,12 @@ class Safety(Sampled):
         from psycopg.conninfo import make_conninfo
 
         return connect(make_conninfo(self.settings.dsn("certify", databases.MOVER), port=port), purpose="demo")
+
+    def counted_at(self) -> str:
+        """Give the position of the log at which the newest count was taken."""
+        position = read_census(self.vault, censuses_of(self.vault, STORE)[-1]).moment.position
+        assert position
+        return position
 
     def backups(self) -> list[Backup]:
         """Give what is in the vault, oldest first."""
