@@ -17,7 +17,7 @@ from sluice.local.ports import free_port
 from sluice.safety.backup import backups_of
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.scratch import Scratch
-from sluice.safety.physical.shipping import stop_shipping
+from sluice.safety.physical.shipping import LogLost, stop_shipping
 from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault, vault_client
@@ -145,3 +145,30 @@ def test_whoever_stops_shipping_lets_the_server_go_of_its_log(shop: Shop, vault)
         for left in (1, 0, 0):
             assert len(c.execute("SELECT FROM pg_replication_slots").fetchall()) == left
             stop_shipping(c, "sluice_log")
+
+
+@pytest.mark.parametrize("how", ["the slot was dropped", "the slot has outgrown its limit"])
+def test_a_log_with_a_gap_goes_on_once_a_backup_was_taken_behind_it(shop: Shop, vault, how: str) -> None:
+    told = Told(shop.cluster.dsn(), (vault.endpoint, vault.store.key, vault.store.secret), shop.folder)
+    assert run(ship, told, "") == 0
+    with shop.connect() as c:
+        if how == "the slot was dropped":
+            stop_shipping(c, "sluice_log")
+        else:
+            c.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+            c.execute("SELECT pg_reload_conf()")
+        for _ in range(4):
+            c.execute("CREATE TABLE gap (); DROP TABLE gap; SELECT pg_switch_wal()")
+        c.execute("CHECKPOINT")
+        c.execute("CHECKPOINT")
+        c.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+        c.execute("SELECT pg_reload_conf()")
+    with pytest.raises(LogLost, match="take a backup now, and it goes on behind that"):
+        shop.shipper().run(timedelta(seconds=1))
+    behind = take(told.dsn, STORE, told.opened, None, print)
+    with shop.connect() as c:
+        c.execute("INSERT INTO notes (text) VALUES ('behind the gap')")
+        held = ids(c)
+    assert run(ship, told, "") == 0
+    with shop.restored([behind], Target("latest")) as (_, copy, _):
+        assert ids(copy) == held

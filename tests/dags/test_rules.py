@@ -46,13 +46,12 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "archive_items",
         "restore_items",
         "validate_expiry",
-        "ship_logs",
         "reap_scratch",
         "watch_replicas",
         "failover_drill",
         "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
-        *(f"{kind}__{BACKED_UP}" for kind in ("backup", "restore_drill", "restore")),
+        *(f"{kind}__{BACKED_UP}" for kind in ("backup", "ship_log", "restore_drill", "restore")),
     }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))

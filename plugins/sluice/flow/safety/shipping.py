@@ -1,36 +1,22 @@
-"""The operators of `ship_logs`: which stores have a log to ship, and one who ships it, with a heartbeat beside."""
+"""The operator of `ship_log__<store>`: it ships a store's log, with a heartbeat beside."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import dsn_of, open_vault
-from sluice.flow.safety.stores import SHIPS, backed_up, backup_of, opened_backup, slot_of
+from sluice.flow.safety.stores import backup_of, opened_backup, slot_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 EVERY = timedelta(seconds=10)
 """How often the file of the log that is being written is stored, and how often the heart beats."""
-
-
-class ListShipped(BaseOperator):
-    """List the stores whose log is shipped as it is written."""
-
-    def execute(self, context: Context) -> list[str]:
-        """Give their names; rests where there is none, so that an estate without any does not turn in circles."""
-        found = [name for name, store in backed_up().items() if store.backup and store.backup.by in SHIPS]
-        if not found:
-            time.sleep(60)
-            raise AirflowSkipException("No store is backed up with its log (`backup: {by: physical}`).")
-        return found
 
 
 class ShipLog(BaseOperator):

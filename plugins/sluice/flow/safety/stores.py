@@ -38,9 +38,9 @@ def backed_up() -> dict[str, Store]:
     return {name: store for name, store in all_stores().items() if store.backup}
 
 
-def any_ships() -> bool:
-    """Tell whether any store is backed up with its log."""
-    return any(store.backup and store.backup.by in SHIPS for store in backed_up().values())
+def shipped() -> list[str]:
+    """Name the stores whose log is brought into the vault as it is written. Raises EstateErrors."""
+    return [name for name, store in backed_up().items() if store.backup and store.backup.by in SHIPS]
 
 
 def daily(at: time) -> str:

@@ -28,7 +28,7 @@ def wait_for_log(log: LogStore, backup: Backup, within: timedelta, tell: Tell) -
             if time.monotonic() > until:
                 raise LogMissing(
                     f"{missing} It was waited for, {within.total_seconds():.0f} s: does anything ship the log of {log.name}?"
-                    " See the DAG ship_logs."
+                    f" See the DAG ship_log__{log.name}."
                 ) from missing
         if not told:
             tell(f"{log.name}: {backup.id} needs the log up to {backup.ends}, which is still on its way")

@@ -151,6 +151,14 @@ class LogStore:
         found = [one for file in self.files() if (one := Segment.named(file.name, self.size))]
         return max(found, default=None)
 
+    def goes_on_at(self) -> int | None:
+        """Give the position behind the last whole file, or of the first one where none is whole yet; None where there is none."""
+        if last := self.last():
+            return last.ends
+        now = self.now()
+        begun = Segment.named(now.name, self.size) if now else None
+        return begun.begins if begun else None
+
     def since(self, backup: Backup) -> Stretch:
         """Give what a recovery from a backup may need: all that follows it without a gap, and the histories of timelines.
 

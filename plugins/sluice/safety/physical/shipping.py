@@ -23,6 +23,7 @@ from typing import Any
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
+from sluice.safety.backup import backups_of
 from sluice.safety.driver import Tell
 from sluice.safety.physical.log import LogStore
 from sluice.safety.physical.wal import Segment, as_text, position
@@ -112,14 +113,14 @@ class Shipper:
     def _begin(self, c: Connection) -> Path:
         """Find where to go on, and make pg_receivewal begin there: at the file that stands unfinished in its folder."""
         server: dict[str, Any] = one(c, statement("safety.find_server"))
-        slot = next(iter(rows(c, statement("safety.find_slot"), slot=self.slot)), None)
         last = self.log.last()
-        keeps = position((slot or one(c, statement("safety.create_slot"), slot=self.slot))["keeps"])
-        first = Segment.at(keeps, server["timeline"], self.log.size)
-        if last and last.ends < first.begins:
+        first = Segment.at(self._keeps(c), server["timeline"], self.log.size)
+        wanted = self.log.goes_on_at()
+        if wanted is not None and wanted < first.begins and not self._taken_behind(first, server["system"]):
             raise LogLost(
-                f"{self.log.name}: the vault has the log up to {as_text(last.ends)}, and the server no longer has what follows:"
-                f" it keeps it from {as_text(first.begins)} on. Nothing between can be restored to: take a full backup now."
+                f"{self.log.name}: the vault has the log up to {as_text(wanted)}, and the server no longer has what follows:"
+                f" it keeps it from {as_text(first.begins)} on. Nothing between can be restored to: take a backup now,"
+                " and it goes on behind that."
             )
         self.shipped = last if last and last >= first.moved(-1) else first.moved(-1)
         folder = self._own_folder()
@@ -127,6 +128,19 @@ class Shipper:
         (folder / f"{self.shipped.moved(1).name}{PARTIAL}").touch()
         self.tell(f"{self.log.name}: the log goes on at {as_text(self.shipped.ends)}")
         return folder
+
+    def _keeps(self, c: Connection) -> int:
+        """Give the position from which on the server keeps its log for us; from now on it does."""
+        found = rows(c, statement("safety.find_slot"), slot=self.slot)
+        if found and found[0]["keeps"] is None:  # it has outgrown max_slot_wal_keep_size, and keeps nothing any more
+            c.execute(statement("safety.drop_slot"), {"slot": self.slot})
+            found = []
+        return position((found or [one(c, statement("safety.create_slot"), slot=self.slot)])[0]["keeps"])
+
+    def _taken_behind(self, first: Segment, system: str) -> bool:
+        """Whether a backup was taken behind the gap: what is in it can be restored to no more, and what follows can."""
+        backups = backups_of(self.log.vault, self.log.name)
+        return any(one.system == system and position(one.begins) >= first.begins for one in backups)
 
     def _own_folder(self) -> Path:
         """Make a folder for this run. A receiver whose master was killed lives on, and would write among ours: it is ended."""

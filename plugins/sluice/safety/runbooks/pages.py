@@ -97,7 +97,8 @@ def _degradation(known: Known) -> Page:
         stores=_each(known, lambda name, store: (
             Step(f"Take Sluice's own load off it: Airflow, Admin → Pools, `store_{name}` to 0 slots ({store.pool_slots} else)."
                  " Its runs wait, and go on where they were."),
-            Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_logs`, which lets it go."),
+            *([Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_log__{name}`,"
+                    " which lets it go.")] if store.backup and store.backup.by == "physical" else []),
             Step("Does it not come back to itself? Bring it back on another machine.",
                  restore_command(name, "latest"), (name, "latest")),
         )),

@@ -1,0 +1,48 @@
+"""Bring the log of a store into the vault, as it is written.
+
+One for each store whose `backup` in include/estate/estate.yaml is `physical`: one that is down holds up no other. One run follows
+another, each of a few minutes, and goes on behind what the vault has. What can be lost, if the store dies, is what came in since:
+some ten seconds, as the file that is being written is stored as well. Beside it a row is written every ten seconds
+(`sluice_safety.heartbeat`): by these a drill tells how much would be lost.
+
+It takes one of Airflow's places for tasks, all the time. A store whose log nobody ships keeps it, and its disk fills: look at
+`pg_replication_slots`, slot `sluice_log_NAME`, and drop it where the store is backed up no more.
+
+**Red?** `ship_log` says what is wrong and what to do. Where the server has thrown log away that the vault does not have, take a
+full backup now: nothing between can be restored to. Nothing that users see depends on it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG
+from sluice.flow.policy import TERMINAL_FAILS
+from sluice.flow.safety.shipping import ShipLog
+from sluice.flow.safety.stores import shipped
+
+
+def ship_log(name: str) -> DAG:
+    """Ship, over and over."""
+    with DAG(
+        dag_id=f"ship_log__{name}",
+        schedule="@continuous",
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        default_args={
+            "owner": "sluice",
+            "retries": 5,
+            "retry_delay": timedelta(seconds=10),
+            "retry_policy": TERMINAL_FAILS,
+        },
+        doc_md=__doc__.replace("NAME", name),
+        tags=["safety"],
+    ) as dag:
+        ShipLog(task_id="ship_log", store=name)
+    return dag
+
+
+for name in shipped():
+    dag = ship_log(name)
+    globals()[dag.dag_id] = dag
