@@ -33,7 +33,8 @@ from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, NotLocked, V
 
 from tests.kept_backups import Shelf
 
-NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
+NOW = datetime(2099, 11, 23, 2, tzinfo=UTC)
+"""A Monday, and later than S3's own clock: what is locked is locked until later still."""
 DAY = timedelta(days=1)
 LEAN = Keeping(tiers=(replace(TIERS[0], keep=2 * DAY),), window=DAY, at_least=1)
 ARN = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
@@ -98,7 +99,7 @@ def test_what_an_increment_that_is_locked_rests_on_stays_with_it(shelf: Shelf) -
     increment = shelf.take(NOW - 8 * DAY, after=full)
     for one in (full, increment, *days(shelf, 1)):
         verify(shelf.vault, "shop", one.id, NOW, shelf.tell)
-    until = {"Mode": "COMPLIANCE", "RetainUntilDate": datetime.now(UTC) + 9 * 366 * DAY}
+    until = {"Mode": "COMPLIANCE", "RetainUntilDate": NOW + 9 * 366 * DAY}
     key = increment.parts[0].key
     shelf.vault.client.put_object_retention(Bucket=shelf.vault.bucket, Key=key, Retention=until)
     done = expire(shelf, replace(LEAN, window=timedelta(0)))
@@ -125,7 +126,7 @@ def test_broken_off_anywhere_half_of_one_is_none_and_the_rest_goes_later(shelf: 
     with armed("sweep.part_gone=raise"):
         if "expiry.log" not in edge:
             with pytest.raises(Broken):
-                sweep(shelf.vault, "shop", NOW, shelf.tell, timedelta(0))
+                sweep(shelf.vault, "shop", NOW, shelf.tell, timedelta(microseconds=-1))
     assert sweep(shelf.vault, "shop", NOW, shelf.tell).gone == (), "a day has not gone by"
     sweep(shelf.vault, "shop", datetime.now(UTC) + DAY, shelf.tell, timedelta(microseconds=-1))
     assert kept(shelf) == [one.id for one in made[2:]]
@@ -400,7 +401,7 @@ def test_what_is_kept_is_told_with_its_reason(shelf: Shelf) -> None:
     first, second = describe(shelf.vault, "shop", keeping, NOW)
     assert (first.id, first.tiers, first.after) == (full.id, ("daily",), None)
     assert (first.verified_at, first.locked_until) == (NOW - 5 * DAY, NOW + 34 * DAY)
-    assert first.why.startswith("daily until 2026-12-27; the window of 1 days begins with it")
+    assert first.why.startswith("daily until 2099-12-27; the window of 1 days begins with it")
     assert first.expires_at == NOW + 34 * DAY
     assert (second.id, second.after, second.verified_at, second.locked_until) == (increment.id, full.id, None, None)
     assert "no newer one was verified" in second.why
