@@ -3,8 +3,8 @@
 Started by a person, who says the moment and types the store's name. What was brought back is under a name of its own,
 `sluice-scratch-…`, on the worker's disk (`backup.scratch`), with the settings and rules that the server had; its address is in
 the log of `restore_store`, with the last commit that it has and how long each phase took. Look at it; then point users at it,
-or copy out of it what was lost. Its time is over after *Days*: then `reap_scratch` takes it away. Restores may be repeated,
-also while one stands.
+or copy out of it what was lost. After *Days* `reap_scratch` says each hour that its time is over; it goes when a person names
+it there. Restores may be repeated, also while one stands.
 
 **Red?** `restore_store` says why: no backup was whole before that moment, the log has a gap (it says up to where it goes), an
 object is damaged, the disk is full. What was half there is taken away again; the store itself is never touched.

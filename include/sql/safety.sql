@@ -2,7 +2,10 @@
 
 -- name: find_server
 SELECT (pg_control_system()).system_identifier::text AS system, current_setting('server_version') AS server,
-       (pg_control_checkpoint()).timeline_id AS timeline, pg_size_bytes(current_setting('wal_segment_size')) AS segment_bytes,
+       -- The control file tells that of the last checkpoint: after a promotion another one is written to already.
+       CASE WHEN pg_is_in_recovery() THEN (pg_control_checkpoint()).timeline_id
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END AS timeline,
+       pg_size_bytes(current_setting('wal_segment_size')) AS segment_bytes,
        clock_timestamp() AS now, current_setting('summarize_wal', true) = 'on' AS summarizes,
        (SELECT rolname FROM pg_roles WHERE oid = 10) AS superuser, current_database() AS database,
        (SELECT count(*) FROM pg_tablespace) - 2 AS tablespaces, pg_is_in_recovery() AS in_recovery

@@ -16,11 +16,11 @@ from sluice.safety.comparing import compare
 from sluice.safety.driver import Clock, NotScratch, name_scratch
 from sluice.safety.physical.choosing import choose, name_point
 from sluice.safety.physical.driver import Physical
-from sluice.safety.physical.log import LogMissing
+from sluice.safety.physical.log import LogMissing, LogStore
 from sluice.safety.physical.recovering import NotRecovered
 from sluice.safety.physical.taking import NotTaken, take
 from sluice.safety.target import Target
-from sluice.stores.objects import Damaged, Vault
+from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.postgres import connect
 
 from tests.backed_up import STORE, Shop, by, ids, increments, opened_shop
@@ -202,6 +202,21 @@ def test_a_server_that_was_promoted_since_is_not_taken_for_one_that_ends_there(
         assert (full.timeline, anew.timeline) == (1, 2)
         with shop.restored([anew], Target("latest")) as (_, copy, _):
             assert ids(copy) == held
+
+
+def test_a_file_that_grows_while_it_is_waited_for_is_read_as_it_is_by_then(past: History) -> None:
+    log = LogStore(past.shop.vault, "growing", "7", 16)
+    log.put_now("000000010000000000000001", b"ab")
+    listed = log.now()
+    assert listed
+    log.put_now("000000010000000000000001", b"abcd")
+    assert log.read(listed) == b"abcd"
+    log.put("000000010000000000000001", b"abcdef")
+    log.put_now("000000010000000000000002", b"g")
+    assert log.read(listed) == b"abcdef"
+    past.shop.vault.remove(log.files()[0].key)
+    with pytest.raises(NoSuchKey, match="no more of 000000010000000000000001 has come"):
+        log.read(listed)
 
 
 def test_only_what_has_its_manifest_is_a_backup(past: History) -> None:

@@ -36,7 +36,9 @@ from sluice.local.ports import free_port
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import name_scratch
 from sluice.safety.exposure import exposure
+from sluice.safety.keeping import verifying
 from sluice.safety.keeping.verifying import LogNotYet
+from sluice.safety.standing import reap
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
@@ -114,7 +116,7 @@ def ran(task: Any, run: str = "night", **params: object) -> Any:
         dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
         xcom_push=lambda key, value: pushed.update({key: value}),
     )  # fmt: skip
-    known = {**FORM, "confirm": "", "port": 0, "days": 3, "warm": False, **params}
+    known = {**FORM, "confirm": "", "drop": "", "port": 0, "days": 3, "warm": False, **params}
     told = {"ti": ti, "run_id": run, "params": known, "dag_run": SimpleNamespace(conf={}, start_date=datetime.now(UTC))}
     return task.execute({**told, "dag": SimpleNamespace(params=known)})
 
@@ -200,12 +202,16 @@ def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monk
 
 
 def test_what_is_kept_is_locked_swept_and_poisoned_and_nothing_young_goes(
-    project: Path, shop: Shop, backed_up: None
+    project: Path, shop: Shop, backed_up: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newest = driver_of("shop").backups()[-1].id
     ran(VerifyBackup(task_id="verify_backup", store="shop", backup=newest))
     kept = ran(KeepBackups(task_id="prune_backups", store="shop"), agree=False)
     assert (kept["gone"], kept["lost"]) == (0, 0)
+    # Read in goes of no time at all, though all of it was read before: it comes to an end.
+    with monkeypatch.context() as hurried:
+        hurried.setattr(verifying.verify, "__defaults__", (timedelta(0), None))
+        assert ran(VerifyBackup(task_id="verify_backup", store="shop", backup=newest))["bytes_read"] > 0
     assert kept["kept"] == len(driver_of("shop").backups())
     assert ran(KeptBackupsGate(task_id="gate_backups_kept", store="shop", gate=KEPT))["passed"]
     caught = ran(PoisonBackup(task_id="poison_copy", store="shop", backup=newest))
@@ -257,9 +263,15 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="wrong", dbname="postgres")
         assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [], "it stands for three days"
+        told_of = []
+        late = datetime.now(UTC) + timedelta(days=400)
+        assert reap(driver_of("shop"), open_vault(), late, told_of.append) == [], "users may be on it"
+        assert "its time is over" in told_of[0] and told["name"] in told_of[0]
         assert driver_of("shop").scratches() == [told["name"]]
+        assert settings["max_logical_replication_workers"] == "0"
     finally:
-        driver_of("shop").destroy(told["name"])
+        assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=told["name"]) == [told["name"]]
+    assert driver_of("shop").scratches() == []
 
 
 def test_one_tenant_is_compared_and_nothing_is_put_back(project: Path, shop: Shop, backed_up: None) -> None:

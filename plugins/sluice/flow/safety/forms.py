@@ -72,6 +72,6 @@ _OF_A_RESTORE = {
         minimum=1,
         maximum=365,
         title="Days",
-        description="How long it stands; then reap_scratch takes it away.",
+        description="How long it is meant to stand; it goes when a person names it to reap_scratch.",
     ),
 }

@@ -160,16 +160,16 @@ def read_back(vault: Vault, store: str, backup: str, tell: Tell, patience: timed
     """
     from sluice.safety.keeping.verifying import LogNotYet, verify
 
-    read, until = 0, time.monotonic() + patience.total_seconds()
+    read, behind, until = 0, None, time.monotonic() + patience.total_seconds()
     while True:
         try:
-            made = verify(vault, store, backup, datetime.now(UTC), tell)
+            made = verify(vault, store, backup, datetime.now(UTC), tell, behind=behind)
         except LogNotYet:
             if time.monotonic() > until:
                 raise
             time.sleep(LOOKS_EVERY)
             continue
-        read += made.bytes
+        read, behind = read + made.bytes, made.read
         if made.is_whole:
             return read
 
@@ -192,7 +192,8 @@ def note_proven(vault: Vault, store: str, made: Certificate) -> None:
     from sluice.safety.backup import MANIFEST, folder_of, read_backup
     from sluice.safety.keeping.notes import note_restored
 
-    if not keeps(store):
-        return
+    against = made.compared
+    if not keeps(store) or against is None or against.at != made.target:
+        return  # what was compared came out of another copy, and maybe out of other backups
     for name in made.backups:
         note_restored(vault, read_backup(vault, f"{folder_of(store, name)}/{MANIFEST}"), made)

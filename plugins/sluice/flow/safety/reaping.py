@@ -30,7 +30,7 @@ class ListBackedUp(BaseOperator):
 
 
 class DropScratch(OfAStore):
-    """Take away what stands under scratch names of one store, and is over its time."""
+    """Take away what drills of one store have left that were killed, and what a person has named."""
 
     ui_color = "#f3d9d9"
 
@@ -38,4 +38,5 @@ class DropScratch(OfAStore):
         """Give what went. Raises NotScratch, VaultDown, AccessDenied."""
         from sluice.safety.standing import reap
 
-        return reap(driver_of(self.store), open_vault(), datetime.now(UTC), self.log.info)
+        named = context["params"]["drop"]
+        return reap(driver_of(self.store), open_vault(), datetime.now(UTC), self.log.info, named)

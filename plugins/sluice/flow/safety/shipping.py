@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from sluice.errors import Terminal
+from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.stores import backup_of, opened_backup, slot_of
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 
 EVERY = timedelta(seconds=10)
 """How often the file of the log that is being written is stored, and how often the heart beats."""
+
+
+RESTS = 300.0
+"""Seconds between two tries where a person must act."""
 
 
 class ShipLog(BaseOperator):
@@ -42,7 +49,14 @@ class ShipLog(BaseOperator):
             log = log_of(c, open_vault(), self.store)
         folder = Path(backup.scratch) / "log" / self.store
         shipper = Shipper(dsn_of(backup.connection), log, slot_of(self.store), folder, EVERY, self.log.info)
-        with connect(dsn_of(store.connection), purpose=f"heartbeat {self.store}") as c:
-            heart = Heart(c, EVERY, self.log.warning)
+        purpose = f"heartbeat {self.store}"
+        heart = Heart(lambda: connect(dsn_of(store.connection), purpose=purpose), EVERY, self.log.warning)
+        try:
             shipper.run(timedelta(seconds=self.seconds), beside=heart.beat_when_due)
+        except Terminal as why:
+            raise_alarm(self.log, f"the log of {self.store}", str(why), context)
+            time.sleep(RESTS)  # the next run follows at once
+            raise
+        finally:
+            heart.stop()
         return shipper.shipped.name if shipper.shipped else "nothing yet"

@@ -157,7 +157,7 @@ def expected(asked: Asked, found: Restored, copy: Connection) -> Expected:
     if own := [one for one in asked.counted if one.key == found.census]:
         return Expected(own[-1])
     placed = [one for one in asked.counted if one.census.moment.position]
-    if asked.target.kind == "latest" and placed:
+    if asked.target.kind == "latest" and placed and placed[-1] is asked.counted[-1]:
         return Expected(apart=placed[-1])
     if exact := [one for one in placed if one.place == asked.target]:
         unseen = unseen_in(copy, exact[-1].census.moment)

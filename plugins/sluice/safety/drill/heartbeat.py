@@ -6,7 +6,7 @@ The last that it kept and the first that it lost are the bounds; nobody can say 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -47,11 +47,11 @@ def beat(c: Connection) -> datetime:
 class Heart:
     """Beats while something else goes on, which it never stops: a beat that fails is told, and the next is tried."""
 
-    c: Connection
+    opening: Callable[[], Connection]
     every: timedelta
     warn: Tell
     _next: float = 0.0
-    _ready: bool = False
+    _c: Connection | None = None
 
     def beat_when_due(self) -> None:
         """Beat, if it is time."""
@@ -60,12 +60,19 @@ class Heart:
         self._next = time.monotonic() + self.every.total_seconds()
         try:
             with translated("beating"):
-                if not self._ready:
-                    prepare_heart(self.c)
-                    self._ready = True
-                beat(self.c)
+                if self._c is None:
+                    self._c = self.opening()
+                    prepare_heart(self._c)
+                beat(self._c)
         except (SluiceError, psycopg.Error) as why:
+            self.stop()
             self.warn(f"The heart did not beat, so nobody can say how much a restore would lose: {why}")
+
+    def stop(self) -> None:
+        """Close its session; the next beat opens another."""
+        if self._c is not None:
+            self._c.close()
+            self._c = None
 
 
 def beats_in(c: Connection) -> list[datetime]:

@@ -7,7 +7,7 @@ first, and goes at the end; what was copied is only read.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 from sluice.errors import SluiceError, Terminal
@@ -19,6 +19,8 @@ from sluice.stores.objects import Vault
 from sluice.stores.parts import TYPE, Part, unpacked
 
 STORES = "backups/stores/"
+ALL_OF_IT = timedelta(days=1)
+"""In one go, however long it takes: what was not read was not seen."""
 TRIES = 1000
 """So many bits are drawn until one matters: in a packed file of zeros many do not, what it unpacks to is the same."""
 
@@ -80,7 +82,7 @@ def poison(
     random, name = Random(f"{seed} {backup}"), name_scratch(original.store, now, seed)
     try:
         copy, inputs = _copy(vault, place, seen, original, name, random)
-        verify(place, name, backup, now, _silent)
+        verify(place, name, backup, now, _silent, ALL_OF_IT)
         flips = tuple(_flip(place, copy, *random.choice(one), random, now) for one in inputs)
     finally:
         _remove(place, name)
@@ -147,7 +149,7 @@ def _flip(vault: Vault, copy: Backup, what: str, of: str, key: str, random: Rand
             break
     _put(vault, key, bytes(flipped))
     try:
-        verify(vault, copy.store, copy.id, now, _silent)
+        verify(vault, copy.store, copy.id, now, _silent, ALL_OF_IT)
         caught = None
     except SluiceError as error:
         # Red for another reason is not seen: the error has to name what was flipped.

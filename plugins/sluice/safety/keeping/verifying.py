@@ -31,8 +31,18 @@ class LogNotYet(Transient):
     """The log that a backup needs is not in the vault yet."""
 
 
-def verify(vault: Vault, store: str, backup: str, now: datetime, tell: Tell, within: timedelta = A_GO) -> Verified:
+def verify(
+    vault: Vault,
+    store: str,
+    backup: str,
+    now: datetime,
+    tell: Tell,
+    within: timedelta = A_GO,
+    behind: int | None = None,
+) -> Verified:
     """Read a backup back from where the last go ended, for as long as `within`, and note how far that came.
+
+    `behind` so many objects, whatever was noted before: one that was read before is read anew, go by go.
 
     What is damaged loses its notes. Raises Damaged, NoSuchKey, Unreadable, LogNotYet, VaultDown, AccessDenied.
     """
@@ -40,7 +50,7 @@ def verify(vault: Vault, store: str, backup: str, now: datetime, tell: Tell, wit
     try:
         found = read_backup(vault, f"{folder_of(store, backup)}/{MANIFEST}")
         reads = _reads(vault, found)
-        so_far = read_so_far(vault, found)
+        so_far = read_so_far(vault, found) if behind is None else behind
         so_far = 0 if so_far == len(reads) else so_far
         sizes = list(in_order(lambda read: read(), _while_time_is_left(reads[so_far:], began + within.total_seconds())))
     except (Damaged, NoSuchKey):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sluice.errors import Terminal
 from sluice.safety.backup import Backup, place_of
 from sluice.safety.physical.wal import Segment, as_text, position
-from sluice.stores.objects import Damaged, Vault
+from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.parts import TYPE, packed, unpacked
 from sluice.stores.postgres import Connection, one
 from sluice.stores.statements import statement
@@ -124,7 +124,12 @@ class LogStore:
         damaged = Damaged(
             f"s3://{self.vault.bucket}/{file.key} is not what was stored: {file.name} of the log cannot be replayed."
         )
-        stored = self.vault.get(file.key)
+        try:
+            stored = self.vault.get(file.key)
+        except NoSuchKey:
+            if "/wal-now/" not in file.key:
+                raise
+            return self.read(self._grown(file))  # it was written to meanwhile
         try:
             body = unpacked(stored)
         except (OSError, ValueError) as error:  # what is no zstd, or not a whole of it
@@ -145,6 +150,16 @@ class LogStore:
                 return []
             found.append(there[-1])
         return found
+
+    def _grown(self, file: LogFile) -> LogFile:
+        """Give what has come in the place of a file that was being written: the whole one, or more of it. Raises NoSuchKey."""
+        now = self.now()
+        found = [
+            one for one in (*self.files(), *([now] if now else [])) if one.name == file.name and one.key != file.key
+        ]
+        if not found:
+            raise NoSuchKey(f"s3://{self.vault.bucket}/{file.key} is gone, and no more of {file.name} has come.")
+        return found[0]
 
     def last(self) -> Segment | None:
         """Give the newest whole file."""

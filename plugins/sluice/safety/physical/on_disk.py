@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from sluice.safety.driver import Restored, made_at
+from sluice.safety.driver import PREFIX, Restored, made_at
 from sluice.safety.physical.opening import open_up
 from sluice.safety.physical.scratch import Scratch
 
@@ -24,10 +24,9 @@ class OnDisk:
         return make_conninfo(found.address, port=port) if port else found.address
 
     def scratches(self) -> Sequence[str]:
-        """List the folders of servers that were brought back here."""
-        return (
-            sorted(folder.name for folder in self.scratch.glob("*") if folder.is_dir()) if self.scratch.is_dir() else []
-        )
+        """List the folders of servers that were brought back here; what else lies there is nobody's business."""
+        found = self.scratch.glob(f"{PREFIX}*") if self.scratch.is_dir() else ()
+        return sorted(folder.name for folder in found if folder.is_dir())
 
     def destroy(self, name: str) -> None:
         """Stop the server and take its folder away. Safe to repeat. Raises NotScratch."""

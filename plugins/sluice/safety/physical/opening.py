@@ -17,8 +17,11 @@ OF_A_COPY = {
     **dict.fromkeys(("primary_conninfo", "primary_slot_name", "restore_command"), ""),
     **dict.fromkeys(("recovery_target_time", "recovery_target_lsn", "recovery_target_name"), ""),
     "archive_mode": "off",
+    "synchronous_standby_names": "",  # its standbys follow another: every commit would wait for ever
+    "max_logical_replication_workers": "0",  # its subscriptions would take the changes that the original waits for
+    "cron.launch_active_jobs": "off",  # what pg_cron has scheduled would run twice
 }
-"""What the original's settings may say, and a copy must not do."""
+"""What the original's settings may say, and a copy must not do: whoever makes it the one that counts switches them on again."""
 
 
 def open_up(scratch: Scratch, port: int | None) -> None:

@@ -83,8 +83,10 @@ class Shipper:
 
     def step(self, c: Connection, folder: Path) -> int:
         """Store what is in the folder by now; gives how many whole files."""
-        shipped = 0
-        for path in sorted(folder.iterdir()):
+        shipped, there = 0, sorted(folder.iterdir())
+        # Of two the later one is written: the server was promoted meanwhile, and the other stays as it is.
+        written = max((path.name for path in there if path.suffix == PARTIAL), default="")
+        for path in there:
             segment = Segment.named(path.name, self.log.size)
             if segment and (self.shipped is None or segment > self.shipped):
                 self.log.put(path.name, path.read_bytes())
@@ -96,7 +98,7 @@ class Shipper:
             elif path.suffix == ".history":
                 self.log.put(path.name, path.read_bytes())
                 path.unlink()
-            elif path.suffix == PARTIAL and time.monotonic() >= self._next_look:
+            elif path.name == written and time.monotonic() >= self._next_look:
                 with suppress(FileNotFoundError):  # it has become a whole file this moment
                     self._store_now(path)
         return shipped
