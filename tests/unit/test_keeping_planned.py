@@ -235,7 +235,7 @@ def test_the_log_of_a_server_that_is_no_more_goes_with_its_last_backup() -> None
     orphan = replace(holding, backups={one.id: one for one in new})
     assert "no backup of that server is left" in {one.why for one in planned(orphan, lean).log}
     young = replace(orphan, log=[replace(one, stored_at=new[-1].whole_at) for one in orphan.log])
-    assert {one.system for one in planned(young, lean).log} == {"1"}, "its first backup may be under way"
+    assert not planned(young, lean).log, "a first backup may be under way, or a manifest may have been hidden"
 
 
 def test_a_later_timeline_and_the_histories_stay() -> None:

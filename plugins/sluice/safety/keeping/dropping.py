@@ -56,9 +56,8 @@ def apply_expiry(vault: Vault, store: str, expiry: Expiry, now: datetime, tell: 
     """
     if expiry.is_much and not agreed:
         raise MustAsk(
-            f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups and"
-            f" {sum(len(one.files) for one in expiry.log)} of {expiry.log_files} files of the log would go at once. Nothing was"
-            " taken away: look at the plan, and say yes to it if it is meant."
+            f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups would go at once. Nothing was taken"
+            " away: look at the plan, and say yes to it if it is meant."
         )
     check_nobody_reads(vault, store, now)
     check_unchanged(vault, store, expiry)

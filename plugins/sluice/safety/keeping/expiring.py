@@ -87,14 +87,11 @@ class Expiry:
     going: Mapping[str, One]
     """What is known of those that go."""
     log: tuple[LogDrop, ...]
-    log_files: int
-    """How many files of the log there are."""
 
     @property
     def is_much(self) -> bool:
-        """Whether more than half would go at once: a person is asked."""
-        going = sum(len(one.files) for one in self.log)
-        return len(self.drop) > len(self.keep) or going * 2 > self.log_files
+        """Whether more than half of the backups would go at once: a person is asked. No log goes that the window needs."""
+        return len(self.drop) > len(self.keep)
 
     def __str__(self) -> str:
         lines = [
@@ -112,7 +109,7 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
     sound = [one for one in ordered if holding.is_sound(one.id)]
     if not sound:
         why = "no backup was verified yet: nothing goes"
-        return Expiry({one.id: why for one in ordered}, {}, {}, (), len(holding.log))
+        return Expiry({one.id: why for one in ordered}, {}, {}, ())
     age = min(now, sound[-1].whole_at)
     anchor = _anchor(sound, ordered, age - keeping.window) if keeping.window else sound[-1]
     reasons: dict[str, list[str]] = defaultdict(list)
@@ -132,7 +129,7 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
     kept = [one for one in ordered if one.id in keep]
     going = {name: holding.backups[name] for name in drop}
     log = tuple(_log_drops(holding, kept, anchor, age - keeping.window))
-    return Expiry(keep, drop, going, log, len(holding.log))
+    return Expiry(keep, drop, going, log)
 
 
 def wants_whole(holding: Holding, keeping: Keeping, now: datetime) -> str | None:
@@ -203,9 +200,11 @@ def _log_drops(holding: Holding, kept: Sequence[One], anchor: One, since: dateti
     needed = {system: Needed.of(system, kept, anchor) for system in {one.needs.system for one in kept if one.needs}}
 
     def why(file: LogObject) -> str | None:
+        # Within the window all stays, needed or not: a first backup may be under way, or a manifest may have been hidden.
+        if file.stored_at >= since:
+            return None
         if file.system not in known:
-            # A first backup may be under way there: its log waits for it as long as anybody could.
-            return "no backup of that server is left" if file.stored_at < since else None
+            return "no backup of that server is left"
         if file.system not in needed:
             return "no backup of that server is kept"
         return None if needed[file.system].has(file.name) else "no backup that is kept needs it"
