@@ -33,6 +33,7 @@ from sluice.flow.safety.stores import shipped as shipped_stores
 from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
 from sluice.local.ports import free_port
+from sluice.safety.backup import Broken
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import name_scratch
 from sluice.safety.exposure import exposure
@@ -194,7 +195,7 @@ def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monk
     with shop.connect() as c:
         c.execute("SELECT pg_switch_wal()")
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
-    monkeypatch.setattr(keeping, "LOG_COMES_WITHIN", timedelta(seconds=1))
+    monkeypatch.setattr(VerifyBackup, "patience", timedelta(seconds=1))
     with pytest.raises(LogNotYet, match=r"the vault does not have it yet.*see that the log is shipped"):
         ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
     shipped()
@@ -232,6 +233,13 @@ def test_a_store_that_is_dumped_goes_the_same_way(project: Path, shop: Shop) -> 
     assert told["wrong"] == []
     assert ran(DrillGate(task_id="gate_restore_drill", store="dumped", gate=DRILLED, **latest))["passed"]
     assert driver_of("dumped").scratches() == []
+
+
+def test_a_drill_that_brings_nothing_back_leaves_a_certificate(backed_up: None, shop: Shop) -> None:
+    with pytest.raises(Broken, match="That moment cannot be restored to"):
+        ran(DrillRestore(task_id="drill_restore", store="shop", kind="position", value="0/1"))
+    failed = certificates_of(shop.vault, "shop")[-1]
+    assert (failed.target, failed.wrong[0].split(":")[:2]) == ("position 0/1", ["nothing was compared", " Broken"])
 
 
 def test_a_drill_that_differs_is_red_and_says_what(project: Path) -> None:

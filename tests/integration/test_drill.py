@@ -15,7 +15,7 @@ from sluice.safety.counting import Content
 from sluice.safety.drill.certificate import Certificate, Goals, certificates_of
 from sluice.safety.drill.drilling import Asked, Counted, draw, drill
 from sluice.safety.drill.heartbeat import beat, lost_between, prepare_heart
-from sluice.safety.driver import Window
+from sluice.safety.driver import Window, name_scratch
 from sluice.safety.physical.driver import Physical
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
@@ -165,6 +165,15 @@ def test_a_drill_that_fails_leaves_nothing_behind(night: Night, monkeypatch: pyt
     with pytest.raises(ZeroDivisionError):
         certified(night, Target("position", night.counted[0].census.moment.position))
     assert night.driver.scratches() == []
+
+
+def test_what_a_killed_try_of_the_same_drill_has_left_goes_first_and_what_another_run_has_stays(night: Night) -> None:
+    asked, earlier = night.asked(Target("latest"), "the same run"), night.between - timedelta(hours=1)
+    for seed in ("the same run", "another run"):
+        (night.driver.scratch / name_scratch(STORE, earlier, seed)).mkdir(parents=True)
+    drill(night.driver, asked, night.shop.said.append)
+    assert night.driver.scratches() == [name_scratch(STORE, earlier, "another run")]
+    night.driver.destroy(name_scratch(STORE, earlier, "another run"))
 
 
 def test_a_moment_is_drawn_anywhere_in_the_window_and_the_same_for_a_second_try() -> None:

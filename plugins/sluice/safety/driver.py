@@ -123,12 +123,20 @@ class Driver(Protocol):
 
 def name_scratch(store: str, now: datetime, seed: str) -> str:
     """Name a scratch of this moment, so that any service takes it: letters, digits, single hyphens, 63 characters at most."""
+    plain = re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
+    return f"{PREFIX}{plain}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{_own(store, seed)}"
+
+
+def is_of_run(name: str, store: str, seed: str) -> bool:
+    """Tell whether a scratch was made by another try of the same run: its moment is another one."""
+    return name.endswith(f"-{_own(store, seed)}")
+
+
+def _own(store: str, seed: str) -> str:
     import hashlib
 
-    plain = re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
     # The store as well: two whose names begin alike have one run in common.
-    own = hashlib.sha256(f"{store} {seed}".encode()).hexdigest()[:6]
-    return f"{PREFIX}{plain}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{own}"
+    return hashlib.sha256(f"{store} {seed}".encode()).hexdigest()[:6]
 
 
 def made_at(name: str) -> datetime:

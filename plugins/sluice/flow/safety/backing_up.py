@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.gate import FactsGate
+from sluice.flow.safety.keeping import keeps, whole_where_wanted
+from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, of_backup
 from sluice.flow.steps import check_words
 
@@ -23,16 +22,6 @@ DAILY = timedelta(hours=26)
 """How old the newest backup of a store may be: one is taken each day, and takes its time."""
 
 
-class OfAStore(BaseOperator):
-    """What works at the backups of one store."""
-
-    template_fields: Sequence[str] = ("store",)
-
-    def __init__(self, *, store: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.store = store
-
-
 class TakeStoreBackup(OfAStore):
     """Take a backup of a store into the vault: whole, or what has changed since, as its driver can."""
 
@@ -40,8 +29,6 @@ class TakeStoreBackup(OfAStore):
 
     def execute(self, context: Context) -> str:
         """Give its name. Raises NotTaken, ProgramFailed, StoreDown, Refused, VaultDown, AccessDenied."""
-        from sluice.flow.safety.keeping import whole_where_wanted
-
         check_words(context)
         return whole_where_wanted(driver_of(self.store), self.log.info).take(self.log.info).id
 
@@ -50,6 +37,8 @@ class VerifyBackup(OfAStore):
     """Read a backup back from the vault, byte by byte, with the log that it needs; leave what was seen for the gate."""
 
     template_fields: Sequence[str] = ("store", "backup")
+    patience = timedelta(minutes=3)
+    """How long the end of a backup may be on its way into the vault."""
 
     def __init__(self, *, backup: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -57,12 +46,12 @@ class VerifyBackup(OfAStore):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give what was seen. Raises Damaged, NoSuchKey, LogNotYet, VaultDown."""
-        from sluice.flow.safety.keeping import LOG_COMES_WITHIN, keeps, read_back
+        from sluice.safety.keeping.verifying import verify_whole
 
         driver = driver_of(self.store)
         begun = datetime.now(UTC)
         if keeps(self.store):
-            read = read_back(open_vault(), self.store, self.backup, self.log.info, LOG_COMES_WITHIN)
+            read = verify_whole(open_vault(), self.store, self.backup, self.log.info, self.patience)
         else:
             read = driver.verify(self.backup, self.log.info)
         seconds = (datetime.now(UTC) - begun).total_seconds()
@@ -93,14 +82,8 @@ def over(found: timedelta, allowed: timedelta) -> float:
     return max(0.0, (found - allowed).total_seconds())
 
 
-class BackupGate(FactsGate):
+class BackupGate(GateOfAStore):
     """A gate over the newest backup of a store."""
-
-    template_fields: Sequence[str] = ("store", "gate", "suites")
-
-    def __init__(self, *, store: str, gate: str, **kwargs: Any) -> None:
-        super().__init__(gate=gate, **kwargs)
-        self.store = store
 
     @property
     def whose(self) -> str:

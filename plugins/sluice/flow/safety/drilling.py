@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from sluice.errors import Terminal
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
-from sluice.flow.safety.backing_up import OfAStore
 from sluice.flow.safety.keeping import note_proven
+from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, goals_of, opened_backup
 from sluice.flow.steps import check_words
 
@@ -89,7 +90,7 @@ class DrillRestore(OfAMoment):
         """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown."""
         from sluice.safety.censuses import censuses_of, read_census
         from sluice.safety.drill.baseline import newest_baseline
-        from sluice.safety.drill.drilling import Asked, Counted, drill
+        from sluice.safety.drill.drilling import Asked, Counted, drill, failed
         from sluice.safety.driver import name_scratch
         from sluice.safety.keeping.reading import reading
         from sluice.stores.postgres import one
@@ -106,7 +107,11 @@ class DrillRestore(OfAMoment):
             target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most
         )
         with reading(vault, self.store, name_scratch(self.store, now, f"{seed} reads"), now):
-            made = drill(driver_of(self.store), asked, self.log.info)
+            try:
+                made = drill(driver_of(self.store), asked, self.log.info)
+            except Terminal as why:
+                failed(self.store, asked, why).keep(vault)
+                raise
         key = made.keep(vault).key
         note_proven(vault, self.store, made)
         with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:

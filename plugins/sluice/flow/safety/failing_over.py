@@ -10,8 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.connections import dsn_of, names_of, open_vault, opened_control
-from sluice.flow.gate import FactsGate
-from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.replicated import PROMOTED, asked_of, of_replicas, replicas_of, replicated
 from sluice.flow.safety.stores import driver_of
 from sluice.flow.steps import check_words
@@ -65,14 +64,8 @@ class DrillFailover(OfAStore):
         return {"certificate": key, "wrong": list(made.wrong)}
 
 
-class FailoverGate(FactsGate):
+class FailoverGate(GateOfAStore):
     """A gate over one failover drill."""
-
-    template_fields = ("store", "gate", "suites")
-
-    def __init__(self, *, store: str, gate: str, **kwargs: Any) -> None:
-        super().__init__(gate=gate, **kwargs)
-        self.store = store
 
     @property
     def whose(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +12,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from sluice.estate import read_stores
 from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import MODES, open_vault, opened_control
-from sluice.flow.gate import FactsGate
 from sluice.flow.project import ROOT
-from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.stores import SHIPS, backup_of, of_backup
 
 if TYPE_CHECKING:
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
     from sluice.stores.objects import Vault
 
 GATE = "backups_kept"
-LOG_COMES_WITHIN = timedelta(minutes=3)
-"""How long the end of a backup may be on its way into the vault."""
-LOOKS_EVERY = 2.0
-"""Seconds."""
 
 
 class KeepBackups(OfAStore):
@@ -102,14 +96,8 @@ class PoisonBackup(OfAStore):
         return [f"{flip.what}: {flip.caught_by}" for flip in made.flips]
 
 
-class KeptBackupsGate(FactsGate):
+class KeptBackupsGate(GateOfAStore):
     """A gate over what is kept of a store's backups."""
-
-    template_fields: Sequence[str] = ("store", "gate", "suites")
-
-    def __init__(self, *, store: str, gate: str, **kwargs: Any) -> None:
-        super().__init__(gate=gate, **kwargs)
-        self.store = store
 
     @property
     def whose(self) -> str:
@@ -151,27 +139,6 @@ def whole_where_wanted(driver: Driver, tell: Tell) -> Driver:
         return driver
     tell(f"{driver.store}: a whole backup is taken: {why}")
     return replace(driver, full_every=timedelta(0))
-
-
-def read_back(vault: Vault, store: str, backup: str, tell: Tell, patience: timedelta) -> int:
-    """Read all of a backup back, go by go, and note it: without that note nothing older ever goes. Gives how many bytes.
-
-    Raises Damaged, NoSuchKey, LogNotYet, VaultDown, AccessDenied.
-    """
-    from sluice.safety.keeping.verifying import LogNotYet, verify
-
-    read, behind, until = 0, None, time.monotonic() + patience.total_seconds()
-    while True:
-        try:
-            made = verify(vault, store, backup, datetime.now(UTC), tell, behind=behind)
-        except LogNotYet:
-            if time.monotonic() > until:
-                raise
-            time.sleep(LOOKS_EVERY)
-            continue
-        read, behind = read + made.bytes, made.read
-        if made.is_whole:
-            return read
 
 
 def keeps(store: str) -> bool:

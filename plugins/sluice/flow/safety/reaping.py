@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import open_vault
-from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backed_up, driver_of
 from sluice.flow.steps import check_words
 

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import open_vault
 from sluice.flow.evidence_link import KEY, EvidenceLink
-from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, goals_of
 from sluice.flow.steps import check_words
 

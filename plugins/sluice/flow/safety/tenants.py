@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from sluice.flow.connections import open_vault
-from sluice.flow.safety.backing_up import OfAStore
 from sluice.flow.safety.drilling import read_target
+from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import driver_of, opened_backup
 from sluice.flow.steps import check_words
 

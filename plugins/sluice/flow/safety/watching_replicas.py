@@ -9,8 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.alerting import raise_alarm, send_alert
 from sluice.flow.connections import dsn_of, opened_control
-from sluice.flow.gate import FactsGate
-from sluice.flow.safety.backing_up import OfAStore
+from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.replicated import LED, PROMOTED, of_replicas, replicas_of, replicated, seen_of, servers_of
 from sluice.flow.steps import check_words
 
@@ -112,14 +111,8 @@ class WatchReplicas(OfAStore):
                 send_alert("P2", subject, str(one), context)
 
 
-class ReplicasGate(FactsGate):
+class ReplicasGate(GateOfAStore):
     """A gate over the replicas of a store."""
-
-    template_fields = ("store", "gate", "suites")
-
-    def __init__(self, *, store: str, gate: str, **kwargs: Any) -> None:
-        super().__init__(gate=gate, **kwargs)
-        self.store = store
 
     @property
     def whose(self) -> str:

@@ -17,7 +17,7 @@ from sluice.safety.documents.scratch import table_under, tables_under
 from sluice.safety.documents.settings import read_settings
 from sluice.safety.documents.tables import Tables
 from sluice.safety.drill.certificate import Certificate, Compared, digest
-from sluice.safety.drill.drilling import Asked, Counted, restored
+from sluice.safety.drill.drilling import Asked, Counted, certify, restored
 from sluice.safety.drill.heartbeat import lost_between
 from sluice.safety.driver import Clock, Driver, Restored, Tell, name_scratch
 from sluice.safety.target import Target
@@ -71,24 +71,10 @@ def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) ->
         clock.note("verified")
     there = replace(there, surroundings=around)
     against = expected(driver, asked, found, as_of)
-    lost = lost_between([as_of], asked.at, every) if asked.target.kind == "latest" else None
-    certificate = Certificate(
-        store=driver.store,
-        name=name,
-        target=str(asked.target),
-        asked_at=asked.at.isoformat(),
-        backups=found.backups,
-        reached=found.reached.isoformat() if found.reached else None,
-        position=found.position,
-        phases=clock.phases,
-        goals=asked.goals,
-        lost=(lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None,
-        holds_sha256=digest(there),
-        compared=_compared(against, there, as_of) if against else None,
-        damaged=(),
-        uncompared="" if against else f"no count of the live tables leads to {as_of:%Y-%m-%d %H:%M:%S} UTC; {_COUNT}",
-    )
-    return Drilled(certificate, tuple(map(str, done.steps)), done.left)
+    made = certify(driver.store, asked, found, clock, lost_between([as_of], asked.at, every), digest(there))
+    unknown = "" if against else f"no count of the live tables leads to {as_of:%Y-%m-%d %H:%M:%S} UTC; {_COUNT}"
+    held = _compared(against, there, as_of) if against else None
+    return Drilled(replace(made, compared=held, uncompared=unknown), tuple(map(str, done.steps)), done.left)
 
 
 _COUNT = "count them, and drill again"

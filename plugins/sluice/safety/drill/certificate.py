@@ -85,10 +85,11 @@ class Certificate:
             found.append(f"nothing was compared: {self.uncompared}")
         elif not self.compared.rows:
             found.append(f"nothing was compared: {self.compared.census} says of no row that the copy must hold it")
-        if self.phases["available"] > self.goals.back_within:
-            found.append(
-                f"it was available after {self.phases['available']:.0f} s; the store's RTO is {self.goals.back_within:.0f} s"
-            )
+        available = self.phases.get("available")
+        if available is None:
+            found.append("it never was available")
+        elif available > self.goals.back_within:
+            found.append(f"it was available after {available:.0f} s; the store's RTO is {self.goals.back_within:.0f} s")
         if self.lost and self.lost[0] > self.goals.losing_at_most:
             promised = f"the store's RPO is {self.goals.losing_at_most:.0f} s"
             found.append(f"at least {self.lost[0]:.0f} s of writes would be lost; {promised}")

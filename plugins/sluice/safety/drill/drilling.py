@@ -21,8 +21,8 @@ from sluice.safety.comparing import lacking, settled
 from sluice.safety.drill.baseline import Baseline, held_against, take_baseline
 from sluice.safety.drill.certificate import Certificate, Compared, Goals, digest
 from sluice.safety.drill.damage import find_damage
-from sluice.safety.drill.heartbeat import beats_in, lost_between
-from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, name_scratch
+from sluice.safety.drill.heartbeat import Lost, beats_in, lost_between
+from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, is_of_run, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.postgres import Connect, Connection, connect, one
 from sluice.stores.statements import statement
@@ -81,6 +81,11 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown.
     """
     clock, name = Clock(), asked.name or name_scratch(driver.store, asked.at, asked.seed)
+    for left in driver.scratches():
+        if left != name and is_of_run(
+            left, driver.store, asked.seed
+        ):  # a try that was killed has left it, and its disk
+            driver.destroy(left)
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
@@ -95,11 +100,17 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     held = compared(expects.counted, there, asked.target) if expects.counted else None
     if expects.apart:
         held, expects = compare_apart(driver, asked, expects.apart, tell)
+    made = certify(driver.store, asked, found, clock, lost_between(kept, asked.at), digest(there))
+    return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced)
+
+
+def certify(store: str, asked: Asked, found: Restored, clock: Clock, lost: Lost | None, digested: str) -> Certificate:
+    """Write down what every drill has in common. What was compared, and found damaged, is not in it yet. Pure."""
     # Only what is brought back to the latest moment tells what would be lost: any other was asked to have less.
-    lost = lost_between(kept, asked.at) if asked.target.kind == "latest" else None
+    bounds = (lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None
     return Certificate(
-        store=driver.store,
-        name=name,
+        store=store,
+        name=found.name,
         target=str(asked.target),
         asked_at=asked.at.isoformat(),
         backups=found.backups,
@@ -107,14 +118,18 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         position=found.position,
         phases=clock.phases,
         goals=asked.goals,
-        lost=(lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None,
-        holds_sha256=digest(there),
-        compared=held,
-        damaged=damaged,
-        uncompared=expects.unknown,
+        lost=bounds if asked.target.kind == "latest" else None,
+        holds_sha256=digested,
+        compared=None,
+        damaged=(),
         unlike=found.unlike,
-        baseline=paced,
     )
+
+
+def failed(store: str, asked: Asked, why: Exception) -> Certificate:
+    """Write down a drill that brought nothing back: the worst of all must not be the one that leaves no trace. Pure."""
+    nothing = Restored(asked.name or name_scratch(store, asked.at, asked.seed), "", (), None, None)
+    return replace(certify(store, asked, nothing, Clock(), None, ""), uncompared=f"{type(why).__name__}: {why}")
 
 
 def compare_apart(driver: Driver, asked: Asked, counted: Counted, tell: Tell) -> tuple[Compared | None, Expected]:

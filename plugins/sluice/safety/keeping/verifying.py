@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sluice.errors import Transient
@@ -25,6 +25,10 @@ from sluice.stores.parts import Part, in_order
 Read = Callable[[], int]
 A_GO = timedelta(seconds=30)
 """What one verification may take: what a disk reads in that time."""
+
+
+LOOKS_EVERY = 2.0
+"""Seconds between two looks for a log that is on its way."""
 
 
 class LogNotYet(Transient):
@@ -65,6 +69,25 @@ def verify(
         f" {made.rate / 1e6:,.0f} MB a second"
     )
     return made
+
+
+def verify_whole(vault: Vault, store: str, backup: str, tell: Tell, patience: timedelta) -> int:
+    """Read all of a backup back, go by go, and note it; gives how many bytes. Its log may be on its way for `patience`.
+
+    Raises Damaged, NoSuchKey, Unreadable, LogNotYet, VaultDown, AccessDenied.
+    """
+    read, behind, until = 0, None, time.monotonic() + patience.total_seconds()
+    while True:
+        try:
+            made = verify(vault, store, backup, datetime.now(UTC), tell, behind=behind)
+        except LogNotYet:
+            if time.monotonic() > until:
+                raise
+            time.sleep(LOOKS_EVERY)
+            continue
+        read, behind = read + made.bytes, made.read
+        if made.is_whole:
+            return read
 
 
 def _while_time_is_left(reads: Sequence[Read], until: float) -> Iterator[Read]:
