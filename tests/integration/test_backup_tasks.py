@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
@@ -55,7 +56,11 @@ stores:
     connection: pg_shop
     rto: 5m
     rpo: 30s
-    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}}}
+    backup:
+      by: physical
+      connection: pg_shop_backup
+      scratch: {scratch}
+      checks: {{public.notes: {{suites: [notes_rules], newest_by: at}}}}
   dumped:
     engine: postgres
     connection: pg_shop
@@ -65,6 +70,12 @@ stores:
   plain: {{engine: postgres, connection: pg_shop, rto: 5m, rpo: 30s}}
 """
 PAGE = Path(__file__).parents[2] / "docs/howto/back-up-a-store.md"
+RULES = {
+    "meta": {"sluice": {"over": "window", "days": 1, "rows_at_most": 1000, "ahead_at_most_days": 1}},
+    "expectations": [
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "text"}, "severity": "critical"}
+    ],
+}
 FORM = {"target": "as scheduled", "value": ""}
 
 
@@ -89,6 +100,8 @@ def project(shop: Shop, database: Database, vault, tmp_path: Path, monkeypatch: 
     (tmp_path / "include/estate").mkdir(parents=True)
     scratch = shop.folder / "scratch"
     (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(bucket=shop.vault.bucket, scratch=scratch))
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations/notes_rules.json").write_text(json.dumps(RULES))
     for module in (connections, exposing, stores, keeping):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     dsns = {
@@ -165,7 +178,12 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
         told = ran(DrillRestore(task_id="drill_restore", store="shop", **moment))
         assert told["wrong"] == []
         assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
-    assert [one.key for one in certificates_of(shop.vault, "shop")][-1] == told["certificate"]
+    certificate = certificates_of(shop.vault, "shop")[-1]
+    assert certificate.key == told["certificate"]
+    (rule,) = certificate.checked
+    assert (rule.table, rule.suite, rule.rows, rule.wrong) == ("public.notes", "notes_rules", 1000, ())
+    broken = replace(certificate, target="the latest moment", checked=(replace(rule, wrong=("text is missing",)),))
+    assert (facts_of(broken)["rules_broken"], broken.wrong) == (1, ("text is missing",))
     assert driver_of("shop").scratches() == []
 
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
@@ -246,7 +264,8 @@ def test_a_drill_that_differs_is_red_and_says_what(project: Path) -> None:
     with opened_control("drill/shop/latest", "night") as control:
         facts = {
             "tables_compared": 2, "rows_compared": 9, "differences": 1, "differences_told": "public.notes: 1 row fewer",
-            "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0, "wrong": 1, "wrong_told": "public.notes: 1 row fewer",
+            "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
+            "rules_broken": 0, "rules_broken_then": 0, "rules_warned": 0, "wrong": 1, "wrong_told": "public.notes: 1 row fewer",
         }  # fmt: skip
         control.record_facts(DRILLED, facts, epoch=1)
     with pytest.raises(AirflowFailException, match="nothing differs"):

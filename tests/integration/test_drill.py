@@ -10,15 +10,18 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from sluice.local.ports import free_port
+from sluice.proof.gates.suites import Suite
 from sluice.safety.censuses import keep_census
 from sluice.safety.counting import Content
 from sluice.safety.drill.certificate import Certificate, Goals, certificates_of
+from sluice.safety.drill.checking import Check
 from sluice.safety.drill.drilling import Asked, Counted, draw, drill
 from sluice.safety.drill.heartbeat import beat, lost_between, prepare_heart
 from sluice.safety.driver import Window, name_scratch
 from sluice.safety.physical.driver import Physical
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
+from sluice.stores.postgres import Table
 
 from tests.backed_up import STORE, Shop, opened_shop
 
@@ -141,6 +144,31 @@ def test_a_copy_that_is_not_right_is_red_with_its_reason(night: Night, what: str
     }
     assert len(made.wrong) == 1
     assert reasons[what] in made.wrong[0]
+
+
+def rules(pattern: str) -> Suite:
+    """Write a person's suite: what a tenant is called."""
+    asked = {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "name", "regex": pattern}}
+    body = {"meta": {"sluice": {"over": "window", "days": 1, "rows_at_most": 40}}, "expectations": [asked]}
+    return Suite("names", body, "…")
+
+
+def test_a_persons_own_suites_are_run_on_the_copy_and_hold_at_the_latest_moment(night: Night) -> None:
+    tenants = Table("public", "tenants")
+    keeps = Check(tenants, (rules("^tenant"),))
+    breaks = Check(tenants, (rules("^nobody"),))
+    gone = Check(Table("public", "gone"), (rules("^tenant"),))
+    made = certified(night, Target("latest"), checks=(keeps, breaks, gone))
+    assert [(one.rows, len(one.wrong)) for one in made.checked] == [(40, 0), (40, 1), (0, 1)]
+    assert made.wrong == made.broken_rules
+    told = "public.tenants: name: column values to match regex: 40 of 40 rows, expected regex ^nobody (rows: id="
+    assert made.wrong[0].startswith(told)
+    assert "name=" not in made.wrong[0], "keys, and no other value"
+    assert made.wrong[1] == "names: the copy has no table public.gone"
+    made.keep(night.shop.vault)
+    assert made in certificates_of(night.shop.vault, STORE)
+    then = replace(made, target=str(Target.at(night.between)))
+    assert (then.wrong, len(then.broken_rules)) == ((), 2), "of an earlier moment it is told alone"
 
 
 def test_a_damaged_index_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from sluice.flow.project import ROOT
 if TYPE_CHECKING:
     from sluice.estate.backups import Backups
     from sluice.safety.drill.certificate import Goals
+    from sluice.safety.drill.checking import Check
     from sluice.safety.driver import Driver
     from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
@@ -99,6 +100,18 @@ def goals_of(store: Store) -> Goals:
     from sluice.safety.drill.certificate import Goals
 
     return Goals(store.rto.total_seconds(), store.rpo.total_seconds())
+
+
+def checks_of(backup: Backups) -> list[Check]:
+    """Give the suites that a copy must pass, by table. Raises NoSuchSuite."""
+    from sluice.proof.gates.suites import read_suite
+    from sluice.safety.drill.checking import Check
+    from sluice.stores.postgres import Table
+
+    return [
+        Check(Table.parse(table), tuple(read_suite(ROOT, suite) for suite in asked.suites), asked.newest_by)
+        for table, asked in backup.checks.items()
+    ]
 
 
 @contextmanager
