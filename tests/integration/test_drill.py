@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from sluice.local.ports import free_port
 from sluice.proof.gates.suites import Suite
 from sluice.safety.censuses import keep_census
@@ -17,7 +18,7 @@ from sluice.safety.drill.certificate import Certificate, Goals, certificates_of
 from sluice.safety.drill.checking import Check
 from sluice.safety.drill.drilling import Asked, Counted, draw, drill
 from sluice.safety.drill.heartbeat import beat, lost_between, prepare_heart
-from sluice.safety.driver import Window, name_scratch
+from sluice.safety.driver import Restored, Window, name_scratch
 from sluice.safety.physical.driver import Physical
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
@@ -51,6 +52,13 @@ def night(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     folder = tmp_path_factory.mktemp("drilled")
     with opened_shop(folder, free_port(), Vault(vault.client(), bucket)) as shop:
         driver = Physical(STORE, shop.cluster.dsn(), shop.vault, folder / "drills")
+        with shop.connect() as c:
+            for name in ("billing", "closed", "empty"):
+                c.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+            c.execute("ALTER DATABASE closed ALLOW_CONNECTIONS false")
+        with psycopg.connect(make_conninfo(shop.cluster.dsn(), dbname="billing")) as c:
+            c.execute("CREATE TABLE bills AS SELECT id FROM generate_series(1, 9) AS id")
+            c.execute("CREATE INDEX bills_id ON bills (id)")
         with shop.shipped(), shop.connect() as c:
             prepare_heart(c)
             driver.take(shop.said.append)
@@ -174,22 +182,28 @@ def test_a_persons_own_suites_are_run_on_the_copy_and_hold_at_the_latest_moment(
 def test_a_damaged_index_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     restore = Physical.restore
 
-    def spoilt(self: Physical, *how: object) -> object:
+    def spoilt(self: Physical, *how: object) -> Restored:
         """Bring it back, and take one row from under its index."""
         back = restore(self, *how)  # type: ignore[arg-type]
         with psycopg.connect(back.address, autocommit=True) as copy:
             copy.execute("UPDATE pg_index SET indisready = false WHERE indexrelid = 'tenants_pkey'::regclass")
             copy.execute("INSERT INTO tenants VALUES (1000, 'unknown to the index')")
             copy.execute("UPDATE pg_index SET indisready = true WHERE indexrelid = 'tenants_pkey'::regclass")
+        with psycopg.connect(make_conninfo(back.address, dbname="billing"), autocommit=True) as other:
+            other.execute("UPDATE pg_index SET indisready = false WHERE indexrelid = 'bills_id'::regclass")
+            other.execute("INSERT INTO bills VALUES (10)")
+            other.execute("UPDATE pg_index SET indisready = true WHERE indexrelid = 'bills_id'::regclass")
         return back
 
     monkeypatch.setattr(Physical, "restore", spoilt)
     made = certified(night, Target("position", night.counted[0].census.moment.position))
     assert any("tenants_pkey" in line for line in made.damaged), made.damaged
+    assert any("bills_id" in line for line in made.damaged), "all databases came back, and all are looked through"
+    assert made.uncounted == ("billing", "closed: takes no sessions, nor was it looked through")
 
 
 def test_a_drill_that_fails_leaves_nothing_behind(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.safety.drill.drilling.find_damage", lambda address: 1 / 0)
+    monkeypatch.setattr("sluice.safety.drill.drilling.find_damage", lambda *how: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         certified(night, Target("position", night.counted[0].census.moment.position))
     assert night.driver.scratches() == []

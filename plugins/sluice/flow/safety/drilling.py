@@ -119,6 +119,8 @@ class DrillRestore(OfAMoment):
             control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)
         for slow in (made.baseline or {}).get("slow_on_another_machine", ()):
             self.log.warning("%s; the machine is another, so this proves nothing", slow)
+        if made.uncounted:
+            self.log.info("Came back and were looked through, and not counted: %s", ", ".join(made.uncounted))
         self.log.info("%s", key)
         return {"certificate": key, "wrong": list(made.wrong)}
 
@@ -156,6 +158,7 @@ def facts_of(made: Certificate) -> dict[str, Any]:
         "rows_compared": against.rows if against else 0,
         "differences": len(differences),
         "differences_told": "; ".join(differences[:20]),
+        "uncounted": "; ".join(made.uncounted),
         "damaged": len(made.damaged),
         "damaged_told": "; ".join(made.damaged[:20]),
         "available_seconds": made.phases["available"],

@@ -74,6 +74,8 @@ class Certificate:
     """How fast the copy answers, held against the living store (`baseline.held_against`); None where nobody timed that."""
     checked: tuple[Checked, ...] = ()
     """What a person's own suites have said of the copy."""
+    uncounted: tuple[str, ...] = ()
+    """Other databases of the server that hold something: they came back, pg_amcheck looked through them, and nobody counted."""
 
     @property
     def key(self) -> str:
@@ -137,7 +139,7 @@ def _read(vault: Vault, key: str) -> Certificate:
             Checked(**{**one, "wrong": tuple(one["wrong"]), "warned": tuple(one["warned"])})
             for one in told.pop("checked", ())
         )
-        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike")}
+        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike", "uncounted")}
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))
         return Certificate(

@@ -21,7 +21,7 @@ from sluice.safety.comparing import lacking, settled
 from sluice.safety.drill.baseline import Baseline, held_against, take_baseline
 from sluice.safety.drill.certificate import Certificate, Compared, Goals, digest
 from sluice.safety.drill.checking import Check, check_copy
-from sluice.safety.drill.damage import find_damage
+from sluice.safety.drill.damage import find_beside, find_damage
 from sluice.safety.drill.heartbeat import Lost, beats_in, lost_between
 from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, is_of_run, name_scratch
 from sluice.safety.target import Target
@@ -96,7 +96,8 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         there = count_copy(_to(found), expects.moment, tell)
         clock.note("fully read")
         kept = beats_in(copy)
-        damaged = find_damage(found.address)
+        beside = find_beside(found.address) if found.whole_server else ()
+        damaged = find_damage(found.address, found.whole_server)
         clock.note("verified")
         checked = check_copy(_to(found), asked.checks, found.reached or asked.at)
         live = asked.baseline
@@ -105,7 +106,8 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     if expects.apart:
         held, expects = compare_apart(driver, asked, expects.apart, tell)
     made = certify(driver.store, asked, found, clock, lost_between(kept, asked.at), digest(there))
-    return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced, checked=checked)
+    return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced, checked=checked,
+                   uncounted=beside)  # fmt: skip
 
 
 def certify(store: str, asked: Asked, found: Restored, clock: Clock, lost: Lost | None, digested: str) -> Certificate:

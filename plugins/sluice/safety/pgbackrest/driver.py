@@ -130,7 +130,8 @@ class PgBackRest(OnDisk):
         reached = recover(Wanted(backup, reach, target, database, role), archive, scratch, clock, tell)
         with connect(scratch.dsn(database, role), purpose="drill") as c:
             superuser = one(c, statement("safety.find_server"))["superuser"]
-        return Restored(name, scratch.dsn(database, superuser), backup.rests_on, reached.last_commit, reached.position)
+        address = scratch.dsn(database, superuser)
+        return Restored(name, address, backup.rests_on, reached.last_commit, reached.position, whole_server=True)
 
     def _found(self) -> list[Kept]:
         found = backups_in(self.program, self.store)

@@ -95,7 +95,8 @@ class Physical(OnDisk):
         log = self._log_of(chain[-1])
         reached = recover(chain, log, target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
-        return Restored(name, address, tuple(one.id for one in chain), reached.last_commit, reached.position)
+        backups = tuple(one.id for one in chain)
+        return Restored(name, address, backups, reached.last_commit, reached.position, whole_server=True)
 
     def _log_of(self, backup: Backup) -> LogStore:
         return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)
