@@ -25,6 +25,10 @@ SHIPS = ("physical",)
 """The ways that bring the log into the vault as it is written."""
 
 
+HAS_POINTS = ("physical", "pgbackrest")
+"""The ways that keep a log in which a point can be named."""
+
+
 class NotBackedUp(Terminal):
     """The estate's file has no such store, or no `backup` for it."""
 
@@ -42,6 +46,11 @@ def backed_up() -> dict[str, Store]:
 def shipped() -> list[str]:
     """Name the stores whose log is brought into the vault as it is written. Raises EstateErrors."""
     return [name for name, store in backed_up().items() if store.backup and store.backup.by in SHIPS]
+
+
+def pointed() -> list[str]:
+    """Name the stores in whose log a point can be named. Raises EstateErrors."""
+    return [name for name, store in backed_up().items() if store.backup and store.backup.by in HAS_POINTS]
 
 
 def daily(at: time) -> str:

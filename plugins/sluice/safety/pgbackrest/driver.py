@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from sluice.safety.pgbackrest.program import Program
 from sluice.safety.pgbackrest.recovering import Wanted, recover
 from sluice.safety.pgbackrest.verifying import verify_repository
 from sluice.safety.physical.choosing import known, whole_before
+from sluice.safety.physical.log import LogMissing
 from sluice.safety.physical.on_disk import OnDisk
 from sluice.safety.physical.recovering import check_reachable
 from sluice.safety.physical.scratch import Scratch
@@ -94,6 +96,13 @@ class PgBackRest(OnDisk):
         reach = self._archive(mine[-1]).since(mine[-1])
         until = max([mine[-1].ended, *(file.at for file in reach.files[-1:])])
         return Window(mine[0].ended, max(mine[0].ended, self._now_if_behind(reach.reaches) or until))
+
+    def reaches(self) -> int:
+        """Give the position up to which its repository has the log behind the newest backup, without a gap; 0: it has none."""
+        mine = last_server(backups_in(self.program, self.store))[-1:]
+        with suppress(LogMissing):
+            return max((self._archive(one).since(one).reaches for one in mine), default=0)
+        return 0
 
     def verify(self, backup: str, tell: Tell) -> int:
         """Have pgBackRest read a backup and its log where they are kept, and look for gaps in the log; gives how many bytes.
