@@ -25,6 +25,8 @@ OWN: Mapping[str, frozenset[str]] = {
     "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}),
 }
 """Fields that not every way has."""
+HAS_POINTS = frozenset({"physical", "pgbackrest"})
+"""The ways that keep a log in which a point can be named."""
 NEEDED: Mapping[str, frozenset[str]] = {"pgbackrest": frozenset({"stanza"})}
 A_DAY = timedelta(days=1)
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]

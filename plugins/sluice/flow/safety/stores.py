@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sluice.errors import Terminal
 from sluice.estate import Store, read_stores
+from sluice.estate.backups import HAS_POINTS
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.project import ROOT
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 SHIPS = ("physical",)
 """The ways that bring the log into the vault as it is written."""
-
-
-HAS_POINTS = ("physical", "pgbackrest")
-"""The ways that keep a log in which a point can be named."""
 
 
 class NotBackedUp(Terminal):
