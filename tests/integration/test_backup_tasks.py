@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,8 @@ from sluice.safety.driver import name_scratch
 from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
 from sluice.safety.keeping.verifying import LogNotYet
+from sluice.safety.physical.driver import Physical
+from sluice.safety.physical.scratch import NotGone
 from sluice.safety.standing import reap
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
@@ -312,6 +315,33 @@ def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop
     assert (shop.folder / "scratch/drills/other" / old).exists(), "of another store"
     assert driver.scratches() == [young]
     driver.destroy(young)
+
+
+def test_a_strange_folder_stops_no_reaper_and_what_cannot_go_is_not_called_gone(
+    project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drills, now = shop.folder / "scratch/drills/shop", datetime.now(UTC)
+    held, plain = (name_scratch("shop", now - timedelta(hours=hours), "x") for hours in (50, 30))
+    strange = "sluice-scratch-of-somebody"
+    for name in (strange, held, plain):
+        (drills / name / "data").mkdir(parents=True)
+    take_away = shutil.rmtree
+
+    def denied(path: Path, **how: object) -> None:
+        """Refuse to take one away, as a disk does that is mounted within."""
+        if held in str(path):
+            raise PermissionError(16, "Device or resource busy")
+        take_away(path, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shutil, "rmtree", denied)
+    with pytest.raises(NotGone, match=f"{held}.*resource busy.*tried again"):
+        ran(DropScratch(task_id="drop_scratch", store="shop"))
+    assert set(driver_of("shop").scratches()) == {held, strange}, "the other one went"
+    monkeypatch.undo()
+    take_away(drills / strange)
+    driver = Physical("shop", "", shop.vault, drills)
+    driver.destroy(held)
+    assert driver.scratches() == []
 
 
 def test_a_store_without_backup_is_told(project: Path) -> None:

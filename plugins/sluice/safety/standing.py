@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
+from sluice.errors import SluiceError
 from sluice.safety.backup import place_of
-from sluice.safety.driver import Driver, Tell, made_at
+from sluice.safety.driver import Driver, NotScratch, Tell, made_at
 from sluice.stores.objects import NoSuchKey, Vault
 
 LONGEST_DRILL = timedelta(days=1)
@@ -33,25 +34,37 @@ def stands_until(vault: Vault, store: str, name: str) -> datetime | None:
 
 
 def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "") -> list[str]:
-    """Take away what drills have left that were killed, and what a person has `named`; gives their names. Safe to repeat."""
-    gone = []
+    """Take away what drills have left that were killed, and what a person has `named`; gives their names. Safe to repeat.
+
+    What cannot go holds up none of the others, and is raised at the end. What has no name of ours is told, and left alone.
+    """
+    gone, stays = list[str](), list[SluiceError]()
     for name in driver.scratches():
-        until = stands_until(vault, driver.store, name)
-        if until and name != named:
-            over = (
-                "its time is over, and users may be on it"
-                if now >= until
-                else f"it stands until {until:%Y-%m-%d %H:%M} UTC"
-            )
-            tell(
-                f'{name} was brought back for people: {over}. It goes when reap_scratch is run with {{"drop": "{name}"}}'
-            )
-        elif name == named or now >= made_at(name) + LONGEST_DRILL:
-            driver.destroy(name)
-            vault.remove(_key(driver.store, name))
-            tell(f"{name} is gone")
-            gone.append(name)
+        try:
+            if goes(driver, vault, name, now, tell, named):
+                driver.destroy(name)
+                vault.remove(_key(driver.store, name))
+                tell(f"{name} is gone")
+                gone.append(name)
+        except NotScratch as why:
+            tell(f"{name} is left alone: {why}")
+        except SluiceError as why:
+            tell(f"{name} stays: {why}")
+            stays.append(why)
+    if stays:
+        raise stays[0]
     return gone
+
+
+def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, named: str) -> bool:
+    """Whether one is to be taken away; of what stands for people, tell how long it was meant to. Raises NotScratch."""
+    made = made_at(name)
+    until = stands_until(vault, driver.store, name)
+    if until is None or name == named:
+        return name == named or now >= made + LONGEST_DRILL
+    time = f"it stands until {until:%Y-%m-%d %H:%M} UTC" if now < until else "its time is over, and users may be on it"
+    tell(f'{name} was brought back for people: {time}. It goes when reap_scratch is run with {{"drop": "{name}"}}')
+    return False
 
 
 def _key(store: str, name: str) -> str:
