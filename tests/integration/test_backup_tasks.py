@@ -22,7 +22,7 @@ from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
@@ -35,6 +35,7 @@ from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.safety.backup import Broken
+from sluice.safety.censuses import censuses_of, counted_at, key_of
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import name_scratch
 from sluice.safety.exposure import exposure
@@ -159,9 +160,13 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
     assert ran(DrawMoments(task_id="list_moments", store="shop")) == [{"kind": "latest", "value": ""}], (
         "of two counts one is there"
     )
+    ancient, old, damaged = left_counts(shop)
     with shop.shipped():
         ran(CountStore(task_id="take_census", store="shop"))
     shipped()
+    assert ancient not in censuses_of(shop.vault, "shop"), "nothing can be held against it any more"
+    assert {old, damaged} < {*censuses_of(shop.vault, "shop")}
+    shop.vault.remove(old)
     latest, drawn = ran(DrawMoments(task_id="list_moments", store="shop"))
     assert (latest["kind"], drawn["kind"]) == ("latest", "time")
     for moment in (latest, drawn):
@@ -169,6 +174,11 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
         assert told["wrong"] == []
         assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
     assert [one.key for one in certificates_of(shop.vault, "shop")][-1] == told["certificate"]
+    facts = facts_of(certificates_of(shop.vault, "shop")[-1])
+    assert (facts["tables_left_out"], facts["rows_compared_percent"]) == (0, 100.0), (
+        "nobody wrote between the two counts"
+    )
+    assert facts["lost_at_least_seconds"] is None, "a time was asked to have less"
     assert driver_of("shop").scratches() == []
 
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
@@ -192,6 +202,17 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
     assert dead.back_in == pytest.approx(before.back_in, rel=0.5)
     assert dead.lose_at_most is not None
     assert before.lose_at_most <= dead.lose_at_most < 300
+
+
+def left_counts(shop: Shop) -> tuple[str, str, str]:
+    """Leave two counts of years ago, and a damaged one just behind the first that there is; gives their keys."""
+    (first,) = censuses_of(shop.vault, "shop")
+    ancient, old = (key_of("shop", datetime(year, 1, 1, tzinfo=UTC)) for year in (2019, 2020))
+    damaged = key_of("shop", counted_at(first) + timedelta(milliseconds=1))
+    body = shop.vault.get(first)
+    for key, held in {ancient: body, old: body, damaged: body[:-100]}.items():
+        shop.vault.put_once(key, held, "application/zstd")
+    return ancient, old, damaged
 
 
 def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +255,7 @@ def test_a_store_that_is_dumped_goes_the_same_way(project: Path, shop: Shop) -> 
     (latest,) = ran(DrawMoments(task_id="list_moments", store="dumped"))
     told = ran(DrillRestore(task_id="drill_restore", store="dumped", **latest))
     assert told["wrong"] == []
+    assert facts_of(certificates_of(shop.vault, "dumped")[-1])["lost_at_least_seconds"] > 0, "all since the dump"
     assert ran(DrillGate(task_id="gate_restore_drill", store="dumped", gate=DRILLED, **latest))["passed"]
     assert driver_of("dumped").scratches() == []
 

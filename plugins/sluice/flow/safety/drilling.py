@@ -32,17 +32,21 @@ class CountStore(OfAStore):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give where the count is. Raises NoPlace, NotShipped, Refused, Rewritten, StoreDown, VaultDown."""
-        from sluice.safety.censuses import keep_census
-        from sluice.safety.drill.baseline import take_baseline
+        from sluice.safety.censuses import keep_census, thin_out
+        from sluice.safety.drill import baseline
 
         check_words(context)
         vault = open_vault()
         with opened_backup(self.store) as c:
-            take_baseline(c).keep(vault, self.store)
+            baseline.take_baseline(c).keep(vault, self.store)
+        baseline.thin_out(vault, self.store)
         if backup_of(self.store)[1].by == "logical":
             raise AirflowSkipException(f"{self.store} is dumped: each dump was counted in its own snapshot.")
-        census = driver_of(self.store).count(self.log.info)
+        driver = driver_of(self.store)
+        census = driver.count(self.log.info)
         kept = keep_census(vault, self.store, census)
+        if window := driver.window():
+            thin_out(vault, self.store, window.earliest, [one.whole_at for one in driver.backups()], self.log.info)
         return {"census": kept.key, "tables": len(census.tables), "rows": census.rows}
 
 
@@ -88,7 +92,7 @@ class DrillRestore(OfAMoment):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown."""
-        from sluice.safety.censuses import censuses_of, read_census
+        from sluice.safety.censuses import read_censuses
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.drill.drilling import Asked, Counted, drill, failed
         from sluice.safety.driver import name_scratch
@@ -100,7 +104,7 @@ class DrillRestore(OfAMoment):
         vault, target = open_vault(), target_of(self.kind, self.value)
         with opened_backup(self.store) as c:
             now = one(c, statement("safety.find_position"))["now"]
-        counted = [Counted(key, read_census(vault, key)) for key in censuses_of(vault, self.store)]
+        counted = [Counted(*one) for one in read_censuses(vault, self.store, self.log.warning).items()]
         seed = f"{context['run_id']} {target}"
         baseline = newest_baseline(vault, self.store)
         asked = Asked(
@@ -148,11 +152,13 @@ class DrillGate(FactsGate):
 def facts_of(made: Certificate) -> dict[str, Any]:
     """Give what a gate judges of a drill."""
     against = made.compared
-    lost = made.lost[0] if made.lost else 0.0
+    lost = made.lost[0] if made.lost else None
     differences = against.differences if against else ()
     return {
         "tables_compared": against.tables if against else 0,
         "rows_compared": against.rows if against else 0,
+        "tables_left_out": against.tables_left_out if against else 0,
+        "rows_compared_percent": against.share if against else 0.0,
         "differences": len(differences),
         "differences_told": "; ".join(differences[:20]),
         "damaged": len(made.damaged),
@@ -160,7 +166,8 @@ def facts_of(made: Certificate) -> dict[str, Any]:
         "available_seconds": made.phases["available"],
         "rto_over_seconds": max(0.0, made.phases["available"] - made.goals.back_within),
         "lost_at_least_seconds": lost,
-        "rpo_over_seconds": max(0.0, lost - made.goals.losing_at_most),
+        "rpo_over_seconds": max(0.0, (lost or 0.0) - made.goals.losing_at_most),
+        "rpo_unmeasured": int(bool(made.unmeasured)),
         "wrong": len(made.wrong),
         "wrong_told": "; ".join(made.wrong[:20]),
         "headline": "; ".join(made.wrong[:3]),

@@ -100,13 +100,35 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     held = compared(expects.counted, there, asked.target) if expects.counted else None
     if expects.apart:
         held, expects = compare_apart(driver, asked, expects.apart, tell)
-    made = certify(driver.store, asked, found, clock, lost_between(kept, asked.at), digest(there))
-    return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced)
+    lost, unmeasured = what_is_lost(kept, found, asked)
+    made = certify(driver.store, asked, found, clock, lost, digest(there))
+    made = replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced)
+    return replace(made, unmeasured=unmeasured)
+
+
+def what_is_lost(kept: Sequence[datetime], found: Restored, asked: Asked) -> tuple[Lost | None, str]:
+    """Bound what would be lost, had the store died when it was asked for, or say why nobody can. Pure.
+
+    Beats tell it. Without any, a copy of one moment (a dump's, a service's) lacks all since then; one that was replayed lacks
+    at most what came since its last commit, and where that is more than was promised nobody knows.
+    """
+    if asked.target.kind != "latest":  # any other was asked to have less
+        return None, ""
+    if lost := lost_between(kept, asked.at):
+        return lost, ""
+    told = f"and no beat of a heart says how much; the store's RPO is {asked.goals.losing_at_most:.0f} s"
+    if found.reached is None:
+        return None, f"nobody knows what would be lost: the copy has no commit behind its backup, {told}"
+    since = max(timedelta(0), asked.at - found.reached)
+    if found.position is None:
+        return Lost(found.reached, since, since), ""
+    within = since.total_seconds() <= asked.goals.losing_at_most
+    unknown = f"up to {since.total_seconds():.0f} s of writes may be lost, {told}"
+    return Lost(found.reached, timedelta(0), since), "" if within else unknown
 
 
 def certify(store: str, asked: Asked, found: Restored, clock: Clock, lost: Lost | None, digested: str) -> Certificate:
     """Write down what every drill has in common. What was compared, and found damaged, is not in it yet. Pure."""
-    # Only what is brought back to the latest moment tells what would be lost: any other was asked to have less.
     bounds = (lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None
     return Certificate(
         store=store,
@@ -208,7 +230,9 @@ def _between(asked: Asked, moment: datetime) -> Expected:
 def compared(against: Counted, copy: Census, at: Target) -> Compared:
     """Hold the copy against what it must hold. Pure."""
     wanted = against.census
-    return Compared(against.key, len(wanted.tables), wanted.rows, lacking(wanted, copy).lines, str(at))
+    lines, besides = lacking(wanted, copy).lines, copy.tables.keys() - wanted.tables.keys()
+    rows = sum(copy.tables[name].rows for name in besides)
+    return Compared(against.key, len(wanted.tables), wanted.rows, lines, str(at), len(besides), rows)
 
 
 def _to(found: Restored) -> Connect:
