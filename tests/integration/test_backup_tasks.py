@@ -20,7 +20,7 @@ from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.safety import exposing, keeping, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
-from sluice.flow.safety.bringing_back import RestoreStore
+from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
@@ -40,7 +40,9 @@ from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import name_scratch
 from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
+from sluice.safety.keeping.reading import readers
 from sluice.safety.keeping.verifying import LogNotYet
+from sluice.safety.physical import driver as physical
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.scratch import NotGone
 from sluice.safety.standing import reap
@@ -286,12 +288,22 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         ran(restore, target="latest", confirm="shpo")
     with pytest.raises(AirflowFailException, match="is no time with a time zone"):
         ran(restore, target="time", value="2026-01-01 10:00", confirm="shop")
+    killed = name_scratch("shop", datetime.now(UTC) - timedelta(hours=1), "night")
+    another = name_scratch("shop", datetime.now(UTC) - timedelta(hours=1), "another night")
+    for name in (killed, another):
+        (shop.folder / "scratch/drills/shop" / name / "data").mkdir(parents=True)
     told = ran(restore, target="latest", confirm="shop", port=port, warm=True)
     try:
+        assert set(driver_of("shop").scratches()) == {told["name"], another}, "its disk was wanted"
+        driver_of("shop").destroy(another)
+        assert ran(restore, target="latest", confirm="shop") == told, "it was given to people: it stays"
+        warm = WarmStore(task_id="warm_store", store="shop", address=told["address"])
+        with pytest.raises(AirflowSkipException, match="Nobody has asked"):
+            ran(warm)
+        assert ran(warm, warm=True) > 100
         with psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="secret", dbname="postgres") as c:
             assert c.execute("SELECT text FROM notes WHERE text = 'after it'").fetchone()
             settings = dict(c.execute("SELECT name, setting FROM pg_settings").fetchall())
-        assert told["warmed_blocks"] > 100
         assert (settings["archive_mode"], settings["listen_addresses"]) == ("off", "*")
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="wrong", dbname="postgres")
@@ -307,13 +319,31 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
     assert driver_of("shop").scratches() == []
 
 
-def test_one_tenant_is_compared_and_nothing_is_put_back(project: Path, shop: Shop, backed_up: None) -> None:
+def noted_readers(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note who says, while a store is brought back, that its backups are being read."""
+    seen, recover = list[str](), physical.recover
+
+    def noting(*how: Any) -> Any:
+        """Look, then go on."""
+        seen.extend(readers(vault, "shop", datetime.now(UTC)))
+        return recover(*how)
+
+    monkeypatch.setattr(physical, "recover", noting)
+    return seen
+
+
+def test_one_tenant_is_compared_and_nothing_is_put_back(
+    project: Path, shop: Shop, backed_up: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compare = CompareTenant(task_id="compare_tenant", store="shop")
     with pytest.raises(AirflowFailException, match="Say which tenant"):
         ran(compare, target="latest", tenant="", column="id")
     with shop.connect() as c:
         c.execute("UPDATE tenants SET name = 'another' WHERE id = 7")
+        seen = noted_readers(shop.vault, monkeypatch)
         told = ran(compare, target="latest", tenant="7", column="id")
+        assert [name.startswith("sluice-scratch-shop-") for name in seen] == [True], "nothing is pruned meanwhile"
+        assert readers(shop.vault, "shop", datetime.now(UTC)) == []
         assert told["tables"]["public.tenants"] == {"same": 0, "missing": 0, "changed": 1, "added": 0}
         assert c.execute("SELECT name FROM tenants WHERE id = 7").fetchone() == {"name": "another"}
     assert b"SET \"name\" = 'tenant 7'" in shop.vault.get(told["files"][0])
@@ -324,6 +354,8 @@ def test_a_restore_that_fails_leaves_nothing(project: Path, shop: Shop, backed_u
     with pytest.raises(Exception, match="No backup of shop was whole before"):
         ran(restore, target="time", value="2001-01-01T00:00:00+00:00", confirm="shop")
     assert driver_of("shop").scratches() == []
+    assert shop.vault.list("backups/stores/shop/standing/") == [], "what never stood is not said to stand"
+    assert readers(shop.vault, "shop", datetime.now(UTC)) == []
 
 
 def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop) -> None:

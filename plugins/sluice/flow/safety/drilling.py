@@ -95,8 +95,6 @@ class DrillRestore(OfAMoment):
         from sluice.safety.censuses import read_censuses
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.drill.drilling import Asked, Counted, drill, failed
-        from sluice.safety.driver import name_scratch
-        from sluice.safety.keeping.reading import reading
         from sluice.stores.postgres import one
         from sluice.stores.statements import statement
 
@@ -110,12 +108,11 @@ class DrillRestore(OfAMoment):
         asked = Asked(
             target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most
         )
-        with reading(vault, self.store, name_scratch(self.store, now, f"{seed} reads"), now):
-            try:
-                made = drill(driver_of(self.store), asked, self.log.info)
-            except Terminal as why:
-                failed(self.store, asked, why).keep(vault)
-                raise
+        try:
+            made = drill(driver_of(self.store), asked, self.log.info)
+        except Terminal as why:
+            failed(self.store, asked, why).keep(vault)
+            raise
         key = made.keep(vault).key
         note_proven(vault, self.store, made)
         with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:

@@ -38,7 +38,7 @@ class Compared:
     at: str = ""
     """To where that copy was brought back. Not the drill's own target: it was another one, made for the comparison."""
     tables_left_out: int = 0
-    """How many tables the copy has besides, of which nobody knows what they must hold: between two counts they were written to."""
+    """How many tables the copy has besides: between two counts they were written to, and nobody knows what they must hold."""
     rows_left_out: int = 0
     """How many rows the copy has in these."""
 
@@ -66,7 +66,7 @@ class Certificate:
     """Seconds from when it was asked for until each phase had ended."""
     goals: Goals
     lost: tuple[float, float] | None
-    """Seconds of writes lost, had the store died when it was asked for: at least, at most. None: another target, or nobody knows."""
+    """Seconds of writes lost, had the store died when it was asked for: at least, at most. None: another target, or unknown."""
     holds_sha256: str
     """Of every table's name, rows and hash in the copy."""
     compared: Compared | None

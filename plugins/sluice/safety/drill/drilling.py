@@ -22,7 +22,7 @@ from sluice.safety.drill.baseline import Baseline, held_against, take_baseline
 from sluice.safety.drill.certificate import Certificate, Compared, Goals, digest
 from sluice.safety.drill.damage import find_damage
 from sluice.safety.drill.heartbeat import Lost, beats_in, lost_between
-from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, is_of_run, name_scratch
+from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, destroy_of_run, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.postgres import Connect, Connection, connect, one
 from sluice.stores.statements import statement
@@ -81,11 +81,7 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown.
     """
     clock, name = Clock(), asked.name or name_scratch(driver.store, asked.at, asked.seed)
-    for left in driver.scratches():
-        if left != name and is_of_run(
-            left, driver.store, asked.seed
-        ):  # a try that was killed has left it, and its disk
-            driver.destroy(left)
+    destroy_of_run(driver, asked.seed, but=[name])
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
@@ -156,8 +152,9 @@ def failed(store: str, asked: Asked, why: Exception) -> Certificate:
 
 def compare_apart(driver: Driver, asked: Asked, counted: Counted, tell: Tell) -> tuple[Compared | None, Expected]:
     """Bring the store back once more, to the position of a count, and compare that copy; it goes, too."""
-    target = counted.place
-    name = name_scratch(driver.store, asked.at, f"{asked.seed} compared")
+    target, seed = counted.place, f"{asked.seed} compared"
+    name = name_scratch(driver.store, asked.at, seed)
+    destroy_of_run(driver, seed)
     with restored(driver, target, name, Clock(), tell) as found, connect(found.address, purpose="drill") as copy:
         expects = expected(replace(asked, target=target, counted=[counted]), found, copy)
         if not expects.counted:
