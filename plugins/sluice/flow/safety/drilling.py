@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -91,7 +92,17 @@ class DrillRestore(OfAMoment):
     ui_color = "#dcefe2"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown."""
+        """Give the certificate's key; one drills at a time on a disk.
+
+        Raises NotRecovered, NoRoom, Damaged, Broken, LogMissing, NotChecked, VaultDown.
+        """
+        from sluice.safety.room import one_at_a_time
+
+        with one_at_a_time(Path(backup_of(self.store)[1].scratch), self.log.info):
+            return self._drill(context)
+
+    def _drill(self, context: Context) -> dict[str, Any]:
+        """Do it. When it was asked for is now: what came in while another was under way counts."""
         from sluice.safety.censuses import read_censuses
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.drill.drilling import Asked, Counted, drill, failed
