@@ -26,7 +26,7 @@ from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, Dril
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
-from sluice.flow.safety.reaping import DropScratch, ListBackedUp
+from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping import ShipLog
 from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup
@@ -42,6 +42,7 @@ from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
 from sluice.safety.keeping.reading import readers
 from sluice.safety.keeping.verifying import LogNotYet
+from sluice.safety.left_over import LeftOver
 from sluice.safety.physical import driver as physical
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.scratch import NotGone
@@ -398,6 +399,36 @@ def test_a_strange_folder_stops_no_reaper_and_what_cannot_go_is_not_called_gone(
     assert driver.scratches() == []
 
 
+def test_what_a_renamed_store_has_left_is_named_with_the_command_that_takes_it_away(
+    project: Path, shop: Shop, backed_up: None
+) -> None:
+    detect = DetectLeftOver(task_id="detect_left_over")
+    estate, scratch = project / "include/estate/estate.yaml", name_scratch("shop", datetime.now(UTC), "x")
+    was = estate.read_text()
+    ran(detect)
+    copy = shop.folder / "scratch/drills/shop" / scratch
+    copy.mkdir(parents=True)
+    estate.write_text(was.replace("  shop:", "  store:"))
+    with pytest.raises(LeftOver) as red:
+        ran(detect)
+    assert "SELECT pg_drop_replication_slot('sluice_log_shop');" in str(red.value)
+    assert f"--pgdata={copy}/data; rm -r {copy}" in str(red.value)
+    copy.rmdir()
+
+    # No store leads to its server any more: its connection does.
+    kept = [line for line in was.splitlines() if not line.startswith((" ", "stores"))]
+    estate.write_text("\n".join([*kept, "stores: {other: {engine: dynamodb, connection: aws, rto: 5m, rpo: 30s}}"]))
+    with pytest.raises(LeftOver, match=r"sluice_log_shop on .* keeps \d\.\d\d GB"):
+        ran(detect)
+    with shop.connect() as c:
+        c.execute("SELECT pg_drop_replication_slot('sluice_log_shop')")
+    ran(detect)
+    assert shop.vault.list("backups/stores/shop/shipped/") == [], "nobody has to look there again"
+    estate.write_text(was)
+    shipped()
+    ran(detect)
+
+
 def test_a_store_without_backup_is_told(project: Path) -> None:
     for wrong in ("plain", "nobody"):
         with pytest.raises(NotBackedUp, match=f"no `backup` for a store '{wrong}'. It has shop, dumped."):
@@ -408,7 +439,9 @@ def test_a_store_without_backup_is_told(project: Path) -> None:
         ran(ListBackedUp(task_id="list_stores"))
 
 
-def test_the_heart_beats_beside_the_log_and_never_stops_it(project: Path, shop: Shop) -> None:
+def test_the_heart_beats_beside_the_log_and_never_stops_it(
+    project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shipped(0.5)
     with shop.connect() as c:
         before = beats(c)
@@ -417,6 +450,10 @@ def test_the_heart_beats_beside_the_log_and_never_stops_it(project: Path, shop: 
         c.execute("ALTER TABLE sluice_safety.away RENAME TO heartbeat")
         shipped(0.5)
         assert beats(c) == before + 1
+        for wrong in (_connection(f"host=127.0.0.1 port={free_port()} user=nobody dbname=none"), "nonsense"):
+            monkeypatch.setenv("AIRFLOW_CONN_PG_SHOP", wrong)
+            shipped(0.5)
+        assert beats(c) == before + 1, "a heart that finds no server, or no connection, stops nothing"
 
 
 def beats(c: Connection) -> int:
