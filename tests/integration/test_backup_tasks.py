@@ -368,6 +368,7 @@ def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop
     (shop.folder / "scratch/drills/other" / old).mkdir(parents=True)
     assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [old]
     assert (shop.folder / "scratch/drills/other" / old).exists(), "of another store"
+    shutil.rmtree(shop.folder / "scratch/drills/other")
     assert driver.scratches() == [young]
     driver.destroy(young)
 
