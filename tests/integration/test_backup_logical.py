@@ -38,7 +38,7 @@ from sluice.stores.postgres import LockBusy, StoreDown
 from tests.conftest import Server
 from tests.dumped import STORE, make_odd, session, written_to
 
-GOALS = Goals(back_within=300, losing_at_most=30)
+GOALS = Goals(back_within=300, losing_at_most=86400)
 PAGE = Path(__file__).parents[2] / "docs/howto/back-up-any-postgresql.md"
 LATE = "20991231T000000000Z-dump"
 COUNT = itertools.count()
