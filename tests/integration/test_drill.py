@@ -125,7 +125,14 @@ def test_what_has_no_beat_is_measured_by_what_it_is_a_copy_of(night: Night) -> N
     nothing = what_is_lost([], Restored("x", "", (), None, "0/1"), asked)
     assert nothing[0] is None
     assert "no beat of a heart" in nothing[1]
-    assert what_is_lost([], Restored("x", "", (), ago, None), asked) == (Lost(ago, *[timedelta(seconds=50)] * 2), "")
+    for kept in (
+        [],
+        [ago - timedelta(days=90)],
+    ):  # a heart that beat for another way of backing up says nothing of a dump
+        assert what_is_lost(kept, Restored("x", "", (), ago, None), asked) == (
+            Lost(ago, *[timedelta(seconds=50)] * 2),
+            "",
+        )
     beaten = what_is_lost([asked.at - timedelta(seconds=3)], Restored("x", "", (), None, "0/1"), asked)
     assert (beaten[0] and beaten[0].at_most, beaten[1]) == (timedelta(seconds=3), "")
     early = what_is_lost([asked.at + timedelta(seconds=3)], Restored("x", "", (), None, "0/1"), asked)

@@ -105,19 +105,23 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
 def what_is_lost(kept: Sequence[datetime], found: Restored, asked: Asked) -> tuple[Lost | None, str]:
     """Bound what would be lost, had the store died when it was asked for, or say why nobody can. Pure.
 
-    Beats tell it. Without any, a copy of one moment (a dump's, a service's) lacks all since then; one that was replayed lacks
-    at most what came since its last commit, and where that is more than was promised nobody knows.
+    A copy of one moment (a dump's, a service's) lacks all since then. One that was replayed tells it by its beats; without any it
+    lacks at most what came since its last commit, and where that is more than was promised nobody knows.
     """
     if asked.target.kind != "latest":  # any other was asked to have less
         return None, ""
-    if lost := lost_between(kept, asked.at):
-        return lost, ""
+    lost = lost_between(kept, asked.at)
     told = f"and no beat of a heart says how much; the store's RPO is {asked.goals.losing_at_most:.0f} s"
     if found.reached is None:
-        return None, f"nobody knows what would be lost: the copy has no commit behind its backup, {told}"
+        return (
+            lost,
+            "" if lost else f"nobody knows what would be lost: the copy has no commit behind its backup, {told}",
+        )
     since = max(timedelta(0), asked.at - found.reached)
     if found.position is None:
         return Lost(found.reached, since, since), ""
+    if lost:
+        return lost, ""
     within = since.total_seconds() <= asked.goals.losing_at_most
     unknown = f"up to {since.total_seconds():.0f} s of writes may be lost, {told}"
     return Lost(found.reached, timedelta(0), since), "" if within else unknown
