@@ -5,14 +5,18 @@ name of a drill, `sluice-scratch-<store>-<moment>-…`, is looked at, and code r
 `restore__<store>` has brought back for people is named in the log each hour and never taken away by itself, as users may be on
 it: *Drop* takes one away.
 
+`detect_left_over` looks for what a store has left that is backed up no more, or is called otherwise by now: a slot
+`sluice_log_…` by which a server keeps its log for nobody, a copy that stands in a folder of nobody's. It takes nothing away.
+
 **Red?** `drop_scratch` says what could not be taken away, and why. It may fill the workers' disk meanwhile; nothing else.
+`detect_left_over` names each with the command that takes it away: until somebody runs it, the disk of that server fills.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from sluice.flow.policy import UPKEEP
-from sluice.flow.safety.reaping import DropScratch, ListBackedUp
+from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 
 with DAG(
     dag_id="reap_scratch",
@@ -31,5 +35,6 @@ with DAG(
     doc_md=__doc__,
     tags=["safety"],
 ):
+    DetectLeftOver(task_id="detect_left_over")
     stores = ListBackedUp(task_id="list_stores")
     DropScratch.partial(task_id="drop_scratch", map_index_template="{{ task.store }}").expand(store=stores.output)

@@ -7,14 +7,16 @@ or copy out of it what was lost. After *Days* `reap_scratch` says each hour that
 it there. Restores may be repeated, also while one stands.
 
 **Red?** `restore_store` says why: no backup was whole before that moment, the log has a gap (it says up to where it goes), an
-object is damaged, the disk is full. What was half there is taken away again; the store itself is never touched.
+object is damaged, the disk is full. What was half there is taken away again, by the next try where a worker was killed; the
+store itself is never touched. `warm_store` reads what users read most into the copy's memory, where *Warm it up* asks for it:
+where it is red the copy stands all the same, and is as slow as its disk at first.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG
 from sluice.flow.policy import defaults
-from sluice.flow.safety.bringing_back import RestoreStore
+from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
 from sluice.flow.safety.forms import target_form
 from sluice.flow.safety.stores import backed_up
 
@@ -31,7 +33,8 @@ def restore(name: str) -> DAG:
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
-        RestoreStore(task_id="restore_store")
+        restored = RestoreStore(task_id="restore_store")
+        WarmStore(task_id="warm_store", address=restored.output["address"], trigger_rule="all_success")
     return dag
 
 

@@ -26,6 +26,12 @@ SELECT pg_try_advisory_lock(hashtext('sluice.log'), hashtext(%(slot)s)) AS held
 -- name: find_slot
 SELECT slot_name AS slot, restart_lsn::text AS keeps, active FROM pg_replication_slots WHERE slot_name = %(slot)s
 
+-- name: list_log_slots
+-- A server that follows another has its own place in the log.
+SELECT slot_name AS slot, pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
+                                          restart_lsn)::text AS bytes
+FROM pg_replication_slots WHERE starts_with(slot_name::text, %(prefix)s) ORDER BY 1
+
 -- name: create_slot
 SELECT lsn::text AS keeps FROM pg_create_physical_replication_slot(%(slot)s, true)
 

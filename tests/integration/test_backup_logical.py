@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sluice.local.ports import free_port
-from sluice.safety.backup import Broken
+from sluice.safety.backup import Broken, Unreadable
 from sluice.safety.census import count_copy
 from sluice.safety.censuses import censuses_of, read_census
 from sluice.safety.comparing import lacking
@@ -38,7 +38,7 @@ from sluice.stores.postgres import LockBusy, StoreDown
 from tests.conftest import Server
 from tests.dumped import STORE, make_odd, session, written_to
 
-GOALS = Goals(back_within=300, losing_at_most=30)
+GOALS = Goals(back_within=300, losing_at_most=86400)
 PAGE = Path(__file__).parents[2] / "docs/howto/back-up-any-postgresql.md"
 LATE = "20991231T000000000Z-dump"
 COUNT = itertools.count()
@@ -320,8 +320,30 @@ def test_every_byte_is_read_back_and_a_changed_one_is_told(past: Past) -> None:
     finally:
         vault.remove(f"{folder_of(STORE, LATE)}/manifest.json")
         vault.client.put_object(Bucket=vault.bucket, Key=part.key, Body=whole)
-    with pytest.raises(Broken, match="has no dump yesterday"):
+    with pytest.raises(Broken, match="odd has no backup yesterday"):
         past.driver.verify("yesterday", past.said.append)
+
+
+def test_a_damaged_manifest_is_told_and_stands_in_no_other_dump_s_way(past: Past) -> None:
+    vault, dump = past.driver.vault, past.dumps[1]
+    manifest = f"{folder_of(STORE, dump.id)}/manifest.json"
+    damaged = f"{folder_of(STORE, '20200101T000000000Z-dump')}/manifest.json"
+    told = vault.get(manifest)
+    vault.put_once(damaged, told[:-400], "application/json")
+    try:
+        assert past.dumps[1] == dump
+        assert past.driver.verify(dump.id, past.said.append) == dump.size
+        assert f"{damaged} is no manifest of a dump" in "".join(past.said)
+        with pytest.raises(Damaged, match=f"{damaged} is no manifest of a dump.*evidence"):
+            past.driver.verify("20200101T000000000Z-dump", past.said.append)
+        vault.put_once(
+            damaged.replace("000Z", "001Z"), told.replace(b'"version": 1', b'"version": 2'), "application/json"
+        )
+        with pytest.raises(Unreadable, match="up to date"):
+            past.driver.window()
+    finally:
+        for key in (damaged, damaged.replace("000Z", "001Z")):
+            vault.remove(key)
 
 
 @pytest.mark.parametrize("name", ["certify", "../odd", "sluice-scratch-", "sluice-scratch-odd-20261101t000000z-../x"])

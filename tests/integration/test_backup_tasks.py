@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,14 +21,14 @@ from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.safety import exposing, keeping, naming, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
-from sluice.flow.safety.bringing_back import RestoreStore
+from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.naming import NamePoint, VerifyPoint
-from sluice.flow.safety.reaping import DropScratch, ListBackedUp
+from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping import ShipLog
 from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup, pointed
@@ -36,12 +37,18 @@ from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.safety.backup import Broken
+from sluice.safety.censuses import censuses_of, counted_at, key_of
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import Clock, name_scratch
 from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
+from sluice.safety.keeping.reading import readers
 from sluice.safety.keeping.verifying import LogNotYet
+from sluice.safety.left_over import LeftOver
+from sluice.safety.physical import driver as physical
 from sluice.safety.physical.choosing import AlreadyNamed, NotThere
+from sluice.safety.physical.driver import Physical
+from sluice.safety.physical.scratch import NotGone
 from sluice.safety.standing import reap
 from sluice.safety.target import Target
 from sluice.stores.objects import NoSuchKey, Vault
@@ -171,9 +178,13 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
     assert ran(DrawMoments(task_id="list_moments", store="shop")) == [{"kind": "latest", "value": ""}], (
         "of two counts one is there"
     )
+    ancient, old, damaged = left_counts(shop)
     with shop.shipped():
         ran(CountStore(task_id="take_census", store="shop"))
     shipped()
+    assert ancient not in censuses_of(shop.vault, "shop"), "nothing can be held against it any more"
+    assert {old, damaged} < {*censuses_of(shop.vault, "shop")}
+    shop.vault.remove(old)
     latest, drawn = ran(DrawMoments(task_id="list_moments", store="shop"))
     assert (latest["kind"], drawn["kind"]) == ("latest", "time")
     for moment in (latest, drawn):
@@ -186,6 +197,11 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
     assert (rule.table, rule.suite, rule.rows, rule.wrong) == ("public.notes", "notes_rules", 1000, ())
     broken = replace(certificate, target="the latest moment", checked=(replace(rule, wrong=("text is missing",)),))
     assert (facts_of(broken)["rules_broken"], broken.wrong) == (1, ("text is missing",))
+    facts = facts_of(certificate)
+    assert (facts["tables_left_out"], facts["rows_compared_percent"]) == (0, 100.0), (
+        "nobody wrote between the two counts"
+    )
+    assert facts["lost_at_least_seconds"] is None, "a time was asked to have less"
     assert driver_of("shop").scratches() == []
 
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
@@ -209,6 +225,17 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
     assert dead.back_in == pytest.approx(before.back_in, rel=0.5)
     assert dead.lose_at_most is not None
     assert before.lose_at_most <= dead.lose_at_most < 300
+
+
+def left_counts(shop: Shop) -> tuple[str, str, str]:
+    """Leave two counts of years ago, and a damaged one just behind the first that there is; gives their keys."""
+    (first,) = censuses_of(shop.vault, "shop")
+    ancient, old = (key_of("shop", datetime(year, 1, 1, tzinfo=UTC)) for year in (2019, 2020))
+    damaged = key_of("shop", counted_at(first) + timedelta(milliseconds=1))
+    body = shop.vault.get(first)
+    for key, held in {ancient: body, old: body, damaged: body[:-100]}.items():
+        shop.vault.put_once(key, held, "application/zstd")
+    return ancient, old, damaged
 
 
 def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +278,7 @@ def test_a_store_that_is_dumped_goes_the_same_way(project: Path, shop: Shop) -> 
     (latest,) = ran(DrawMoments(task_id="list_moments", store="dumped"))
     told = ran(DrillRestore(task_id="drill_restore", store="dumped", **latest))
     assert told["wrong"] == []
+    assert facts_of(certificates_of(shop.vault, "dumped")[-1])["lost_at_least_seconds"] > 0, "all since the dump"
     assert ran(DrillGate(task_id="gate_restore_drill", store="dumped", gate=DRILLED, **latest))["passed"]
     assert driver_of("dumped").scratches() == []
 
@@ -282,12 +310,22 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         ran(restore, target="latest", confirm="shpo")
     with pytest.raises(AirflowFailException, match="is no time with a time zone"):
         ran(restore, target="time", value="2026-01-01 10:00", confirm="shop")
+    killed = name_scratch("shop", datetime.now(UTC) - timedelta(hours=1), "night")
+    another = name_scratch("shop", datetime.now(UTC) - timedelta(hours=1), "another night")
+    for name in (killed, another):
+        (shop.folder / "scratch/drills/shop" / name / "data").mkdir(parents=True)
     told = ran(restore, target="latest", confirm="shop", port=port, warm=True)
     try:
+        assert set(driver_of("shop").scratches()) == {told["name"], another}, "its disk was wanted"
+        driver_of("shop").destroy(another)
+        assert ran(restore, target="latest", confirm="shop") == told, "it was given to people: it stays"
+        warm = WarmStore(task_id="warm_store", store="shop", address=told["address"])
+        with pytest.raises(AirflowSkipException, match="Nobody has asked"):
+            ran(warm)
+        assert ran(warm, warm=True) > 100
         with psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="secret", dbname="postgres") as c:
             assert c.execute("SELECT text FROM notes WHERE text = 'after it'").fetchone()
             settings = dict(c.execute("SELECT name, setting FROM pg_settings").fetchall())
-        assert told["warmed_blocks"] > 100
         assert (settings["archive_mode"], settings["listen_addresses"]) == ("off", "*")
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="wrong", dbname="postgres")
@@ -335,13 +373,31 @@ def test_without_a_backup_no_point_is_named(project: Path) -> None:
         ran(NamePoint(task_id="name_point", store="fresh"), name="before-7.2")
 
 
-def test_one_tenant_is_compared_and_nothing_is_put_back(project: Path, shop: Shop, backed_up: None) -> None:
+def noted_readers(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note who says, while a store is brought back, that its backups are being read."""
+    seen, recover = list[str](), physical.recover
+
+    def noting(*how: Any) -> Any:
+        """Look, then go on."""
+        seen.extend(readers(vault, "shop", datetime.now(UTC)))
+        return recover(*how)
+
+    monkeypatch.setattr(physical, "recover", noting)
+    return seen
+
+
+def test_one_tenant_is_compared_and_nothing_is_put_back(
+    project: Path, shop: Shop, backed_up: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compare = CompareTenant(task_id="compare_tenant", store="shop")
     with pytest.raises(AirflowFailException, match="Say which tenant"):
         ran(compare, target="latest", tenant="", column="id")
     with shop.connect() as c:
         c.execute("UPDATE tenants SET name = 'another' WHERE id = 7")
+        seen = noted_readers(shop.vault, monkeypatch)
         told = ran(compare, target="latest", tenant="7", column="id")
+        assert [name.startswith("sluice-scratch-shop-") for name in seen] == [True], "nothing is pruned meanwhile"
+        assert readers(shop.vault, "shop", datetime.now(UTC)) == []
         assert told["tables"]["public.tenants"] == {"same": 0, "missing": 0, "changed": 1, "added": 0}
         assert c.execute("SELECT name FROM tenants WHERE id = 7").fetchone() == {"name": "another"}
     assert b"SET \"name\" = 'tenant 7'" in shop.vault.get(told["files"][0])
@@ -352,6 +408,8 @@ def test_a_restore_that_fails_leaves_nothing(project: Path, shop: Shop, backed_u
     with pytest.raises(Exception, match="No backup of shop was whole before"):
         ran(restore, target="time", value="2001-01-01T00:00:00+00:00", confirm="shop")
     assert driver_of("shop").scratches() == []
+    assert shop.vault.list("backups/stores/shop/standing/") == [], "what never stood is not said to stand"
+    assert readers(shop.vault, "shop", datetime.now(UTC)) == []
 
 
 def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop) -> None:
@@ -363,8 +421,66 @@ def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop
     (shop.folder / "scratch/drills/other" / old).mkdir(parents=True)
     assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [old]
     assert (shop.folder / "scratch/drills/other" / old).exists(), "of another store"
+    shutil.rmtree(shop.folder / "scratch/drills/other")
     assert driver.scratches() == [young]
     driver.destroy(young)
+
+
+def test_a_strange_folder_stops_no_reaper_and_what_cannot_go_is_not_called_gone(
+    project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drills, now = shop.folder / "scratch/drills/shop", datetime.now(UTC)
+    held, plain = (name_scratch("shop", now - timedelta(hours=hours), "x") for hours in (50, 30))
+    strange = "sluice-scratch-of-somebody"
+    for name in (strange, held, plain):
+        (drills / name / "data").mkdir(parents=True)
+    take_away = shutil.rmtree
+
+    def denied(path: Path, **how: object) -> None:
+        """Refuse to take one away, as a disk does that is mounted within."""
+        if held in str(path):
+            raise PermissionError(16, "Device or resource busy")
+        take_away(path, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shutil, "rmtree", denied)
+    with pytest.raises(NotGone, match=f"{held}.*resource busy.*tried again"):
+        ran(DropScratch(task_id="drop_scratch", store="shop"))
+    assert set(driver_of("shop").scratches()) == {held, strange}, "the other one went"
+    monkeypatch.undo()
+    take_away(drills / strange)
+    driver = Physical("shop", "", shop.vault, drills)
+    driver.destroy(held)
+    assert driver.scratches() == []
+
+
+def test_what_a_renamed_store_has_left_is_named_with_the_command_that_takes_it_away(
+    project: Path, shop: Shop, backed_up: None
+) -> None:
+    detect = DetectLeftOver(task_id="detect_left_over")
+    estate, scratch = project / "include/estate/estate.yaml", name_scratch("shop", datetime.now(UTC), "x")
+    was = estate.read_text()
+    ran(detect)
+    copy = shop.folder / "scratch/drills/shop" / scratch
+    copy.mkdir(parents=True)
+    estate.write_text(was.replace("  shop:", "  store:"))
+    with pytest.raises(LeftOver) as red:
+        ran(detect)
+    assert "SELECT pg_drop_replication_slot('sluice_log_shop');" in str(red.value)
+    assert f"--pgdata={copy}/data; rm -r {copy}" in str(red.value)
+    copy.rmdir()
+
+    # No store leads to its server any more: its connection does.
+    kept = [line for line in was.splitlines() if not line.startswith((" ", "stores"))]
+    estate.write_text("\n".join([*kept, "stores: {other: {engine: dynamodb, connection: aws, rto: 5m, rpo: 30s}}"]))
+    with pytest.raises(LeftOver, match=r"sluice_log_shop on .* keeps \d\.\d\d GB"):
+        ran(detect)
+    with shop.connect() as c:
+        c.execute("SELECT pg_drop_replication_slot('sluice_log_shop')")
+    ran(detect)
+    assert shop.vault.list("backups/stores/shop/shipped/") == [], "nobody has to look there again"
+    estate.write_text(was)
+    shipped()
+    ran(detect)
 
 
 def test_a_store_without_backup_is_told(project: Path) -> None:
@@ -377,7 +493,9 @@ def test_a_store_without_backup_is_told(project: Path) -> None:
         ran(ListBackedUp(task_id="list_stores"))
 
 
-def test_the_heart_beats_beside_the_log_and_never_stops_it(project: Path, shop: Shop) -> None:
+def test_the_heart_beats_beside_the_log_and_never_stops_it(
+    project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shipped(0.5)
     with shop.connect() as c:
         before = beats(c)
@@ -386,6 +504,10 @@ def test_the_heart_beats_beside_the_log_and_never_stops_it(project: Path, shop: 
         c.execute("ALTER TABLE sluice_safety.away RENAME TO heartbeat")
         shipped(0.5)
         assert beats(c) == before + 1
+        for wrong in (_connection(f"host=127.0.0.1 port={free_port()} user=nobody dbname=none"), "nonsense"):
+            monkeypatch.setenv("AIRFLOW_CONN_PG_SHOP", wrong)
+            shipped(0.5)
+        assert beats(c) == before + 1, "a heart that finds no server, or no connection, stops nothing"
 
 
 def beats(c: Connection) -> int:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sluice.safety.drill.baseline import Baseline, held_against, newest_baseline, take_baseline
+from sluice.safety.drill.baseline import KEPT, Baseline, held_against, newest_baseline, take_baseline, thin_out
 from sluice.safety.drill.certificate import certificates_of
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, connect
@@ -81,6 +81,13 @@ def test_a_certificate_has_it_and_older_ones_are_read(vault, c: Connection) -> N
     assert newest_baseline(kept, "shop") is None
     live = replace(take_baseline(c), at=datetime(2026, 1, 1, tzinfo=UTC).isoformat())
     live.keep(kept, "shop")
+    assert newest_baseline(kept, "shop") == live
+    kept.put_once("backups/stores/shop/baseline/20260102T000000000000Z.json", b'{"at": ', "application/json")
+    assert newest_baseline(kept, "shop") == live, "one that is damaged is none"
+    for seconds in range(KEPT):
+        kept.put_once(f"backups/stores/shop/baseline/20251231T0000{seconds:02}000000Z.json", b"{}", "application/json")
+    thin_out(kept, "shop")
+    assert len(kept.list("backups/stores/shop/baseline/")) == KEPT
     assert newest_baseline(kept, "shop") == live
     slow = held_against(taken(keys=60.0), taken(keys=2.0), 3.0)
     made = certificate(2, 30, baseline=slow)

@@ -16,8 +16,8 @@ from sluice.safety.censuses import keep_census
 from sluice.safety.counting import Content
 from sluice.safety.drill.certificate import Certificate, Goals, certificates_of
 from sluice.safety.drill.checking import Check
-from sluice.safety.drill.drilling import Asked, Counted, draw, drill
-from sluice.safety.drill.heartbeat import beat, lost_between, prepare_heart
+from sluice.safety.drill.drilling import Asked, Counted, draw, drill, what_is_lost
+from sluice.safety.drill.heartbeat import Lost, beat, lost_between, prepare_heart
 from sluice.safety.driver import Restored, Window, name_scratch
 from sluice.safety.physical.driver import Physical
 from sluice.safety.target import Target
@@ -110,6 +110,49 @@ def test_at_the_latest_moment_the_loss_is_bounded_and_another_copy_is_compared(n
     assert any("s of writes would be lost; the store's RPO is 30 s" in line for line in late.wrong)
 
 
+def test_without_a_beat_what_would_be_lost_is_bounded_by_the_last_commit_or_nobody_knows(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restore = Physical.restore
+
+    def heartless(self: Physical, *how: object) -> object:
+        """Bring it back as if its store never had a heart."""
+        back = restore(self, *how)  # type: ignore[arg-type]
+        with psycopg.connect(back.address, autocommit=True) as copy:
+            copy.execute("DROP TABLE sluice_safety.heartbeat")
+        return back
+
+    monkeypatch.setattr(Physical, "restore", heartless)
+    late = certified(night, Target("latest"), at=night.between + timedelta(minutes=5), counted=())
+    assert late.lost
+    assert late.lost[0] == 0 < 290 < late.lost[1]
+    assert "no beat of a heart says how much" in late.wrong[-1]
+    assert "the store's RPO is 30 s" in late.wrong[-1]
+
+
+def test_what_has_no_beat_is_measured_by_what_it_is_a_copy_of(night: Night) -> None:
+    asked = night.asked(Target("latest"), "x")
+    ago = asked.at - timedelta(seconds=50)
+    nothing = what_is_lost([], Restored("x", "", (), None, "0/1"), asked)
+    assert nothing[0] is None
+    assert "no beat of a heart" in nothing[1]
+    for kept in (
+        [],
+        [ago - timedelta(days=90)],
+    ):  # a heart that beat for another way of backing up says nothing of a dump
+        assert what_is_lost(kept, Restored("x", "", (), ago, None), asked) == (
+            Lost(ago, *[timedelta(seconds=50)] * 2),
+            "",
+        )
+    beaten = what_is_lost([asked.at - timedelta(seconds=3)], Restored("x", "", (), None, "0/1"), asked)
+    assert (beaten[0] and beaten[0].at_most, beaten[1]) == (timedelta(seconds=3), "")
+    early = what_is_lost([asked.at + timedelta(seconds=3)], Restored("x", "", (), None, "0/1"), asked)
+    assert early[0] is None
+    assert early[1]
+    earlier = what_is_lost([], Restored("x", "", (), None, "0/1"), replace(asked, target=Target.at(ago)))
+    assert earlier == (None, ""), "it was asked to have less"
+
+
 def test_a_copy_with_more_than_the_census_has_seen_is_told_apart_from_no_census(night: Night) -> None:
     late = replace(night.counted[0].census.moment, position=night.counted[1].census.moment.position)
     counted = Counted("the first", replace(night.counted[0].census, moment=late))
@@ -125,6 +168,8 @@ def test_between_two_censuses_what_they_agree_in_is_compared(night: Night) -> No
     assert made.wrong == ()
     assert made.compared
     assert 0 < made.compared.tables < len(night.counted[0].census.tables), "notes were written between the two"
+    assert made.compared.tables_left_out == 2, "notes, and the heart's"
+    assert (made.compared.rows, made.compared.rows_left_out) == (51, 20002), "tenants, and the note of a release"
     assert made.lost is None, "it was asked to have less"
 
 

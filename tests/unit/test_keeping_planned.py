@@ -209,6 +209,13 @@ def test_a_clock_that_contradicts_the_backups_is_refused(late: int, told: str) -
         plan_expiry(held(ones, []), KEEPING, ones[-1].whole_at + timedelta(hours=late))
 
 
+def test_a_clock_that_is_a_little_behind_that_of_the_server_is_none_that_is_wrong() -> None:
+    ones = year(60)
+    holding = held(ones, [one.id for one in ones])
+    at = ones[-1].whole_at
+    assert plan_expiry(holding, KEEPING, at - timedelta(seconds=40)).drop == plan_expiry(holding, KEEPING, at).drop
+
+
 def test_a_clock_that_is_days_ahead_makes_nothing_older() -> None:
     ones = year(60)
     holding = held(ones, [one.id for one in ones])

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from sluice.errors import Terminal
 from sluice.stores.objects import Damaged, NoSuchKey, Stored, Vault
@@ -156,6 +156,25 @@ def chain_of(backups: Mapping[str, Backup], last: Backup) -> list[Backup]:
 
 class Broken(Terminal):
     """A backup that cannot be restored: something that it needs is not there."""
+
+
+class Named(Protocol):
+    """A backup of whatever sort."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+
+Sort = TypeVar("Sort", bound=Named)
+
+
+def named(backups: Iterable[Sort], store: str, backup: str) -> Sort:
+    """Give the backup of that name. Pure. Raises Broken where it is not there, or no more."""
+    for one in backups:
+        if one.id == backup:
+            return one
+    raise Broken(f"{store} has no backup {backup}: it was taken away, or its manifest is damaged. Take another.")
 
 
 How = Literal["full", "increment", "dump"]

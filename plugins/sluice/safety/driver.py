@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -132,6 +132,13 @@ def name_scratch(store: str, now: datetime, seed: str) -> str:
 def is_of_run(name: str, store: str, seed: str) -> bool:
     """Tell whether a scratch was made by another try of the same run: its moment is another one."""
     return name.endswith(f"-{_own(store, seed)}")
+
+
+def destroy_of_run(driver: Driver, seed: str, but: Collection[str] = ()) -> None:
+    """Take away what a try of the same run has left that was killed: its disk is wanted. `but`: what stays."""
+    for name in driver.scratches():
+        if is_of_run(name, driver.store, seed) and name not in but:
+            driver.destroy(name)
 
 
 def _own(store: str, seed: str) -> str:

@@ -8,50 +8,90 @@ backups/stores/<store>/standing/<scratch's name>.json
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
+from sluice.errors import SluiceError
 from sluice.safety.backup import place_of
-from sluice.safety.driver import Driver, Tell, made_at
-from sluice.stores.objects import NoSuchKey, Vault
+from sluice.safety.driver import Driver, NotScratch, Tell, is_of_run, made_at
+from sluice.stores.objects import Damaged, NoSuchKey, Vault
 
 LONGEST_DRILL = timedelta(days=1)
 """After so long nobody works at a scratch any more: whoever made it was killed."""
 
 
-def keep_standing(vault: Vault, store: str, name: str, until: datetime) -> None:
-    """Note that what was brought back stands until then. Raises NotScratch, VaultDown, AccessDenied."""
+def keep_standing(vault: Vault, store: str, name: str, until: datetime, told: Mapping[str, Any] | None = None) -> None:
+    """Note that what was handed over stands until then, and what was `told` of it.
+
+    Raises NotScratch, VaultDown, AccessDenied.
+    """
     made_at(name)
-    vault.put_once(_key(store, name), json.dumps({"until": until.isoformat()}).encode(), "application/json")
+    body = json.dumps({**(told or {}), "until": until.isoformat()}, indent=1).encode()
+    vault.put_once(_key(store, name), body, "application/json")
 
 
 def stands_until(vault: Vault, store: str, name: str) -> datetime | None:
-    """Tell how long what was brought back for people was meant to stand; None for a drill's copy. Raises VaultDown."""
+    """Tell how long what was brought back for people was meant to stand; None for a drill's copy.
+
+    Raises Damaged, VaultDown.
+    """
+    told = told_of(vault, store, name)
+    return datetime.fromisoformat(told["until"]) if told else None
+
+
+def told_of(vault: Vault, store: str, name: str) -> Mapping[str, Any] | None:
+    """Give what was told of a copy when it was handed over; None for one that never was. Raises Damaged, VaultDown."""
     try:
-        return datetime.fromisoformat(json.loads(vault.get(_key(store, name)))["until"])
+        told: Mapping[str, Any] = json.loads(vault.get(_key(store, name)))
+        datetime.fromisoformat(told["until"])
     except NoSuchKey:
         return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(
+            f"{_key(store, name)} does not say until when {name} stands: look whether users are on it."
+        ) from error
+    return told
+
+
+def stands_of_run(driver: Driver, vault: Vault, seed: str) -> Mapping[str, Any] | None:
+    """Give what was told of a copy that an earlier try of the same run has handed over. Raises Damaged, VaultDown."""
+    found = [told_of(vault, driver.store, name) for name in driver.scratches() if is_of_run(name, driver.store, seed)]
+    return next((told for told in found if told), None)
 
 
 def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "") -> list[str]:
-    """Take away what drills have left that were killed, and what a person has `named`; gives their names. Safe to repeat."""
-    gone = []
+    """Take away what drills have left that were killed, and what a person has `named`; gives their names. Safe to repeat.
+
+    What cannot go holds up none of the others, and is raised at the end. What has no name of ours is told, and left alone.
+    """
+    gone, stays = list[str](), list[SluiceError]()
     for name in driver.scratches():
-        until = stands_until(vault, driver.store, name)
-        if until and name != named:
-            over = (
-                "its time is over, and users may be on it"
-                if now >= until
-                else f"it stands until {until:%Y-%m-%d %H:%M} UTC"
-            )
-            tell(
-                f'{name} was brought back for people: {over}. It goes when reap_scratch is run with {{"drop": "{name}"}}'
-            )
-        elif name == named or now >= made_at(name) + LONGEST_DRILL:
-            driver.destroy(name)
-            vault.remove(_key(driver.store, name))
-            tell(f"{name} is gone")
-            gone.append(name)
+        try:
+            if goes(driver, vault, name, now, tell, named):
+                driver.destroy(name)
+                vault.remove(_key(driver.store, name))
+                tell(f"{name} is gone")
+                gone.append(name)
+        except NotScratch as why:
+            tell(f"{name} is left alone: {why}")
+        except SluiceError as why:
+            tell(f"{name} stays: {why}")
+            stays.append(why)
+    if stays:
+        raise stays[0]
     return gone
+
+
+def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, named: str) -> bool:
+    """Whether one is to be taken away; of what stands for people, tell how long it was meant to. Raises NotScratch."""
+    made = made_at(name)
+    until = stands_until(vault, driver.store, name)
+    if until is None or name == named:
+        return name == named or now >= made + LONGEST_DRILL
+    time = f"it stands until {until:%Y-%m-%d %H:%M} UTC" if now < until else "its time is over, and users may be on it"
+    tell(f'{name} was brought back for people: {time}. It goes when reap_scratch is run with {{"drop": "{name}"}}')
+    return False
 
 
 def _key(store: str, name: str) -> str:

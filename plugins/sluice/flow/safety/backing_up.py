@@ -45,7 +45,8 @@ class VerifyBackup(OfAStore):
         self.backup = backup
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give what was seen. Raises Damaged, NoSuchKey, LogNotYet, VaultDown."""
+        """Give what was seen. Raises Broken, Damaged, NoSuchKey, LogNotYet, VaultDown."""
+        from sluice.safety.backup import named
         from sluice.safety.keeping.verifying import verify_whole
 
         driver = driver_of(self.store)
@@ -57,7 +58,7 @@ class VerifyBackup(OfAStore):
         seconds = (datetime.now(UTC) - begun).total_seconds()
         found, window = driver.backups(), driver.window()
         assert window is not None
-        (taken,) = [one for one in found if one.id == self.backup]
+        taken = named(found, self.store, self.backup)
         now = datetime.now(UTC)
         age, behind = now - taken.whole_at, max(now - window.latest, timedelta(0))
         facts = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -32,17 +33,21 @@ class CountStore(OfAStore):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give where the count is. Raises NoPlace, NotShipped, Refused, Rewritten, StoreDown, VaultDown."""
-        from sluice.safety.censuses import keep_census
-        from sluice.safety.drill.baseline import take_baseline
+        from sluice.safety.censuses import keep_census, thin_out
+        from sluice.safety.drill import baseline
 
         check_words(context)
         vault = open_vault()
         with opened_backup(self.store) as c:
-            take_baseline(c).keep(vault, self.store)
+            baseline.take_baseline(c).keep(vault, self.store)
+        baseline.thin_out(vault, self.store)
         if backup_of(self.store)[1].by == "logical":
             raise AirflowSkipException(f"{self.store} is dumped: each dump was counted in its own snapshot.")
-        census = driver_of(self.store).count(self.log.info)
+        driver = driver_of(self.store)
+        census = driver.count(self.log.info)
         kept = keep_census(vault, self.store, census)
+        if window := driver.window():
+            thin_out(vault, self.store, window.earliest, [one.whole_at for one in driver.backups()], self.log.info)
         return {"census": kept.key, "tables": len(census.tables), "rows": census.rows}
 
 
@@ -87,12 +92,20 @@ class DrillRestore(OfAMoment):
     ui_color = "#dcefe2"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown."""
-        from sluice.safety.censuses import censuses_of, read_census
+        """Give the certificate's key; one drills at a time on a disk.
+
+        Raises NotRecovered, NoRoom, Damaged, Broken, LogMissing, NotChecked, VaultDown.
+        """
+        from sluice.safety.room import one_at_a_time
+
+        with one_at_a_time(Path(backup_of(self.store)[1].scratch), self.log.info):
+            return self._drill(context)
+
+    def _drill(self, context: Context) -> dict[str, Any]:
+        """Do it. When it was asked for is now: what came in while another was under way counts."""
+        from sluice.safety.censuses import read_censuses
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.drill.drilling import Asked, Counted, drill, failed
-        from sluice.safety.driver import name_scratch
-        from sluice.safety.keeping.reading import reading
         from sluice.stores.postgres import one
         from sluice.stores.statements import statement
 
@@ -100,19 +113,18 @@ class DrillRestore(OfAMoment):
         vault, target = open_vault(), target_of(self.kind, self.value)
         with opened_backup(self.store) as c:
             now = one(c, statement("safety.find_position"))["now"]
-        counted = [Counted(key, read_census(vault, key)) for key in censuses_of(vault, self.store)]
+        counted = [Counted(*one) for one in read_censuses(vault, self.store, self.log.warning).items()]
         seed = f"{context['run_id']} {target}"
         baseline = newest_baseline(vault, self.store)
         asked = Asked(
             target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most,
             checks=checks_of(backup),
         )  # fmt: skip
-        with reading(vault, self.store, name_scratch(self.store, now, f"{seed} reads"), now):
-            try:
-                made = drill(driver_of(self.store), asked, self.log.info)
-            except Terminal as why:
-                failed(self.store, asked, why).keep(vault)
-                raise
+        try:
+            made = drill(driver_of(self.store), asked, self.log.info)
+        except Terminal as why:
+            failed(self.store, asked, why).keep(vault)
+            raise
         key = made.keep(vault).key
         note_proven(vault, self.store, made)
         with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:
@@ -151,11 +163,13 @@ class DrillGate(FactsGate):
 def facts_of(made: Certificate) -> dict[str, Any]:
     """Give what a gate judges of a drill."""
     against = made.compared
-    lost = made.lost[0] if made.lost else 0.0
+    lost = made.lost[0] if made.lost else None
     differences = against.differences if against else ()
     return {
         "tables_compared": against.tables if against else 0,
         "rows_compared": against.rows if against else 0,
+        "tables_left_out": against.tables_left_out if against else 0,
+        "rows_compared_percent": against.share if against else 0.0,
         "differences": len(differences),
         "differences_told": "; ".join(differences[:20]),
         "uncounted": "; ".join(made.uncounted),
@@ -164,7 +178,8 @@ def facts_of(made: Certificate) -> dict[str, Any]:
         "available_seconds": made.phases["available"],
         "rto_over_seconds": max(0.0, made.phases["available"] - made.goals.back_within),
         "lost_at_least_seconds": lost,
-        "rpo_over_seconds": max(0.0, lost - made.goals.losing_at_most),
+        "rpo_over_seconds": max(0.0, (lost or 0.0) - made.goals.losing_at_most),
+        "rpo_unmeasured": int(bool(made.unmeasured)),
         **rules_told(made),
         "wrong": len(made.wrong),
         "wrong_told": "; ".join(made.wrong[:20]),

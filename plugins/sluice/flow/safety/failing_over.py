@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -12,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow.connections import dsn_of, names_of, open_vault, opened_control
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.replicated import PROMOTED, asked_of, of_replicas, replicas_of, replicated
-from sluice.flow.safety.stores import driver_of
+from sluice.flow.safety.stores import backup_of, driver_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -51,12 +52,14 @@ class DrillFailover(OfAStore):
         """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, VaultDown, TimeoutError."""
         from sluice.safety.physical.driver import Physical
         from sluice.safety.replicas.rehearsing import rehearse
+        from sluice.safety.room import one_at_a_time
 
         _, replicas = replicas_of(self.store)
         driver = driver_of(self.store)
         assert isinstance(driver, Physical)
         within = replicas.within.total_seconds()
-        made = rehearse(driver, datetime.now(UTC), context["run_id"], within, self.log.info)
+        with one_at_a_time(Path(backup_of(self.store)[1].scratch), self.log.info):
+            made = rehearse(driver, datetime.now(UTC), context["run_id"], within, self.log.info)
         key = made.keep(open_vault()).key
         with opened_control(of_replicas(self.store), context["run_id"]) as control:
             control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)

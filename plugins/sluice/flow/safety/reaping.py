@@ -1,20 +1,26 @@
-"""The operators of `reap_scratch`: take away what drills have left, and what was brought back for a while."""
+"""The operators of `reap_scratch`: take away what drills have left, and name what a store has left that is backed up no more."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from sluice.flow.connections import open_vault
+from sluice.errors import SluiceError
+from sluice.flow.alerting import raise_alarm
+from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import backed_up, driver_of
+from sluice.flow.safety.stores import all_stores, backed_up, driver_of, shipped
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from sluice.stores.objects import Vault
 
 
 class ListBackedUp(BaseOperator):
@@ -40,3 +46,38 @@ class DropScratch(OfAStore):
 
         named = context["params"]["drop"]
         return reap(driver_of(self.store), open_vault(), datetime.now(UTC), self.log.info, named)
+
+
+class DetectLeftOver(BaseOperator):
+    """Look for slots and servers of stores that are backed up no more, or are called otherwise. Nothing is taken away."""
+
+    def execute(self, context: Context) -> None:
+        """Raise LeftOver where there is something, once people were told. What cannot be asked is told in the log."""
+        from sluice.safety.left_over import LeftOver, servers_left
+
+        roots = {one.backup.scratch for one in backed_up().values() if one.backup}
+        found = list(dict.fromkeys(self._slots(open_vault())))
+        for root in sorted(roots):
+            found += servers_left(Path(root) / "drills", backed_up())
+        if found:
+            raise_alarm(self.log, "what a store has left", "\n".join(found), context)
+            raise LeftOver("\n".join(found))
+
+    def _slots(self, vault: Vault) -> Iterator[str]:
+        """Ask every server that a store leads to, or has led to, for slots by which none is shipped."""
+        from sluice.safety.left_over import forget_shipped, shipped_before, slot_of, slots_left
+        from sluice.stores.postgres import connect
+
+        ships, before = shipped(), list(shipped_before(vault, shipped()))
+        stores = [one for one in all_stores().values() if one.engine == "postgres"]
+        named = [one.backup.connection if one.backup else one.connection for one in stores]
+        for connection in dict.fromkeys([*named, *(one for _, one in before)]):
+            try:
+                with connect(dsn_of(connection), purpose="left over") as c:
+                    slots = slots_left(c, ships)
+            except SluiceError as why:
+                self.log.warning("%s cannot be asked for what was left there: %s", connection, why)
+                continue
+            yield from slots.values()
+            for store in [store for store, one in before if one == connection and slot_of(store) not in slots]:
+                forget_shipped(vault, store, connection)

@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from sluice.errors import Terminal
 from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import dsn_of, open_vault
-from sluice.flow.safety.stores import backup_of, opened_backup, slot_of
+from sluice.flow.safety.stores import backup_of, opened_backup
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,11 +40,13 @@ class ShipLog(BaseOperator):
     def execute(self, context: Context) -> str:
         """Give the last whole file that the vault has. Raises LogLost, SplitLog, LockBusy, StoreDown, VaultDown."""
         from sluice.safety.drill.heartbeat import Heart
+        from sluice.safety.left_over import note_shipped, slot_of
         from sluice.safety.physical.log import log_of
         from sluice.safety.physical.shipping import Shipper
         from sluice.stores.postgres import connect
 
         store, backup = backup_of(self.store)
+        note_shipped(open_vault(), self.store, backup.connection)
         with opened_backup(self.store) as c:
             log = log_of(c, open_vault(), self.store)
         folder = Path(backup.scratch) / "log" / self.store

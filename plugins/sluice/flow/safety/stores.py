@@ -130,11 +130,6 @@ def opened_backup(name: str) -> Iterator[Connection]:
         yield c
 
 
-def slot_of(store: str) -> str:
-    """Name the slot by which a store's server keeps what the vault does not have yet."""
-    return f"sluice_log_{store}"
-
-
 def of_backup(store: str) -> str:
     """Name a store's backups in the ledger, as no table and no file is called."""
     return f"backup/{store}"

@@ -24,7 +24,7 @@ class CompareTenant(OfAStore):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give counts, and where the files are; no value of a row. Raises NoTenant, NotComparable, NotRecovered, VaultDown."""
-        from sluice.safety.driver import name_scratch
+        from sluice.safety.driver import destroy_of_run, name_scratch
         from sluice.safety.tenant.as_of import Asked, tenant_as_of
 
         check_words(context)
@@ -33,7 +33,9 @@ class CompareTenant(OfAStore):
         if target is None or not asked["tenant"]:
             raise AirflowFailException("Say which tenant, and as of when. Nothing was done.")
         driver = driver_of(self.store)
-        name = name_scratch(self.store, datetime.now(UTC), context["run_id"])
+        seed = f"{context['run_id']} tenant"
+        destroy_of_run(driver, seed)
+        name = name_scratch(self.store, datetime.now(UTC), seed)
         wanted = Asked(target, asked["tenant"], asked["column"])
         with opened_backup(self.store) as live:
             found = tenant_as_of(driver, live, open_vault(), wanted, name, self.log.info)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from statistics import median
@@ -21,7 +22,7 @@ from psycopg import sql
 from sluice.safety.backup import place_of
 from sluice.safety.warming import find_hot
 from sluice.stores.catalogue import find_table
-from sluice.stores.objects import Stored, Vault
+from sluice.stores.objects import AccessDenied, Stored, Vault
 from sluice.stores.postgres import Connection, Row, Table, one, rows
 from sluice.stores.statements import statement
 
@@ -29,6 +30,8 @@ TABLES, KEYS, TIMES = 5, 20, 5
 """How many tables are asked, for how many keys, how often each: the first time, which warms, counts for nothing."""
 SAMPLED = 300
 """Pages."""
+KEPT = 30
+"""How many of a store stay: of a month's nights."""
 NOISE = 5.0
 """Milliseconds that are no difference."""
 ANOTHER = 1.5
@@ -69,14 +72,21 @@ class Baseline:
 
 
 def newest_baseline(vault: Vault, store: str) -> Baseline | None:
-    """Give the last that was kept of a store. Raises VaultDown."""
-    found = vault.list(_folder(store))
-    if not found:
-        return None
-    told = json.loads(vault.get(found[-1]))
-    tables = tuple(Asked(**{**one, "key": tuple(one["key"])}) for one in told.pop("tables"))
-    hot = tuple(Table(**one) for one in told.pop("hot"))
-    return Baseline(**told, tables=tables, hot=hot)
+    """Give the last that was kept of a store; one that is damaged is none. Raises VaultDown."""
+    for key in reversed(vault.list(_folder(store))):
+        with suppress(KeyError, TypeError, ValueError):
+            told = json.loads(vault.get(key))
+            tables = tuple(Asked(**{**one, "key": tuple(one["key"])}) for one in told.pop("tables"))
+            hot = tuple(Table(**one) for one in told.pop("hot"))
+            return Baseline(**told, tables=tables, hot=hot)
+    return None
+
+
+def thin_out(vault: Vault, store: str) -> None:
+    """Let the last few stay. Safe to repeat. Raises VaultDown."""
+    with suppress(AccessDenied):  # a bucket that locks by itself lets them go later
+        for key in vault.list(_folder(store))[:-KEPT]:
+            vault.remove(key)
 
 
 def take_baseline(c: Connection, like: Baseline | None = None) -> Baseline:

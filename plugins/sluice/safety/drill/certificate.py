@@ -39,6 +39,15 @@ class Compared:
     differences: tuple[str, ...]
     at: str = ""
     """To where that copy was brought back. Not the drill's own target: it was another one, made for the comparison."""
+    tables_left_out: int = 0
+    """How many tables the copy has besides: between two counts they were written to, and nobody knows what they must hold."""
+    rows_left_out: int = 0
+    """How many rows the copy has in these."""
+
+    @property
+    def share(self) -> float:
+        """How much of the copy's rows were compared, in percent."""
+        return round(100 * self.rows / (self.rows + self.rows_left_out), 1) if self.rows else 0.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class Certificate:
     """Seconds from when it was asked for until each phase had ended."""
     goals: Goals
     lost: tuple[float, float] | None
-    """Seconds of writes lost, had the store died when it was asked for: at least, at most. None: another target, or no beat."""
+    """Seconds of writes lost, had the store died when it was asked for: at least, at most. None: another target, or unknown."""
     holds_sha256: str
     """Of every table's name, rows and hash in the copy."""
     compared: Compared | None
@@ -76,6 +85,8 @@ class Certificate:
     """What a person's own suites have said of the copy."""
     uncounted: tuple[str, ...] = ()
     """Other databases of the server that hold something: they came back, pg_amcheck looked through them, and nobody counted."""
+    unmeasured: str = ""
+    """Why nobody can say whether the RPO is kept, where that was asked."""
 
     @property
     def key(self) -> str:
@@ -101,6 +112,8 @@ class Certificate:
         if self.lost and self.lost[0] > self.goals.losing_at_most:
             promised = f"the store's RPO is {self.goals.losing_at_most:.0f} s"
             found.append(f"at least {self.lost[0]:.0f} s of writes would be lost; {promised}")
+        if self.unmeasured:
+            found.append(self.unmeasured)
         return tuple(found)
 
     @property

@@ -23,7 +23,7 @@ from sluice.safety.drill.certificate import Certificate, Compared, Goals, digest
 from sluice.safety.drill.checking import Check, check_copy
 from sluice.safety.drill.damage import find_beside, find_damage
 from sluice.safety.drill.heartbeat import Lost, beats_in, lost_between
-from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, is_of_run, name_scratch
+from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, destroy_of_run, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.postgres import Connect, Connection, connect, one
 from sluice.stores.statements import statement
@@ -84,11 +84,7 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown.
     """
     clock, name = Clock(), asked.name or name_scratch(driver.store, asked.at, asked.seed)
-    for left in driver.scratches():
-        if left != name and is_of_run(
-            left, driver.store, asked.seed
-        ):  # a try that was killed has left it, and its disk
-            driver.destroy(left)
+    destroy_of_run(driver, asked.seed, but=[name])
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
@@ -105,14 +101,39 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     held = compared(expects.counted, there, asked.target) if expects.counted else None
     if expects.apart:
         held, expects = compare_apart(driver, asked, expects.apart, tell)
-    made = certify(driver.store, asked, found, clock, lost_between(kept, asked.at), digest(there))
-    return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced, checked=checked,
-                   uncounted=beside)  # fmt: skip
+    lost, unmeasured = what_is_lost(kept, found, asked)
+    made = certify(driver.store, asked, found, clock, lost, digest(there))
+    made = replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced)
+    return replace(made, checked=checked, uncounted=beside, unmeasured=unmeasured)
+
+
+def what_is_lost(kept: Sequence[datetime], found: Restored, asked: Asked) -> tuple[Lost | None, str]:
+    """Bound what would be lost, had the store died when it was asked for, or say why nobody can. Pure.
+
+    A copy of one moment (a dump's, a service's) lacks all since then. One that was replayed tells it by its beats; without any it
+    lacks at most what came since its last commit, and where that is more than was promised nobody knows.
+    """
+    if asked.target.kind != "latest":  # any other was asked to have less
+        return None, ""
+    lost = lost_between(kept, asked.at)
+    told = f"and no beat of a heart says how much; the store's RPO is {asked.goals.losing_at_most:.0f} s"
+    if found.reached is None:
+        return (
+            lost,
+            "" if lost else f"nobody knows what would be lost: the copy has no commit behind its backup, {told}",
+        )
+    since = max(timedelta(0), asked.at - found.reached)
+    if found.position is None:
+        return Lost(found.reached, since, since), ""
+    if lost:
+        return lost, ""
+    within = since.total_seconds() <= asked.goals.losing_at_most
+    unknown = f"up to {since.total_seconds():.0f} s of writes may be lost, {told}"
+    return Lost(found.reached, timedelta(0), since), "" if within else unknown
 
 
 def certify(store: str, asked: Asked, found: Restored, clock: Clock, lost: Lost | None, digested: str) -> Certificate:
     """Write down what every drill has in common. What was compared, and found damaged, is not in it yet. Pure."""
-    # Only what is brought back to the latest moment tells what would be lost: any other was asked to have less.
     bounds = (lost.at_least.total_seconds(), lost.at_most.total_seconds()) if lost else None
     return Certificate(
         store=store,
@@ -140,8 +161,9 @@ def failed(store: str, asked: Asked, why: Exception) -> Certificate:
 
 def compare_apart(driver: Driver, asked: Asked, counted: Counted, tell: Tell) -> tuple[Compared | None, Expected]:
     """Bring the store back once more, to the position of a count, and compare that copy; it goes, too."""
-    target = counted.place
-    name = name_scratch(driver.store, asked.at, f"{asked.seed} compared")
+    target, seed = counted.place, f"{asked.seed} compared"
+    name = name_scratch(driver.store, asked.at, seed)
+    destroy_of_run(driver, seed)
     with restored(driver, target, name, Clock(), tell) as found, connect(found.address, purpose="drill") as copy:
         expects = expected(replace(asked, target=target, counted=[counted]), found, copy)
         if not expects.counted:
@@ -214,7 +236,9 @@ def _between(asked: Asked, moment: datetime) -> Expected:
 def compared(against: Counted, copy: Census, at: Target) -> Compared:
     """Hold the copy against what it must hold. Pure."""
     wanted = against.census
-    return Compared(against.key, len(wanted.tables), wanted.rows, lacking(wanted, copy).lines, str(at))
+    lines, besides = lacking(wanted, copy).lines, copy.tables.keys() - wanted.tables.keys()
+    rows = sum(copy.tables[name].rows for name in besides)
+    return Compared(against.key, len(wanted.tables), wanted.rows, lines, str(at), len(besides), rows)
 
 
 def _to(found: Restored) -> Connect:

@@ -16,6 +16,9 @@ from sluice.errors import Terminal
 from sluice.safety.keeping.tiers import TIERS, Needs, One, Tier, assign, chain, lacking
 from sluice.safety.physical.wal import Segment
 
+TOLERANCE = timedelta(minutes=1)
+"""By how much our clock and a server's may differ: that is no contradiction."""
+
 
 class ClockWrong(Terminal):
     """The clock and the backups contradict each other."""
@@ -145,12 +148,12 @@ def wants_whole(holding: Holding, keeping: Keeping, now: datetime) -> str | None
 
 
 def check_clock(ordered: Sequence[One], keeping: Keeping, now: datetime) -> None:
-    """Raise ClockWrong where `now` lies before the newest backup, or long behind it."""
+    """Raise ClockWrong where `now` lies well before the newest backup, or long behind it."""
     if not ordered:
         return
     newest = ordered[-1]
     said = f"{newest.id} was whole at {newest.whole_at:%Y-%m-%d %H:%M} UTC, and by our clock it is {now:%Y-%m-%d %H:%M}"
-    if now < newest.whole_at:
+    if now < newest.whole_at - TOLERANCE:
         raise ClockWrong(f"{said}. Nothing was taken away: set the clock of this machine or of that server right.")
     if now - newest.whole_at > keeping.silent_for:
         raise ClockWrong(

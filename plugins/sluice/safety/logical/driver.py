@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sluice.safety.backup import Broken
+from sluice.safety.backup import MANIFEST, Broken, named
 from sluice.safety.census import Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
-from sluice.safety.logical.dump import DATA, TOC, Dump, dumps_of
+from sluice.safety.logical.dump import DATA, TOC, Dump, dumps_of, folder_of, read_dump
 from sluice.safety.logical.dumping import Dumping
 from sluice.safety.logical.places import Place
 from sluice.safety.logical.restoring import bring_back
@@ -57,8 +57,11 @@ class Logical:
         return Window(found[0].moment, found[-1].moment) if found else None
 
     def verify(self, backup: str, tell: Tell) -> int:
-        """Read every byte of a dump, and have pg_restore read its list of contents. Raises Broken, Damaged, NoSuchKey."""
-        dump = self._named(backup)
+        """Read every byte of a dump, and have pg_restore read its list of contents; tell of others that are damaged.
+
+        Raises Broken, Damaged, NoSuchKey.
+        """
+        dump = self._named(backup, tell)
         with tempfile.TemporaryDirectory(prefix="sluice-") as made:
             folder = Path(made) / DATA
             unpack(dump, self.vault, folder, Identity(), TOC)
@@ -99,11 +102,11 @@ class Logical:
         made_at(name)
         self.place.remove(name)
 
-    def _named(self, backup: str) -> Dump:
-        found = [dump for dump in dumps_of(self.vault, self.store) if dump.id == backup]
-        if not found:
-            raise Broken(f"{self.store} has no dump {backup}.")
-        return found[0]
+    def _named(self, backup: str, tell: Tell) -> Dump:
+        manifest = f"{folder_of(self.store, backup)}/{MANIFEST}"
+        if self.vault.list(manifest):
+            read_dump(self.vault, manifest)  # what is damaged is told as that, and not as missing
+        return named(dumps_of(self.vault, self.store, tell), self.store, backup)
 
 
 def choose(dumps: Sequence[Dump], store: str, target: Target) -> Dump:

@@ -16,7 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from sluice.safety.backup import MANIFEST, Unreadable, place_of
-from sluice.stores.objects import Stored, Vault
+from sluice.safety.driver import Tell
+from sluice.stores.objects import Damaged, NoSuchKey, Stored, Vault
 from sluice.stores.parts import Part
 
 FORMAT, VERSION = "sluice-dump", 1
@@ -140,9 +141,18 @@ class Dump:
         return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
 
 
-def dumps_of(vault: Vault, store: str) -> Sequence[Dump]:
-    """Give every dump of a store, oldest first. Raises Unreadable, VaultDown."""
-    found = [_read(vault, key) for key in vault.list(f"{place_of(store)}/dumps/") if key.endswith(f"/{MANIFEST}")]
+def dumps_of(vault: Vault, store: str, tell: Tell = lambda line: None) -> Sequence[Dump]:
+    """Give every dump of a store, oldest first. Raises Unreadable, VaultDown.
+
+    One whose manifest is damaged is none, and stands in no other's way: it is told.
+    """
+    found = []
+    for key in vault.list(f"{place_of(store)}/dumps/"):
+        if key.endswith(f"/{MANIFEST}"):
+            try:
+                found.append(read_dump(vault, key))
+            except (Damaged, NoSuchKey) as why:
+                tell(f"{store}: {why}")
     return sorted(found, key=lambda one: one.moment)
 
 
@@ -151,7 +161,8 @@ def folder_of(store: str, dump: str) -> str:
     return f"{place_of(store)}/dumps/{dump}"
 
 
-def _read(vault: Vault, key: str) -> Dump:
+def read_dump(vault: Vault, key: str) -> Dump:
+    """Read a dump's manifest. Raises Damaged, Unreadable, NoSuchKey, VaultDown."""
     try:
         told: dict[str, Any] = json.loads(vault.get(key))
         if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
@@ -160,7 +171,7 @@ def _read(vault: Vault, key: str) -> Dump:
         parts, lacks = tuple(Part(**one) for one in told.pop("parts")), tuple(told.pop("lacks"))
         return Dump(**told, database=shape, globals=around, parts=parts, lacks=lacks)
     except (KeyError, TypeError, ValueError) as error:
-        raise Unreadable(f"{key} is no manifest of a dump ({type(error).__name__}). Keep it as evidence.") from error
+        raise Damaged(f"{key} is no manifest of a dump ({type(error).__name__}). Keep it as evidence.") from error
 
 
 def _globals(told: dict[str, Any]) -> Globals:

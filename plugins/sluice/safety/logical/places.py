@@ -22,6 +22,7 @@ from sluice.safety.logical.roles import drop_made
 from sluice.safety.passwords import without_password
 from sluice.safety.physical.opening import open_up
 from sluice.safety.physical.scratch import NotRecovered, Scratch
+from sluice.safety.room import check_free
 from sluice.stores.binaries import client
 from sluice.stores.postgres import Connection, StoreDown, connect, rows
 from sluice.stores.statements import statement
@@ -76,8 +77,9 @@ class Here:
     folder: Path
 
     def make(self, name: str, dump: Dump) -> Room:
-        """Make a server, and the database in it. Raises NotRecovered."""
+        """Make a server, and the database in it. Raises NotRecovered, NoRoom."""
         scratch = Scratch(self.folder / name)
+        check_free(f"the database of {dump.id} of {dump.store}", dump.database_bytes, scratch.folder)
         _init(scratch, dump.superuser)
         scratch.configure(FAST)
         scratch.start()

@@ -13,6 +13,7 @@ from sluice.safety.logical.progress import Progress, attend
 from sluice.safety.logical.roles import Around, apply, make_roles, names_in, opened, plan_rest
 from sluice.safety.physical.fetching import unpack
 from sluice.safety.physical.scratch import NotRecovered
+from sluice.safety.room import check_free
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, connect, one, translated
 from sluice.stores.privileges import Identity
@@ -24,9 +25,10 @@ SHOWN = 4
 
 
 def bring_back(dump: Dump, vault: Vault, place: Place, name: str, jobs: int, clock: Clock, tell: Tell) -> str:
-    """Bring a dump back under a name; gives the copy's address. Raises NotRecovered, NotDumped, Damaged, NoPlace."""
+    """Bring a dump back under a name; gives the copy's address. Raises NotRecovered, NotDumped, Damaged, NoPlace, NoRoom."""
     check_tool("pg_restore", dump.store, int(dump.tool.split(".")[0]))
     data = place.folder_of(name) / DATA
+    check_free(f"{dump.id} of {dump.store}", dump.size, data.parent)
     unpack(dump, vault, data, Identity())
     clock.note("fetched")
     failpoint("dump.fetched")

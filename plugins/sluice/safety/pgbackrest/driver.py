@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from psycopg.conninfo import conninfo_to_dict
 
-from sluice.safety.backup import Broken
+from sluice.safety.backup import Broken, named
 from sluice.safety.census import Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.pgbackrest.archive import Archive, size_of
@@ -107,9 +107,9 @@ class PgBackRest(OnDisk):
     def verify(self, backup: str, tell: Tell) -> int:
         """Have pgBackRest read a backup and its log where they are kept, and look for gaps in the log; gives how many bytes.
 
-        Raises Damaged, LogMissing, RepositoryBusy, PgBackRestFailed.
+        Raises Broken, Damaged, LogMissing, RepositoryBusy, PgBackRestFailed.
         """
-        (found,) = [one for one in backups_in(self.program, self.store) if one.id == backup]
+        found = named(backups_in(self.program, self.store), self.store, backup)
         if found.pages_damaged:
             raise Damaged(
                 f"{backup} of {self.store} has pages that do not match their checksums: the server's own files were damaged as it"

@@ -48,6 +48,8 @@ class Kept:
     """How many bytes it has added to the repository."""
     reads: int
     """How many bytes of the repository a restore of it reads."""
+    size: int
+    """How many bytes the server had."""
     pages_damaged: bool
     """Whether pages did not match their checksums as it was taken: the server's own files were damaged."""
 
@@ -111,6 +113,7 @@ def _kept(told: dict[str, Any], store: str, folders: dict[tuple[int, int], str],
         ended=datetime.fromtimestamp(told["timestamp"]["stop"], UTC) + SECOND,
         stored=delta,
         reads=int(repository.get("size") or delta),  # newer versions do not know it of every kind of backup
+        size=int(told["info"]["size"]),
         pages_damaged=bool(told.get("error")),
     )
 

@@ -23,6 +23,7 @@ from sluice.safety.pgbackrest.program import Program
 from sluice.safety.physical.feeding import Feeder
 from sluice.safety.physical.recovering import Reached, wait_until_reached
 from sluice.safety.physical.scratch import NotRecovered, Scratch
+from sluice.safety.room import check_free
 from sluice.safety.target import Target
 from sluice.stores.binaries import client
 
@@ -63,8 +64,9 @@ class Wanted:
 
 
 def recover(wanted: Wanted, archive: Archive, scratch: Scratch, clock: Clock, tell: Tell) -> Reached:
-    """Bring the server in `scratch` up. Raises NotRecovered, RepositoryBusy, PgBackRestFailed, Damaged, LogMissing."""
+    """Bring the server in `scratch` up. Raises NotRecovered, RepositoryBusy, PgBackRestFailed, Damaged, LogMissing, NoRoom."""
     check_server(wanted.backup)
+    check_free(f"{wanted.backup.id} of {wanted.backup.store}", wanted.backup.size, scratch.folder)
     restore(archive.program, wanted, scratch)
     clock.note("fetched")
     tell(f"{wanted.backup.id} is unpacked: {wanted.backup.reads:,} bytes of the repository were read")

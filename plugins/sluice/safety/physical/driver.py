@@ -11,6 +11,7 @@ from pathlib import Path
 from sluice.safety.backup import MANIFEST, Backup, backups_of, folder_of, read_backup
 from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
+from sluice.safety.keeping.reading import reading
 from sluice.safety.physical.arriving import first_followed, reaches_at_least, reaches_until, wait_for_log
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.log import LogMissing, LogStore, log_of
@@ -98,14 +99,16 @@ class Physical(OnDisk):
         return read
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
-        """Bring it back on this machine. Raises NotScratch, Broken, LogMissing, NotRecovered, Damaged, NotUnpacked."""
-        made_at(name)
-        chain = choose(self.vault, self.store, target)
-        tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
-        place = Scratch(self.scratch / name)
-        place.folder.mkdir(mode=0o700, parents=True)
-        log = self._log_of(chain[-1])
-        reached = recover(chain, log, target, place, clock, tell)
+        """Bring it back on this machine; meanwhile nothing of its backups is pruned.
+
+        Raises NotScratch, Broken, LogMissing, NotRecovered, Damaged, NotUnpacked.
+        """
+        with reading(self.vault, self.store, name, made_at(name)):
+            chain = choose(self.vault, self.store, target)
+            tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
+            place = Scratch(self.scratch / name)
+            place.folder.mkdir(mode=0o700, parents=True)
+            reached = recover(chain, self._log_of(chain[-1]), target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
         backups = tuple(one.id for one in chain)
         return Restored(name, address, backups, reached.last_commit, reached.position, whole_server=True)

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 
+from sluice.safety.room import check_left
 from sluice.stores.parts import AT_ONCE
 
 Read = Callable[[], bytes]
@@ -82,7 +83,8 @@ class Feeder:
             (self.folder / "broken").touch()
 
     def _fetch(self, name: str, read: Read) -> None:
-        """Let a file appear whole, or not at all."""
+        """Let a file appear whole, or not at all; none where what is replayed has filled the disk."""
+        check_left(self.folder)
         body = read()
         unfinished = self.folder / name
         unfinished.write_bytes(body)

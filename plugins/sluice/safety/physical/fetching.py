@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Protocol
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import Backup
+from sluice.safety.room import check_free
 from sluice.stores.binaries import client
 from sluice.stores.objects import Damaged, Vault
 from sluice.stores.parts import Part, read_parts
@@ -24,19 +24,10 @@ class NotUnpacked(Terminal):
     """What the vault holds could not be unpacked here."""
 
 
-class NoRoom(Terminal):
-    """The disk has no room for what is to be brought back."""
-
-
 def check_room(chain: Sequence[Backup], folder: Path) -> None:
     """Raise NoRoom unless the disk below `folder` has room: for each input, and for what is put together of them."""
     needs = sum(backup.size for backup in chain) + (chain[0].size if len(chain) > 1 else 0)
-    free = shutil.disk_usage(folder).free
-    if free < needs:
-        raise NoRoom(
-            f"{chain[-1].id} of {chain[-1].store} needs {needs / 1e9:,.1f} GB in {folder}, and {free / 1e9:,.1f} GB are free."
-            " Nothing was fetched: make room, or name another folder as `backup.scratch`."
-        )
+    check_free(f"{chain[-1].id} of {chain[-1].store}", needs, folder)
 
 
 class InParts(Protocol):

@@ -29,6 +29,6 @@ class OnDisk:
         return sorted(folder.name for folder in found if folder.is_dir())
 
     def destroy(self, name: str) -> None:
-        """Stop the server and take its folder away. Safe to repeat. Raises NotScratch."""
+        """Stop the server and take its folder away. Safe to repeat. Raises NotScratch, NotGone."""
         made_at(name)
         Scratch(self.scratch / name).remove()

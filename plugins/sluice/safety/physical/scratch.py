@@ -16,7 +16,7 @@ from typing import Literal
 
 from psycopg.conninfo import make_conninfo
 
-from sluice.errors import Terminal
+from sluice.errors import Terminal, Transient
 from sluice.stores.binaries import client
 from sluice.stores.cluster import processes_in, tail
 from sluice.stores.privileges import Identity, unprivileged
@@ -45,6 +45,10 @@ HBA = "local all all trust\n"
 
 class NotRecovered(Terminal):
     """The server did not come up at the moment that was asked for."""
+
+
+class NotGone(Transient):
+    """What was brought back is still there."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,15 @@ class Scratch:
             self._pg_ctl("stop", f"--mode={mode}", "--wait", "--timeout=300")
 
     def remove(self) -> None:
-        """Stop it, and take all of it away. Safe to repeat."""
+        """Stop it, and take all of it away. Safe to repeat. Raises NotGone, NotRecovered."""
         self.stop()
         if (self.folder / "socket").is_symlink():
             shutil.rmtree(self.socket, ignore_errors=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+        except OSError as error:
+            raise NotGone(f"{self.folder} could not be taken away: {error}. It is tried again by itself.") from error
 
     def runs(self) -> bool:
         """Whether a process works in its data folder."""

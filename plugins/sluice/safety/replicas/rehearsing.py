@@ -13,7 +13,7 @@ from datetime import datetime
 
 from psycopg.conninfo import conninfo_to_dict
 
-from sluice.safety.driver import Clock, Restored, Tell, name_scratch
+from sluice.safety.driver import Clock, Restored, Tell, destroy_of_run, name_scratch
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.scratch import Scratch
 from sluice.safety.replicas.certificate import FailoverCertificate
@@ -44,7 +44,10 @@ def two_servers(
 
     Each stands under a scratch name of its own, so that whoever reaps finds both.
     """
-    first, second = (name_scratch(driver.store, asked_at, f"{seed} {which}") for which in ("leads", "follows"))
+    seeds = (f"{seed} leads", f"{seed} follows")
+    first, second = (name_scratch(driver.store, asked_at, one) for one in seeds)
+    for one in seeds:
+        destroy_of_run(driver, one)
     try:
         found = driver.restore(Target("latest"), first, Clock(), tell)
         leading = _leading(driver, found)
