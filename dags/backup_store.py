@@ -23,10 +23,12 @@ from sluice.flow.policy import defaults
 from sluice.flow.safety.backing_up import GATE, BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.rds import GATE as SNAPSHOT
+from sluice.flow.safety.rds import TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def backup(name: str, schedule: str) -> DAG:
+def backup(name: str, by: str, schedule: str) -> DAG:
     """Take, read back, judge."""
     with DAG(
         dag_id=f"backup__{name}",
@@ -45,6 +47,11 @@ def backup(name: str, schedule: str) -> DAG:
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
+        if by == "rds":  # which keeps them itself, and shows nobody their bytes
+            snapshot = TakeRdsSnapshot(task_id="take_backup")
+            seen = VerifyRdsSnapshot(task_id="verify_backup", backup_id=snapshot.output, trigger_rule="all_success")
+            seen >> BackupGate(task_id=f"gate_{SNAPSHOT}", gate=SNAPSHOT, trigger_rule="all_success")
+            return dag
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
         fresh = BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
@@ -56,5 +63,5 @@ def backup(name: str, schedule: str) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = backup(name, daily(store.backup.at))
+        dag = backup(name, store.backup.by, daily(store.backup.at))
         globals()[dag.dag_id] = dag

@@ -19,10 +19,11 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, chain, task_group
 from sluice.flow.policy import defaults
 from sluice.flow.safety.drilling import GATE, CountStore, DrawMoments, DrillGate, DrillRestore
 from sluice.flow.safety.forms import target_form
+from sluice.flow.safety.rds import DropRdsCopy, StartRdsCopy
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def restore_drill(name: str, schedule: str) -> DAG:
+def restore_drill(name: str, by: str, schedule: str) -> DAG:
     """Count, choose the moments, drill each."""
     with DAG(
         dag_id=f"restore_drill__{name}",
@@ -48,6 +49,9 @@ def restore_drill(name: str, schedule: str) -> DAG:
             # One at a time: two would share the disk, and each would be slower than on the day it is needed.
             drilled = DrillRestore(task_id="drill_restore", max_active_tis_per_dag=1, **told)
             chain(drilled, DrillGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success", **told))
+            if by == "rds":  # which takes its time, and no worker waits
+                started = StartRdsCopy(task_id="start_copy", **told)
+                chain(started, drilled, DropRdsCopy(task_id="drop_copy", **told).as_teardown())
 
         CountStore(task_id="take_census") >> moments
         each.expand_kwargs(moments.output)
@@ -56,5 +60,5 @@ def restore_drill(name: str, schedule: str) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = restore_drill(name, daily(store.backup.drill_at))
+        dag = restore_drill(name, store.backup.by, daily(store.backup.drill_at))
         globals()[dag.dag_id] = dag

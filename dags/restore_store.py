@@ -16,25 +16,27 @@ from airflow.sdk import DAG
 from sluice.flow.policy import defaults
 from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.forms import target_form
-from sluice.flow.safety.stores import backed_up
+from sluice.flow.safety.rds import RestoreRdsStore
+from sluice.flow.safety.stores import backed_up, regions_of
 
 
-def restore(name: str) -> DAG:
+def restore(name: str, by: str) -> DAG:
     """Bring it back."""
     with DAG(
         dag_id=f"restore__{name}",
         schedule=None,
         catchup=False,
         max_active_runs=1,
-        params=target_form(drill=False),
+        params=target_form(drill=False, regions=regions_of(name)),
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
-        RestoreStore(task_id="restore_store")
+        (RestoreRdsStore if by == "rds" else RestoreStore)(task_id="restore_store")
     return dag
 
 
-for name in backed_up():
-    dag = restore(name)
-    globals()[dag.dag_id] = dag
+for name, store in backed_up().items():
+    if store.backup:
+        dag = restore(name, store.backup.by)
+        globals()[dag.dag_id] = dag
