@@ -5,6 +5,9 @@ can and the last whole backup is young, else a whole one. The log between two ba
 `ship_log__NAME`: with both, the store can be brought back to any moment since the first backup was whole. `restore_drill__NAME`
 proves it. *Trigger* takes one now; nothing that users see is changed, and a second one harms nobody.
 
+Where RDS keeps the backups, a snapshot is taken instead, and copied into other regions; that these are whole is what RDS says, as
+it shows nobody their bytes, and `gate_snapshot_fresh` judges it. All that follows here is not done there: snapshots stay.
+
 Then what is kept for nothing any more goes (`keep` and `window` in the file), with the log that nothing needs; never without a
 newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its manifest: verification must
 see each.

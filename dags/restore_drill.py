@@ -7,6 +7,10 @@ long each phase took, and how much of the latest writes would be lost, is held a
 drill leaves a certificate in the vault, `drills/NAME/`. *Trigger* drills a moment of your choice: a time, a position in the
 log, a named point.
 
+Of a store in RDS, `start_copy` has a copy brought up while no worker waits, and `drop_copy` takes it away, whatever became of the
+drill. There, and at Neon, counts have no place in a log: the store is counted once more while the copy of the latest moment
+stands, and what was written between two counts is held against nothing.
+
 **Red?** `drill_restore` says what stopped it: an object that is damaged, a file of the log that is missing, a disk that is
 full. `gate_restore_drill` lists, under *Details* → *Evidence*, what the copy lacked, or by how much it was too late. It is
 about a copy: the store itself was only read. Take a full backup (`backup__NAME`), and drill again: until then this store may

@@ -6,6 +6,9 @@ the log of `restore_store`, with the last commit that it has and how long each p
 or copy out of it what was lost. After *Days* `reap_scratch` says each hour that its time is over; it goes when a person names
 it there. Restores may be repeated, also while one stands.
 
+Of a store in RDS it is an instance beside the original, like it in everything, in its own region or in one that its snapshots are
+copied into; nobody but you deletes it. Of one at Neon it is a branch.
+
 **Red?** `restore_store` says why: no backup was whole before that moment, the log has a gap (it says up to where it goes), an
 object is damaged, the disk is full. What was half there is taken away again; the store itself is never touched.
 """
