@@ -101,18 +101,17 @@ class TakeRdsSnapshot(InRds):
         self.wait("snapshot", name, "copy_it")
 
     def copy_it(self, context: Context, event: Mapping[str, str]) -> str:
-        """It has come to an end: begin its copies, and wait for the first."""
-        driver = self.opened()
-        driver.check(driver.look("snapshot", event["name"]))
-        driver.begin_copies(event["name"])
-        return self.look_on(context, event, 0)
+        """It, or a copy of it, has come to an end: begin what is not begun, wait for the next; at the end give its name."""
+        from sluice.safety.rds.standing import look
 
-    def look_on(self, context: Context, event: Mapping[str, str], number: int) -> str:
-        """Wait for one copy after the other; at the end give the snapshot's name."""
-        copies = self.backup.copies
-        if number < len(copies):
-            self.wait("snapshot", event["name"], "look_on", copies[number].region, number=number + 1)
-        return self.opened().snapshot(event["name"]).id
+        driver, name = self.opened(), event["name"]
+        driver.check(driver.look("snapshot", name))
+        driver.begin_copies(name)
+        for to in driver.copies:
+            if look(to.client, "snapshot", name).state == "under way":
+                self.wait("snapshot", name, "copy_it", to.region)
+        driver.verify(name, self.log.info)
+        return name
 
 
 class VerifyRdsSnapshot(InRds):
@@ -157,7 +156,7 @@ class _BringsUp(InRds):
     def begin(self, target: Target, name: str, region: str = "") -> NoReturn:
         """Begin it, and wait."""
         self.opened(region, self.likeness).begin(target, name)
-        self.wait("instance", name, "settle", region, region=region)
+        self.wait("instance", name, "settle", region)
 
     def settled(self, name: str, region: str, given: Sequence[str]) -> Rds:
         """Give it what a restore has no parameter for, once, and wait for that; then hold it against its original."""
@@ -165,7 +164,7 @@ class _BringsUp(InRds):
         driver.check(driver.look("instance", name))
         if not given and (names := driver.settle(name)):
             self.log.info("%s is given %s", name, ", ".join(names))
-            self.wait("instance", name, "settle", region, region=region, given=names)
+            self.wait("instance", name, "settle", region, given=names)
         found = driver.unlike(name)
         for line in found.meant:
             self.log.info("%s has %s", name, line)
@@ -189,11 +188,9 @@ class StartRdsCopy(_BringsUp, OfAMoment):
             self.defer(trigger=TimeDeltaTrigger(COMES_BY), method_name="execute", kwargs={"looks": looks + 1})
         self.begin(target, name_of_copy(context, self.store, target))
 
-    def settle(
-        self, context: Context, event: Mapping[str, str], region: str = "", given: Sequence[str] = ()
-    ) -> dict[str, Any]:
+    def settle(self, context: Context, event: Mapping[str, str], given: Sequence[str] = ()) -> dict[str, Any]:
         """It is there: give it the rest. Raises NotRestored."""
-        driver = self.settled(event["name"], region, given)
+        driver = self.settled(event["name"], "", given)
         return {"name": event["name"], "unlike": list(driver.unlike(event["name"]).wrong)}
 
     def _lacks_the_count(self) -> bool:
@@ -231,15 +228,13 @@ class RestoreRdsStore(_BringsUp):
             keep_standing(open_vault(), self.store, name, asked.until)
         self.begin(asked.target, name, context["params"]["region"])
 
-    def settle(
-        self, context: Context, event: Mapping[str, str], region: str = "", given: Sequence[str] = ()
-    ) -> dict[str, Any]:
+    def settle(self, context: Context, event: Mapping[str, str], given: Sequence[str] = ()) -> dict[str, Any]:
         """It is there: give it the rest, and its address to people. Raises NotRestored, NotWhole."""
         from sluice.safety.driver import Clock
         from sluice.safety.standing import stands_until
 
         asked, clock, name = asked_of(context, self.store), Clock(), event["name"]
-        driver = self.settled(name, region, given)
+        driver = self.settled(name, context["params"]["region"], given)
         found = driver.restore(asked.target, name, clock, self.log.info)
         address = driver.hand_over(found, None)
         until = stands_until(open_vault(), self.store, name) or asked.until
