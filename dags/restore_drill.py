@@ -7,6 +7,9 @@ long each phase took, and how much of the latest writes would be lost, is held a
 drill leaves a certificate in the vault, `drills/NAME/`. *Trigger* drills a moment of your choice: a time, a position in the
 log, a named point.
 
+Suites of yours (`checks`) run over the copy as well: at the latest moment they count, as of an earlier one they are told. Other
+databases of the server are looked through, and not counted: the certificate names them.
+
 Of a store in RDS, `start_copy` has a copy brought up while no worker waits, and `drop_copy` takes it away, whatever became of the
 drill. There, and at Neon, counts have no place in a log: the store is counted once more while the copy of the latest moment
 stands, and what was written between two counts is held against nothing.

@@ -425,6 +425,14 @@ WRONG_ESTATE = {
             "estate.yaml:5: stores.shop.backup.project: found nothing, allowed: its project, with neon",
         ],
     ),
+    "a rule for copies that is not there": (
+        "pool_slots: 4}",
+        "backup: {by: physical, connection: pg_backup, checks: {app.orders: {suites: [odd_rules]}}}}",
+        [
+            'estate.yaml:5: stores.shop.backup.checks."app.orders".suites[0]: found "odd_rules",'
+            " allowed: order_freshness, order_rules; did you mean order_rules?"
+        ],
+    ),
     "bucket": (
         "shop-vault",
         "Shop_Vault",

@@ -22,7 +22,7 @@ class Options:
 USUAL = {
     "postgres": {"size": 1_000_000, "rate": 200.0, "quiet_seconds": 60.0, "after": 10_000},
     "upkeep": {"size": 5_000_000, "rate": 40.0, "quiet_seconds": 20.0, "after": 2_000},
-    "safety": {"size": 4_000_000, "rate": 40.0, "quiet_seconds": 10.0, "after": 2_000},
+    "safety": {"size": 5_400_000, "rate": 40.0, "quiet_seconds": 10.0, "after": 2_000},
     "dynamodb": {"size": 200_000, "rate": 20.0, "quiet_seconds": 10.0, "after": 5_000},
 }
 """The stories, and what each does unless told."""
