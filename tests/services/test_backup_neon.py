@@ -294,6 +294,7 @@ def task(what: type, **how: str) -> Any:
 
 
 def test_a_night_from_the_file_is_green_and_on_the_real_day_a_branch_stands(estate: Past) -> None:
+    estate.neon.remember()  # a dump is counted too: a moment between it and the next count may be drawn
     taken = ran(task(TakeStoreBackup), **FORM)
     assert ran(task(VerifyBackup, backup=taken), **FORM)["bytes_read"] > 0
     assert ran(task(BackupGate, gate=FRESH), **FORM)["passed"]
