@@ -6,6 +6,9 @@ vault by `ship_log__NAME`: with both, the store can be brought back to any momen
 each dump. `restore_drill__NAME` proves it. *Trigger* takes one now; nothing that users see is changed, and a second one harms
 nobody.
 
+Where RDS keeps the backups, a snapshot is taken instead, and copied into other regions; that these are whole is what RDS says, as
+it shows nobody their bytes, and `gate_snapshot_fresh` judges it. All that follows here is not done there: snapshots stay.
+
 With `by: physical`, what is kept for nothing any more goes then (`keep` and `window` in the file), with the log that nothing
 needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its
 manifest: verification must see each.
@@ -24,10 +27,12 @@ from sluice.flow.policy import defaults
 from sluice.flow.safety.backing_up import GATE, BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.rds import GATE as SNAPSHOT
+from sluice.flow.safety.rds import TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def backup(name: str, schedule: str) -> DAG:
+def backup(name: str, by: str, schedule: str) -> DAG:
     """Take, read back, judge."""
     with DAG(
         dag_id=f"backup__{name}",
@@ -46,6 +51,11 @@ def backup(name: str, schedule: str) -> DAG:
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
+        if by == "rds":  # which keeps them itself, and shows nobody their bytes
+            snapshot = TakeRdsSnapshot(task_id="take_backup")
+            seen = VerifyRdsSnapshot(task_id="verify_backup", backup_id=snapshot.output, trigger_rule="all_success")
+            seen >> BackupGate(task_id=f"gate_{SNAPSHOT}", gate=SNAPSHOT, trigger_rule="all_success")
+            return dag
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
         fresh = BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
@@ -57,5 +67,5 @@ def backup(name: str, schedule: str) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = backup(name, daily(store.backup.at))
+        dag = backup(name, store.backup.by, daily(store.backup.at))
         globals()[dag.dag_id] = dag

@@ -10,6 +10,10 @@ log, a named point.
 Suites of yours (`checks`) run over the copy as well: at the latest moment they count, as of an earlier one they are told. Other
 databases of the server are looked through, and not counted: the certificate names them.
 
+Of a store in RDS, `start_copy` has a copy brought up while no worker waits, and `drop_copy` takes it away, whatever became of the
+drill. There, and at Neon, counts have no place in a log: the store is counted once more while the copy of the latest moment
+stands, and what was written between two counts is held against nothing.
+
 **Red?** `drill_restore` says what stopped it: an object that is damaged, a file of the log that is missing, a disk that is
 full. `gate_restore_drill` lists, under *Details* → *Evidence*, what the copy lacked, or by how much it was too late. It is
 about a copy: the store itself was only read. Take a full backup (`backup__NAME`), and drill again: until then this store may
@@ -22,10 +26,11 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, chain, task_group
 from sluice.flow.policy import defaults
 from sluice.flow.safety.drilling import GATE, CountStore, DrawMoments, DrillGate, DrillRestore
 from sluice.flow.safety.forms import target_form
+from sluice.flow.safety.rds import DropRdsCopy, StartRdsCopy
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def restore_drill(name: str, schedule: str) -> DAG:
+def restore_drill(name: str, by: str, schedule: str) -> DAG:
     """Count, choose the moments, drill each."""
     with DAG(
         dag_id=f"restore_drill__{name}",
@@ -51,6 +56,9 @@ def restore_drill(name: str, schedule: str) -> DAG:
             # One at a time: two would share the disk, and each would be slower than on the day it is needed.
             drilled = DrillRestore(task_id="drill_restore", max_active_tis_per_dag=1, **told)
             chain(drilled, DrillGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success", **told))
+            if by == "rds":  # which takes its time, and no worker waits
+                started = StartRdsCopy(task_id="start_copy", **told)
+                chain(started, drilled, DropRdsCopy(task_id="drop_copy", **told).as_teardown())
 
         CountStore(task_id="take_census") >> moments
         each.expand_kwargs(moments.output)
@@ -59,5 +67,5 @@ def restore_drill(name: str, schedule: str) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = restore_drill(name, daily(store.backup.drill_at))
+        dag = restore_drill(name, store.backup.by, daily(store.backup.drill_at))
         globals()[dag.dag_id] = dag

@@ -6,6 +6,9 @@ the log of `restore_store`, with the last commit that it has and how long each p
 or copy out of it what was lost. After *Days* `reap_scratch` says each hour that its time is over; it goes when a person names
 it there. Restores may be repeated, also while one stands.
 
+Of a store in RDS it is an instance beside the original, like it in everything, in its own region or in one that its snapshots are
+copied into; nobody but you deletes it. Of one at Neon it is a branch.
+
 **Red?** `restore_store` says why: no backup was whole before that moment, the log has a gap (it says up to where it goes), an
 object is damaged, the disk is full. What was half there is taken away again, by the next try where a worker was killed; the
 store itself is never touched. `warm_store` reads what users read most into the copy's memory, where *Warm it up* asks for it:
@@ -18,26 +21,28 @@ from airflow.sdk import DAG
 from sluice.flow.policy import defaults
 from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
 from sluice.flow.safety.forms import target_form
-from sluice.flow.safety.stores import backed_up
+from sluice.flow.safety.rds import RestoreRdsStore
+from sluice.flow.safety.stores import backed_up, regions_of
 
 
-def restore(name: str) -> DAG:
+def restore(name: str, by: str) -> DAG:
     """Bring it back."""
     with DAG(
         dag_id=f"restore__{name}",
         schedule=None,
         catchup=False,
         max_active_runs=1,
-        params=target_form(drill=False),
+        params=target_form(drill=False, regions=regions_of(name)),
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
-        restored = RestoreStore(task_id="restore_store")
+        restored = (RestoreRdsStore if by == "rds" else RestoreStore)(task_id="restore_store")
         WarmStore(task_id="warm_store", address=restored.output["address"], trigger_rule="all_success")
     return dag
 
 
-for name in backed_up():
-    dag = restore(name)
-    globals()[dag.dag_id] = dag
+for name, store in backed_up().items():
+    if store.backup:
+        dag = restore(name, store.backup.by)
+        globals()[dag.dag_id] = dag

@@ -14,14 +14,15 @@ moment. Nothing was changed.
 
 from __future__ import annotations
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, chain
 from sluice.flow.policy import defaults
 from sluice.flow.safety.forms import tenant_form
+from sluice.flow.safety.rds import DropRdsCopy, StartRdsCopy
 from sluice.flow.safety.stores import backed_up
 from sluice.flow.safety.tenants import CompareTenant
 
 
-def restore_tenant(name: str) -> DAG:
+def restore_tenant(name: str, by: str) -> DAG:
     """Compare one tenant."""
     with DAG(
         dag_id=f"restore_tenant__{name}",
@@ -33,10 +34,15 @@ def restore_tenant(name: str) -> DAG:
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
-        CompareTenant(task_id="compare_tenant")
+        compared = CompareTenant(task_id="compare_tenant")
+        if by == "rds":  # which takes its time, and no worker waits
+            asked = {"kind": "{{ params.target }}", "value": "{{ params.value }}"}
+            started = StartRdsCopy(task_id="start_copy", **asked)
+            chain(started, compared, DropRdsCopy(task_id="drop_copy", **asked).as_teardown())
     return dag
 
 
-for name in backed_up():
-    dag = restore_tenant(name)
-    globals()[dag.dag_id] = dag
+for name, store in backed_up().items():
+    if store.backup:
+        dag = restore_tenant(name, store.backup.by)
+        globals()[dag.dag_id] = dag

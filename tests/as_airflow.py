@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,21 +12,26 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.conftest import ScratchVault
 
+BEGAN = datetime.now(UTC)
+"""When every run here was to begin."""
 
-def ran(task: Any, run: str = "night", **params: object) -> Any:
-    """Run one task."""
+
+def ran(
+    task: Any, run: str = "night", method: str = "execute", told: Mapping[str, Any] | None = None, **params: object
+) -> Any:
+    """Run one task; behind something that it has waited for, its `method`, with what it is `told`."""
     pushed: dict[str, str] = {}
     ti = SimpleNamespace(
         dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
         xcom_push=lambda key, value: pushed.update({key: value}),
     )  # fmt: skip
-    told = {
+    context = {
         "ti": ti,
         "run_id": run,
         "params": params,
-        "dag_run": SimpleNamespace(conf={}, start_date=datetime.now(UTC)),
+        "dag_run": SimpleNamespace(conf={}, start_date=BEGAN, run_after=BEGAN),
     }
-    return task.execute({**told, "dag": SimpleNamespace(params=params)})
+    return getattr(task, method)({**context, "dag": SimpleNamespace(params=params)}, **(told or {}))
 
 
 def postgres_connection(dsn: str) -> str:

@@ -32,13 +32,25 @@ print(json.dumps({
 """
 
 
+SERVED = """  in_rds:
+    engine: postgres
+    connection: pg_in_rds
+    rto: 60m
+    rpo: 10m
+    backup: {by: rds, connection: pg_in_rds, service: aws, instance: shop, region: eu-west-1, copies: [{region: eu-central-1}]}
+  at_neon:
+    {engine: postgres, connection: pg_neon, rto: 5m, rpo: 1d, backup: {by: neon, connection: pg_neon, service: neon, project: a}}
+"""
+"""Stores that a service keeps."""
+
+
 @pytest.fixture(scope="session")
 def bag(tmp_path_factory: pytest.TempPathFactory):
     """Everything in dags/, as an estate has it that backs a store up."""
     root = tmp_path_factory.mktemp("backed_up")
     (root / "include/estate").mkdir(parents=True)
     estate = (ROOT / "include/estate/estate.yaml").read_text()
-    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", "backup: {"))
+    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", "backup: {") + SERVED)
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patched:
         patched.setattr(stores, "ROOT", root)
         warnings.simplefilter("ignore")  # Airflow's own, while it is imported

@@ -24,14 +24,14 @@ VERBS = {
 }  # fmt: skip
 
 
-BACKED_UP = "certify"
-"""The store that the estate of these tests backs up."""
+BACKED_UP = ("certify", "in_rds", "at_neon")
+"""The stores that the estate of these tests backs up."""
 
 
 @pytest.fixture
 def dags(bag):
     """Every DAG of ours; what a person's files make of them is not judged here."""
-    return [dag for name, dag in bag.dags.items() if name.partition("__")[2] in ("", *MIGRATIONS, BACKED_UP)]
+    return [dag for name, dag in bag.dags.items() if name.partition("__")[2] in ("", *MIGRATIONS, *BACKED_UP)]
 
 
 def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
@@ -51,7 +51,9 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "failover_drill",
         "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
-        *(f"{kind}__{BACKED_UP}" for kind in ("backup", "ship_log", "restore_drill", "restore", "name_point")),
+        "ship_log__certify",
+        "name_point__certify",
+        *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore", "restore_tenant") for name in BACKED_UP),
     }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))
@@ -172,3 +174,23 @@ def test_what_was_brought_back_may_be_ended_by_the_form(bag) -> None:
     form = bag.dags["restore_archive"].params
     form["days"] = 0
     form.get_param("days").resolve()
+
+
+def test_no_worker_waits_for_rds_and_whatever_becomes_of_a_drill_its_copy_goes(bag) -> None:
+    ways = {
+        "backup__in_rds": ["take_backup", "verify_backup", "gate_snapshot_fresh"],
+        "restore__in_rds": ["restore_store"],
+        "restore_tenant__in_rds": ["start_copy", "compare_tenant", "drop_copy"],
+    }
+    for name, tasks in ways.items():
+        assert [task.task_id for task in bag.dags[name].topological_sort()] == tasks
+    drill = bag.dags["restore_drill__in_rds"]
+    assert drill.get_task("each.drill_restore").upstream_task_ids >= {"each.start_copy"}
+    for last in (drill.get_task("each.drop_copy"), bag.dags["restore_tenant__in_rds"].get_task("drop_copy")):
+        assert last.is_teardown, "it judges no run"
+        assert not any(task.is_setup for task in last.upstream_list), "and runs where the copy never came up"
+    assert {"port", "region"} & set(bag.dags["restore__in_rds"].params) == {"region"}
+    assert bag.dags["restore__in_rds"].params.get_param("region").schema["enum"] == ["eu-west-1", "eu-central-1"]
+    assert {task.task_id for task in bag.dags["backup__at_neon"].tasks} == {
+        task.task_id for task in bag.dags["backup__certify"].tasks
+    }

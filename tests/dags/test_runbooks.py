@@ -16,6 +16,7 @@ from sluice.safety.runbooks.known import Known
 from sluice.safety.runbooks.pages import runbooks
 from sluice.safety.runbooks.steps import UNDRILLED
 
+from tests.dags.conftest import SERVED
 from tests.drilled import FIRST, FULL, GOALS, WHOLE, certificate
 from tests.unit.test_docs import commands, wrong_commands, wrong_dags
 
@@ -102,3 +103,26 @@ def test_a_store_without_a_backup_is_promised_nothing(known: Known) -> None:
         own = text.split("## The store `tyler`")[1].split("## Then")[0]
         assert "nothing of this project brings it back" in own
         assert "./sluice" not in own
+
+
+def test_of_a_store_in_rds_they_say_no_port_and_the_regions_that_its_snapshots_are_in(
+    known: Known, bag, tmp_path: Path
+) -> None:
+    estate = tmp_path / "include/estate/estate.yaml"
+    estate.write_text(estate.read_text() + SERVED)
+    pages = runbooks(replace(known, estate=read_stores(tmp_path)))
+    told = [
+        words
+        for page in pages.values()
+        for words in commands(re.sub(r"(?m)^ {3}", "", page))
+        if words[:2] == ["run", "restore__in_rds"]
+    ]
+    params = bag.dags["restore__in_rds"].params
+    asked = [json.loads(words[words.index("--conf") + 1]) for words in told]
+    assert len(asked) == 5
+    for conf in asked:
+        assert set(conf) <= set(params)
+        for name, value in conf.items():
+            params.get_param(name).resolve(value)
+    assert [conf["region"] for conf in asked if "region" in conf] == ["eu-central-1"]
+    assert "sluice_log_in_rds" not in pages["degradation.md"]

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from sluice.flow import connections
+from sluice.flow.connections import NoConnection
+from sluice.flow.safety import exposing, keeping, stores
+from sluice.flow.safety.backing_up import GATE as FRESH
+from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
+from sluice.flow.safety.bringing_back import RestoreStore
+from sluice.flow.safety.drilling import GATE as DRILLED
+from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.exposing import facts_now
+from sluice.flow.safety.reaping import DropScratch
+from sluice.flow.safety.tenants import CompareTenant
+from sluice.local import databases
 from sluice.safety.censuses import keep_census
 from sluice.safety.drill.certificate import Certificate, Goals
 from sluice.safety.drill.drilling import Asked, Counted, drill
 from sluice.safety.driver import Clock, NotScratch, name_scratch
+from sluice.safety.exposure import exposure
 from sluice.safety.logical.driver import Logical
 from sluice.safety.logical.places import Lent
 from sluice.safety.neon.api import NeonDown, NeonRefused, Project
@@ -21,7 +39,8 @@ from sluice.safety.target import Target
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import connect
 
-from tests.conftest import Server
+from tests.as_airflow import postgres_connection, ran, vault_connection
+from tests.conftest import Database, Server
 from tests.neon import PROJECT, RETENTION, ROOT, TOKEN, StandIn, standing_in
 
 STORE = "neon"
@@ -219,10 +238,102 @@ def test_what_fails_at_neon_is_tried_again_and_leaves_nothing(past: Past, monkey
 
 def test_branches_on_later_pages_are_found(past: Past) -> None:
     for number in range(4):
-        past.neon.branches[f"br-{number}"] = {**ROOT, "id": f"br-{number}", "name": f"sluice-scratch-{number}", "default": False,
-                                              "primary": False}  # fmt: skip
+        name = f"{SCRATCH}{number}"
+        past.neon.branches[f"br-{number}"] = {
+            **ROOT,
+            "id": f"br-{number}",
+            "name": name,
+            "default": False,
+            "primary": False,
+        }
     try:
-        assert past.driver.scratches() == [f"sluice-scratch-{number}" for number in range(4)]
+        assert past.driver.scratches() == [f"{SCRATCH}{number}" for number in range(4)]
     finally:
         for number in range(4):
             del past.neon.branches[f"br-{number}"]
+
+
+ESTATE = """estate: sample
+vault: {{connection: s3_vault, bucket: neon-dumps}}
+ledger: {{connection: sluice_ledger}}
+stores:
+  filed:
+    engine: postgres
+    connection: pg_neon
+    rto: 5m
+    rpo: 1d
+    backup: {{by: neon, connection: pg_neon, service: neon_api, project: {project}, scratch: {scratch}, amcheck: false}}
+"""
+FORM = {
+    "target": "latest", "value": "", "confirm": "filed", "port": 0, "days": 3, "warm": False, "drop": "", "tenant": "1",
+    "column": "tenant_id",
+}  # fmt: skip
+
+
+@pytest.fixture
+def estate(past: Past, vault, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Past:
+    """The same store, as an estate's file has it."""
+    (tmp_path / "include/estate").mkdir(parents=True)
+    (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(project=PROJECT, scratch=tmp_path / "scratch"))
+    for module in (connections, stores, exposing, keeping):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    told = {
+        "PG_NEON": postgres_connection(past.driver.dumps.dsn),
+        "SLUICE_LEDGER": postgres_connection(database.dsn(databases.LEDGER)),
+        "S3_VAULT": vault_connection(vault),
+        "NEON_API": json.dumps({"conn_type": "http", "password": TOKEN}),
+    }
+    for name, text in told.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", text)
+    monkeypatch.setattr("sluice.safety.neon.api.Project", partial(Project, base=past.neon.url, patience=10, pause=0.01))
+    return past
+
+
+def task(what: type, **how: str) -> Any:
+    return what(task_id="task", store="filed", **how)
+
+
+def test_a_night_from_the_file_is_green_and_on_the_real_day_a_branch_stands(estate: Past) -> None:
+    estate.neon.remember()  # a dump is counted too: a moment between it and the next count may be drawn
+    taken = ran(task(TakeStoreBackup), **FORM)
+    assert ran(task(VerifyBackup, backup=taken), **FORM)["bytes_read"] > 0
+    assert ran(task(BackupGate, gate=FRESH), **FORM)["passed"]
+    with connect(estate.driver.dumps.dsn, purpose="test") as c:
+        c.execute("CREATE TABLE orders (id int PRIMARY KEY, tenant_id int); INSERT INTO orders VALUES (1, 1), (2, 2)")
+    estate.neon.remember()
+    ran(task(CountStore), **FORM)
+    time.sleep(1.1)  # a whole second lies between two counts
+    ran(task(CountStore), **FORM)
+    moments = ran(task(DrawMoments), **{**FORM, "target": "as scheduled"})
+    assert [one["kind"] for one in moments] == ["latest", "time"]
+    for moment in moments:
+        told = ran(task(DrillRestore, **moment), **FORM)
+        assert told["wrong"] == []
+        made = json.loads(estate.driver.dumps.vault.get(told["certificate"]))
+        assert (made["compared"]["rows"] >= 500, made["looked_through"]) == (True, False)
+        assert ran(task(DrillGate, gate=DRILLED, **moment), **FORM)["passed"]
+    with connect(estate.driver.dumps.dsn, purpose="test") as c:
+        c.execute("DELETE FROM orders WHERE tenant_id = 1")
+    assert ran(task(CompareTenant), **FORM)["tables"]["public.orders"]["missing"] == 1
+    told = ran(task(RestoreStore), **FORM)
+    other = name_scratch("another", datetime(2020, 1, 1, tzinfo=UTC), "seed")
+    estate.neon.branches["br-other"] = {**ROOT, "id": "br-other", "name": other, "default": False, "primary": False}
+    try:
+        assert ran(task(DropScratch), **FORM) == [], "people have it; and another store's is not ours"
+        assert ran(task(DropScratch), **{**FORM, "drop": told["name"]}) == [told["name"]]
+        assert "br-other" in estate.neon.branches
+    finally:
+        del estate.neon.branches["br-other"]
+
+
+def test_a_platform_that_does_not_answer_is_told_and_a_key_that_is_not_there_is_named(
+    estate: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sluice.safety.neon.api.Project", partial(Project, base="http://127.0.0.1:9/api/v2", patience=0.05, pause=0.01)
+    )
+    found = exposure(facts_now("filed"), datetime.now(UTC))
+    assert (found.lost, "Neon cannot be reached" in found.warnings[0]) == ("unknown", True)
+    monkeypatch.setenv("AIRFLOW_CONN_NEON_API", json.dumps({"conn_type": "http"}))
+    with pytest.raises(NoConnection, match="'neon_api' has no password"):
+        stores.driver_of("filed")

@@ -59,7 +59,7 @@ def test_a_copy_for_the_real_day_is_told_every_setting_and_has_it(rds: Emulated)
     assert [*rds.folder.iterdir()] == []
     with pytest.raises(NotOurs, match="real day"):
         driver.destroy(NAME)
-    assert driver.scratches() == []
+    assert driver.scratches() == [NAME], "it is told of until it goes, or is renamed"
 
 
 def test_a_drills_copy_differs_in_what_was_meant_and_goes_with_all_that_is_kept_of_it(rds: Emulated) -> None:

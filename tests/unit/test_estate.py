@@ -402,8 +402,27 @@ WRONG_ESTATE = {
         "pool_slots: 4}",
         "backup: {by: pgbackrest, connection: pg_backup}}",
         [
-            "estate.yaml:5: stores.shop.backup.stanza: found nothing,"
-            " allowed: the name of a stanza of its configuration, with pgbackrest"
+            "estate.yaml:5: stores.shop.backup.stanza: found nothing, allowed: its stanza, with pgbackrest",
+        ],
+    ),
+    "a backup in RDS that lacks its instance, promises too much and copies home": (
+        "pool_slots: 4}",
+        "backup: {by: rds, connection: pg_backup, service: aws, region: eu-west-1, stanza: x, copies: [{region: eu-west-1}]}}",
+        [
+            'estate.yaml:5: stores.shop.backup.copies[0].region: found "eu-west-1",'
+            " allowed: another region: each is named once",
+            "estate.yaml:5: stores.shop.backup.instance: found nothing, allowed: its instance, with rds",
+            'estate.yaml:5: stores.shop.backup.stanza: found "x", allowed: none with rds: it is a field of pgbackrest',
+            'estate.yaml:5: stores.shop.rpo: found "30s",'
+            " allowed: 10m or more with a backup by rds: it brings its log away every five minutes",
+        ],
+    ),
+    "a backup at Neon that lacks its project": (
+        "pool_slots: 4}",
+        "backup: {by: neon, connection: pg_backup, service: neon, instance: shop}}",
+        [
+            'estate.yaml:5: stores.shop.backup.instance: found "shop", allowed: none with neon: it is a field of rds',
+            "estate.yaml:5: stores.shop.backup.project: found nothing, allowed: its project, with neon",
         ],
     ),
     "a rule for copies that is not there": (

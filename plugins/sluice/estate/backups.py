@@ -16,20 +16,34 @@ from sluice.estate.mistakes import Mistake
 from sluice.estate.showing import shown
 from sluice.estate.terms import KeptFor, Term
 
-By: TypeAlias = Literal["physical", "logical", "pgbackrest"]
+By: TypeAlias = Literal["physical", "logical", "pgbackrest", "rds", "neon"]
 ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres")
 """Which engine each way is for."""
 OWN: Mapping[str, frozenset[str]] = {
     "physical": frozenset({"full_every", "window", "keep", "checks"}),
     "logical": frozenset({"jobs", "checks"}),
     "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}),
+    "rds": frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
+    "neon": frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}),
 }
 """Fields that not every way has."""
 HAS_POINTS = frozenset({"physical", "pgbackrest"})
 """The ways that keep a log in which a point can be named."""
-NEEDED: Mapping[str, frozenset[str]] = {"pgbackrest": frozenset({"stanza"})}
-A_DAY = timedelta(days=1)
+NEEDED: Mapping[str, frozenset[str]] = {
+    "pgbackrest": frozenset({"stanza"}),
+    "rds": frozenset({"service", "instance", "region"}),
+    "neon": frozenset({"service", "project"}),
+}
+LEAST_RPO: Mapping[str, tuple[timedelta, str]] = {
+    "logical": (timedelta(days=1), "1d or more with a backup by logical: between two dumps nothing is kept"),
+    "rds": (timedelta(minutes=10), "10m or more with a backup by rds: it brings its log away every five minutes"),
+}
+"""What a way can promise at best, and why."""
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]
+Region: TypeAlias = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region of AWS, such as eu-west-1")]
+Called: TypeAlias = Annotated[
+    str, matching(r"[A-Za-z0-9:/_.-]{1,200}", "what AWS calls it, 1 to 200 of A-Z, a-z, 0-9, : / _ . -")
+]
 
 
 class Kept(Part):
@@ -41,6 +55,23 @@ class Kept(Part):
     """The first of each week, a whole one."""
     monthly: Term = KeptFor(7, "years")
     """The first of each month, a whole one; locked where `vault` has `lock`."""
+
+
+class CopiedTo(Part):
+    """Another region that snapshots are copied into, and how things are called there that an instance lies in."""
+
+    region: Region
+    """Which one."""
+    kms_key: Called | None = None
+    """A key of that region. What is encrypted is copied under one alone."""
+    parameter_group: Called | None = None
+    """The parameter group there; one called as the instance's is, unless told."""
+    option_group: Called | None = None
+    """The option group there; one called as the instance's is, unless told."""
+    subnet_group: Called | None = None
+    """The subnet group there; one called as the instance's is, unless told."""
+    security_groups: tuple[Called, ...] = Field(default=(), max_length=20)
+    """The security groups there. Their ids are a region's own."""
 
 
 class Checks(Part):
@@ -56,15 +87,16 @@ class Backups(Part):
     """How a store is backed up, and how that is proven."""
 
     by: By
-    """`physical`: the server's files and its log, back to any moment. `logical`: dumps. `pgbackrest`: what your own has of it."""
+    """`physical`: the server's files and its log, back to any moment. `logical`: dumps. `pgbackrest`: what your own has of it.
+    `rds`, `neon`: what the service keeps, and snapshots or dumps beside it."""
     connection: Connection
-    """The Airflow connection of a role that backs up: with REPLICATION, and BYPASSRLS and pg_read_all_data to count every row."""
+    """The Airflow connection of a role that backs up: BYPASSRLS, pg_read_all_data to count every row; `physical`: REPLICATION."""
     at: Clock = time(2, 0)
     """When a backup is taken, every day, UTC. Write it in quotes."""
     full_every: Annotated[timedelta, lasting("1d", "35d")] = timedelta(days=7)
     """How old a whole backup may be that an increment rests on (PostgreSQL 17 on, with summarize_wal; older: all are whole)."""
     jobs: int = Field(default=2, ge=1, le=64)
-    """`logical`: how many sessions pg_dump and pg_restore have at once."""
+    """`logical`, `neon`: how many sessions pg_dump and pg_restore have at once."""
     stanza: Annotated[str, matching("[A-Za-z0-9_.-]{1,100}", "a stanza of pgBackRest's configuration")] | None = None
     """`pgbackrest`: the stanza's name."""
     config: Folder | None = None
@@ -73,6 +105,26 @@ class Backups(Part):
     """`pgbackrest`: which of its repositories."""
     takes: bool = True
     """`pgbackrest`: whether backups are taken from here; false where a timer of yours takes them."""
+    service: Connection | None = None
+    """`rds`, `neon`: the Airflow connection to the service itself: to AWS, or with Neon's API key as its password."""
+    instance: Annotated[str, matching("[A-Za-z][A-Za-z0-9-]{0,62}", "an instance of RDS, as RDS calls it")] | None = (
+        None
+    )
+    """`rds`: the instance."""
+    region: Region | None = None
+    """`rds`: where the instance is."""
+    drill_class: (
+        Annotated[str, matching(r"db\.[a-z0-9-]+\.[a-z0-9-]+", "a class of RDS, such as db.r6g.large")] | None
+    ) = None
+    """`rds`: of which class a drill's copy is; the instance's own unless told."""
+    copies: tuple[CopiedTo, ...] = Field(default=(), max_length=5)
+    """`rds`: other regions that each snapshot is copied into."""
+    project: Annotated[str, matching("[a-z0-9-]{1,100}", "a project at Neon, by its id")] | None = None
+    """`neon`: the project."""
+    branch: Annotated[str, matching(r"[^\u0000]{1,200}", "a branch, by its name")] | None = None
+    """`neon`: the branch that the store is; the project's default one unless told."""
+    amcheck: bool = True
+    """`rds`, `neon`: whether a drill holds each index against its rows; false where the extension amcheck is not to be had."""
     window: Annotated[timedelta, lasting("1d", "3650d")] = timedelta(days=35)
     """For how long a past the store can be brought back to any moment."""
     keep: Kept = Kept()
@@ -109,15 +161,26 @@ def _check_way(document: Document, name: str, by: str, backup: Mapping[str, obje
     for field in sorted(others & set(backup)):
         ways = " or ".join(way for way, fields in OWN.items() if field in fields)
         yield document.mistake((*steps, field), shown(backup[field]), f"none with {by}: it is a field of {ways}")
-    for field in sorted(NEEDED.get(by, frozenset()) - set(backup)):
-        yield document.mistake((*steps, field), shown(None), f"the name of a {field} of its configuration, with {by}")
-    if by == "logical" and _is_short(rpo):
-        allowed = "1d or more with a backup by logical: between two dumps nothing is kept"
-        yield document.mistake(("stores", name, "rpo"), shown(rpo), allowed)
+    for field in sorted(NEEDED.get(by, frozenset()) - {key for key, told in backup.items() if told is not None}):
+        yield document.mistake((*steps, field), shown(None), f"its {field}, with {by}")
+    if by in LEAST_RPO and _is_below(rpo, LEAST_RPO[by][0]):
+        yield document.mistake(("stores", name, "rpo"), shown(rpo), LEAST_RPO[by][1])
+    if by == "rds":
+        yield from _check_copies(document, (*steps, "copies"), backup)
 
 
-def _is_short(duration: object) -> bool:
+def _check_copies(document: Document, steps: tuple[str, ...], backup: Mapping[str, object]) -> Iterator[Mistake]:
+    """Find a region that is named twice: the instance's own is one of them."""
+    copies, there = backup.get("copies"), [backup.get("region")]
+    for number, copy in enumerate(copies if isinstance(copies, list | tuple) else ()):
+        region = copy.get("region") if isinstance(copy, dict) else None
+        if region in there:
+            yield document.mistake((*steps, number, "region"), shown(region), "another region: each is named once")
+        there.append(region)
+
+
+def _is_below(duration: object, least: timedelta) -> bool:
     try:
-        return parse_duration(str(duration)) < A_DAY
+        return parse_duration(str(duration)) < least
     except ValueError:
         return False  # its field says so

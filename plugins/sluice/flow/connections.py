@@ -142,6 +142,22 @@ def open_vault() -> Vault:
     return Vault(S3Hook(aws_conn_id=place.connection).get_conn(), place.bucket, lock)
 
 
+def token_of(connection_id: str) -> str:
+    """Give the key of a service's API: the password of an Airflow connection. Raises NoConnection."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        found = BaseHook.get_connection(connection_id).password
+    except AirflowException as error:
+        raise NoConnection(f"Airflow has no connection {connection_id!r}: add it (Admin → Connections).") from error
+    if not found:
+        raise NoConnection(
+            f"Airflow's connection {connection_id!r} has no password: the key of the service's API goes there."
+        )
+    return str(found)
+
+
 def require_aws(connection_id: str) -> None:
     """Raise NoConnection unless Airflow has it: the hook alone falls back to whatever credentials the machine has."""
     from airflow.sdk import BaseHook

@@ -63,7 +63,7 @@ def _row(one: Exposure) -> tuple[str, ...]:
     window = f"{one.window.earliest:%Y-%m-%d %H:%M} to {one.window.latest:%Y-%m-%d %H:%M:%S}" if one.window else "none"
     return (
         one.store,
-        "all of it" if one.lose_at_most is None else lasts(one.lose_at_most),
+        one.lost,
         lasts(one.goals.losing_at_most),
         "unknown" if one.back_in is None else lasts(one.back_in),
         lasts(one.goals.back_within),

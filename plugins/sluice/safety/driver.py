@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -40,6 +41,13 @@ class Clock:
     def note(self, phase: str) -> None:
         """Note that a phase has ended now."""
         self.phases[phase] = round(time.monotonic() - self.begun, 3)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Count no time for as long as the block lasts: what is done in it is no part of the restore."""
+        since = time.monotonic()
+        yield
+        self.begun += time.monotonic() - since
 
 
 @dataclass(frozen=True)
@@ -125,8 +133,7 @@ class Driver(Protocol):
 
 def name_scratch(store: str, now: datetime, seed: str) -> str:
     """Name a scratch of this moment, so that any service takes it: letters, digits, single hyphens, 63 characters at most."""
-    plain = re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
-    return f"{PREFIX}{plain}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{_own(store, seed)}"
+    return f"{PREFIX}{_plain(store)}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{_own(store, seed)}"
 
 
 def is_of_run(name: str, store: str, seed: str) -> bool:
@@ -139,6 +146,15 @@ def destroy_of_run(driver: Driver, seed: str, but: Collection[str] = ()) -> None
     for name in driver.scratches():
         if is_of_run(name, driver.store, seed) and name not in but:
             driver.destroy(name)
+
+
+def is_of_store(name: str, store: str) -> bool:
+    """Tell whether a scratch is one of this store's, where a place has those of many."""
+    return bool(re.fullmatch(rf"{PREFIX}{_plain(store)}-\d{{8}}t\d{{6}}z-[0-9a-f]+", name))
+
+
+def _plain(store: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
 
 
 def _own(store: str, seed: str) -> str:

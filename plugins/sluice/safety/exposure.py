@@ -35,6 +35,8 @@ class Facts:
     """When it is drilled each day, UTC."""
     on_its_way: timedelta
     """How much of the log may be on its way into the vault at any moment; zero where none is shipped."""
+    silent: str = ""
+    """Why the service that keeps its backups does not say what there is, where one does."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class Exposure:
     window: Window | None
     warnings: tuple[str, ...]
     """What is wrong with that; empty where it is within what was promised, and proven."""
+    silent: bool = False
+    """Whether the service that keeps its backups did not answer: then nobody knows what would be lost."""
+
+    @property
+    def lost(self) -> str:
+        """How much of the latest writes, in words."""
+        if self.silent:
+            return "unknown"
+        return "all of it" if self.lose_at_most is None else lasts(self.lose_at_most)
 
     @property
     def back_in(self) -> float | None:
@@ -84,8 +95,9 @@ def exposure(facts: Facts, now: datetime) -> Exposure:
         next_drill=_next(facts.drill_at, now),
         window=facts.window,
         warnings=(),
+        silent=bool(facts.silent),
     )
-    return Exposure(**{**vars(found), "warnings": tuple(_warnings(found, now))})
+    return Exposure(**{**vars(found), "warnings": tuple(_warnings(facts, found, now))})
 
 
 def _lost(facts: Facts, now: datetime) -> float | None:
@@ -133,8 +145,10 @@ def _next(at: time, now: datetime) -> datetime:
     return today if today > now else today + timedelta(days=1)
 
 
-def _warnings(found: Exposure, now: datetime) -> Iterator[str]:
-    if found.lose_at_most is None:
+def _warnings(facts: Facts, found: Exposure, now: datetime) -> Iterator[str]:
+    if found.silent:
+        yield f"nobody knows what would be lost: {facts.silent}"
+    elif found.lose_at_most is None:
         yield "there is no backup: all of it would be lost"
     elif found.lose_at_most > found.goals.losing_at_most:
         yield f"up to {lasts(found.lose_at_most)} of writes would be lost; the RPO is {lasts(found.goals.losing_at_most)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,24 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.drilling import read_target
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import backup_of, driver_of
+from sluice.flow.safety.stores import BEGUN, backup_of, driver_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import Logger
 
-    from sluice.safety.driver import Driver
+    from sluice.safety.driver import Clock, Driver, Restored
     from sluice.safety.target import Target
+
+
+@dataclass(frozen=True)
+class AskedBack:
+    """What a person has asked for on the real day."""
+
+    target: Target
+    until: datetime
+    """How long it is meant to stand."""
 
 
 class RestoreStore(OfAStore):
@@ -31,57 +42,32 @@ class RestoreStore(OfAStore):
         from sluice.safety.driver import destroy_of_run, name_scratch
         from sluice.safety.standing import stands_of_run
 
-        check_words(context)
-        asked, seed = context["params"], context["run_id"]
-        if asked["confirm"] != self.store:
-            raise AirflowFailException(f"Type the store's name, {self.store}, into *Confirm*. Nothing was done.")
-        target = read_target(asked["target"], asked["value"])
-        assert target is not None
+        asked, form, seed = asked_of(context, self.store), context["params"], context["run_id"]
         driver = driver_of(self.store)
         if told := stands_of_run(driver, open_vault(), seed):
             self.log.info("An earlier try of this run has brought it back. It stands, and users may be on it.")
         else:
             destroy_of_run(driver, seed)
-            name = name_scratch(self.store, datetime.now(UTC), seed)
-            told = self._bring_back(driver, target, name, asked)
-        self.log.info("%s", "\n".join(f"{what}: {value}" for what, value in told.items()))
-        self.log.info(
-            "Look at it there. Nothing was changed at %s itself: pointing users at the copy is your step.", self.store
-        )
+            told = self._bring_back(driver, asked, name_scratch(self.store, datetime.now(UTC), seed), form)
+        say(self.store, told, self.log)
         return dict(told)
 
-    def _bring_back(self, driver: Driver, target: Target, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _bring_back(self, driver: Driver, asked: AskedBack, name: str, form: Mapping[str, Any]) -> Mapping[str, Any]:
         """Restore it, hand it over, and note only then that it stands: half of one is nobody's."""
         from sluice.safety.driver import Clock
         from sluice.safety.standing import keep_standing
 
-        clock, until = Clock(), datetime.now(UTC) + timedelta(days=asked["days"])
+        clock = Clock()
         try:
-            found = driver.restore(target, name, clock, self.log.info)
-            if asked["warm"]:
-                self._prepare_warming(found.address)
-            told = {
-                "name": name,
-                "address": driver.hand_over(found, asked["port"] or None),
-                "from": list(found.backups),
-                "last_commit": found.reached.isoformat() if found.reached else None,
-                "position": found.position,
-                "phases": clock.phases,
-                "until": until.isoformat(),
-            }
-            keep_standing(open_vault(), self.store, name, until, told)
+            found = driver.restore(asked.target, name, clock, self.log.info)
+            if form["warm"]:
+                prepare_warm(self.store, found.address)  # while we still are its superuser
+            told = told_of(found, driver.hand_over(found, form["port"] or None), clock, asked.until)
+            keep_standing(open_vault(), self.store, name, asked.until, told)
         except BaseException:
             driver.destroy(name)
             raise
         return told
-
-    def _prepare_warming(self, address: str) -> None:
-        """While we still are its superuser."""
-        from sluice.safety.warming import prepare_warming
-        from sluice.stores.postgres import connect
-
-        with connect(address, purpose=f"warm {self.store}") as c:
-            prepare_warming(c)
 
 
 class WarmStore(OfAStore):
@@ -98,16 +84,63 @@ class WarmStore(OfAStore):
 
         Raises NotWarmed, Refused, StoreDown, VaultDown.
         """
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.warming import warm
         from sluice.stores.postgres import connect
 
         if not context["params"]["warm"]:
             raise AirflowSkipException("Nobody has asked that it be warmed up.")
-        told = conninfo_to_dict(self.address)
-        where = {name: told[name] for name in ("host", "port", "dbname") if name in told}
+        backup = backup_of(self.store)[1]
+        address = as_role(dsn_of(backup.connection), self.address)
+        if backup.by in BEGUN:  # we never were its superuser
+            prepare_warm(self.store, address)
         live = newest_baseline(open_vault(), self.store)
-        with connect(make_conninfo(dsn_of(backup_of(self.store)[1].connection), **where), purpose="warm") as c:
+        with connect(address, purpose="warm") as c:
             return warm(c, live.hot if live else (), self.log.info).blocks
+
+
+def asked_of(context: Context, store: str) -> AskedBack:
+    """Read the form. Raises AirflowFailException unless the store's name is typed, and the target can be read."""
+    check_words(context)
+    form = context["params"]
+    if form["confirm"] != store:
+        raise AirflowFailException(f"Type the store's name, {store}, into *Confirm*. Nothing was done.")
+    target = read_target(form["target"], form["value"])
+    assert target is not None
+    return AskedBack(target, datetime.now(UTC) + timedelta(days=form["days"]))
+
+
+def told_of(found: Restored, address: str, clock: Clock, until: datetime) -> dict[str, Any]:
+    """Say what stands there."""
+    return {
+        "name": found.name,
+        "address": address,
+        "from": list(found.backups),
+        "last_commit": found.reached.isoformat() if found.reached else None,
+        "position": found.position,
+        "phases": clock.phases,
+        "until": until.isoformat(),
+    }
+
+
+def say(store: str, told: Mapping[str, Any], log: Logger) -> None:
+    """Log it, for whoever looks for its address."""
+    log.info("%s", "\n".join(f"{what}: {value}" for what, value in told.items()))
+    log.info("Look at it there. Nothing was changed at %s itself: pointing users at the copy is your step.", store)
+
+
+def prepare_warm(store: str, address: str) -> None:
+    """Make what warms it up, as a role that may."""
+    from sluice.safety.warming import prepare_warming
+    from sluice.stores.postgres import connect
+
+    with connect(address, purpose=f"warm {store}") as c:
+        prepare_warming(c)
+
+
+def as_role(dsn: str, address: str) -> str:
+    """Give the address of a copy for the role that `dsn` is of."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    told = conninfo_to_dict(address)
+    return make_conninfo(dsn, **{name: told[name] for name in ("host", "port", "dbname") if name in told})

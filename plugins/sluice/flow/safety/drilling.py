@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,15 @@ from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.keeping import note_proven
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import backup_of, checks_of, driver_of, goals_of, opened_backup
+from sluice.flow.safety.stores import UNPLACED, backup_of, checks_of, driver_of, goals_of, name_of_copy, opened_backup
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.safety.drill.certificate import Certificate
+    from sluice.safety.drill.drilling import Asked, Counted
+    from sluice.safety.driver import Driver
     from sluice.safety.target import Target
 
 GATE = "restore_drill"
@@ -57,7 +60,7 @@ class DrawMoments(OfAStore):
     def execute(self, context: Context) -> list[dict[str, str]]:
         """Give each as `kind` and `value`. Skipped as long as there is no backup."""
         from sluice.safety.censuses import censuses_of, counted_at
-        from sluice.safety.drill.drilling import draw
+        from sluice.safety.drill.drilling import draw, draw_between
         from sluice.safety.driver import Window
         from sluice.safety.target import Target
 
@@ -68,6 +71,9 @@ class DrawMoments(OfAStore):
         if window is None:
             raise AirflowSkipException(f"There is no backup of {self.store} yet: backup__{self.store} takes the first.")
         drawn, counted = [latest], [counted_at(key) for key in censuses_of(open_vault(), self.store)]
+        if backup_of(self.store)[1].by in UNPLACED:
+            between = draw_between(counted, window, context["run_id"])
+            return [{"kind": one.kind, "value": one.value} for one in (latest, between) if one]
         # What a copy must hold is known between two counts alone.
         since, until = max(window.earliest, counted[0]), min(window.latest, counted[-1])
         if since < until:
@@ -106,6 +112,7 @@ class DrillRestore(OfAMoment):
         from sluice.safety.censuses import read_censuses
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.drill.drilling import Asked, Counted, drill, failed
+        from sluice.safety.driver import name_scratch
         from sluice.stores.postgres import one
         from sluice.stores.statements import statement
 
@@ -118,14 +125,16 @@ class DrillRestore(OfAMoment):
         baseline = newest_baseline(vault, self.store)
         asked = Asked(
             target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most,
-            checks=checks_of(backup),
+            checks=checks_of(backup), amcheck=backup.amcheck, recount=self._recount if backup.by in UNPLACED else None,
         )  # fmt: skip
+        driver = driver_of(self.store)
         try:
-            made = drill(driver_of(self.store), asked, self.log.info)
+            made = drill(driver, self._begun(driver, asked, context), self.log.info)
         except Terminal as why:
             failed(self.store, asked, why).keep(vault)
             raise
-        key = made.keep(vault).key
+        # It is called by when it was made: a drill that is run again finds a copy of the same name.
+        key = replace(made, name=name_scratch(self.store, now, seed)).keep(vault).key
         note_proven(vault, self.store, made)
         with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:
             control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)
@@ -135,6 +144,23 @@ class DrillRestore(OfAMoment):
             self.log.info("Came back and were looked through, and not counted: %s", ", ".join(made.uncounted))
         self.log.info("%s", key)
         return {"certificate": key, "wrong": list(made.wrong)}
+
+    def _begun(self, driver: Driver, asked: Asked, context: Context) -> Asked:
+        """Say under which name a task before has begun the copy, and when, where one does that."""
+        from sluice.safety.rds.driver import Rds
+
+        if not isinstance(driver, Rds):
+            return asked
+        name = name_of_copy(context, self.store, asked.target)
+        return replace(asked, name=name, at=driver.asked_at(name))
+
+    def _recount(self) -> Counted:
+        """Count the living store once more, and keep that."""
+        from sluice.safety.censuses import keep_census
+        from sluice.safety.drill.drilling import Counted
+
+        census = driver_of(self.store).count(self.log.info)
+        return Counted(keep_census(open_vault(), self.store, census).key, census)
 
 
 class DrillGate(FactsGate):

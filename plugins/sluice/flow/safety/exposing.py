@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sluice.flow.safety.shipping import EVERY
 from sluice.flow.safety.stores import SHIPS, backed_up, backup_of, driver_of, goals_of
 
 if TYPE_CHECKING:
+    from sluice.safety.driver import Taken, Window
     from sluice.safety.exposure import Facts
     from sluice.safety.runbooks.known import Known
 
@@ -20,17 +22,26 @@ def facts_now(name: str) -> Facts:
     """Gather it. The store itself need not be up. Raises NotBackedUp, NoConnection, Unreadable, VaultDown."""
     from sluice.safety.drill.certificate import certificates_of
     from sluice.safety.exposure import Facts
+    from sluice.safety.neon.api import NeonDown
+    from sluice.safety.rds.service import RdsDown, Throttled
 
     store, backup = backup_of(name)
-    driver = driver_of(name)
+    driver, silent = driver_of(name), ""
+    window: Window | None = None
+    backups: Sequence[Taken] = ()
+    try:
+        window, backups = driver.window(), driver.backups()
+    except (RdsDown, Throttled, NeonDown) as why:  # on the bad day that is what one comes to hear
+        silent = str(why)
     return Facts(
         store=name,
         goals=goals_of(store),
-        window=driver.window(),
-        backups=driver.backups(),
+        window=window,
+        backups=backups,
         certificates=certificates_of(open_vault(), name),
         drill_at=backup.drill_at,
         on_its_way=EVERY if backup.by in SHIPS else timedelta(0),
+        silent=silent,
     )
 
 

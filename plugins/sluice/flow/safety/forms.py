@@ -9,10 +9,20 @@ from airflow.sdk import Param
 KINDS = ("latest", "time", "position", "point")
 
 
-def target_form(*, drill: bool) -> dict[str, Param]:
-    """The form; a drill may be left to choose, and a restore has more to say."""
-    target = _target(("as scheduled", *KINDS) if drill else KINDS)
-    return target if drill else target | _OF_A_RESTORE
+def target_form(*, drill: bool, regions: Sequence[str] = ()) -> dict[str, Param]:
+    """The form; a drill may be left to choose, and a restore has more to say: where there are `regions`, in which of them."""
+    if drill:
+        return _target(("as scheduled", *KINDS))
+    if not regions:
+        return _target(KINDS) | _OF_A_RESTORE | _PORT
+    region = Param(
+        regions[0],
+        type="string",
+        enum=list(regions),
+        title="Region",
+        description="Its own, or one that its snapshots are copied into: there a point alone can be had.",
+    )
+    return _target(KINDS) | _OF_A_RESTORE | {"region": region}
 
 
 def tenant_form() -> dict[str, Param]:
@@ -60,10 +70,7 @@ _OF_A_TENANT = {
         description="By which tables tell tenants apart. Tables whose policies read the same setting are found by their own.",
     ),
 }
-_OF_A_RESTORE = {
-    "confirm": Param(
-        type="string", minLength=1, title="Confirm", description="Type the store's name: this takes disk and time."
-    ),
+_PORT = {
     "port": Param(
         0,
         type="integer",
@@ -71,6 +78,11 @@ _OF_A_RESTORE = {
         maximum=65535,
         title="Port",
         description="On which the server listens, with the rules that it had. 0: a socket in a closed folder alone.",
+    )
+}
+_OF_A_RESTORE = {
+    "confirm": Param(
+        type="string", minLength=1, title="Confirm", description="Type the store's name: this takes disk and time."
     ),
     "warm": Param(
         False,

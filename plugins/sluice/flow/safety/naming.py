@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sluice.flow.connections import open_vault
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import driver_of, opened_backup
+from sluice.flow.safety.stores import backup_of, driver_of, opened_backup
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ class VerifyPoint(OfAStore):
         driver = driver_of(self.store)
         assert isinstance(driver, Shipped)
         wait_for_point(driver, named, COMES_WITHIN)
-        self.log.info(
-            "Go on: %s comes back to it by\n%s", self.store, told := restore_command(self.store, "point", self.point)
-        )
+        told = restore_command(self.store, backup_of(self.store)[1].by, "point", self.point)
+        self.log.info("Go on: %s comes back to it by\n%s", self.store, told)
         return told

@@ -30,6 +30,10 @@ def rds_of(connection: str, region: str) -> Any:
     return AwsBaseHook(aws_conn_id=connection, client_type="rds", region_name=region).get_client_type(config=patient)
 
 
+EVERY = 30.0
+"""Seconds between two looks."""
+
+
 class RdsTrigger(BaseTrigger):
     """Look until it is there, has failed or is gone. Which of these, and what follows, is the task's to say.
 
@@ -37,7 +41,7 @@ class RdsTrigger(BaseTrigger):
     tags, and what nobody wants any more is taken away by the teardown.
     """
 
-    def __init__(self, what: What, name: str, connection: str, region: str, every: float = 30.0) -> None:
+    def __init__(self, what: What, name: str, connection: str, region: str, every: float = EVERY) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.what = what
         self.name = name

@@ -15,15 +15,22 @@ from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from sluice.estate.backups import Backups
     from sluice.safety.drill.certificate import Goals
     from sluice.safety.drill.checking import Check
     from sluice.safety.driver import Driver
+    from sluice.safety.target import Target
     from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
 
 SHIPS = ("physical",)
 """The ways that bring the log into the vault as it is written."""
+BEGUN = ("rds",)
+"""The ways whose copies take so long that one task begins them and the next one finds them: no worker waits."""
+UNPLACED = ("rds", "neon")
+"""The ways whose counts have no place in a log: what a copy holds lies between two of them."""
 
 
 class NotBackedUp(Terminal):
@@ -93,12 +100,47 @@ def _pgbackrest(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Pat
     return PgBackRest(name, dsn, vault, scratch, stanza, config, backup.repo, backup.full_every, takes=backup.takes)
 
 
+def _rds(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from sluice.flow.safety.rds_waiting import rds_of
+    from sluice.safety.rds.driver import Rds
+    from sluice.safety.rds.snapshots import CopyTo
+
+    service, region, instance = backup.service or "", backup.region or "", backup.instance or ""
+    copies = [CopyTo(to.region, rds_of(service, to.region), to.kms_key, to.option_group) for to in backup.copies]
+    client = rds_of(service, region)
+    return Rds(name, instance, dsn, client, vault, scratch, drill_class=backup.drill_class, copies=copies)
+
+
+def _neon(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from psycopg.conninfo import conninfo_to_dict
+
+    from sluice.flow.connections import token_of
+    from sluice.safety.logical.driver import Logical
+    from sluice.safety.logical.places import Here
+    from sluice.safety.neon.api import Project
+    from sluice.safety.neon.driver import Neon
+
+    told = conninfo_to_dict(dsn)
+    dumps = Logical(name, dsn, vault, Path(backup.scratch) / "dumps" / name, Here(scratch), backup.jobs)
+    project = Project(backup.project or "", token_of(backup.service or ""))
+    folder = Path(backup.scratch) / "branches" / name
+    return Neon(dumps, project, str(told.get("user")), str(told.get("dbname")), folder, backup.branch)
+
+
 DRIVERS: Mapping[str, Callable[[str, Backups, str, Vault, Path], Driver]] = {
     "physical": _physical,
     "logical": _logical,
     "pgbackrest": _pgbackrest,
+    "rds": _rds,
+    "neon": _neon,
 }
 """What makes the driver of each way."""
+
+
+def regions_of(name: str) -> list[str]:
+    """Name the regions that a store can be brought back in, its own first; none where it lies in none. Raises EstateErrors."""
+    _, backup = backup_of(name)
+    return [region for region in (backup.region, *(to.region for to in backup.copies)) if region]
 
 
 def goals_of(store: Store) -> Goals:
@@ -128,6 +170,15 @@ def opened_backup(name: str) -> Iterator[Connection]:
     _, backup = backup_of(name)
     with connect(dsn_of(backup.connection), purpose=f"backup {name}") as c:
         yield c
+
+
+def name_of_copy(context: Context, store: str, target: Target) -> str:
+    """Name the copy that one task of a run begins and the next one finds: the same for both, and for each of their tries."""
+    from sluice.safety.driver import name_scratch
+
+    moment = context["dag_run"].run_after
+    assert moment
+    return name_scratch(store, moment, f"{context['run_id']} {target}")
 
 
 def of_backup(store: str) -> str:

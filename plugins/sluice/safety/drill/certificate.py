@@ -81,6 +81,8 @@ class Certificate:
     """Settings of the service around the copy that are not the original's, though nobody meant them to differ."""
     baseline: Mapping[str, Any] | None = None
     """How fast the copy answers, held against the living store (`baseline.held_against`); None where nobody timed that."""
+    looked_through: bool = True
+    """Whether each index was held against its rows; not where the estate's file says that the service has no amcheck."""
     checked: tuple[Checked, ...] = ()
     """What a person's own suites have said of the copy."""
     uncounted: tuple[str, ...] = ()

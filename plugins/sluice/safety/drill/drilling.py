@@ -5,16 +5,18 @@ all of it, in between all in which the two around it agree.
 
 At the latest moment a store holds more than any count has seen. So two copies are made, one after the other: that of the latest
 moment says how long it takes and what would be lost, the other one, at the position of the newest count, is compared with that.
-Whoever counts right before the drill has nearly all of the log proven.
+Whoever counts right before the drill has nearly all of the log proven. Where counts have no position, as of a service that shows
+nobody its log, the store is counted once more while the one copy stands: it must hold what the counts around it agree in.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from sluice.safety.census import UNSEEN, Census, Moment, count_copy, unseen_in
 from sluice.safety.comparing import lacking, settled
@@ -65,6 +67,10 @@ class Asked:
     """How fast the living store answers, where somebody timed that."""
     slower_at_most: float = 3.0
     """By what factor a read of the copy may take longer."""
+    recount: Callable[[], Counted] | None = None
+    """Counts the living store anew, where counts have no place in the log: what the latest copy holds lies before that."""
+    amcheck: bool = True
+    """Whether each index is held against its rows: not every service lets anybody."""
     checks: Sequence[Check] = ()
     """A person's own suites, by table."""
 
@@ -78,6 +84,25 @@ def draw(window: Window, seed: str) -> Target:
     return Target.at(whole if whole > window.earliest else drawn)
 
 
+def draw_between(counted: Sequence[datetime], window: Window, seed: str) -> Target | None:
+    """Draw a moment between two counts, of those that follow each other more closely; None where no two are in the window. Pure.
+
+    Of counts that have no place in the log, only what did not change from one to the next says what a copy must hold.
+    """
+    whole = [
+        (_up(since), until) for since, until in pairwise(counted) if window.earliest <= since and until <= window.latest
+    ]
+    pairs = sorted((pair for pair in whole if pair[0] < pair[1]), key=lambda pair: pair[1] - pair[0])
+    if not pairs:
+        return None
+    return draw(Window(*random.Random(seed).choice(pairs[: (len(pairs) + 1) // 2])), seed)
+
+
+def _up(moment: datetime) -> datetime:
+    """Give the next whole second: services take no finer ones, and go back to the last."""
+    return (moment + timedelta(seconds=1)).replace(microsecond=0)
+
+
 def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     """Do one drill of a PostgreSQL store. What was brought back goes, also where this raises.
 
@@ -88,12 +113,15 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
+        if asked.recount and asked.target.kind == "latest":
+            with clock.stopped():
+                asked = replace(asked, counted=[*asked.counted, asked.recount()])
         expects = expected(asked, found, copy)
         there = count_copy(_to(found), expects.moment, tell)
         clock.note("fully read")
         kept = beats_in(copy)
         beside = find_beside(found.address) if found.whole_server else ()
-        damaged = find_damage(found.address, found.whole_server)
+        damaged = find_damage(found.address, found.whole_server) if asked.amcheck else ()
         clock.note("verified")
         checked = check_copy(_to(found), asked.checks, found.reached or asked.at)
         live = asked.baseline
@@ -150,6 +178,7 @@ def certify(store: str, asked: Asked, found: Restored, clock: Clock, lost: Lost 
         compared=None,
         damaged=(),
         unlike=found.unlike,
+        looked_through=asked.amcheck,
     )
 
 
@@ -213,7 +242,7 @@ def expected(asked: Asked, found: Restored, copy: Connection) -> Expected:
         return _between(asked, datetime.fromisoformat(asked.target.value))
     if asked.target.kind == "latest":
         # A service that is always a little behind says as of when its latest moment is.
-        return _between(asked, found.reached or asked.at)
+        return _between(asked, found.reached or asked.at, latest=True)
     # Of a point or a position nobody but the copy knows when it was: its last commit says so.
     if found.reached:
         return _between(asked, found.reached)
@@ -221,12 +250,12 @@ def expected(asked: Asked, found: Restored, copy: Connection) -> Expected:
     return Expected(unknown=f"{told}; count the store, and drill that")
 
 
-def _between(asked: Asked, moment: datetime) -> Expected:
-    """Give what two counts around the moment agree in."""
+def _between(asked: Asked, moment: datetime, *, latest: bool = False) -> Expected:
+    """Give what two counts around the moment agree in. The `latest` may be later than was said: the newest count is after it."""
     before = [one for one in asked.counted if one.at <= moment]
     after = [one for one in asked.counted if one.at > moment]
     if before and after:
-        return Expected(Counted(before[-1].key, settled(before[-1].census, after[0].census)))
+        return Expected(Counted(before[-1].key, settled(before[-1].census, after[-1 if latest else 0].census)))
     lacks = "before" if not before else "after"
     return Expected(
         unknown=f"there is no census of the store from {lacks} {moment:%Y-%m-%d %H:%M:%S} UTC; count it, and drill again"

@@ -7,17 +7,16 @@ backup. What is taken is a dump into our own vault; a moment before the history 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from sluice.safety.census import Census
-from sluice.safety.driver import PREFIX, Clock, NotScratch, Restored, Taken, Tell, Window, made_at
+from sluice.safety.driver import Clock, NotScratch, Restored, Taken, Tell, Window, is_of_store, made_at
 from sluice.safety.logical.driver import Logical
 from sluice.safety.neon.api import Branch, NeonRefused, Project
-from sluice.safety.passwords import without_password
+from sluice.safety.passwords import forget_password, without_password
 from sluice.safety.physical.scratch import NotRecovered
 from sluice.safety.physical.wal import position
 from sluice.safety.target import Target
@@ -84,9 +83,7 @@ class Neon:
         made = self.project.make(name, self._source(), target)
         check_reached(made, target)
         clock.note("branched")
-        folder = self.folder / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        address = without_password(self.project.address_of(made, self.role, self.database), folder)
+        address = without_password(self.project.address_of(made, self.role, self.database), self.folder / name)
         with connect(address, purpose="drill"):
             clock.note("available")
         tell(f"{self.store} stands as branch {made.id}, of {made.at or 'its latest moment'}, {made.position}")
@@ -98,15 +95,15 @@ class Neon:
         return self.dumps.hand_over(found, port) if found.backups else found.address
 
     def scratches(self) -> Sequence[str]:
-        """List the branches that stand under scratch names, and copies of dumps."""
-        ours = {one.name for one in self.project.branches() if one.name.startswith(PREFIX)}
+        """List the branches that stand under scratch names of this store, and copies of dumps: a project may have many stores."""
+        ours = {one.name for one in self.project.branches() if is_of_store(one.name, self.store)}
         return sorted({*ours, *self.dumps.scratches()})
 
     def destroy(self, name: str) -> None:
         """Delete a branch, or a copy of a dump. Safe to repeat. Raises NotScratch, NeonDown, NeonRefused."""
         made_at(name)
         self._remove(name)
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+        forget_password(self.folder / name)
         if name in self.dumps.scratches():
             self.dumps.destroy(name)
 

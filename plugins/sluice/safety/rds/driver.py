@@ -16,9 +16,10 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sluice.errors import Terminal, Transient
+from sluice.safety.census import Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window
+from sluice.safety.passwords import forget_password, without_password
 from sluice.safety.rds import kept, scratch, snapshots
-from sluice.safety.rds.address import address_of, forget_password
 from sluice.safety.rds.origin import Source, origin_of, source_of, window_of
 from sluice.safety.rds.planning import (
     Likeness,
@@ -45,6 +46,7 @@ from sluice.safety.rds.standing import THERE, Standing, What, look
 from sluice.safety.standing import LONGEST_DRILL
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
+from sluice.stores.postgres import connect
 
 
 class NotRestored(Terminal):
@@ -136,6 +138,10 @@ class Rds:
         tell(f"{self.store}: {backup} is whole, says RDS, which shows nobody its bytes; a drill reads them")
         return 0
 
+    def count(self, tell: Tell) -> Census:
+        """Count the living store as it is now: two counts say what a copy of a moment between them must hold."""
+        return take_census(lambda purpose: connect(self.dsn, purpose=f"{purpose} {self.store}"), tell)
+
     # Copies.
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
@@ -145,9 +151,11 @@ class Rds:
         """
         self.begin(target, name)
         copy = self._copy(name)
-        # Somebody may have asked long before us: the clock counts from then.
-        clock.begun = time.monotonic() - scratch.seconds_since(scratch.label_of(copy, self.store).asked, copy)
-        clock.note("accepted")
+        # Somebody may have asked long before us: the clock counts from then, without what lay between that and us.
+        since = scratch.seconds_since(scratch.label_of(copy, self.store).asked, copy)
+        clock.begun = time.monotonic() - float(tags_of(copy).get(scratch.AVAILABLE, since))
+        if scratch.AVAILABLE not in tags_of(copy):
+            clock.note("accepted")
         self.wait("instance", name, tell)
         clock.note("available")
         done: list[str] = []
@@ -157,14 +165,16 @@ class Rds:
             time.sleep(self.every)
             self.wait("instance", name, tell)
         copy = self._copy(name)
-        if after := tags_of(copy).get(scratch.AVAILABLE):  # whoever saw it first
-            clock.phases["available"] = float(after)
         found = self.unlike(name)
         for line in found.meant:
             tell(f"{self.store}: {name} has {line}")
-        address = address_of(self.dsn, copy["Endpoint"], self.folder / f"{name}.pgpass")
+        address = without_password(_at(self.dsn, copy["Endpoint"]), self.folder / name)
         backups = (target.value,) if target.kind == "point" else (f"RDS's own backups of {self.instance}",)
         return Restored(name, address, backups, self._reached(target, copy), None, unlike=found.wrong)
+
+    def asked_at(self, name: str) -> datetime:
+        """Tell when a copy was asked for, by RDS's clock. Raises NotRestored, NotOurs."""
+        return scratch.label_of(self._copy(name), self.store).asked
 
     def begin(self, target: Target, name: str) -> None:
         """Have RDS begin a copy; one of this name that was begun before is left alone. Gives at once.
@@ -224,18 +234,18 @@ class Rds:
                 f"{self.store}: {found.name} is a drill's copy: small, unprotected, and it goes by itself. Bring one up that is"
                 " like the original in everything (likeness: whole). This one is as it was."
             )
-        forget_password(self.folder / f"{found.name}.pgpass")
+        forget_password(self.folder / found.name)
         told: dict[str, Any] = {**conninfo_to_dict(found.address)}
         told.pop("passfile", None)
         return make_conninfo(**told)
 
     def scratches(self) -> Sequence[str]:
-        """List the drills' copies of this store, whoever made them."""
+        """List the copies of this store, whoever made them: drills', and those for people."""
         return scratch.scratches(self.client, self.store)
 
     def destroy(self, name: str) -> None:
         """Begin to take a drill's copy away. Safe to repeat. Raises NotScratch, NotOurs, Protected."""
-        forget_password(self.folder / f"{name}.pgpass")
+        forget_password(self.folder / name)
         scratch.destroy(self.client, self.store, name)
 
     # Waiting, for the command line; in Airflow nobody waits, see flow/safety/rds_waiting.py.
@@ -308,3 +318,9 @@ class Rds:
         """RDS's clock."""
         with speaking("ask the time of", self.instance):
             return moment_of(self.client.describe_db_instances(MaxRecords=20)).astimezone(UTC)
+
+
+def _at(dsn: str, endpoint: Mapping[str, Any]) -> str:
+    """Give the address of a copy: as the store's, at the copy's own endpoint. It has the roles and passwords of its moment."""
+    told: dict[str, Any] = {key: value for key, value in conninfo_to_dict(dsn).items() if key != "hostaddr"}
+    return make_conninfo("", **{**told, "host": str(endpoint["Address"]), "port": str(endpoint["Port"])})

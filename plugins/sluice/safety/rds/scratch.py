@@ -84,11 +84,11 @@ def begun(client: Any, store: str, name: str, target: Target, kind: Likeness) ->
 
 
 def scratches(client: Any, store: str) -> list[str]:
-    """Name the drills' copies of a store that stand, oldest first; not those that go already."""
+    """Name the copies of a store that stand, oldest first; not those that go already."""
     found = []
     for one in list_instances(client):
         tags = tags_of(one)
-        if tags.get(STORE) == store and tags.get(KIND) == "drill" and one["DBInstanceStatus"] not in GOING:
+        if tags.get(STORE) == store and tags.get(KIND) in ("drill", "whole") and one["DBInstanceStatus"] not in GOING:
             try:
                 found.append((made_at(one["DBInstanceIdentifier"]), one["DBInstanceIdentifier"]))
             except NotScratch:

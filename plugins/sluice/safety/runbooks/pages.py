@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from sluice.estate.backups import HAS_POINTS
+from sluice.estate.backups import HAS_POINTS, By
 from sluice.estate.models import Store
 from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
@@ -13,6 +13,8 @@ from sluice.safety.words import lasts
 
 MOMENT = "2026-03-01 14:03:00+00:00"
 """Stands where a person writes theirs."""
+SNAPSHOT = "sluice-{}-20260301t020000z"
+"""And where a snapshot's name does."""
 Steps: TypeAlias = Callable[[str, Store], Sequence[Step]]
 NO_BACKUP = (
     "It has no `backup` in include/estate/estate.yaml: nothing of this project brings it back. Whoever runs it does, by the means"
@@ -50,7 +52,8 @@ def _region(known: Known) -> Page:
             Step("Run Airflow where the region is not, with the same estate and connections.", "./sluice up"),
         ),
         stores=_each(known, lambda name, store: (
-            Step("Bring it back as of the latest moment.", restore_command(name, "latest"), (name, "latest")),
+            Step("Bring it back as of the latest moment.", restore_command(name, _by(store), "latest"), (name, "latest")),
+            *_in_other_regions(name, store),
             Step(f"Look at it there; its address and its last commit are in the log of `restore_store` of `restore__{name}`."),
             Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."),
         )),
@@ -72,9 +75,9 @@ def _corruption(known: Known) -> Page:
         ),
         stores=_each(known, lambda name, store: (
             Step("Bring it back beside the one that lives, as of a moment before. Nothing is changed there.",
-                 restore_command(name, "time", MOMENT), (name, "moment")),
+                 restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
             *([Step(f"Was a point named before (`name_point__{name}`)? Then to that.",
-                    restore_command(name, "point", "before-7.2"))]
+                    restore_command(name, _by(store), "point", "before-7.2"))]
               if store.backup and store.backup.by in HAS_POINTS else []),
             Step("Not sure of the moment? A drill reads all of it, runs your own suites (`checks`), and takes it away again.",
                  drill_command(name, MOMENT), (name, "moment")),
@@ -104,7 +107,7 @@ def _degradation(known: Known) -> Page:
             *([Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_log__{name}`,"
                     " which lets it go.")] if store.backup and store.backup.by == "physical" else []),
             Step("Does it not come back to itself? Bring it back on a worker's disk, and look whether it is faster there.",
-                 restore_command(name, "latest"), (name, "latest")),
+                 restore_command(name, _by(store), "latest"), (name, "latest")),
         )),
         last=(Step("Give the pools their slots back."),),
         users=_message(known, "Answers are slow at the moment."),
@@ -125,7 +128,7 @@ def _breach(known: Known) -> Page:
         ),
         stores=_each(known, lambda name, store: (
             Step("Bring it back as of before, beside the one that lives, and compare roles, grants, policies and functions.",
-                 restore_command(name, "time", MOMENT), (name, "moment")),
+                 restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
             Step("Prove what it comes back from: all of that is read by its checksums, and held against the counts around it.",
                  drill_command(name, MOMENT), (name, "moment")),
         )),
@@ -142,6 +145,24 @@ def _each(known: Known, steps: Steps) -> Sequence[tuple[str, Sequence[Step]]]:
     return [
         (name, steps(name, store) if store.backup else (Step(NO_BACKUP.format(engine=store.engine)),))
         for name, store in known.stores.items()
+    ]
+
+
+def _by(store: Store) -> By:
+    assert store.backup
+    return store.backup.by
+
+
+def _in_other_regions(name: str, store: Store) -> list[Step]:
+    """Give a step for each region that snapshots are copied into: what RDS keeps by itself goes with its region."""
+    assert store.backup
+    text = "Is all gone that RDS keeps in {}? Then bring the newest snapshot back that is in {}: what was written since is lost."
+    return [
+        Step(
+            text.format(store.backup.region, to.region),
+            restore_command(name, "rds", "point", SNAPSHOT.format(name), to.region),
+        )
+        for to in store.backup.copies
     ]
 
 

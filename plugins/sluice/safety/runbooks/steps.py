@@ -74,13 +74,7 @@ def _numbers(known: Known) -> Iterator[str]:
     for name, store in known.stores.items():
         found = known.exposures.get(name)
         back = lasts(found.back_in) if found and found.back_in is not None else "unknown"
-        lost = (
-            lasts(found.lose_at_most)
-            if found and found.lose_at_most is not None
-            else "all of it"
-            if found
-            else "unknown"
-        )
+        lost = found.lost if found else "unknown"
         proven = f"{found.proven_at:%Y-%m-%d %H:%M}" if found and found.proven_at else "never"
         promised = (lasts(store.rto.total_seconds()), lasts(store.rpo.total_seconds()))
         yield f"| `{name}` | {store.engine} | {promised[0]} | {back} | {promised[1]} | {lost} | {proven} |"
