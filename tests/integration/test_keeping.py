@@ -9,18 +9,19 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from sluice.estate.residency import Residency
 from sluice.failpoints import Broken, armed
 from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, read_backup, seal_of
 from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, Changed, Done, MustAsk, NotGone, apply_expiry, verify_expiry
 from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, plan_copies
-from sluice.safety.keeping.encrypting import OtherKey, check_encrypted, lacking_encryption
+from sluice.safety.keeping.encrypting import lacking_encryption, other_keys, wrongly_encrypted
 from sluice.safety.keeping.expiring import Keeping, plan_expiry
 from sluice.safety.keeping.locking import NotHeld, apply_locks, check_can_lock, is_held, plan_locks, verify_locks
 from sluice.safety.keeping.notes import read_note
 from sluice.safety.keeping.poisoning import KeepsAll, clear, poison
 from sluice.safety.keeping.reading import reading
-from sluice.safety.keeping.residency import OutsideResidency, check_may_hold, region_of
+from sluice.safety.keeping.residency import OtherRegion, OutsideResidency, check_lies_in, check_may_hold, region_of
 from sluice.safety.keeping.staying import wrong_rules
 from sluice.safety.keeping.sweeping import sweep
 from sluice.safety.keeping.tiers import TIERS
@@ -307,8 +308,7 @@ def test_a_copy_elsewhere_is_whole_by_its_own_checksums_and_manifest_last(
     assert verify(there, "shop", made[1].id, NOW, other.tell).is_whole, (
         "read back there, by the versions of that bucket"
     )
-    keys = [part.key for part in copied.parts]
-    assert check_encrypted(there, [*keys, copied.manifest]) == 3
+    assert wrongly_encrypted(there, other.seen, [copied.id]) == []
     with pytest.raises(SameBucket):
         copy_backup(shelf.vault, shelf.vault, shelf.seen, made[2].id, NOW, shelf.tell)
     (line,) = [one for one in describe(shelf.vault, "shop", keeping, NOW, [there]) if one.id == made[1].id]
@@ -329,25 +329,30 @@ def test_a_damaged_original_is_not_copied(shelf: Shelf, bucket: Callable[..., Va
 def test_a_bucket_lies_where_s3_says(bucket: Callable[..., Vault]) -> None:
     frankfurt, oldest = bucket("eu-central-1"), bucket()
     assert (region_of(frankfurt), region_of(oldest)) == ("eu-central-1", "us-east-1")
-    assert check_may_hold(frankfurt, "shop", "eu") == "eu-central-1"
+    check_may_hold(frankfurt, "shop", Residency(group="eu"))
     with pytest.raises(OutsideResidency, match="lies in us-east-1, and shop belongs to the region group 'eu'"):
-        check_may_hold(oldest, "shop", "eu")
-    assert check_may_hold(oldest, "shop", "eu", ("us-east-1",)) == "us-east-1"
+        check_may_hold(oldest, "shop", Residency(group="eu"))
+    for anywhere in (None, Residency(group="global"), Residency(group="eu", also=("us-east-1",))):
+        check_may_hold(oldest, "shop", anywhere)
+    check_lies_in(frankfurt, "eu-central-1")
+    with pytest.raises(OtherRegion, match=r"lies in us-east-1, and include/estate/estate.yaml says us-west-2"):
+        check_lies_in(oldest, "us-west-2")
 
 
 def test_another_key_of_encryption_is_told(bucket: Callable[..., Vault]) -> None:
     plain = bucket()
     keyed = replace(plain, kms_key=ARN)
     plain.put_once("a", b"a", "text/plain")
-    with pytest.raises(OtherKey, match=r"/a is encrypted by a key of S3, not by arn"):
-        check_encrypted(keyed, ["a"])
+    assert other_keys(plain, ["a"]) == [], "it names none"
+    (told,) = other_keys(keyed, ["a"])
+    assert told == f"s3://{plain.bucket}/a is encrypted by a key of S3, and not by {ARN}"
     assert ["make it the default" in line for line in lacking_encryption(keyed)] == [True]
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": ARN}
     rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
     plain.client.put_bucket_encryption(Bucket=plain.bucket, ServerSideEncryptionConfiguration=rules)
     assert [*lacking_encryption(keyed)] == []
     keyed.put_once("b", b"b", "text/plain")
-    assert check_encrypted(keyed, ["b"]) == 1
+    assert other_keys(keyed, ["b"]) == []
 
 
 def test_what_is_poisoned_is_seen_and_nothing_of_it_is_left(shelf: Shelf) -> None:

@@ -107,7 +107,9 @@ GOOD = {
     "backup_fresh": {
         "bytes_stored": 900, "bytes_read": 9000, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90,
     },
-    "backups_kept": {"kept": 9, "lost": 0, "hidden": 0, "rules_wrong": 0},
+    "backups_kept": {
+        "kept": 9, "lost": 0, "hidden": 0, "rules_wrong": 0, "wrongly_encrypted": 0, "elsewhere_lacking": 0, "elsewhere_wrong": 0,
+    },
     "restore_drill": {
         "tables_compared": 3, "rows_compared": 300, "differences": 0, "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
         "wrong": 0,

@@ -11,8 +11,9 @@ from pydantic import Field
 from sluice.estate.calendar import Clock
 from sluice.estate.document import Document
 from sluice.estate.durations import parse_duration
-from sluice.estate.fields import Connection, Part, lasting, matching
+from sluice.estate.fields import Bucket, Connection, KmsKey, Part, Region, lasting, matching
 from sluice.estate.mistakes import Mistake
+from sluice.estate.residency import GROUPS, may_hold
 from sluice.estate.showing import shown
 from sluice.estate.terms import KeptFor, Term
 
@@ -20,7 +21,7 @@ By: TypeAlias = Literal["physical", "logical", "pgbackrest"]
 ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres")
 """Which engine each way is for."""
 OWN: Mapping[str, frozenset[str]] = {
-    "physical": frozenset({"full_every", "window", "keep"}),
+    "physical": frozenset({"full_every", "window", "keep", "elsewhere"}),
     "logical": frozenset({"jobs"}),
     "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes"}),
 }
@@ -39,6 +40,21 @@ class Kept(Part):
     """The first of each week, a whole one."""
     monthly: Term = KeptFor(7, "years")
     """The first of each month, a whole one; locked where `vault` has `lock`."""
+
+
+class Elsewhere(Part):
+    """A second copy of backups, in a bucket of another region. Its folder and its keys are the vault's own."""
+
+    connection: Connection
+    """The Airflow connection to S3 there."""
+    bucket: Bucket
+    """The bucket's name. It must be there."""
+    region: Region
+    """The region that it lies in: S3 is asked, and nothing is copied where it says another."""
+    kms_key: KmsKey | None = None
+    """The KMS key by which S3 encrypts what is copied, one of that region; without it, the bucket's own default does."""
+    tiers: tuple[Literal["daily", "weekly", "monthly"], ...] = Field(default=("weekly",), min_length=1, max_length=3)
+    """Which of the backups that are kept, each for as long as `keep` says. Nothing is locked there."""
 
 
 class Backups(Part):
@@ -66,6 +82,8 @@ class Backups(Part):
     """For how long a past the store can be brought back to any moment."""
     keep: Kept = Kept()
     """How long backups stay. What lies within `window` stays anyway, with its log."""
+    elsewhere: Elsewhere | None = None
+    """Where a second copy of some of them lies; without it, there is none."""
     drill_at: Clock = time(4, 0)
     """When the store is brought back for a trial, every day, UTC: as it is now, and as of a drawn moment. Write it in quotes."""
     slower_at_most: int = Field(default=3, ge=2, le=100)
@@ -87,6 +105,7 @@ def check_backups(document: Document) -> Iterator[Mistake]:
             )
         elif by in ENGINES and isinstance(backup, dict):
             yield from _check_way(document, name, by, backup, store.get("rpo"))
+            yield from _check_elsewhere(document, name, backup.get("elsewhere"), store.get("residency"))
 
 
 def _check_way(document: Document, name: str, by: str, backup: Mapping[str, object], rpo: object) -> Iterator[Mistake]:
@@ -101,6 +120,22 @@ def _check_way(document: Document, name: str, by: str, backup: Mapping[str, obje
     if by == "logical" and _is_short(rpo):
         allowed = "1d or more with a backup by logical: between two dumps nothing is kept"
         yield document.mistake(("stores", name, "rpo"), shown(rpo), allowed)
+
+
+def _check_elsewhere(document: Document, name: str, elsewhere: object, residency: object) -> Iterator[Mistake]:
+    """Find a second copy that is none, and one outside the regions that the store's data may lie in."""
+    if not isinstance(elsewhere, dict):
+        return
+    steps = ("stores", name, "backup", "elsewhere")
+    if all(elsewhere.get(field) == document.get("vault", field) for field in ("connection", "bucket")):
+        yield document.mistake((*steps, "bucket"), shown(elsewhere.get("bucket")), "another bucket than the vault's")
+    told = residency if isinstance(residency, dict) else {}
+    group, region, also = str(told.get("group")), elsewhere.get("region"), told.get("also") or ()
+    if group in GROUPS and isinstance(region, str) and isinstance(also, tuple) and not may_hold(group, region, also):
+        regions = ", ".join(sorted({*(GROUPS[group] or ()), *map(str, also)}))
+        yield document.mistake(
+            (*steps, "region"), shown(region), f"{regions}, as `residency` says, or one that it allows (`also`)"
+        )
 
 
 def _is_short(duration: object) -> bool:

@@ -34,7 +34,7 @@ class RestoreStore(OfAStore):
         asked = context["params"]
         if asked["confirm"] != self.store:
             raise AirflowFailException(f"Type the store's name, {self.store}, into *Confirm*. Nothing was done.")
-        target = read_target(asked["target"], asked["value"])
+        target = read_target(self.store, asked["target"], asked["value"])
         assert target is not None
         driver, vault, now, clock = driver_of(self.store), open_vault(), datetime.now(UTC), Clock()
         name, until = name_scratch(self.store, now, context["run_id"]), now + timedelta(days=asked["days"])

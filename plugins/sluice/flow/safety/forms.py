@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from airflow.sdk import Param
 
-KINDS = ("latest", "time", "position", "point")
+KINDS = ("latest", "time", "position", "point", "backup")
+DRILLED = ("as scheduled", *KINDS, "elsewhere")
 
 
 def target_form(*, drill: bool) -> dict[str, Param]:
     """The form; a drill may be left to choose, and a restore has more to say."""
-    target = _target(("as scheduled", *KINDS) if drill else KINDS)
+    target = _target(DRILLED if drill else KINDS)
     return target if drill else target | _OF_A_RESTORE
 
 
@@ -27,13 +28,14 @@ def _target(kinds: Sequence[str]) -> dict[str, Param]:
             type="string",
             enum=list(kinds),
             title="To which moment",
-            description="time: all that was committed by then. position: in the log, such as 0/3000148. point: by its name.",
+            description="time: all that was committed by then. position: in the log, such as 0/3000148. point: by its name."
+            " backup: as it was when that one was whole, by its name in the vault. elsewhere: the same, out of its second copy.",
         ),
         "value": Param(
             "",
             type="string",
             title="Value",
-            description="Of a time, a position or a point. A time has its zone: 2026-03-01 14:03:00+00:00.",
+            description="Of a time, a position, a point or a backup. A time has its zone: 2026-03-01 14:03:00+00:00.",
         ),
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sluice.safety.backup import Unreadable
 from sluice.safety.census import Census
+from sluice.safety.target import A_BACKUP
 from sluice.stores.objects import Stored, Vault
 
 FORMAT, VERSION = "sluice-drill", 1
@@ -70,6 +71,10 @@ class Certificate:
     """Settings of the service around the copy that are not the original's, though nobody meant them to differ."""
     baseline: Mapping[str, Any] | None = None
     """How fast the copy answers, held against the living store (`baseline.held_against`); None where nobody timed that."""
+    kms_key: str | None = None
+    """By which every object that it was brought back from is encrypted, unless `wrongly_encrypted`; None: nobody asked."""
+    wrongly_encrypted: tuple[str, ...] = ()
+    """Those that are encrypted by another."""
 
     @property
     def key(self) -> str:
@@ -77,9 +82,19 @@ class Certificate:
         return f"{_folder(self.store)}{self.name}.json"
 
     @property
+    def is_full_recovery(self) -> bool:
+        """Whether one backup was brought back, and nothing of what came after it: the drill of each month."""
+        return self.target.startswith(tuple(f"{kind} " for kind in A_BACKUP))
+
+    @property
     def wrong(self) -> tuple[str, ...]:
         """Why it proves nothing, or the wrong thing; empty where it has passed."""
-        found = [*(self.compared.differences if self.compared else ()), *self.damaged, *self.unlike]
+        found = [
+            *(self.compared.differences if self.compared else ()),
+            *self.damaged,
+            *self.unlike,
+            *self.wrongly_encrypted,
+        ]
         found += (self.baseline or {}).get("slow", ())
         if not self.compared:
             found.append(f"nothing was compared: {self.uncompared}")
@@ -122,7 +137,7 @@ def _read(vault: Vault, key: str) -> Certificate:
         against = told.pop("compared")
         if against:
             against = Compared(**{**against, "differences": tuple(against["differences"])})
-        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike")}
+        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike", "wrongly_encrypted")}
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))
         return Certificate(

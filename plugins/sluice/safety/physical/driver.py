@@ -88,14 +88,16 @@ class Physical(OnDisk):
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
         """Bring it back on this machine. Raises NotScratch, Broken, LogMissing, NotRecovered, Damaged, NotUnpacked."""
         made_at(name)
-        chain = choose(self.vault, self.store, target)
+        chain = choose(self.vault, self.store, target, tell)
         tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
         place = Scratch(self.scratch / name)
         place.folder.mkdir(mode=0o700, parents=True)
         log = self._log_of(chain[-1])
         reached = recover(chain, log, target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
-        return Restored(name, address, tuple(one.id for one in chain), reached.last_commit, reached.position)
+        # Where nothing was committed while a backup was taken, it is what the store was when it was begun.
+        until = reached.last_commit or (chain[-1].began if target.is_a_backup else None)
+        return Restored(name, address, tuple(one.id for one in chain), until, reached.position)
 
     def _log_of(self, backup: Backup) -> LogStore:
         return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)
