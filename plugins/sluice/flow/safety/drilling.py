@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from sluice.errors import Terminal
+from sluice.errors import SluiceError, Terminal
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.keeping import keeps, note_proven
@@ -85,7 +85,14 @@ class DrawMoments(OfAStore):
         for kind, place in places.items() if keeps(self.store) else ():
             if place is None or not is_due(certificates, kind, datetime.now(UTC)):
                 continue
-            if found := oldest(look(place, self.store), counted):
+            try:
+                found = oldest(look(place, self.store), counted)
+            except (
+                SluiceError
+            ) as why:  # another region's silence is no reason to drill nothing here: its copying is red
+                self.log.warning("This month's full recovery waits: %s", why)
+                continue
+            if found:
                 yield Target(kind, found.id)
             else:
                 self.log.info(

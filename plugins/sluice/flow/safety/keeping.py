@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sluice.safety.drill.certificate import Certificate
     from sluice.safety.driver import Driver, Tell
+    from sluice.safety.keeping.describing import Line
     from sluice.safety.keeping.expiring import Keeping
     from sluice.safety.keeping.looking import Seen
     from sluice.stores.objects import Vault
@@ -217,6 +218,19 @@ def _another_key(vault: Vault, seen: Seen) -> str | None:
 
     newest = [backup.manifest for backup in seen.backups.values() if backup.after is None][-1:]
     return next(iter(other_keys(vault, newest)), None)
+
+
+def kept_of(store: str) -> list[Line]:
+    """Tell what is kept of a store's backups and why, elsewhere too; nothing where that is not ours to say.
+
+    Raises NotBackedUp, NoConnection, VaultDown, AccessDenied.
+    """
+    from sluice.safety.keeping.describing import describe
+
+    if not keeps(store):
+        return []
+    there = elsewhere_of(store)
+    return describe(open_vault(), store, keeping_of(store), datetime.now(UTC), [there] if there else ())
 
 
 def keeps(store: str) -> bool:
