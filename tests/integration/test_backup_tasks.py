@@ -34,7 +34,7 @@ from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.local.safety import kept_told
-from sluice.safety.backup import Broken, backups_of
+from sluice.safety.backup import Broken, backups_of, folder_of
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import name_scratch
 from sluice.safety.exposure import exposure
@@ -197,7 +197,11 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
         told = ran(DrillRestore(task_id="drill_restore", store="shop", **moment))
         assert told["wrong"] == []
         assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
-    assert [one.key for one in certificates_of(shop.vault, "shop")][-1] == told["certificate"]
+    proofs = certificates_of(shop.vault, "shop")
+    assert proofs[-1].key == told["certificate"]
+    assert [(one.kms_key, one.wrongly_encrypted) for one in proofs] == [(KEY, ()), (None, ())], (
+        "asked of the latest alone"
+    )
     assert driver_of("shop").scratches() == []
 
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
@@ -300,6 +304,24 @@ def test_a_bucket_where_the_data_may_not_be_is_refused(project: Path, shop: Shop
             ran(task)
     with pytest.raises(AirflowSkipException, match="dumped has no `elsewhere`"):
         ran(CopyElsewhere(task_id="copy_elsewhere", store="dumped"))
+
+
+def test_what_is_under_another_key_than_the_vaults_is_red_until_a_whole_backup_is_under_it(
+    project: Path, shop: Shop, backed_up: None
+) -> None:
+    estate = project / "include/estate/estate.yaml"
+    estate.write_text(estate.read_text().replace(f"kms_key: {KEY}}}", f"kms_key: {KEY}7}}", 1))
+    for backup in driver_of("shop").backups():
+        ran(VerifyBackup(task_id="verify_backup", store="shop", backup=backup.id))
+    kept = kept_now()
+    assert kept["wrongly_encrypted"] > 3, "the bucket's own default, parts, manifests, log"
+    assert f"{KEY}, and its vault names {KEY}7: make it the default" in kept["wrongly_encrypted_told"]
+    told = ran(DrillRestore(task_id="drill_restore", store="shop", kind="latest", value=""))
+    assert any(f"is encrypted by {KEY}, and not by {KEY}7" in line for line in told["wrong"])
+    taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
+    assert taken.endswith("-full"), "no increment rests on what is under another"
+    assert shop.vault.encrypted_by(f"{folder_of('shop', taken)}/manifest.json") == f"{KEY}7"
+    shop.vault.remove(f"{folder_of('shop', taken)}/manifest.json")
 
 
 def test_the_oldest_backup_and_its_copy_are_brought_back_once_a_month(

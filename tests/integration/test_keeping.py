@@ -12,9 +12,10 @@ import pytest
 from sluice.estate.residency import Residency
 from sluice.failpoints import Broken, armed
 from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, read_backup, seal_of
+from sluice.safety.drill.monthly import is_due, oldest
 from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, Changed, Done, MustAsk, NotGone, apply_expiry, verify_expiry
-from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, plan_copies
+from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, keeping_elsewhere, lacking_copies, plan_copies
 from sluice.safety.keeping.encrypting import lacking_encryption, other_keys, wrongly_encrypted
 from sluice.safety.keeping.expiring import Keeping, plan_expiry
 from sluice.safety.keeping.locking import NotHeld, apply_locks, check_can_lock, is_held, plan_locks, verify_locks
@@ -32,6 +33,7 @@ from sluice.safety.target import Target
 from sluice.stores.bucket import set_rules
 from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, NotLocked, Vault
 
+from tests.drilled import FIRST, certificate
 from tests.kept_backups import Shelf
 
 NOW = datetime(2099, 11, 23, 2, tzinfo=UTC)
@@ -252,6 +254,75 @@ def test_what_is_damaged_is_no_longer_verified(shelf: Shelf, harm: str) -> None:
     with pytest.raises((Damaged, NoSuchKey), match=key):
         verify(shelf.vault, "shop", made.id, NOW, shelf.tell)
     assert kept(shelf) == []
+
+
+def test_a_backup_that_was_seen_damaged_is_passed_over_until_it_was_read_back_whole(shelf: Shelf) -> None:
+    first, second, newest = [one.id for one in days(shelf, 3)]
+    harmed, lost = shelf.seen.backups[newest].parts[0], shelf.seen.backups[second].parts[0]
+    body, client, name = shelf.vault.get(harmed.key), shelf.vault.client, shelf.vault.bucket
+    client.put_object(Bucket=name, Key=harmed.key, Body=body[:40] + bytes([body[40] ^ 1]) + body[41:])
+    assert chosen(shelf) == newest, "nobody has seen it yet"
+    with pytest.raises(Damaged):
+        verify(shelf.vault, "shop", newest, NOW, shelf.tell)
+    assert chosen(shelf) == second
+    assert (
+        shelf.said[-1] == f"shop: {newest} is passed over: {newest}: when it was last read, it was not what was stored"
+    )
+    assert [line.split(":")[0] for line in shelf.seen.lost] == [newest]
+    client.delete_object(Bucket=name, Key=lost.key)
+    assert chosen(shelf) == first
+    assert f"{second} is passed over: {second}: {lost.key} is not there" in shelf.said[-1]
+    assert [one.id for one in choose(shelf.vault, "shop", Target("backup", newest))] == [newest], "it is named"
+    (top,) = [
+        one["VersionId"]
+        for one in client.list_object_versions(Bucket=name, Prefix=harmed.key)["Versions"]
+        if one["IsLatest"]
+    ]
+    client.delete_object(Bucket=name, Key=harmed.key, VersionId=top)
+    verify(shelf.vault, "shop", newest, NOW, shelf.tell)
+    assert chosen(shelf) == newest
+    for one in shelf.seen.backups.values():
+        client.delete_object(Bucket=name, Key=one.parts[1].key)
+    assert chosen(shelf) == newest
+    assert shelf.said[-1] == f"shop: there is no other: {newest} is tried all the same"
+
+
+def chosen(shelf: Shelf) -> str:
+    """Name the backup that the latest moment is reached from."""
+    return choose(shelf.vault, "shop", Target("latest"), shelf.tell)[-1].id
+
+
+def test_the_oldest_between_two_counts_that_nothing_is_lost_of_is_brought_back_each_month(shelf: Shelf) -> None:
+    first, second, third, _ = days(shelf, 4)
+    hour = timedelta(hours=1)
+    since, until = first.ended + hour, third.ended + hour
+    assert oldest(shelf.seen, []) is None
+    assert oldest(shelf.seen, [since, second.began + hour / 60]) is None, "counted while it was taken"
+    assert oldest(shelf.seen, [first.began, until]) == first
+    assert oldest(shelf.seen, [since, until]) == second
+    shelf.vault.client.delete_object(Bucket=shelf.vault.bucket, Key=second.parts[0].key)
+    assert oldest(shelf.seen, [since, until]) == third
+    passed = certificate(0, 30, target=f"backup {third.id}")  # on the first of January
+    for day, due in ((0.5, False), (30, False), (31, True)):
+        assert is_due([passed], "backup", FIRST + day * DAY) is due
+    assert is_due([passed], "elsewhere", FIRST)
+    assert is_due([replace(passed, damaged=("an index",))], "backup", FIRST), "one that was red is done again"
+
+
+def test_one_that_stands_for_its_week_elsewhere_is_enough(shelf: Shelf, bucket: Callable[..., Vault]) -> None:
+    monday, tuesday = (shelf.take(NOW + ago * DAY) for ago in (0, 1))
+    verify(shelf.vault, "shop", tuesday.id, NOW, shelf.tell)
+    other, weekly = Shelf(bucket(), "shop"), replace(LEAN, tiers=(replace(TIERS[1], elsewhere=True),))
+    assert lacking_copies(shelf.seen, other.seen, weekly, NOW + DAY) == [tuesday.id, "the weekly one of this week"]
+    copy_backup(shelf.vault, other.vault, shelf.seen, tuesday.id, NOW, shelf.tell)
+    verify(shelf.vault, "shop", monday.id, NOW, shelf.tell)
+    assert lacking_copies(shelf.seen, other.seen, weekly, NOW + DAY) == [], (
+        "though by now it is the second of its week here"
+    )
+    there = keeping_elsewhere(replace(weekly, tiers=(*weekly.tiers, TIERS[0])))
+    assert (there.window, [tier.name for tier in there.tiers]) == (timedelta(0), ["weekly"])
+    quiet = plan_expiry(other.seen.holding, there, NOW + 9 * DAY)
+    assert [*quiet.keep] == [tuesday.id], "a week without another is no silence"
 
 
 @pytest.mark.parametrize("spoilt", [b"no manifest", b'{"format": "sluice-backup", "version": 1}'])
