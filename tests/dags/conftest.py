@@ -32,13 +32,16 @@ print(json.dumps({
 """
 
 
+ELSEWHERE = "elsewhere: {connection: s3_there, bucket: there, region: eu-west-3}"
+
+
 @pytest.fixture(scope="session")
 def bag(tmp_path_factory: pytest.TempPathFactory):
-    """Everything in dags/, as an estate has it that backs a store up."""
+    """Everything in dags/, as an estate has it that backs a store up, and copies that elsewhere."""
     root = tmp_path_factory.mktemp("backed_up")
     (root / "include/estate").mkdir(parents=True)
     estate = (ROOT / "include/estate/estate.yaml").read_text()
-    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", "backup: {"))
+    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", f"backup: {{{ELSEWHERE}, "))
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patched:
         patched.setattr(stores, "ROOT", root)
         warnings.simplefilter("ignore")  # Airflow's own, while it is imported

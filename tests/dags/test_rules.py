@@ -115,6 +115,12 @@ def test_no_red_task_leaves_its_run_green(dags) -> None:
         assert {task.task_id for task in dag.tasks} - reach == set(), dag.dag_id
 
 
+def test_what_is_copied_elsewhere_is_copied_before_anything_goes(bag) -> None:
+    tasks = bag.dags[f"backup__{BACKED_UP}"].task_dict
+    assert tasks["copy_elsewhere"].upstream_task_ids == {"gate_backup_fresh"}
+    assert "copy_elsewhere" in tasks["prune_backups"].upstream_task_ids
+
+
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:
     kinds = (
         "Gate",
