@@ -306,7 +306,8 @@ def test_the_oldest_between_two_counts_that_nothing_is_lost_of_is_brought_back_e
     for day, due in ((0.5, False), (30, False), (31, True)):
         assert is_due([passed], "backup", FIRST + day * DAY) is due
     assert is_due([passed], "elsewhere", FIRST)
-    assert is_due([replace(passed, damaged=("an index",))], "backup", FIRST), "one that was red is done again"
+    assert is_due([replace(passed, damaged=("an index",))], "backup", FIRST), "done again"
+    assert not is_due([certificate(0, 900, target="backup x")], "backup", FIRST), "late, and whole"
 
 
 def test_one_that_stands_for_its_week_elsewhere_is_enough(shelf: Shelf, bucket: Callable[..., Vault]) -> None:

@@ -85,19 +85,14 @@ class DrawMoments(OfAStore):
         for kind, place in places.items() if keeps(self.store) else ():
             if place is None or not is_due(certificates, kind, datetime.now(UTC)):
                 continue
+            waits = f"no backup in s3://{place.bucket} was whole between two counts"
             try:
-                found = oldest(look(place, self.store), counted)
-            except (
-                SluiceError
-            ) as why:  # another region's silence is no reason to drill nothing here: its copying is red
-                self.log.warning("This month's full recovery waits: %s", why)
-                continue
-            if found:
-                yield Target(kind, found.id)
-            else:
-                self.log.info(
-                    "No backup in s3://%s is between two counts: this month's full recovery waits.", place.bucket
-                )
+                if found := oldest(look(place, self.store), counted):
+                    yield Target(kind, found.id)
+                    continue
+            except SluiceError as why:  # no reason to drill nothing at all; what copies there is red
+                waits = str(why)
+            self.log.warning("This month's full recovery waits: %s", waits)
 
 
 class OfAMoment(OfAStore):
@@ -130,7 +125,9 @@ class DrillRestore(OfAMoment):
 
         store, backup = backup_of(self.store)
         vault, target = open_vault(), target_of(self.kind, self.value)
-        place = (elsewhere_of(self.store) if target.kind == "elsewhere" else None) or vault
+        place = elsewhere_of(self.store) if target.kind == "elsewhere" else vault
+        if place is None:
+            raise AirflowFailException(f"{self.store} has no `elsewhere`: there is one copy of each backup.")
         with opened_backup(self.store) as c:
             now = one(c, statement("safety.find_position"))["now"]
         counted = [Counted(key, read_census(vault, key)) for key in censuses_of(vault, self.store)]
@@ -145,9 +142,9 @@ class DrillRestore(OfAMoment):
             except Terminal as why:
                 failed(self.store, asked, why).keep(vault)
                 raise
-        if target.kind == "latest" and keeps(self.store):  # an older moment may be older than the key
-            looked = wrongly_encrypted(place, look(place, self.store), made.backups)
-            made = replace(made, kms_key=place.kms_key, wrongly_encrypted=tuple(looked))
+            if target.kind == "latest" and keeps(self.store):  # an older moment may be older than the key
+                looked = wrongly_encrypted(place, look(place, self.store), made.backups)
+                made = replace(made, kms_key=place.kms_key, wrongly_encrypted=tuple(looked))
         key = made.keep(vault).key
         note_proven(place, self.store, made)
         with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:
@@ -214,8 +211,6 @@ def read_target(store: str, kind: str, value: str) -> Target | None:
         raise AirflowFailException(
             f"{store} is backed up by {backup_of(store)[1].by}: name a moment. Nothing was done."
         )
-    if kind == "elsewhere" and not elsewhere_of(store):
-        raise AirflowFailException(f"{store} has no `elsewhere`: there is one copy of each backup. Nothing was done.")
     return target
 
 

@@ -10,15 +10,16 @@ from datetime import datetime
 
 from sluice.safety.backup import Backup
 from sluice.safety.drill.certificate import Certificate
+from sluice.safety.drill.trend import is_whole
 from sluice.safety.keeping.looking import Seen
 from sluice.safety.keeping.tiers import begins, chain
 
 
 def is_due(certificates: Sequence[Certificate], kind: str, now: datetime) -> bool:
-    """Whether none of this month, of UTC, has passed: one that was red is done again the next day. Pure."""
+    """Whether none of this month, of UTC, came back whole: it is done again the next day then. One that was late counts. Pure."""
     month = begins(now, "month")
     alike = (one for one in certificates if one.target.startswith(f"{kind} "))
-    return not any(not one.wrong and datetime.fromisoformat(one.asked_at) >= month for one in alike)
+    return not any(is_whole(one) and datetime.fromisoformat(one.asked_at) >= month for one in alike)
 
 
 def oldest(seen: Seen, counted: Sequence[datetime]) -> Backup | None:
