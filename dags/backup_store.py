@@ -1,14 +1,15 @@
 """Back a store up into the vault every day, and read every byte of it back.
 
 One for each store that has a `backup` in include/estate/estate.yaml, at its hour (`at`). It takes an increment where the server
-can and the last whole backup is young, else a whole one. The log between two backups is brought into the vault by
-`ship_log__NAME`: with both, the store can be brought back to any moment since the first backup was whole. `restore_drill__NAME`
-proves it. *Trigger* takes one now; nothing that users see is changed, and a second one harms nobody.
+can and the last whole backup is young, else a whole one. With `by: physical` the log between two backups is brought into the
+vault by `ship_log__NAME`: with both, the store can be brought back to any moment of its window; with `by: logical` to that of
+each dump. `restore_drill__NAME` proves it. *Trigger* takes one now; nothing that users see is changed, and a second one harms
+nobody.
 
-Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. Then what
-is kept for nothing any more goes (`keep` and `window` in the file), in both places, with the log that nothing needs; never
-without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its manifest:
-verification must see each.
+Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. With
+`by: physical`, what is kept for nothing any more goes then (`keep` and `window` in the file), in both places, with the log that
+nothing needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of
+its manifest: verification must see each.
 
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log

@@ -8,6 +8,9 @@ drill leaves a certificate in the vault, `drills/NAME/`. Once a month the oldest
 it was when it was whole, and so is the oldest copy elsewhere. *Trigger* drills a moment of your choice: a time, a position in
 the log, a named point, one backup.
 
+Suites of yours (`checks`) run over the copy as well: at the latest moment they count, as of an earlier one they are told. Other
+databases of the server are looked through, and not counted: the certificate names them.
+
 **Red?** `drill_restore` says what stopped it: an object that is damaged, a file of the log that is missing, a disk that is
 full. `gate_restore_drill` lists, under *Details* → *Evidence*, what the copy lacked, or by how much it was too late. It is
 about a copy: the store itself was only read. Take a full backup (`backup__NAME`), and drill again: until then this store may

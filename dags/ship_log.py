@@ -2,8 +2,8 @@
 
 One for each store whose `backup` in include/estate/estate.yaml is `physical`: one that is down holds up no other. One run follows
 another, each of a few minutes, and goes on behind what the vault has. What can be lost, if the store dies, is what came in since:
-some ten seconds, as the file that is being written is stored as well. Beside it a row is written every ten seconds
-(`sluice_safety.heartbeat`): by these a drill tells how much would be lost.
+some ten seconds, as the file that is being written is stored as well, and while one run has ended and the next begins as many
+again. Beside it a row is written every ten seconds (`sluice_safety.heartbeat`): by these a drill tells how much would be lost.
 
 It takes one of Airflow's places for tasks, all the time. A store whose log nobody ships keeps it, and its disk fills: look at
 `pg_replication_slots`, slot `sluice_log_NAME`, and drop it where the store is backed up no more.

@@ -18,7 +18,7 @@ from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
-    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "poison", "promote", "prune",
+    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "name", "plan", "poison", "promote", "prune",
     "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "validate", "verify",
     "watch",
 }  # fmt: skip
@@ -51,7 +51,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "failover_drill",
         "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
-        *(f"{kind}__{BACKED_UP}" for kind in ("backup", "ship_log", "restore_drill", "restore")),
+        *(f"{kind}__{BACKED_UP}" for kind in ("backup", "ship_log", "restore_drill", "restore", "name_point")),
     }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))

@@ -73,7 +73,8 @@ def test_they_name_this_estate_and_whom_to_call_first(known: Known) -> None:
         assert re.search(r"\| `certify` \| postgres \| 5 min \| .* \| 30 s \| 13 s \| 2026-01-01 04:14 \|", text)
     assert "`sluice-vault`" in runbooks(known)["region-failure.md"]
     assert (
-        "what is copied elsewhere is left: nothing, no store has `elsewhere`." in runbooks(known)["region-failure.md"]
+        "only what was copied elsewhere is left: nothing, no store has `elsewhere`."
+        in runbooks(known)["region-failure.md"]
     )
     assert "`pg_certify_backup`" in runbooks(known)["breach.md"]
     nobody = replace(known, estate=known.estate.model_copy(update={"contacts": ()}))

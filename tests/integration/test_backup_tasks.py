@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,19 +17,20 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.flow import connections
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import exposing, keeping, stores
+from sluice.flow.safety import exposing, keeping, naming, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.naming import NamePoint, VerifyPoint
 from sluice.flow.safety.reaping import DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping import ShipLog
-from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup
+from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup, pointed
 from sluice.flow.safety.stores import shipped as shipped_stores
 from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
@@ -36,7 +38,7 @@ from sluice.local.ports import free_port
 from sluice.local.safety import kept_told
 from sluice.safety.backup import Broken, backups_of, folder_of
 from sluice.safety.drill.certificate import certificates_of
-from sluice.safety.driver import name_scratch
+from sluice.safety.driver import Clock, name_scratch
 from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
 from sluice.safety.keeping.elsewhere import copy_backup
@@ -44,8 +46,9 @@ from sluice.safety.keeping.encrypting import wrongly_encrypted
 from sluice.safety.keeping.looking import look
 from sluice.safety.keeping.residency import OtherRegion, OutsideResidency
 from sluice.safety.keeping.verifying import LogNotYet
+from sluice.safety.physical.choosing import AlreadyNamed, NotThere
 from sluice.safety.standing import reap
-from sluice.safety.target import A_BACKUP
+from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
@@ -62,7 +65,7 @@ stores:
     rto: 5m
     rpo: 30s
     residency: {{group: us, also: [eu-central-1]}}
-    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}, elsewhere: {elsewhere}}}
+    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}, checks: {checks}, elsewhere: {elsewhere}}}
   dumped:
     engine: postgres
     connection: pg_shop
@@ -75,6 +78,13 @@ ELSEWHERE = "{{connection: s3_vault, bucket: {bucket}, region: eu-central-1, kms
 KEY = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-55555555555"
 THERE = "tasks-elsewhere"
 PAGE = Path(__file__).parents[2] / "docs/howto/back-up-a-store.md"
+CHECKS = "{public.notes: {suites: [notes_rules], newest_by: at}}"
+RULES = {
+    "meta": {"sluice": {"over": "window", "days": 1, "rows_at_most": 1000, "ahead_at_most_days": 1}},
+    "expectations": [
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "text"}, "severity": "critical"}
+    ],
+}
 FORM = {"target": "as scheduled", "value": ""}
 
 
@@ -119,8 +129,10 @@ def project(
     (tmp_path / "include/estate").mkdir(parents=True)
     scratch, elsewhere = shop.folder / "scratch", ELSEWHERE.format(bucket=THERE, key=there.kms_key)
     (tmp_path / "include/estate/estate.yaml").write_text(
-        ESTATE.format(bucket=shop.vault.bucket, scratch=scratch, key=KEY, elsewhere=elsewhere)
+        ESTATE.format(bucket=shop.vault.bucket, scratch=scratch, checks=CHECKS, key=KEY, elsewhere=elsewhere)
     )
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations/notes_rules.json").write_text(json.dumps(RULES))
     for module in (connections, exposing, stores, keeping):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     dsns = {
@@ -198,10 +210,15 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
         assert told["wrong"] == []
         assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
     proofs = certificates_of(shop.vault, "shop")
-    assert proofs[-1].key == told["certificate"]
     assert [(one.kms_key, one.wrongly_encrypted) for one in proofs] == [(KEY, ()), (None, ())], (
         "asked of the latest alone"
     )
+    certificate = proofs[-1]
+    assert certificate.key == told["certificate"]
+    (rule,) = certificate.checked
+    assert (rule.table, rule.suite, rule.rows, rule.wrong) == ("public.notes", "notes_rules", 1000, ())
+    broken = replace(certificate, target="the latest moment", checked=(replace(rule, wrong=("text is missing",)),))
+    assert (facts_of(broken)["rules_broken"], broken.wrong) == (1, ("text is missing",))
     assert driver_of("shop").scratches() == []
 
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
@@ -379,7 +396,8 @@ def test_a_drill_that_differs_is_red_and_says_what(project: Path) -> None:
     with opened_control("drill/shop/latest", "night") as control:
         facts = {
             "tables_compared": 2, "rows_compared": 9, "differences": 1, "differences_told": "public.notes: 1 row fewer",
-            "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0, "wrong": 1, "wrong_told": "public.notes: 1 row fewer",
+            "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
+            "rules_broken": 0, "rules_broken_then": 0, "rules_warned": 0, "wrong": 1, "wrong_told": "public.notes: 1 row fewer",
         }  # fmt: skip
         control.record_facts(DRILLED, facts, epoch=1)
     with pytest.raises(AirflowFailException, match="nothing differs"):
@@ -413,6 +431,38 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
     finally:
         assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=told["name"]) == [told["name"]]
     assert driver_of("shop").scratches() == []
+
+
+def test_a_point_is_named_once_and_green_when_the_store_comes_back_to_it(
+    project: Path, shop: Shop, backed_up: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pointed() == ["shop"], "a dump has no log"
+    assert ran(NamePoint(task_id="name_point", store="shop"), name="before-7.2") == "before-7.2"
+    with shop.connect() as c:
+        c.execute("INSERT INTO notes (text) VALUES ('of the release')")
+    with pytest.raises(AlreadyNamed, match=r"before-7.2 of shop is position \w+/\w+ of its log already"):
+        ran(NamePoint(task_id="name_point", store="shop"), name="before-7.2")
+    verify = VerifyPoint(task_id="verify_point", store="shop", point="before-7.2")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(naming, "COMES_WITHIN", timedelta(0))
+        with pytest.raises(NotThere, match="the point is"):
+            ran(verify)
+    shipped()
+    assert '"target": "point", "value": "before-7.2"' in ran(verify)
+    driver, name = driver_of("shop"), name_scratch("shop", datetime.now(UTC), "point")
+    try:
+        back = driver.restore(Target("point", "before-7.2"), name, Clock(), print)
+        with psycopg.connect(back.address) as c:
+            assert c.execute("SELECT text FROM notes ORDER BY id DESC LIMIT 1").fetchone() == ("after it",)
+    finally:
+        driver.destroy(name)
+
+
+def test_without_a_backup_no_point_is_named(project: Path) -> None:
+    estate = project / "include/estate/estate.yaml"
+    estate.write_text(estate.read_text().replace("  shop:", "  fresh:"))
+    with pytest.raises(AirflowFailException, match="backup__fresh takes the first"):
+        ran(NamePoint(task_id="name_point", store="fresh"), name="before-7.2")
 
 
 def test_one_tenant_is_compared_and_nothing_is_put_back(project: Path, shop: Shop, backed_up: None) -> None:

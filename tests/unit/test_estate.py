@@ -418,6 +418,14 @@ WRONG_ESTATE = {
             " allowed: the name of a stanza of its configuration, with pgbackrest"
         ],
     ),
+    "a rule for copies that is not there": (
+        "pool_slots: 4}",
+        "backup: {by: physical, connection: pg_backup, checks: {app.orders: {suites: [odd_rules]}}}}",
+        [
+            'estate.yaml:5: stores.shop.backup.checks."app.orders".suites[0]: found "odd_rules",'
+            " allowed: order_freshness, order_rules; did you mean order_rules?"
+        ],
+    ),
     "bucket": (
         "shop-vault",
         "Shop_Vault",

@@ -11,7 +11,18 @@ from pydantic import Field
 from sluice.estate.calendar import Clock
 from sluice.estate.document import Document
 from sluice.estate.durations import parse_duration
-from sluice.estate.fields import Bucket, Connection, KmsKey, Part, Region, lasting, matching
+from sluice.estate.fields import (
+    Bucket,
+    Connection,
+    Identifier,
+    KmsKey,
+    Part,
+    Region,
+    Suite,
+    TableName,
+    lasting,
+    matching,
+)
 from sluice.estate.mistakes import Mistake
 from sluice.estate.residency import GROUPS, may_hold
 from sluice.estate.showing import shown
@@ -21,11 +32,13 @@ By: TypeAlias = Literal["physical", "logical", "pgbackrest"]
 ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres")
 """Which engine each way is for."""
 OWN: Mapping[str, frozenset[str]] = {
-    "physical": frozenset({"full_every", "window", "keep", "elsewhere"}),
-    "logical": frozenset({"jobs"}),
-    "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes"}),
+    "physical": frozenset({"full_every", "window", "keep", "elsewhere", "checks"}),
+    "logical": frozenset({"jobs", "checks"}),
+    "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}),
 }
 """Fields that not every way has."""
+HAS_POINTS = frozenset({"physical", "pgbackrest"})
+"""The ways that keep a log in which a point can be named."""
 NEEDED: Mapping[str, frozenset[str]] = {"pgbackrest": frozenset({"stanza"})}
 A_DAY = timedelta(days=1)
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]
@@ -55,6 +68,15 @@ class Elsewhere(Part):
     """The KMS key by which S3 encrypts what is copied, one of that region; without it, the bucket's own default does."""
     tiers: tuple[Literal["daily", "weekly", "monthly"], ...] = Field(default=("weekly",), min_length=1, max_length=3)
     """Which of the backups that are kept, each for as long as `keep` says. Nothing is locked there."""
+
+
+class Checks(Part):
+    """What a person's own suites ask of a table, in every copy that a drill brings back."""
+
+    suites: tuple[Suite, ...] = Field(min_length=1, max_length=20)
+    """Suites over a window of the table, as a migration's gates take them. At the latest moment they hold the drill's gate."""
+    newest_by: Identifier | None = None
+    """The column of time by which the newest rows are found; without it, any rows are looked at, so many as a suite may."""
 
 
 class Backups(Part):
@@ -88,6 +110,8 @@ class Backups(Part):
     """When the store is brought back for a trial, every day, UTC: as it is now, and as of a drawn moment. Write it in quotes."""
     slower_at_most: int = Field(default=3, ge=2, le=100)
     """By what factor a read of the copy may take longer than in the living store, on a machine of the same speed."""
+    checks: dict[TableName, Checks] = Field(default_factory=dict, max_length=50)
+    """Suites of yours that a drill runs over the tables of the copy, by table."""
     scratch: Folder = "/var/tmp/sluice"
     """A folder on the workers' disk, with room for the store twice, where it is brought back. Made where it is missing."""
 

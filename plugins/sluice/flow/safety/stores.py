@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from sluice.errors import Terminal
 from sluice.estate import Store, read_stores
+from sluice.estate.backups import HAS_POINTS
 from sluice.flow.connections import dsn_of, open_bucket, open_vault
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
     from sluice.estate.backups import Backups
     from sluice.safety.drill.certificate import Goals
+    from sluice.safety.drill.checking import Check
     from sluice.safety.driver import Driver
     from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
@@ -41,6 +43,11 @@ def backed_up() -> dict[str, Store]:
 def shipped() -> list[str]:
     """Name the stores whose log is brought into the vault as it is written. Raises EstateErrors."""
     return [name for name, store in backed_up().items() if store.backup and store.backup.by in SHIPS]
+
+
+def pointed() -> list[str]:
+    """Name the stores in whose log a point can be named. Raises EstateErrors."""
+    return [name for name, store in backed_up().items() if store.backup and store.backup.by in HAS_POINTS]
 
 
 def daily(at: time) -> str:
@@ -108,6 +115,18 @@ def goals_of(store: Store) -> Goals:
     from sluice.safety.drill.certificate import Goals
 
     return Goals(store.rto.total_seconds(), store.rpo.total_seconds())
+
+
+def checks_of(backup: Backups) -> list[Check]:
+    """Give the suites that a copy must pass, by table. Raises NoSuchSuite."""
+    from sluice.proof.gates.suites import read_suite
+    from sluice.safety.drill.checking import Check
+    from sluice.stores.postgres import Table
+
+    return [
+        Check(Table.parse(table), tuple(read_suite(ROOT, suite) for suite in asked.suites), asked.newest_by)
+        for table, asked in backup.checks.items()
+    ]
 
 
 @contextmanager

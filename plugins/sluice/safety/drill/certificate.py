@@ -13,7 +13,8 @@ from typing import Any
 
 from sluice.safety.backup import Unreadable
 from sluice.safety.census import Census
-from sluice.safety.target import A_BACKUP
+from sluice.safety.drill.checking import Checked
+from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import Stored, Vault
 
 FORMAT, VERSION = "sluice-drill", 1
@@ -75,6 +76,10 @@ class Certificate:
     """By which every object that it was brought back from is encrypted, unless `wrongly_encrypted`; None: nobody asked."""
     wrongly_encrypted: tuple[str, ...] = ()
     """Those that are encrypted by another."""
+    checked: tuple[Checked, ...] = ()
+    """What a person's own suites have said of the copy."""
+    uncounted: tuple[str, ...] = ()
+    """Other databases of the server that hold something: they came back, pg_amcheck looked through them, and nobody counted."""
 
     @property
     def key(self) -> str:
@@ -96,6 +101,8 @@ class Certificate:
             *self.wrongly_encrypted,
         ]
         found += (self.baseline or {}).get("slow", ())
+        # Of an earlier moment it is told, and no more: a rule may be newer than that, and nobody mends the past.
+        found += self.broken_rules if self.target == str(Target("latest")) else ()
         if not self.compared:
             found.append(f"nothing was compared: {self.uncompared}")
         elif not self.compared.rows:
@@ -109,6 +116,11 @@ class Certificate:
             promised = f"the store's RPO is {self.goals.losing_at_most:.0f} s"
             found.append(f"at least {self.lost[0]:.0f} s of writes would be lost; {promised}")
         return tuple(found)
+
+    @property
+    def broken_rules(self) -> tuple[str, ...]:
+        """What a person's own suites found wrong in the copy."""
+        return tuple(line for one in self.checked for line in one.wrong)
 
     def keep(self, vault: Vault) -> Stored:
         """Store it. Raises AlreadyThere, VaultDown, AccessDenied."""
@@ -137,11 +149,19 @@ def _read(vault: Vault, key: str) -> Certificate:
         against = told.pop("compared")
         if against:
             against = Compared(**{**against, "differences": tuple(against["differences"])})
-        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike", "wrongly_encrypted")}
+        checked = tuple(
+            Checked(**{**one, "wrong": tuple(one["wrong"]), "warned": tuple(one["warned"])})
+            for one in told.pop("checked", ())
+        )
+        lists = {
+            name: tuple(told.pop(name, ()))
+            for name in ("backups", "damaged", "unlike", "uncounted", "wrongly_encrypted")
+        }
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))
         return Certificate(
-            **{**told, **lists, "goals": goals, "compared": against, "lost": tuple(lost) if lost else None}
+            **{**told, **lists, "goals": goals, "compared": against, "lost": tuple(lost) if lost else None},
+            checked=checked,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"{key} is no certificate ({type(error).__name__}). Keep it as evidence.") from error

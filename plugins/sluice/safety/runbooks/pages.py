@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from sluice.estate.backups import HAS_POINTS
 from sluice.estate.models import Store
 from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
@@ -39,7 +40,7 @@ def _region(known: Known) -> Page:
             Step("Call the first of the list, and say who leads. Write down the time.", ""),
             Step(
                 "Look what would be lost and how long it takes. The stores need not be up; the vault must be:"
-                f" bucket `{bucket}`. Where that lies in the same region, what is copied elsewhere is left:"
+                f" bucket `{bucket}`. Where that lies in the same region, only what was copied elsewhere is left:"
                 f" {_copies(known)}.",
                 "./sluice safety",
             ),
@@ -88,7 +89,10 @@ def _corruption(known: Known) -> Page:
         stores=_each(known, lambda name, store: (
             Step("Bring it back beside the one that lives, as of a moment before. Nothing is changed there.",
                  restore_command(name, "time", MOMENT), (name, "moment")),
-            Step("Not sure of the moment? A drill of it reads and compares all of it, and takes it away again.",
+            *([Step(f"Was a point named before (`name_point__{name}`)? Then to that.",
+                    restore_command(name, "point", "before-7.2"))]
+              if store.backup and store.backup.by in HAS_POINTS else []),
+            Step("Not sure of the moment? A drill reads all of it, runs your own suites (`checks`), and takes it away again.",
                  drill_command(name, MOMENT), (name, "moment")),
             Step("One tenant alone? This writes SQL that puts its rows back, and runs none.", tenant_command(name, MOMENT)),
             Step("Copy back what was lost out of it, table by table, parents before children; or, where all of it is wrong, stop"
@@ -115,7 +119,7 @@ def _degradation(known: Known) -> Page:
                  " Its runs wait, and go on where they were."),
             *([Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_log__{name}`,"
                     " which lets it go.")] if store.backup and store.backup.by == "physical" else []),
-            Step("Does it not come back to itself? Bring it back on another machine.",
+            Step("Does it not come back to itself? Bring it back on a worker's disk, and look whether it is faster there.",
                  restore_command(name, "latest"), (name, "latest")),
         )),
         last=(Step("Give the pools their slots back."),),
@@ -138,7 +142,7 @@ def _breach(known: Known) -> Page:
         stores=_each(known, lambda name, store: (
             Step("Bring it back as of before, beside the one that lives, and compare roles, grants, policies and functions.",
                  restore_command(name, "time", MOMENT), (name, "moment")),
-            Step("Prove that the backups are what they were: every byte is read, every row compared.",
+            Step("Prove what it comes back from: all of that is read by its checksums, and held against the counts around it.",
                  drill_command(name, MOMENT), (name, "moment")),
         )),
         last=(
