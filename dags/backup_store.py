@@ -9,14 +9,16 @@ nobody.
 Where RDS keeps the backups, a snapshot is taken instead, and copied into other regions; that these are whole is what RDS says, as
 it shows nobody their bytes, and `gate_snapshot_fresh` judges it. All that follows here is not done there: snapshots stay.
 
-With `by: physical`, what is kept for nothing any more goes then (`keep` and `window` in the file), with the log that nothing
-needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its
-manifest: verification must see each.
+Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. With
+`by: physical`, what is kept for nothing any more goes then (`keep` and `window` in the file), in both places, with the log that
+nothing needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of
+its manifest: verification must see each.
 
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
 that the backup needs has not come: look at `ship_log__NAME`. `gate_backup_fresh` says, under *Details* → *Evidence*, how old
-the newest is, and how far the log in the vault is behind. `gate_backups_kept` names what a backup has lost, and rules of the
+the newest is, and how far the log in the vault is behind. `copy_elsewhere` says which bucket does not lie where it should.
+`gate_backups_kept` names what a backup has lost, what lacks elsewhere, what is encrypted by another key, and rules of the
 bucket that end one early. `poison_copy` is red where verification saw nothing: trust none of it then.
 """
 
@@ -26,13 +28,13 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from sluice.flow.policy import defaults
 from sluice.flow.safety.backing_up import GATE, BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.keeping import GATE as KEPT
-from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.rds import GATE as SNAPSHOT
 from sluice.flow.safety.rds import TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def backup(name: str, by: str, schedule: str) -> DAG:
+def backup(name: str, by: str, schedule: str, copies: bool) -> DAG:
     """Take, read back, judge."""
     with DAG(
         dag_id=f"backup__{name}",
@@ -61,11 +63,13 @@ def backup(name: str, by: str, schedule: str) -> DAG:
         fresh = BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
         kept = KeepBackups(task_id="prune_backups", trigger_rule="all_success")
         verified >> fresh >> kept >> KeptBackupsGate(task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success")
+        if copies:
+            fresh >> CopyElsewhere(task_id="copy_elsewhere", trigger_rule="all_success") >> kept
         verified >> PoisonBackup(task_id="poison_copy", backup=taken.output, trigger_rule="all_success")
     return dag
 
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = backup(name, store.backup.by, daily(store.backup.at))
+        dag = backup(name, store.backup.by, daily(store.backup.at), copies=store.backup.elsewhere is not None)
         globals()[dag.dag_id] = dag

@@ -4,8 +4,9 @@ One for each store that has a `backup` in include/estate/estate.yaml, at its hou
 every table with a hash of all its rows; then it is brought back under a name of its own, `sluice-scratch-…`, read from end to
 end, its indexes held against its rows, and compared with the count: rows, roles, grants, policies, constraints, sequences. How
 long each phase took, and how much of the latest writes would be lost, is held against the `rto` and `rpo` of the store. Each
-drill leaves a certificate in the vault, `drills/NAME/`. *Trigger* drills a moment of your choice: a time, a position in the
-log, a named point.
+drill leaves a certificate in the vault, `drills/NAME/`. Once a month the oldest backup that is kept is brought back as well, as
+it was when it was whole, and so is the oldest copy elsewhere. *Trigger* drills a moment of your choice: a time, a position in
+the log, a named point, one backup.
 
 Suites of yours (`checks`) run over the copy as well: at the latest moment they count, as of an earlier one they are told. Other
 databases of the server are looked through, and not counted: the certificate names them.

@@ -42,15 +42,17 @@ SERVED = """  in_rds:
     {engine: postgres, connection: pg_neon, rto: 5m, rpo: 1d, backup: {by: neon, connection: pg_neon, service: neon, project: a}}
 """
 """Stores that a service keeps."""
+ELSEWHERE = "elsewhere: {connection: s3_there, bucket: there, region: eu-west-3}"
 
 
 @pytest.fixture(scope="session")
 def bag(tmp_path_factory: pytest.TempPathFactory):
-    """Everything in dags/, as an estate has it that backs a store up."""
+    """Everything in dags/, as an estate has it that backs a store up, and copies that elsewhere."""
     root = tmp_path_factory.mktemp("backed_up")
     (root / "include/estate").mkdir(parents=True)
     estate = (ROOT / "include/estate/estate.yaml").read_text()
-    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", "backup: {") + SERVED)
+    estate = estate.replace("# backup: {", f"backup: {{{ELSEWHERE}, ")
+    (root / "include/estate/estate.yaml").write_text(estate + SERVED)
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patched:
         patched.setattr(stores, "ROOT", root)
         warnings.simplefilter("ignore")  # Airflow's own, while it is imported

@@ -73,6 +73,10 @@ def test_they_name_this_estate_and_whom_to_call_first(known: Known) -> None:
         assert text.index("1. Ada, leads: +49 30 1") < text.index("2. Grace, knows it: #db")
         assert re.search(r"\| `certify` \| postgres \| 5 min \| .* \| 30 s \| 13 s \| 2026-01-01 04:14 \|", text)
     assert "`sluice-vault`" in runbooks(known)["region-failure.md"]
+    assert (
+        "only what was copied elsewhere is left: nothing, no store has `elsewhere`."
+        in runbooks(known)["region-failure.md"]
+    )
     assert "`pg_certify_backup`" in runbooks(known)["breach.md"]
     nobody = replace(known, estate=known.estate.model_copy(update={"contacts": ()}))
     assert "Nobody is named" in runbooks(nobody)["breach.md"]

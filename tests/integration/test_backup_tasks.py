@@ -26,7 +26,7 @@ from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
-from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.naming import NamePoint, VerifyPoint
 from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
@@ -36,13 +36,18 @@ from sluice.flow.safety.stores import shipped as shipped_stores
 from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
 from sluice.local.ports import free_port
-from sluice.safety.backup import Broken
+from sluice.local.safety import kept_told
+from sluice.safety.backup import Broken, backups_of, folder_of
 from sluice.safety.censuses import censuses_of, counted_at, key_of
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.driver import Clock, name_scratch
 from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
+from sluice.safety.keeping.elsewhere import copy_backup
+from sluice.safety.keeping.encrypting import wrongly_encrypted
+from sluice.safety.keeping.looking import look
 from sluice.safety.keeping.reading import readers
+from sluice.safety.keeping.residency import OtherRegion, OutsideResidency
 from sluice.safety.keeping.verifying import LogNotYet
 from sluice.safety.left_over import LeftOver
 from sluice.safety.physical import driver as physical
@@ -50,7 +55,7 @@ from sluice.safety.physical.choosing import AlreadyNamed, NotThere
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.scratch import NotGone
 from sluice.safety.standing import reap
-from sluice.safety.target import Target
+from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
@@ -58,7 +63,7 @@ from tests.backed_up import Shop, opened_shop
 from tests.conftest import Database
 
 ESTATE = """estate: sample
-vault: {{connection: s3_vault, bucket: {bucket}}}
+vault: {{connection: s3_vault, bucket: {bucket}, kms_key: {key}}}
 ledger: {{connection: sluice_ledger}}
 stores:
   shop:
@@ -66,7 +71,8 @@ stores:
     connection: pg_shop
     rto: 5m
     rpo: 30s
-    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}, checks: {checks}}}
+    residency: {{group: us, also: [eu-central-1]}}
+    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}, checks: {checks}, elsewhere: {elsewhere}}}
   dumped:
     engine: postgres
     connection: pg_shop
@@ -75,6 +81,9 @@ stores:
     backup: {{by: logical, connection: pg_shop_backup, scratch: {scratch}}}
   plain: {{engine: postgres, connection: pg_shop, rto: 5m, rpo: 30s}}
 """
+ELSEWHERE = "{{connection: s3_vault, bucket: {bucket}, region: eu-central-1, kms_key: {key}}}"
+KEY = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-55555555555"
+THERE = "tasks-elsewhere"
 PAGE = Path(__file__).parents[2] / "docs/howto/back-up-a-store.md"
 CHECKS = "{public.notes: {suites: [notes_rules], newest_by: at}}"
 RULES = {
@@ -90,10 +99,28 @@ FORM = {"target": "as scheduled", "value": ""}
 def shop(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A server with something in it."""
     vault.store.create_bucket("tasks")
-    with opened_shop(tmp_path_factory.mktemp("tasks"), free_port(), Vault(vault.client(), "tasks")) as made:
+    encrypt(vault.client(), "tasks", KEY)
+    here = Vault(vault.client(), "tasks", kms_key=KEY)
+    with opened_shop(tmp_path_factory.mktemp("tasks"), free_port(), here) as made:
         with made.connect() as c:
             c.execute(page_says("sql")[0].replace("…", "secret"))  # type: ignore[call-overload]
         yield made
+
+
+def encrypt(client: Any, bucket: str, key: str) -> None:
+    """Have a bucket encrypt by itself."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+    client.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=rules)
+
+
+@pytest.fixture(scope="module")
+def there(vault) -> Vault:
+    """A bucket in another region."""
+    client = vault.client()
+    client.create_bucket(Bucket=THERE, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    encrypt(client, THERE, f"{KEY}9")
+    return Vault(client, THERE, kms_key=f"{KEY}9")
 
 
 def page_says(language: str) -> list[str]:
@@ -102,12 +129,14 @@ def page_says(language: str) -> list[str]:
 
 
 @pytest.fixture
-def project(shop: Shop, database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(
+    shop: Shop, there: Vault, database: Database, vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """An estate that backs the shop up, with Airflow's connections."""
     (tmp_path / "include/estate").mkdir(parents=True)
-    scratch = shop.folder / "scratch"
+    scratch, elsewhere = shop.folder / "scratch", ELSEWHERE.format(bucket=THERE, key=there.kms_key)
     (tmp_path / "include/estate/estate.yaml").write_text(
-        ESTATE.format(bucket=shop.vault.bucket, scratch=scratch, checks=CHECKS)
+        ESTATE.format(bucket=shop.vault.bucket, scratch=scratch, checks=CHECKS, key=KEY, elsewhere=elsewhere)
     )
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations/notes_rules.json").write_text(json.dumps(RULES))
@@ -191,7 +220,11 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
         told = ran(DrillRestore(task_id="drill_restore", store="shop", **moment))
         assert told["wrong"] == []
         assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
-    certificate = certificates_of(shop.vault, "shop")[-1]
+    proofs = certificates_of(shop.vault, "shop")
+    assert [(one.kms_key, one.wrongly_encrypted) for one in proofs] == [(KEY, ()), (None, ())], (
+        "asked of the latest alone"
+    )
+    certificate = proofs[-1]
     assert certificate.key == told["certificate"]
     (rule,) = certificate.checked
     assert (rule.table, rule.suite, rule.rows, rule.wrong) == ("public.notes", "notes_rules", 1000, ())
@@ -250,10 +283,11 @@ def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monk
 
 
 def test_what_is_kept_is_locked_swept_and_poisoned_and_nothing_young_goes(
-    project: Path, shop: Shop, backed_up: None, monkeypatch: pytest.MonkeyPatch
+    project: Path, shop: Shop, there: Vault, backed_up: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newest = driver_of("shop").backups()[-1].id
     ran(VerifyBackup(task_id="verify_backup", store="shop", backup=newest))
+    ran(CopyElsewhere(task_id="copy_elsewhere", store="shop"))
     kept = ran(KeepBackups(task_id="prune_backups", store="shop"), agree=False)
     assert (kept["gone"], kept["lost"]) == (0, 0)
     # Read in goes of no time at all, though all of it was read before: it comes to an end.
@@ -265,6 +299,102 @@ def test_what_is_kept_is_locked_swept_and_poisoned_and_nothing_young_goes(
     caught = ran(PoisonBackup(task_id="poison_copy", store="shop", backup=newest))
     assert len(caught) == 3
     assert all("Damaged" in one or "Unreadable" in one or "NoSuchKey" in one for one in caught), caught
+
+
+def test_what_is_to_lie_in_another_region_is_copied_read_back_and_missed_where_it_lacks(
+    project: Path, shop: Shop, there: Vault, backed_up: None
+) -> None:
+    copy = CopyElsewhere(task_id="copy_elsewhere", store="shop")
+    for backup in driver_of("shop").backups():
+        ran(VerifyBackup(task_id="verify_backup", store="shop", backup=backup.id))
+    ran(copy)
+    assert ran(copy) == [], "all of it is there"
+    (first,) = backups_of(there, "shop")
+    assert first.after is None, "the whole one of its week"
+    assert wrongly_encrypted(there, look(there, "shop"), [first.id]) == []
+    kept = kept_now()
+    assert (kept["elsewhere_kept"], kept["elsewhere_lacking"], kept["elsewhere_wrong"]) == (1, 0, 0)
+    assert kept["elsewhere_age_seconds"] > 0
+    assert ran(KeptBackupsGate(task_id="gate_backups_kept", store="shop", gate=KEPT))["passed"]
+    lines = keeping.kept_of("shop")
+    assert [line.id for line in lines if line.elsewhere == (THERE,)] == [first.id]
+    assert re.search(rf"{first.id} .* tasks-elsewhere  daily until .*weekly until", kept_told(lines))
+    assert keeping.kept_of("dumped") == [], "not ours to say"
+    there.remove(first.parts[0].key)
+    harmed = kept_now()
+    assert harmed["elsewhere_wrong"] == 1
+    assert harmed["elsewhere_lacking_told"] == f"{first.id}; the weekly one of this week"
+    with pytest.raises(AirflowFailException, match="all is elsewhere that is to be there"):
+        ran(KeptBackupsGate(task_id="gate_backups_kept", store="shop", gate=KEPT))
+    for key in there.list(""):
+        there.remove(key)
+
+
+def kept_now() -> dict[str, Any]:
+    """Let go what is over, and give what the gate judges."""
+    return dict(ran(KeepBackups(task_id="prune_backups", store="shop"), agree=False))
+
+
+def test_a_bucket_where_the_data_may_not_be_is_refused(project: Path, shop: Shop, there: Vault) -> None:
+    estate = project / "include/estate/estate.yaml"
+    copy, text = CopyElsewhere(task_id="copy_elsewhere", store="shop"), estate.read_text()
+    estate.write_text(text.replace("region: eu-central-1", "region: us-west-2"))
+    with pytest.raises(OtherRegion, match=r"lies in eu-central-1, and include/estate/estate\.yaml says us-west-2"):
+        ran(copy)
+    estate.write_text(text.replace("group: us, also: [eu-central-1]", "group: eu"))
+    refused = r"s3://tasks lies in us-east-1, and shop belongs to the region group 'eu'"
+    for task in (TakeStoreBackup(task_id="take_backup", store="shop"), ShipLog(task_id="ship_log", store="shop")):
+        with pytest.raises(OutsideResidency, match=refused):
+            ran(task)
+    with pytest.raises(AirflowSkipException, match="dumped has no `elsewhere`"):
+        ran(CopyElsewhere(task_id="copy_elsewhere", store="dumped"))
+
+
+def test_what_is_under_another_key_than_the_vaults_is_red_until_a_whole_backup_is_under_it(
+    project: Path, shop: Shop, backed_up: None
+) -> None:
+    estate = project / "include/estate/estate.yaml"
+    estate.write_text(estate.read_text().replace(f"kms_key: {KEY}}}", f"kms_key: {KEY}7}}", 1))
+    for backup in driver_of("shop").backups():
+        ran(VerifyBackup(task_id="verify_backup", store="shop", backup=backup.id))
+    kept = kept_now()
+    assert kept["wrongly_encrypted"] > 3, "the bucket's own default, parts, manifests, log"
+    assert f"{KEY}, and its vault names {KEY}7: make it the default" in kept["wrongly_encrypted_told"]
+    told = ran(DrillRestore(task_id="drill_restore", store="shop", kind="latest", value=""))
+    assert any(f"is encrypted by {KEY}, and not by {KEY}7" in line for line in told["wrong"])
+    taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
+    assert taken.endswith("-full"), "no increment rests on what is under another"
+    assert shop.vault.encrypted_by(f"{folder_of('shop', taken)}/manifest.json") == f"{KEY}7"
+    shop.vault.remove(f"{folder_of('shop', taken)}/manifest.json")
+
+
+def test_the_oldest_backup_and_its_copy_are_brought_back_once_a_month(
+    project: Path, shop: Shop, there: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shop.shipped():
+        ran(CountStore(task_id="take_census", store="shop"))
+        taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
+        ran(CountStore(task_id="take_census", store="shop"))
+    ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
+    ran(CopyElsewhere(task_id="copy_elsewhere", store="shop"))
+    drawn = [one for one in ran(DrawMoments(task_id="list_moments", store="shop")) if one["kind"] in A_BACKUP]
+    (ours,) = [one for one in drawn if one["kind"] == "backup"]
+    # What lies elsewhere was whole before the first count, so the one that lies here is copied by hand.
+    copied = ours["value"]
+    copy_backup(shop.vault, there, look(shop.vault, "shop"), copied, datetime.now(UTC), shop.said.append)
+    for moment in (ours, {"kind": "elsewhere", "value": copied}):
+        told = ran(DrillRestore(task_id="drill_restore", store="shop", **moment))
+        assert told["wrong"] == []
+        assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
+        (made,) = [one for one in certificates_of(shop.vault, "shop") if one.key == told["certificate"]]
+        assert (made.target, made.is_full_recovery) == (f"{moment['kind']} {copied}", True)
+        assert made.compared
+        assert made.compared.rows > 0
+    assert not {one["kind"] for one in ran(DrawMoments(task_id="list_moments", store="shop"))} & {*A_BACKUP}
+    with pytest.raises(AirflowFailException, match="dumped is backed up by logical: name a moment"):
+        ran(DrawMoments(task_id="list_moments", store="dumped"), target="backup", value="x")
+    with pytest.raises(Broken, match=r"shop has no backup 'nothing' there\. It has"):
+        ran(DrillRestore(task_id="drill_restore", store="shop", kind="elsewhere", value="nothing"))
 
 
 def test_a_store_that_is_dumped_goes_the_same_way(project: Path, shop: Shop) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from sluice.local.ports import free_port
 from sluice.safety.backup import backups_of
-from sluice.safety.driver import Clock, name_scratch
+from sluice.safety.driver import Clock, Tell, name_scratch
 from sluice.safety.physical import fetching
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.fetching import NotUnpacked
 from sluice.safety.room import NoRoom
 from sluice.safety.target import Target
-from sluice.stores.objects import AccessDenied, Vault, vault_client
+from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, Vault, vault_client
 
 from tests.backed_up import STORE, Shop, opened_shop
 
@@ -50,10 +50,10 @@ def driver_of(shop: Shop, scratch: Path) -> Physical:
     return Physical(STORE, shop.cluster.dsn(), shop.vault, scratch)
 
 
-def restore(driver: Physical) -> None:
+def restore(driver: Physical, tell: Tell = print) -> None:
     name = name_scratch(STORE, datetime.now(UTC), "x")
     try:
-        driver.restore(Target("latest"), name, Clock(), print)
+        driver.restore(Target("latest"), name, Clock(), tell)
     finally:
         driver.destroy(name)
 
@@ -80,6 +80,24 @@ def test_a_vault_that_refuses_is_told(shop: Shop, vault, tmp_path: Path) -> None
     stranger = Vault(vault_client(vault.endpoint, "STRANGER", "wrong", "us-east-1"), shop.vault.bucket)
     with pytest.raises(AccessDenied, match=shop.vault.bucket):
         restore(replace(driver_of(shop, tmp_path), vault=stranger))
+
+
+def test_who_tries_again_after_damage_begins_with_another_backup_and_is_told(shop: Shop, tmp_path: Path) -> None:
+    driver = driver_of(shop, tmp_path)
+    with shop.shipped():
+        driver.take(shop.said.append)
+    *_, before, newest = backups_of(shop.vault, STORE)
+    client, key = shop.vault.client, newest.parts[0].key
+    body = shop.vault.get(key)
+    shop.vault.remove(key)  # the version that a restore asks for
+    client.put_object(Bucket=shop.vault.bucket, Key=key, Body=body[:40] + bytes([body[40] ^ 1]) + body[41:])
+    with pytest.raises((Damaged, NoSuchKey), match=key):
+        restore(driver)
+    told: list[str] = []
+    restore(driver, told.append)
+    assert told[0].startswith(f"shop: {newest.id} is passed over: {newest.id}: when it was last read")
+    assert before.id in told[1]
+    shop.vault.remove(newest.manifest)
 
 
 def test_room_is_asked_for_what_is_put_together_as_well(shop: Shop, tmp_path: Path) -> None:

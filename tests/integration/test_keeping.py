@@ -9,18 +9,20 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from sluice.estate.residency import Residency
 from sluice.failpoints import Broken, armed
 from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, read_backup, seal_of
+from sluice.safety.drill.monthly import is_due, oldest
 from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, Changed, Done, MustAsk, NotGone, apply_expiry, verify_expiry
-from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, plan_copies
-from sluice.safety.keeping.encrypting import OtherKey, check_encrypted, lacking_encryption
+from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, keeping_elsewhere, lacking_copies, plan_copies
+from sluice.safety.keeping.encrypting import lacking_encryption, other_keys, wrongly_encrypted
 from sluice.safety.keeping.expiring import Keeping, plan_expiry
 from sluice.safety.keeping.locking import NotHeld, apply_locks, check_can_lock, is_held, plan_locks, verify_locks
 from sluice.safety.keeping.notes import read_note
 from sluice.safety.keeping.poisoning import KeepsAll, clear, poison
 from sluice.safety.keeping.reading import reading
-from sluice.safety.keeping.residency import OutsideResidency, check_may_hold, region_of
+from sluice.safety.keeping.residency import OtherRegion, OutsideResidency, check_lies_in, check_may_hold, region_of
 from sluice.safety.keeping.staying import wrong_rules
 from sluice.safety.keeping.sweeping import sweep
 from sluice.safety.keeping.tiers import TIERS
@@ -31,6 +33,7 @@ from sluice.safety.target import Target
 from sluice.stores.bucket import set_rules
 from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, NotLocked, Vault
 
+from tests.drilled import FIRST, certificate
 from tests.kept_backups import Shelf
 
 NOW = datetime(2099, 11, 23, 2, tzinfo=UTC)
@@ -253,6 +256,76 @@ def test_what_is_damaged_is_no_longer_verified(shelf: Shelf, harm: str) -> None:
     assert kept(shelf) == []
 
 
+def test_a_backup_that_was_seen_damaged_is_passed_over_until_it_was_read_back_whole(shelf: Shelf) -> None:
+    first, second, newest = [one.id for one in days(shelf, 3)]
+    harmed, lost = shelf.seen.backups[newest].parts[0], shelf.seen.backups[second].parts[0]
+    body, client, name = shelf.vault.get(harmed.key), shelf.vault.client, shelf.vault.bucket
+    client.put_object(Bucket=name, Key=harmed.key, Body=body[:40] + bytes([body[40] ^ 1]) + body[41:])
+    assert chosen(shelf) == newest, "nobody has seen it yet"
+    with pytest.raises(Damaged):
+        verify(shelf.vault, "shop", newest, NOW, shelf.tell)
+    assert chosen(shelf) == second
+    assert (
+        shelf.said[-1] == f"shop: {newest} is passed over: {newest}: when it was last read, it was not what was stored"
+    )
+    assert [line.split(":")[0] for line in shelf.seen.lost] == [newest]
+    client.delete_object(Bucket=name, Key=lost.key)
+    assert chosen(shelf) == first
+    assert f"{second} is passed over: {second}: {lost.key} is not there" in shelf.said[-1]
+    assert [one.id for one in choose(shelf.vault, "shop", Target("backup", newest))] == [newest], "it is named"
+    (top,) = [
+        one["VersionId"]
+        for one in client.list_object_versions(Bucket=name, Prefix=harmed.key)["Versions"]
+        if one["IsLatest"]
+    ]
+    client.delete_object(Bucket=name, Key=harmed.key, VersionId=top)
+    verify(shelf.vault, "shop", newest, NOW, shelf.tell)
+    assert chosen(shelf) == newest
+    for one in shelf.seen.backups.values():
+        client.delete_object(Bucket=name, Key=one.parts[1].key)
+    assert chosen(shelf) == newest
+    assert shelf.said[-1] == f"shop: there is no other: {newest} is tried all the same"
+
+
+def chosen(shelf: Shelf) -> str:
+    """Name the backup that the latest moment is reached from."""
+    return choose(shelf.vault, "shop", Target("latest"), shelf.tell)[-1].id
+
+
+def test_the_oldest_between_two_counts_that_nothing_is_lost_of_is_brought_back_each_month(shelf: Shelf) -> None:
+    first, second, third, _ = days(shelf, 4)
+    hour = timedelta(hours=1)
+    since, until = first.ended + hour, third.ended + hour
+    assert oldest(shelf.seen, []) is None
+    assert oldest(shelf.seen, [since, second.began + hour / 60]) is None, "counted while it was taken"
+    assert oldest(shelf.seen, [first.began, until]) == first
+    assert oldest(shelf.seen, [since, until]) == second
+    shelf.vault.client.delete_object(Bucket=shelf.vault.bucket, Key=second.parts[0].key)
+    assert oldest(shelf.seen, [since, until]) == third
+    passed = certificate(0, 30, target=f"backup {third.id}")  # on the first of January
+    for day, due in ((0.5, False), (30, False), (31, True)):
+        assert is_due([passed], "backup", FIRST + day * DAY) is due
+    assert is_due([passed], "elsewhere", FIRST)
+    assert is_due([replace(passed, damaged=("an index",))], "backup", FIRST), "done again"
+    assert not is_due([certificate(0, 900, target="backup x")], "backup", FIRST), "late, and whole"
+
+
+def test_one_that_stands_for_its_week_elsewhere_is_enough(shelf: Shelf, bucket: Callable[..., Vault]) -> None:
+    monday, tuesday = (shelf.take(NOW + ago * DAY) for ago in (0, 1))
+    verify(shelf.vault, "shop", tuesday.id, NOW, shelf.tell)
+    other, weekly = Shelf(bucket(), "shop"), replace(LEAN, tiers=(replace(TIERS[1], elsewhere=True),))
+    assert lacking_copies(shelf.seen, other.seen, weekly, NOW + DAY) == [tuesday.id, "the weekly one of this week"]
+    copy_backup(shelf.vault, other.vault, shelf.seen, tuesday.id, NOW, shelf.tell)
+    verify(shelf.vault, "shop", monday.id, NOW, shelf.tell)
+    assert lacking_copies(shelf.seen, other.seen, weekly, NOW + DAY) == [], (
+        "though by now it is the second of its week here"
+    )
+    there = keeping_elsewhere(replace(weekly, tiers=(*weekly.tiers, TIERS[0])))
+    assert (there.window, [tier.name for tier in there.tiers]) == (timedelta(0), ["weekly"])
+    quiet = plan_expiry(other.seen.holding, there, NOW + 9 * DAY)
+    assert [*quiet.keep] == [tuesday.id], "a week without another is no silence"
+
+
 @pytest.mark.parametrize("spoilt", [b"no manifest", b'{"format": "sluice-backup", "version": 1}'])
 def test_a_manifest_that_is_damaged_stands_in_no_other_backups_way(shelf: Shelf, spoilt: bytes) -> None:
     first, second = days(shelf, 2)
@@ -307,8 +380,7 @@ def test_a_copy_elsewhere_is_whole_by_its_own_checksums_and_manifest_last(
     assert verify(there, "shop", made[1].id, NOW, other.tell).is_whole, (
         "read back there, by the versions of that bucket"
     )
-    keys = [part.key for part in copied.parts]
-    assert check_encrypted(there, [*keys, copied.manifest]) == 3
+    assert wrongly_encrypted(there, other.seen, [copied.id]) == []
     with pytest.raises(SameBucket):
         copy_backup(shelf.vault, shelf.vault, shelf.seen, made[2].id, NOW, shelf.tell)
     (line,) = [one for one in describe(shelf.vault, "shop", keeping, NOW, [there]) if one.id == made[1].id]
@@ -329,25 +401,30 @@ def test_a_damaged_original_is_not_copied(shelf: Shelf, bucket: Callable[..., Va
 def test_a_bucket_lies_where_s3_says(bucket: Callable[..., Vault]) -> None:
     frankfurt, oldest = bucket("eu-central-1"), bucket()
     assert (region_of(frankfurt), region_of(oldest)) == ("eu-central-1", "us-east-1")
-    assert check_may_hold(frankfurt, "shop", "eu") == "eu-central-1"
+    check_may_hold(frankfurt, "shop", Residency(group="eu"))
     with pytest.raises(OutsideResidency, match="lies in us-east-1, and shop belongs to the region group 'eu'"):
-        check_may_hold(oldest, "shop", "eu")
-    assert check_may_hold(oldest, "shop", "eu", ("us-east-1",)) == "us-east-1"
+        check_may_hold(oldest, "shop", Residency(group="eu"))
+    for anywhere in (None, Residency(group="global"), Residency(group="eu", also=("us-east-1",))):
+        check_may_hold(oldest, "shop", anywhere)
+    check_lies_in(frankfurt, "eu-central-1")
+    with pytest.raises(OtherRegion, match=r"lies in us-east-1, and include/estate/estate.yaml says us-west-2"):
+        check_lies_in(oldest, "us-west-2")
 
 
 def test_another_key_of_encryption_is_told(bucket: Callable[..., Vault]) -> None:
     plain = bucket()
     keyed = replace(plain, kms_key=ARN)
     plain.put_once("a", b"a", "text/plain")
-    with pytest.raises(OtherKey, match=r"/a is encrypted by a key of S3, not by arn"):
-        check_encrypted(keyed, ["a"])
+    assert other_keys(plain, ["a"]) == [], "it names none"
+    (told,) = other_keys(keyed, ["a"])
+    assert told == f"s3://{plain.bucket}/a is encrypted by a key of S3, and not by {ARN}"
     assert ["make it the default" in line for line in lacking_encryption(keyed)] == [True]
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": ARN}
     rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
     plain.client.put_bucket_encryption(Bucket=plain.bucket, ServerSideEncryptionConfiguration=rules)
     assert [*lacking_encryption(keyed)] == []
     keyed.put_once("b", b"b", "text/plain")
-    assert check_encrypted(keyed, ["b"]) == 1
+    assert other_keys(keyed, ["b"]) == []
 
 
 def test_what_is_poisoned_is_seen_and_nothing_of_it_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

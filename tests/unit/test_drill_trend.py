@@ -73,6 +73,22 @@ def test_missing_days_stay_missing_and_change_no_slope() -> None:
     assert sum(1 for _, drills in found.days if not drills) == 33 - len(drills)
 
 
+def test_full_recoveries_stand_apart_and_change_no_trend() -> None:
+    daily = rising(20)
+    old = certificate(3.2, 900.0, target=f"backup {FULL}")
+    gone = certificate(5.2, 1.0, target=f"elsewhere {FULL}", compared=BROKEN)
+    found, alone = trend([*daily, old, gone]), trend(daily)
+    assert (found.drills, found.slope, found.breach) == (alone.drills, alone.slope, alone.breach)
+    assert [one.target.split()[0] for one in found.recoveries] == ["backup", "elsewhere"]
+    assert told(found).splitlines()[-2:] == [
+        f"full recovery of 2026-01-04, backup {FULL}: came back whole within 15 min, too late",
+        f"full recovery of 2026-01-06, elsewhere {FULL}: failed: public.notes: 1 row fewer",
+    ]
+    drawn = picture(found)
+    assert (drawn.count("full recovery of"), picture(alone).count("full recovery")) == (2, 0)
+    ElementTree.fromstring(drawn)
+
+
 def test_one_slow_day_makes_no_trend() -> None:
     drills = [certificate(day, 100 + day % 3) for day in range(20)]
     drills[19] = certificate(19, 290)

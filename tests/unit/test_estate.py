@@ -398,6 +398,18 @@ WRONG_ESTATE = {
             " allowed: 1d or more with a backup by logical: between two dumps nothing is kept",
         ],
     ),
+    "a second copy where the data may not be, and one that is none": (
+        "rpo: 30s, pool_slots: 4}",
+        "rpo: 1d, residency: {group: eu, also: [eu-west-2]},"
+        " backup: {by: physical, connection: pg_backup,"
+        " elsewhere: {connection: s3_vault, bucket: shop-vault, region: us-west-2}}}",
+        [
+            'estate.yaml:5: stores.shop.backup.elsewhere.bucket: found "shop-vault", allowed: another bucket than the vault\'s',
+            'estate.yaml:5: stores.shop.backup.elsewhere.region: found "us-west-2",'
+            " allowed: eu-central-1, eu-north-1, eu-south-1, eu-south-2, eu-west-1, eu-west-2, eu-west-3, as `residency` says,"
+            " or one that it allows (`also`)",
+        ],
+    ),
     "a backup that lacks its stanza": (
         "pool_slots: 4}",
         "backup: {by: pgbackrest, connection: pg_backup}}",

@@ -51,6 +51,15 @@ def test_it_comes_back_as_the_last_drill_did_scaled_to_today() -> None:
     assert gone.phases == {"fetched": pytest.approx(20), "available": pytest.approx(10)}, "nothing to scale by"
 
 
+def test_a_full_recovery_proves_nothing_of_today_and_is_told_where_it_was_red() -> None:
+    old = certificate(0.1, 4_000, target=f"backup {FULL}", goals=replace(GOALS, back_within=10_000))
+    assert exposure(replace(FACTS, certificates=(*FACTS.certificates, old)), NOW) == exposure(FACTS, NOW)
+    red = certificate(0.1, 1, target=f"elsewhere {FULL}", compared=BROKEN)
+    found = exposure(replace(FACTS, certificates=(*FACTS.certificates, red, old)), NOW)
+    assert (found.proof, found.failed_since) == (FACTS.certificates[0].key, 0)
+    assert found.warnings == (f"the last full recovery, elsewhere {FULL}, was red: public.notes: 1 row fewer",)
+
+
 def test_a_drill_that_failed_proves_nothing_and_a_late_one_tells_the_time() -> None:
     drills = (certificate(0, 30), certificate(1, 400), certificate(2, 1, compared=BROKEN))
     found = exposure(replace(FACTS, certificates=drills), NOW + timedelta(days=2))

@@ -110,7 +110,9 @@ GOOD = {
     "snapshot_fresh": {
         "bytes_stored": 900, "whole": 2, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90,
     },
-    "backups_kept": {"kept": 9, "lost": 0, "hidden": 0, "rules_wrong": 0},
+    "backups_kept": {
+        "kept": 9, "lost": 0, "hidden": 0, "rules_wrong": 0, "wrongly_encrypted": 0, "elsewhere_lacking": 0, "elsewhere_wrong": 0,
+    },
     "restore_drill": {
         "tables_compared": 3, "rows_compared": 300, "differences": 0, "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
         "rules_broken": 0, "rules_broken_then": 0, "rules_warned": 0, "rpo_unmeasured": 0, "wrong": 0,

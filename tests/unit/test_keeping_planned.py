@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sluice.estate.residency import may_hold
 from sluice.safety.keeping.encrypting import same_key
 from sluice.safety.keeping.expiring import ClockWrong, Expiry, Holding, Keeping, LogObject, plan_expiry, wants_whole
 from sluice.safety.keeping.locking import plan_locks
-from sluice.safety.keeping.residency import OutsideResidency, may_hold
 from sluice.safety.keeping.sweeping import plan_sweep
 from sluice.safety.keeping.tiers import TIERS, Needs, One, assign, begins, chain, lacking
 from sluice.safety.physical.wal import Segment
@@ -281,11 +281,6 @@ def test_locks_last_until_the_tiers_end_and_are_of_what_was_verified_alone() -> 
 )
 def test_a_region_group_bounds_the_copies(group: str, region: str, allowed: tuple[str, ...], may: bool) -> None:
     assert may_hold(group, region, allowed) is may
-
-
-def test_a_region_group_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(OutsideResidency, match="'mars' is no region group: write one of us, eu, apac, global"):
-        may_hold("mars", "eu-west-1", ("eu-west-1",))
 
 
 def test_halves_are_swept_a_day_after_their_last_object_by_the_stores_own_clock() -> None:

@@ -11,8 +11,20 @@ from pydantic import Field
 from sluice.estate.calendar import Clock
 from sluice.estate.document import Document
 from sluice.estate.durations import parse_duration
-from sluice.estate.fields import Connection, Identifier, Part, Suite, TableName, lasting, matching
+from sluice.estate.fields import (
+    Bucket,
+    Connection,
+    Identifier,
+    KmsKey,
+    Part,
+    Region,
+    Suite,
+    TableName,
+    lasting,
+    matching,
+)
 from sluice.estate.mistakes import Mistake
+from sluice.estate.residency import GROUPS, may_hold
 from sluice.estate.showing import shown
 from sluice.estate.terms import KeptFor, Term
 
@@ -20,7 +32,7 @@ By: TypeAlias = Literal["physical", "logical", "pgbackrest", "rds", "neon"]
 ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres")
 """Which engine each way is for."""
 OWN: Mapping[str, frozenset[str]] = {
-    "physical": frozenset({"full_every", "window", "keep", "checks"}),
+    "physical": frozenset({"full_every", "window", "keep", "elsewhere", "checks"}),
     "logical": frozenset({"jobs", "checks"}),
     "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}),
     "rds": frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
@@ -40,7 +52,6 @@ LEAST_RPO: Mapping[str, tuple[timedelta, str]] = {
 }
 """What a way can promise at best, and why."""
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]
-Region: TypeAlias = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region of AWS, such as eu-west-1")]
 Called: TypeAlias = Annotated[
     str, matching(r"[A-Za-z0-9:/_.-]{1,200}", "what AWS calls it, 1 to 200 of A-Z, a-z, 0-9, : / _ . -")
 ]
@@ -72,6 +83,21 @@ class CopiedTo(Part):
     """The subnet group there; one called as the instance's is, unless told."""
     security_groups: tuple[Called, ...] = Field(default=(), max_length=20)
     """The security groups there. Their ids are a region's own."""
+
+
+class Elsewhere(Part):
+    """A second copy of backups, in a bucket of another region. Its folder and its keys are the vault's own."""
+
+    connection: Connection
+    """The Airflow connection to S3 there."""
+    bucket: Bucket
+    """The bucket's name. It must be there."""
+    region: Region
+    """The region that it lies in: S3 is asked, and nothing is copied where it says another."""
+    kms_key: KmsKey | None = None
+    """The KMS key by which S3 encrypts what is copied, one of that region; without it, the bucket's own default does."""
+    tiers: tuple[Literal["daily", "weekly", "monthly"], ...] = Field(default=("weekly",), min_length=1, max_length=3)
+    """Which of the backups that are kept, each for as long as `keep` says. Nothing is locked there."""
 
 
 class Checks(Part):
@@ -129,6 +155,8 @@ class Backups(Part):
     """For how long a past the store can be brought back to any moment."""
     keep: Kept = Kept()
     """How long backups stay. What lies within `window` stays anyway, with its log."""
+    elsewhere: Elsewhere | None = None
+    """Where a second copy of some of them lies; without it, there is none."""
     drill_at: Clock = time(4, 0)
     """When the store is brought back for a trial, every day, UTC: as it is now, and as of a drawn moment. Write it in quotes."""
     slower_at_most: int = Field(default=3, ge=2, le=100)
@@ -152,6 +180,7 @@ def check_backups(document: Document) -> Iterator[Mistake]:
             )
         elif by in ENGINES and isinstance(backup, dict):
             yield from _check_way(document, name, by, backup, store.get("rpo"))
+            yield from _check_elsewhere(document, name, backup.get("elsewhere"), store.get("residency"))
 
 
 def _check_way(document: Document, name: str, by: str, backup: Mapping[str, object], rpo: object) -> Iterator[Mistake]:
@@ -167,6 +196,22 @@ def _check_way(document: Document, name: str, by: str, backup: Mapping[str, obje
         yield document.mistake(("stores", name, "rpo"), shown(rpo), LEAST_RPO[by][1])
     if by == "rds":
         yield from _check_copies(document, (*steps, "copies"), backup)
+
+
+def _check_elsewhere(document: Document, name: str, elsewhere: object, residency: object) -> Iterator[Mistake]:
+    """Find a second copy that is none, and one outside the regions that the store's data may lie in."""
+    if not isinstance(elsewhere, dict):
+        return
+    steps = ("stores", name, "backup", "elsewhere")
+    if all(elsewhere.get(field) == document.get("vault", field) for field in ("connection", "bucket")):
+        yield document.mistake((*steps, "bucket"), shown(elsewhere.get("bucket")), "another bucket than the vault's")
+    told = residency if isinstance(residency, dict) else {}
+    group, region, also = str(told.get("group")), elsewhere.get("region"), told.get("also") or ()
+    if group in GROUPS and isinstance(region, str) and isinstance(also, tuple) and not may_hold(group, region, also):
+        regions = ", ".join(sorted({*(GROUPS[group] or ()), *map(str, also)}))
+        yield document.mistake(
+            (*steps, "region"), shown(region), f"{regions}, as `residency` says, or one that it allows (`also`)"
+        )
 
 
 def _check_copies(document: Document, steps: tuple[str, ...], backup: Mapping[str, object]) -> Iterator[Mistake]:

@@ -125,6 +125,14 @@ Connection: TypeAlias = Annotated[
 Bucket: TypeAlias = Annotated[
     str, matching("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name: 3 to 63 of a-z, 0-9, . and -")
 ]
+Region: TypeAlias = Annotated[str, matching("[a-z]{2}(-[a-z]+)+-[0-9]", "a region of AWS, such as eu-central-1")]
+KmsKey: TypeAlias = Annotated[
+    str,
+    matching(
+        "(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/)?[A-Za-z0-9-]{8,64}",
+        "a KMS key's ARN or id, and no alias: S3 gives none back",
+    ),
+]
 Identifier: TypeAlias = Annotated[
     str, Written(names.identifier, "a name as the catalogue has it, at most 63 bytes", r"^[^\u0000]{1,63}$")
 ]

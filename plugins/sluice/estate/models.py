@@ -25,6 +25,7 @@ from sluice.estate.into_postgres import Column, IntoPostgresMigration, Rows, Ten
 from sluice.estate.items import Expiry, ItemRetention, Items, ItemsFile
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
 from sluice.estate.replicas import Dns, Replica, Replicas
+from sluice.estate.residency import Residency
 from sluice.estate.same_cluster import (
     Backfill,
     Change,
@@ -88,6 +89,7 @@ __all__ = [
     "Replica",
     "Replicas",
     "Replication",
+    "Residency",
     "RoutedCutover",
     "RoutedGates",
     "Rows",
@@ -142,6 +144,8 @@ class Store(Part):
     """Recovery point objective: how much of the latest writes may be lost."""
     pool_slots: int = Field(default=4, ge=1, le=64)
     """How many of Sluice's tasks may work on this store at once."""
+    residency: Residency | None = None
+    """Where its data may lie; without it, anywhere."""
     backup: Backups | None = None
     """How it is backed up and brought back for a trial; without it, it is not."""
     replicas: Replicas | None = None

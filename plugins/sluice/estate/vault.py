@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from sluice.estate.document import Document, Steps
-from sluice.estate.fields import Bucket, Connection, Part, matching
+from sluice.estate.fields import Bucket, Connection, KmsKey, Part, matching
 from sluice.estate.mistakes import Mistake
 from sluice.estate.showing import shown
 from sluice.estate.terms import Term
@@ -49,6 +49,8 @@ class Vault(Part):
     """The Airflow connection to S3."""
     bucket: Bucket
     """The bucket's name. It must be there."""
+    kms_key: KmsKey | None = None
+    """The KMS key by which S3 encrypts all that is stored from then on; without it, the bucket's own default does."""
     versioning: bool = True
     """Whether every version of an object is kept. What is switched on is never switched off."""
     lock: Lock | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import Terminal
@@ -130,16 +131,25 @@ def opened_control(name: str, run: str) -> Iterator[Control]:
 
 
 def open_vault() -> Vault:
-    """Open the estate's vault: what is archived there is locked, if its file says so. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    """Open the estate's vault: what is stored is under its key, and what is archived locked, if its file says so.
 
+    Raises NoConnection.
+    """
     from sluice.stores.locks import Lock
-    from sluice.stores.objects import Vault
 
     place = read_stores(ROOT).vault
-    require_aws(place.connection)
     lock = Lock(MODES[place.lock.mode], place.lock.keep.days) if place.lock else None
-    return Vault(S3Hook(aws_conn_id=place.connection).get_conn(), place.bucket, lock)
+    return replace(open_bucket(place.connection, place.bucket, place.kms_key), lock=lock)
+
+
+def open_bucket(connection_id: str, bucket: str, kms_key: str | None, region: str | None = None) -> Vault:
+    """Open a bucket behind an Airflow connection, in a region where that is not the connection's own. Raises NoConnection."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from sluice.stores.objects import Vault
+
+    require_aws(connection_id)
+    return Vault(S3Hook(aws_conn_id=connection_id, region_name=region).get_conn(), bucket, kms_key=kms_key)
 
 
 def token_of(connection_id: str) -> str:

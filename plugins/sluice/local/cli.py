@@ -231,11 +231,13 @@ def simulate(chosen: argparse.Namespace) -> int:
 
 
 def safety(chosen: argparse.Namespace) -> int:
-    """Say of each store that is backed up what would be, if it died now. Exit code 0 when all is within what was promised."""
+    """Say what would be, if a store died now; of one alone also what is kept. Exit code 0 when all is as it was promised."""
     from sluice.local import safety as asked
 
     found = asked.exposures(chosen.store)
     print(asked.told(found))
+    if chosen.store and (lines := asked.kept(chosen.store)):
+        print(f"\n{asked.kept_told(lines)}")
     return 1 if any(one.warnings for one in found) else 0
 
 

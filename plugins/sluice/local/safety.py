@@ -14,8 +14,12 @@ from sluice.safety.words import lasts
 
 if TYPE_CHECKING:
     from sluice.safety.exposure import Exposure
+    from sluice.safety.keeping.describing import Line
 
 HEAD = ("store", "lose at most", "RPO", "back in", "RTO", "last proven (UTC)", "next drill (UTC)", "window (UTC)")
+
+
+KEPT = ("backup", "whole (UTC)", "MB", "read back", "locked until", "goes after", "elsewhere", "why it stays")
 
 
 class NothingBackedUp(Terminal):
@@ -46,6 +50,19 @@ def told(found: list[Exposure]) -> str:
     return "\n".join(said)
 
 
+def kept(store: str) -> list[Line]:
+    """Tell what is kept of a store's backups; nothing where its way says that itself. Raises NotBackedUp, VaultDown."""
+    os.environ.update(load().environment())
+    from sluice.flow.safety.keeping import kept_of
+
+    return kept_of(store)
+
+
+def kept_told(lines: list[Line]) -> str:
+    """Lay it out: a backup a line, oldest first. Pure."""
+    return table(KEPT, [_kept(line) for line in lines])
+
+
 def write_runbooks(folder: Path) -> list[Path]:
     """Write what to do on the bad days into a folder; gives the files. Raises NoConnection, Unreadable, VaultDown."""
     os.environ.update(load().environment())
@@ -70,4 +87,17 @@ def _row(one: Exposure) -> tuple[str, ...]:
         f"{one.proven_at:%Y-%m-%d %H:%M}" if one.proven_at else "never",
         f"{one.next_drill:%Y-%m-%d %H:%M}",
         window,
+    )
+
+
+def _kept(line: Line) -> tuple[str, ...]:
+    return (
+        line.id,
+        f"{line.whole_at:%Y-%m-%d %H:%M}",
+        f"{line.bytes / 1e6:.1f}",
+        f"{line.verified_at:%Y-%m-%d}" if line.verified_at else "no",
+        f"{line.locked_until:%Y-%m-%d}" if line.locked_until else "",
+        f"{line.expires_at:%Y-%m-%d}",
+        " ".join(line.elsewhere),
+        line.why,
     )

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
-from sluice.errors import Terminal
+from sluice.errors import SluiceError, Terminal
 from sluice.stores.objects import Damaged, NoSuchKey, Stored, Vault
 from sluice.stores.parts import Part
 
 MANIFEST = "manifest.json"
+DAMAGED = "damaged.json"
+"""A note beside the manifest: somebody has read the backup, and it was not what was stored."""
 FORMAT, VERSION = "sluice-backup", 1
 
 
@@ -91,6 +93,21 @@ class Backup:
         """When it was whole, by the server's clock."""
         return datetime.fromisoformat(self.ended_at)
 
+    @property
+    def began(self) -> datetime:
+        """When it was begun, by the server's clock."""
+        return datetime.fromisoformat(self.began_at)
+
+    def harm(self, sizes: Mapping[str, int]) -> Iterator[str]:
+        """Say what of it is lost, or was seen damaged, by a listing of its folder. Pure."""
+        for part in (*self.parts, self.own_manifest):
+            if part.key not in sizes:
+                yield f"{part.key} is not there"
+            elif sizes[part.key] != part.bytes:
+                yield f"{part.key} has {sizes[part.key]:,} bytes of {part.bytes:,}"
+        if f"{self.folder}/{DAMAGED}" in sizes:
+            yield "when it was last read, it was not what was stored"
+
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a backup. Raises AlreadyThere, VaultDown, AccessDenied."""
         body = json.dumps({**self._told, "seal": self.seal}, indent=1, ensure_ascii=False).encode()
@@ -140,6 +157,22 @@ def backups_of(vault: Vault, store: str) -> list[Backup]:
             with suppress(Damaged, NoSuchKey):  # an expiry may take one away this moment
                 found.append(read_backup(vault, key))
     return found
+
+
+def note_damaged(vault: Vault, store: str, backup: str) -> None:
+    """Note that a backup is not what was stored: whoever brings the store back begins with another. Safe to repeat."""
+    vault.put_once(f"{folder_of(store, backup)}/{DAMAGED}", b"{}", "application/json")
+
+
+@contextmanager
+def noting_damage(vault: Vault, backup: Backup) -> Iterator[None]:
+    """Note it where the block finds that this backup is not what was stored. Whoever may not write there is told no less."""
+    try:
+        yield
+    except (Damaged, NoSuchKey):
+        with suppress(SluiceError):
+            note_damaged(vault, backup.store, backup.id)
+        raise
 
 
 def chain_of(backups: Mapping[str, Backup], last: Backup) -> list[Backup]:

@@ -79,10 +79,11 @@ class Exposure:
 
 def exposure(facts: Facts, now: datetime) -> Exposure:
     """Say how a store stands at that moment."""
-    passed = [one for one in facts.certificates if not one.wrong]
-    whole = [one for one in facts.certificates if is_whole(one)]
+    drills = [one for one in facts.certificates if not one.is_full_recovery]
+    passed = [one for one in drills if not one.wrong]
+    whole = [one for one in drills if is_whole(one)]
     proof = passed[-1] if passed else None
-    since = [one for one in facts.certificates if one.wrong and (not proof or one.asked_at > proof.asked_at)]
+    since = [one for one in drills if one.wrong and (not proof or one.asked_at > proof.asked_at)]
     found = Exposure(
         store=facts.store,
         goals=facts.goals,
@@ -97,7 +98,7 @@ def exposure(facts: Facts, now: datetime) -> Exposure:
         warnings=(),
         silent=bool(facts.silent),
     )
-    return Exposure(**{**vars(found), "warnings": tuple(_warnings(facts, found, now))})
+    return Exposure(**{**vars(found), "warnings": (*_warnings(facts, found, now), *_old_ones(facts.certificates))})
 
 
 def _lost(facts: Facts, now: datetime) -> float | None:
@@ -160,3 +161,9 @@ def _warnings(facts: Facts, found: Exposure, now: datetime) -> Iterator[str]:
         yield f"{found.failed_since} drills were red since the last that passed"
     if found.proven_at and now - found.proven_at > PROVEN_FOR:
         yield f"the last drill that passed is {lasts((now - found.proven_at).total_seconds())} old"
+
+
+def _old_ones(certificates: Sequence[Certificate]) -> Iterator[str]:
+    """Name the last full recovery, of a backup here and of one elsewhere, that was red."""
+    last = {one.target.split(" ")[0]: one for one in certificates if one.is_full_recovery}
+    yield from (f"the last full recovery, {one.target}, was red: {one.wrong[0]}" for one in last.values() if one.wrong)

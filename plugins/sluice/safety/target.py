@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["latest", "time", "position", "point"]
+Kind: TypeAlias = Literal["latest", "time", "position", "point", "backup", "elsewhere"]
+
+PROMOTE = {"recovery_target_action": "promote"}
+
+
+A_BACKUP = ("backup", "elsewhere")
+"""The kinds that are one backup, and nothing of what came after it."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The latest moment there is, a time, a position in the log, or a point that was named."""
+    """The latest moment there is, a time, a position in the log, a point that was named, or a backup as it was when it was whole.
+
+    `elsewhere` is the same backup, out of its second copy.
+    """
 
     kind: Kind
     value: str = ""
@@ -24,9 +33,16 @@ class Target:
         return cls("time", moment.isoformat())
 
     @property
+    def is_a_backup(self) -> bool:
+        """Whether it is one backup, and nothing of what came after it."""
+        return self.kind in A_BACKUP
+
+    @property
     def settings(self) -> dict[str, str]:
         """What PostgreSQL is told. Without an action it would stop there and stay read-only, for ever."""
-        action = {"recovery_target_action": "promote", "recovery_target_timeline": "latest"}
+        if self.is_a_backup:  # the server may have been promoted since, to where this one does not lead
+            return {**PROMOTE, "recovery_target_timeline": "current", "recovery_target": "immediate"}
+        action = {**PROMOTE, "recovery_target_timeline": "latest"}
         named = {"time": "recovery_target_time", "position": "recovery_target_lsn", "point": "recovery_target_name"}
         return action | ({named[self.kind]: self.value} if self.kind in named else {})
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety.keeping import keeps, whole_where_wanted
+from sluice.flow.safety.keeping import check_residency, keeps, whole_where_wanted
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, of_backup
 from sluice.flow.steps import check_words
@@ -28,8 +28,9 @@ class TakeStoreBackup(OfAStore):
     ui_color = "#dcefe2"
 
     def execute(self, context: Context) -> str:
-        """Give its name. Raises NotTaken, ProgramFailed, StoreDown, Refused, VaultDown, AccessDenied."""
+        """Give its name. Raises NotTaken, ProgramFailed, OutsideResidency, StoreDown, VaultDown, AccessDenied."""
         check_words(context)
+        check_residency(self.store, open_vault())
         return whole_where_wanted(driver_of(self.store), self.log.info).take(self.log.info).id
 
 

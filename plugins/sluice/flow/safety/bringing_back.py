@@ -105,7 +105,7 @@ def asked_of(context: Context, store: str) -> AskedBack:
     form = context["params"]
     if form["confirm"] != store:
         raise AirflowFailException(f"Type the store's name, {store}, into *Confirm*. Nothing was done.")
-    target = read_target(form["target"], form["value"])
+    target = read_target(store, form["target"], form["value"])
     assert target is not None
     return AskedBack(target, datetime.now(UTC) + timedelta(days=form["days"]))
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from sluice.errors import Terminal
+from sluice.errors import SluiceError, Terminal
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
-from sluice.flow.safety.keeping import note_proven
+from sluice.flow.safety.keeping import keeps, note_proven
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import UNPLACED, backup_of, checks_of, driver_of, goals_of, name_of_copy, opened_backup
+from sluice.flow.safety.stores import (
+    UNPLACED,
+    backup_of,
+    checks_of,
+    driver_of,
+    elsewhere_of,
+    goals_of,
+    name_of_copy,
+    opened_backup,
+)
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -24,7 +33,8 @@ if TYPE_CHECKING:
     from sluice.safety.drill.certificate import Certificate
     from sluice.safety.drill.drilling import Asked, Counted
     from sluice.safety.driver import Driver
-    from sluice.safety.target import Target
+    from sluice.safety.target import Kind, Target
+    from sluice.stores.objects import Vault
 
 GATE = "restore_drill"
 
@@ -55,7 +65,7 @@ class CountStore(OfAStore):
 
 
 class DrawMoments(OfAStore):
-    """Choose the moments of this run: as a person has asked, else the latest one, and one that is drawn."""
+    """Choose the moments of this run: as a person has asked, else the latest one, one that is drawn, and what the month owes."""
 
     def execute(self, context: Context) -> list[dict[str, str]]:
         """Give each as `kind` and `value`. Skipped as long as there is no backup."""
@@ -64,7 +74,7 @@ class DrawMoments(OfAStore):
         from sluice.safety.driver import Window
         from sluice.safety.target import Target
 
-        asked = read_target(context["params"]["target"], context["params"]["value"])
+        asked = read_target(self.store, context["params"]["target"], context["params"]["value"])
         if asked:
             return [{"kind": asked.kind, "value": asked.value}]
         latest, window = Target("latest"), driver_of(self.store).window()
@@ -78,7 +88,30 @@ class DrawMoments(OfAStore):
         since, until = max(window.earliest, counted[0]), min(window.latest, counted[-1])
         if since < until:
             drawn.append(draw(Window(since, until), context["run_id"]))
+        drawn += self._owed(counted)
         return [{"kind": one.kind, "value": one.value} for one in drawn]
+
+    def _owed(self, counted: Sequence[datetime]) -> Iterator[Target]:
+        """Give the full recoveries that have not passed yet this month."""
+        from sluice.safety.drill.certificate import certificates_of
+        from sluice.safety.drill.monthly import is_due, oldest
+        from sluice.safety.keeping.looking import look
+        from sluice.safety.target import Target
+
+        vault, there = open_vault(), elsewhere_of(self.store)
+        certificates = certificates_of(vault, self.store)
+        places: dict[Kind, Vault | None] = {"backup": vault, "elsewhere": there}
+        for kind, place in places.items() if keeps(self.store) else ():
+            if place is None or not is_due(certificates, kind, datetime.now(UTC)):
+                continue
+            waits = f"no backup in s3://{place.bucket} was whole between two counts"
+            try:
+                if found := oldest(look(place, self.store), counted):
+                    yield Target(kind, found.id)
+                    continue
+            except SluiceError as why:  # no reason to drill nothing at all; what copies there is red
+                waits = str(why)
+            self.log.warning("This month's full recovery waits: %s", waits)
 
 
 class OfAMoment(OfAStore):
@@ -113,11 +146,16 @@ class DrillRestore(OfAMoment):
         from sluice.safety.drill.baseline import newest_baseline
         from sluice.safety.drill.drilling import Asked, Counted, drill, failed
         from sluice.safety.driver import name_scratch
+        from sluice.safety.keeping.encrypting import wrongly_encrypted
+        from sluice.safety.keeping.looking import look
         from sluice.stores.postgres import one
         from sluice.stores.statements import statement
 
         store, backup = backup_of(self.store)
         vault, target = open_vault(), target_of(self.kind, self.value)
+        place = elsewhere_of(self.store) if target.kind == "elsewhere" else vault
+        if place is None:
+            raise AirflowFailException(f"{self.store} has no `elsewhere`: there is one copy of each backup.")
         with opened_backup(self.store) as c:
             now = one(c, statement("safety.find_position"))["now"]
         counted = [Counted(*one) for one in read_censuses(vault, self.store, self.log.warning).items()]
@@ -127,15 +165,18 @@ class DrillRestore(OfAMoment):
             target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most,
             checks=checks_of(backup), amcheck=backup.amcheck, recount=self._recount if backup.by in UNPLACED else None,
         )  # fmt: skip
-        driver = driver_of(self.store)
+        driver = driver_of(self.store, place)
         try:
             made = drill(driver, self._begun(driver, asked, context), self.log.info)
         except Terminal as why:
             failed(self.store, asked, why).keep(vault)
             raise
+        if target.kind == "latest" and keeps(self.store):  # an older moment may be older than the key
+            looked = wrongly_encrypted(place, look(place, self.store), made.backups)
+            made = replace(made, kms_key=place.kms_key, wrongly_encrypted=tuple(looked))
         # It is called by when it was made: a drill that is run again finds a copy of the same name.
         key = replace(made, name=name_scratch(self.store, now, seed)).keep(vault).key
-        note_proven(vault, self.store, made)
+        note_proven(place, self.store, made)
         with opened_control(of_drill(self.store, self.kind, self.value), context["run_id"]) as control:
             control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)
         for slow in (made.baseline or {}).get("slow_on_another_machine", ()):
@@ -230,18 +271,22 @@ def rules_told(made: Certificate) -> dict[str, Any]:
     }
 
 
-def read_target(kind: str, value: str) -> Target | None:
+def read_target(store: str, kind: str, value: str) -> Target | None:
     """Read what a person has asked for in a form: None where it is left to the drill. Raises AirflowFailException."""
     if kind == "as scheduled":
         return None
     if (kind == "latest") is bool(value):
         raise AirflowFailException(f"Say a value with {kind}, and none with latest. Nothing was done.")
-    return target_of(kind, value)
+    target = target_of(kind, value)
+    if target.is_a_backup and not keeps(store):
+        raise AirflowFailException(
+            f"{store} is backed up by {backup_of(store)[1].by}: name a moment. Nothing was done."
+        )
+    return target
 
 
 def target_of(kind: str, value: str) -> Target:
     """Make a target of its words. Raises AirflowFailException where a time cannot be read, or has no time zone."""
-    from datetime import datetime
     from typing import cast, get_args
 
     from sluice.safety.target import Kind, Target

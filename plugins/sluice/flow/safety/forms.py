@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from airflow.sdk import Param
 
-KINDS = ("latest", "time", "position", "point")
+KINDS = ("latest", "time", "position", "point", "backup")
+DRILLED = ("as scheduled", *KINDS, "elsewhere")
 
 
 def target_form(*, drill: bool, regions: Sequence[str] = ()) -> dict[str, Param]:
     """The form; a drill may be left to choose, and a restore has more to say: where there are `regions`, in which of them."""
     if drill:
-        return _target(("as scheduled", *KINDS))
+        return _target(DRILLED)
     if not regions:
         return _target(KINDS) | _OF_A_RESTORE | _PORT
     region = Param(
@@ -37,13 +38,14 @@ def _target(kinds: Sequence[str]) -> dict[str, Param]:
             type="string",
             enum=list(kinds),
             title="To which moment",
-            description="time: all that was committed by then. position: in the log, such as 0/3000148. point: by its name.",
+            description="time: all that was committed by then. position: in the log, such as 0/3000148. point: by its name."
+            " backup: as it was when that one was whole, by its name in the vault. elsewhere: the same, out of its second copy.",
         ),
         "value": Param(
             "",
             type="string",
             title="Value",
-            description="Of a time, a position or a point. A time has its zone: 2026-03-01 14:03:00+00:00.",
+            description="Of a time, a position, a point or a backup. A time has its zone: 2026-03-01 14:03:00+00:00.",
         ),
     }
 

@@ -1,8 +1,8 @@
-"""The operators that keep a store's backups: lock them, let the old ones go, sweep halves, and poison copies of them."""
+"""The operators that keep a store's backups: copy, lock, let the old ones go, sweep halves, and poison copies of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,56 +14,68 @@ from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import MODES, open_vault, opened_control
 from sluice.flow.project import ROOT
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
-from sluice.flow.safety.stores import SHIPS, backup_of, of_backup
+from sluice.flow.safety.stores import SHIPS, backup_of, elsewhere_of, of_backup
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.safety.drill.certificate import Certificate
     from sluice.safety.driver import Driver, Tell
+    from sluice.safety.keeping.describing import Line
     from sluice.safety.keeping.expiring import Keeping
+    from sluice.safety.keeping.looking import Seen
     from sluice.stores.objects import Vault
 
 GATE = "backups_kept"
 
 
+class CopyElsewhere(OfAStore):
+    """Copy into another region what is to lie there too, and read it back."""
+
+    ui_color = "#dcefe2"
+
+    def execute(self, context: Context) -> list[str]:
+        """Give what was copied. Raises OutsideResidency, OtherRegion, SameBucket, Damaged, AlreadyThere, VaultDown."""
+        from sluice.safety.keeping.elsewhere import check_apart, copy_backup, plan_copies
+        from sluice.safety.keeping.looking import look
+        from sluice.safety.keeping.residency import check_lies_in, check_may_hold
+        from sluice.safety.keeping.verifying import verify_whole
+
+        store, backup = backup_of(self.store)
+        there, vault, now, tell = elsewhere_of(self.store), open_vault(), datetime.now(UTC), self.log.info
+        if there is None or backup.elsewhere is None:
+            raise AirflowSkipException(f"{self.store} has no `elsewhere`: there is one copy of each backup.")
+        check_apart(vault, there)
+        check_lies_in(there, backup.elsewhere.region)
+        check_may_hold(there, self.store, store.residency)
+        seen = look(vault, self.store)
+        planned = plan_copies(seen, look(there, self.store), keeping_of(self.store), now)
+        for name in planned:
+            copy_backup(vault, there, seen, name, now, tell)
+            verify_whole(there, self.store, name, tell, timedelta(0))
+        return planned
+
+
 class KeepBackups(OfAStore):
-    """Lock what is immutable, let go what is kept for nothing any more, and sweep what is half."""
+    """Lock what is immutable, let go what is kept for nothing any more, and sweep what is half; elsewhere too."""
 
     ui_color = "#f3d9d9"
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give what stayed and went. Raises MustAsk, BeingRead, Changed, NotGone, ClockWrong, NotLocked, VaultDown."""
-        from sluice.safety.keeping.dropping import apply_expiry, verify_expiry
-        from sluice.safety.keeping.expiring import plan_expiry
         from sluice.safety.keeping.locking import apply_locks, check_can_lock, plan_locks, verify_locks
         from sluice.safety.keeping.looking import look
-        from sluice.safety.keeping.staying import wrong_rules
-        from sluice.safety.keeping.sweeping import sweep
 
         check_keeps(self.store)
-        vault, keeping, now, tell = open_vault(), keeping_of(self.store), datetime.now(UTC), self.log.info
+        vault, there, keeping = open_vault(), elsewhere_of(self.store), keeping_of(self.store)
+        now, tell, agreed = datetime.now(UTC), self.log.info, context["params"]["agree"]
         check_can_lock(vault, keeping)
         seen = look(vault, self.store)
         wanted = plan_locks(seen.holding, keeping, now)
         apply_locks(vault, seen, wanted, tell)
-        locked = verify_locks(vault, seen, wanted)
-        seen = look(vault, self.store, locks=True)
-        planned = plan_expiry(seen.holding, keeping, now)
-        tell("%s", planned)
-        done = apply_expiry(vault, self.store, planned, now, tell, agreed=context["params"]["agree"])
-        facts = {
-            **verify_expiry(vault, self.store, planned, done),
-            "locked": locked,
-            "halves_swept": len((swept := sweep(vault, self.store, now, tell)).gone),
-            "hidden": len(swept.hidden),
-            "hidden_told": "; ".join(swept.hidden),
-            "lost": len(seen.lost),
-            "lost_told": "; ".join(seen.lost),
-            "rules_wrong": len(rules := [*wrong_rules(vault, self.store, keeping)]),
-            "rules_wrong_told": "; ".join(rules),
-        }
-        if seen.lost:
+        facts = {"locked": verify_locks(vault, seen, wanted), **let_go(vault, self.store, keeping, now, agreed, tell)}
+        facts |= let_go_elsewhere(vault, there, self.store, keeping, now, agreed, tell) if there else NONE_ELSEWHERE
+        if facts["lost"]:
             raise_alarm(self.log, of_backup(self.store), f"backups have lost something: {facts['lost_told']}", context)
         with opened_control(of_backup(self.store), context["run_id"]) as control:
             control.record_facts(GATE, facts, epoch=1)
@@ -110,6 +122,63 @@ class KeptBackupsGate(GateOfAStore):
         return f"what is kept of {self.store}'s backups"
 
 
+NONE_ELSEWHERE = {"elsewhere_lacking": 0, "elsewhere_wrong": 0}
+"""What a gate is told of a store that has no second copy."""
+
+
+def let_go(vault: Vault, store: str, keeping: Keeping, now: datetime, agreed: bool, tell: Tell) -> dict[str, Any]:
+    """Let go what is over in one bucket, sweep halves, and give what a gate judges of it.
+
+    Raises MustAsk, BeingRead, Changed, NotGone, ClockWrong, VaultDown, AccessDenied.
+    """
+    from sluice.safety.keeping.dropping import apply_expiry, verify_expiry
+    from sluice.safety.keeping.encrypting import lacking_encryption, wrongly_encrypted
+    from sluice.safety.keeping.expiring import plan_expiry
+    from sluice.safety.keeping.looking import look
+    from sluice.safety.keeping.staying import wrong_rules
+    from sluice.safety.keeping.sweeping import sweep
+
+    seen = look(vault, store, locks=True)
+    planned = plan_expiry(seen.holding, keeping, now)
+    tell(f"s3://{vault.bucket}:\n{planned}")
+    done = apply_expiry(vault, store, planned, now, tell, agreed)
+    newest = [name for name in seen.backups if seen.holding.is_sound(name)][-1:]
+    keyed = [*lacking_encryption(vault), *wrongly_encrypted(vault, seen, newest)] if vault.kms_key else []
+    return {
+        **verify_expiry(vault, store, planned, done),
+        "halves_swept": len((swept := sweep(vault, store, now, tell)).gone),
+        **_counted("hidden", swept.hidden),
+        **_counted("lost", seen.lost),
+        **_counted("rules_wrong", wrong_rules(vault, store, keeping)),
+        **_counted("wrongly_encrypted", keyed),
+    }
+
+
+def let_go_elsewhere(
+    vault: Vault, there: Vault, store: str, keeping: Keeping, now: datetime, agreed: bool, tell: Tell
+) -> dict[str, Any]:
+    """Let go what is over there, by its own rule, and give what a gate judges: what stands, what lacks. Raises as `let_go`."""
+    from sluice.safety.keeping.elsewhere import keeping_elsewhere, lacking_copies
+    from sluice.safety.keeping.looking import look
+
+    facts = let_go(there, store, keeping_elsewhere(keeping), now, agreed, tell)
+    seen = look(there, store)
+    ages = [(now - one.whole_at).total_seconds() for one in seen.holding.backups.values()]
+    told = (facts[f"{name}_told"] for name in ("lost", "hidden", "rules_wrong", "wrongly_encrypted"))
+    return {
+        "elsewhere_kept": facts["kept"],
+        "elsewhere_gone": facts["gone"],
+        **({"elsewhere_age_seconds": min(ages)} if ages else {}),
+        **_counted("elsewhere_lacking", lacking_copies(look(vault, store), seen, keeping, now)),
+        **_counted("elsewhere_wrong", filter(None, told)),
+    }
+
+
+def _counted(name: str, found: Iterable[str]) -> dict[str, Any]:
+    listed = list(found)
+    return {name: len(listed), f"{name}_told": "; ".join(listed)}
+
+
 def keeping_of(store: str) -> Keeping:
     """Give what the estate's file promises of a store's backups. The monthly ones are locked where the vault locks at all."""
     from sluice.safety.keeping.expiring import Keeping
@@ -122,7 +191,8 @@ def keeping_of(store: str) -> Keeping:
         Tier("weekly", "week", timedelta(days=keep.weekly.days), whole=True),
         Tier("monthly", "month", timedelta(days=keep.monthly.days), MODES[lock.mode] if lock else None, whole=True),
     )
-    return Keeping(tiers, backup.window)
+    too = backup.elsewhere.tiers if backup.elsewhere else ()
+    return Keeping(tuple(replace(tier, elsewhere=tier.name in too) for tier in tiers), backup.window)
 
 
 def whole_where_wanted(driver: Driver, tell: Tell) -> Driver:
@@ -134,11 +204,33 @@ def whole_where_wanted(driver: Driver, tell: Tell) -> Driver:
     from sluice.safety.keeping.expiring import wants_whole
     from sluice.safety.keeping.looking import look
 
-    why = wants_whole(look(driver.vault, driver.store).holding, keeping_of(driver.store), datetime.now(UTC))
+    seen = look(driver.vault, driver.store)
+    why = wants_whole(seen.holding, keeping_of(driver.store), datetime.now(UTC)) or _another_key(driver.vault, seen)
     if why is None:
         return driver
     tell(f"{driver.store}: a whole backup is taken: {why}")
     return replace(driver, full_every=timedelta(0))
+
+
+def _another_key(vault: Vault, seen: Seen) -> str | None:
+    """Say that the newest whole backup is encrypted by another key: an increment would rest on it."""
+    from sluice.safety.keeping.encrypting import other_keys
+
+    newest = [backup.manifest for backup in seen.backups.values() if backup.after is None][-1:]
+    return next(iter(other_keys(vault, newest)), None)
+
+
+def kept_of(store: str) -> list[Line]:
+    """Tell what is kept of a store's backups and why, elsewhere too; nothing where that is not ours to say.
+
+    Raises NotBackedUp, NoConnection, VaultDown, AccessDenied.
+    """
+    from sluice.safety.keeping.describing import describe
+
+    if not keeps(store):
+        return []
+    there = elsewhere_of(store)
+    return describe(open_vault(), store, keeping_of(store), datetime.now(UTC), [there] if there else ())
 
 
 def keeps(store: str) -> bool:
@@ -152,6 +244,14 @@ def check_keeps(store: str) -> None:
         raise AirflowSkipException(
             f"{store} is backed up by {backup_of(store)[1].by}: nothing of it is kept, or goes, by us."
         )
+
+
+def check_residency(store: str, vault: Vault) -> None:
+    """Raise OutsideResidency where a store's backups may not lie in the vault. Raises VaultDown, AccessDenied."""
+    from sluice.safety.keeping.residency import check_may_hold
+
+    if keeps(store):  # the others' lie where their own way puts them
+        check_may_hold(vault, store, backup_of(store)[0].residency)
 
 
 def note_proven(vault: Vault, store: str, made: Certificate) -> None:

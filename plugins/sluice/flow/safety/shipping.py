@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 from sluice.errors import Terminal
 from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import dsn_of, open_vault
+from sluice.flow.safety.keeping import check_residency
 from sluice.flow.safety.stores import backup_of, opened_backup
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class ShipLog(BaseOperator):
         self.seconds = seconds
 
     def execute(self, context: Context) -> str:
-        """Give the last whole file that the vault has. Raises LogLost, SplitLog, LockBusy, StoreDown, VaultDown."""
+        """Give the last whole file that the vault has. Raises LogLost, SplitLog, OutsideResidency, StoreDown, VaultDown."""
         from sluice.safety.drill.heartbeat import Heart
         from sluice.safety.left_over import note_shipped, slot_of
         from sluice.safety.physical.log import log_of
@@ -46,9 +47,10 @@ class ShipLog(BaseOperator):
         from sluice.stores.postgres import connect
 
         store, backup = backup_of(self.store)
-        note_shipped(open_vault(), self.store, backup.connection)
+        check_residency(self.store, vault := open_vault())
+        note_shipped(vault, self.store, backup.connection)
         with opened_backup(self.store) as c:
-            log = log_of(c, open_vault(), self.store)
+            log = log_of(c, vault, self.store)
         folder = Path(backup.scratch) / "log" / self.store
         shipper = Shipper(dsn_of(backup.connection), log, slot_of(self.store), folder, EVERY, self.log.info)
         purpose = f"heartbeat {self.store}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sluice.errors import Terminal
 from sluice.estate import Store, read_stores
 from sluice.estate.backups import HAS_POINTS
-from sluice.flow.connections import dsn_of, open_vault
+from sluice.flow.connections import dsn_of, open_bucket, open_vault
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
@@ -73,11 +73,20 @@ def backup_of(name: str) -> tuple[Store, Backups]:
     return store, store.backup
 
 
-def driver_of(name: str) -> Driver:
-    """Make what backs a store up and brings it back. Raises NotBackedUp, NoConnection, EstateErrors."""
+def driver_of(name: str, vault: Vault | None = None) -> Driver:
+    """Make what backs a store up and brings it back, out of another bucket where one is given.
+
+    Raises NotBackedUp, NoConnection, EstateErrors.
+    """
     _, backup = backup_of(name)
     scratch = Path(backup.scratch) / "drills" / name  # one of each: who takes away looks at his own alone
-    return DRIVERS[backup.by](name, backup, dsn_of(backup.connection), open_vault(), scratch)
+    return DRIVERS[backup.by](name, backup, dsn_of(backup.connection), vault or open_vault(), scratch)
+
+
+def elsewhere_of(name: str) -> Vault | None:
+    """Open the bucket that holds a second copy of its backups; None where there is none. Raises NotBackedUp, NoConnection."""
+    place = backup_of(name)[1].elsewhere
+    return open_bucket(place.connection, place.bucket, place.kms_key, place.region) if place else None
 
 
 def _physical(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:

@@ -29,7 +29,7 @@ class CompareTenant(OfAStore):
 
         check_words(context)
         asked = context["params"]
-        target = read_target(asked["target"], asked["value"])
+        target = read_target(self.store, asked["target"], asked["value"])
         if target is None or not asked["tenant"]:
             raise AirflowFailException("Say which tenant, and as of when. Nothing was done.")
         driver = driver_of(self.store)

@@ -14,7 +14,7 @@ from typing import Any
 from sluice.safety.backup import Unreadable
 from sluice.safety.census import Census
 from sluice.safety.drill.checking import Checked
-from sluice.safety.target import Target
+from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import Stored, Vault
 
 FORMAT, VERSION = "sluice-drill", 1
@@ -83,6 +83,10 @@ class Certificate:
     """How fast the copy answers, held against the living store (`baseline.held_against`); None where nobody timed that."""
     looked_through: bool = True
     """Whether each index was held against its rows; not where the estate's file says that the service has no amcheck."""
+    kms_key: str | None = None
+    """By which every object that it was brought back from is encrypted, unless `wrongly_encrypted`; None: nobody asked."""
+    wrongly_encrypted: tuple[str, ...] = ()
+    """Those that are encrypted by another."""
     checked: tuple[Checked, ...] = ()
     """What a person's own suites have said of the copy."""
     uncounted: tuple[str, ...] = ()
@@ -96,9 +100,19 @@ class Certificate:
         return f"{_folder(self.store)}{self.name}.json"
 
     @property
+    def is_full_recovery(self) -> bool:
+        """Whether one backup was brought back, and nothing of what came after it: the drill of each month."""
+        return self.target.startswith(tuple(f"{kind} " for kind in A_BACKUP))
+
+    @property
     def wrong(self) -> tuple[str, ...]:
         """Why it proves nothing, or the wrong thing; empty where it has passed."""
-        found = [*(self.compared.differences if self.compared else ()), *self.damaged, *self.unlike]
+        found = [
+            *(self.compared.differences if self.compared else ()),
+            *self.damaged,
+            *self.unlike,
+            *self.wrongly_encrypted,
+        ]
         found += (self.baseline or {}).get("slow", ())
         # Of an earlier moment it is told, and no more: a rule may be newer than that, and nobody mends the past.
         found += self.broken_rules if self.target == str(Target("latest")) else ()
@@ -154,7 +168,10 @@ def _read(vault: Vault, key: str) -> Certificate:
             Checked(**{**one, "wrong": tuple(one["wrong"]), "warned": tuple(one["warned"])})
             for one in told.pop("checked", ())
         )
-        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike", "uncounted")}
+        lists = {
+            name: tuple(told.pop(name, ()))
+            for name in ("backups", "damaged", "unlike", "uncounted", "wrongly_encrypted")
+        }
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))
         return Certificate(

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from html import escape
 
 from sluice.safety.drill.trend import AVAILABLE, Drilled, Trend
-from sluice.safety.drill.trend_told import when_breached
+from sluice.safety.drill.trend_told import full_recovery_told, when_breached
 from sluice.safety.words import lasts
 from sluice.stores.objects import Vault
 
@@ -57,10 +57,13 @@ def _heads(trend: Trend) -> Iterator[str]:
         yield f'<rect x="{at}" y="44" width="9" height="9" fill="{_colour(trend, name)}"/>{_text(at + 13, 52, name)}'
         at += 24 + 7 * len(name)
     yield f"{_cross(at + 4, 48)}{_text(at + 14, 52, 'failed')}"
+    if trend.recoveries:
+        yield f"{_diamond(at + 74, 48)}{_text(at + 84, 52, 'full recovery')}"
 
 
 def _times(trend: Trend, columns: int) -> Iterator[str]:
-    most = max([trend.goals.back_within * 1.15, *(one.available for one in trend.slowest.values())])
+    came_back = [*trend.slowest.values(), *trend.recoveries]
+    most = max([trend.goals.back_within * 1.15, *(one.available for one in came_back)])
     scale, foot = TALL / most, TOP + TALL
     for number, (day, drills) in enumerate(trend.days):
         if one := trend.slowest.get(day):
@@ -71,6 +74,10 @@ def _times(trend: Trend, columns: int) -> Iterator[str]:
         elif not drills:
             place = f'cx="{LEFT + STEP * number + 4}" cy="{foot + 8}"'
             yield f'<circle {place} r="1" fill="#8a94a0"><title>{day}: no drill</title></circle>'
+    for one in trend.recoveries:
+        middle = LEFT + STEP * max(0, (one.at.date() - trend.days[0][0]).days) + 4
+        mark = _cross(middle, foot + 8) if one.failed else _diamond(middle, foot - one.available * scale)
+        yield f"<g><title>{escape(full_recovery_told(one))}</title>{mark}</g>"
     yield from _goal(foot - trend.goals.back_within * scale, columns, f"RTO {lasts(trend.goals.back_within)}")
     yield from _breach(trend, foot)
 
@@ -144,6 +151,10 @@ def _colour(trend: Trend, phase: str) -> str:
 
 def _cross(x: int, y: float) -> str:
     return f'<path d="M{x - 3} {y - 3}l6 6m0 -6l-6 6" stroke="{FAILED}" stroke-width="1.6" fill="none"/>'
+
+
+def _diamond(x: int, y: float) -> str:
+    return f'<path d="M{x} {y - 4:.1f}l4 4l-4 4l-4 -4z" fill="#7a8694"/>'
 
 
 def _text(x: int, y: int, said: str, named: str = "") -> str:

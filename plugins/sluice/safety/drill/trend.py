@@ -32,6 +32,7 @@ class Drilled:
 
     certificate: str
     """Its key in the vault."""
+    target: str
     at: datetime
     phases: Mapping[str, float]
     """How many seconds each phase took by itself, in their order, until it was available."""
@@ -75,6 +76,8 @@ class Trend:
     goals: Goals
     drills: tuple[Drilled, ...]
     """Of the last months, oldest first."""
+    recoveries: tuple[Drilled, ...]
+    """The full recoveries of the same months, oldest first: of an old backup alone, so no drill of a day is like them."""
     until: date
     """Today: days since the last drill are days without one."""
 
@@ -123,9 +126,19 @@ def trend_of(
     certificates: Sequence[Certificate], stored: Mapping[str, int], goals: Goals, now: datetime
 ) -> Trend | None:
     """Put the drills of one store together; None where there is none. `stored`: bytes of each backup that is there. Pure."""
-    drills = [_drilled(one, stored) for one in certificates]
-    kept = sorted((one for one in drills if now - one.at <= LOOKS_BACK), key=lambda one: one.at)
-    return Trend(certificates[0].store, goals, tuple(kept), now.astimezone(UTC).date()) if kept else None
+    drills, recoveries = (
+        tuple(sorted(_lately(certificates, stored, now, full), key=lambda one: one.at)) for full in (False, True)
+    )
+    return Trend(certificates[0].store, goals, drills, recoveries, now.astimezone(UTC).date()) if drills else None
+
+
+def _lately(
+    certificates: Sequence[Certificate], stored: Mapping[str, int], now: datetime, full: bool
+) -> Iterator[Drilled]:
+    for one in certificates:
+        drilled = _drilled(one, stored)
+        if one.is_full_recovery is full and now - drilled.at <= LOOKS_BACK:
+            yield drilled
 
 
 def is_whole(one: Certificate) -> bool:
@@ -174,7 +187,7 @@ def _drilled(one: Certificate, stored: Mapping[str, int]) -> Drilled:
     size = sum(filter(None, known)) if known and all(known) else None
     late = one.phases.get(AVAILABLE, inf) > one.goals.back_within
     at = datetime.fromisoformat(one.asked_at).astimezone(UTC)
-    return Drilled(one.key, at, phases_of(one), one.lost, _failed(one), late, size)
+    return Drilled(one.key, one.target, at, phases_of(one), one.lost, _failed(one), late, size)
 
 
 def _failed(one: Certificate) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sluice.safety.drill.trend import FEWEST, Trend
+from sluice.safety.drill.trend import FEWEST, Drilled, Trend
 from sluice.safety.words import lasts
 
 
@@ -37,6 +37,17 @@ def _lines(trend: Trend) -> Iterator[str]:
         at_least, at_most = lost[-1].lost or (0.0, 0.0)
         promised = lasts(trend.goals.losing_at_most)
         yield f"last measured loss: {lasts(at_least)} to {lasts(at_most)} ({lost[-1].at:%Y-%m-%d}); the RPO is {promised}"
+    # Of each sort the last: by now they are of another backup.
+    for one in {one.target.split(" ")[0]: one for one in trend.recoveries}.values():
+        yield full_recovery_told(one)
+
+
+def full_recovery_told(one: Drilled) -> str:
+    """Say how the full recovery of a month went."""
+    how = f"failed: {one.failed[0]}" if one.failed else f"came back whole within {lasts(one.available)}"
+    return (
+        f"full recovery of {one.at:%Y-%m-%d}, {one.target}: {how}{', too late' if one.late and not one.failed else ''}"
+    )
 
 
 def when_breached(trend: Trend) -> str:

@@ -8,38 +8,78 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import Backup
 from sluice.safety.driver import Tell
-from sluice.safety.keeping.expiring import Keeping
+from sluice.safety.keeping.expiring import Holding, Keeping
 from sluice.safety.keeping.locking import objects_of
 from sluice.safety.keeping.looking import Seen
 from sluice.safety.keeping.notes import Verified
-from sluice.safety.keeping.tiers import assign, chain
+from sluice.safety.keeping.tiers import Tier, assign, begins, chain, lacking
 from sluice.safety.keeping.verifying import log_reads
 from sluice.stores.objects import Damaged, Vault
 from sluice.stores.parts import TYPE, Part, in_order
+
+APART = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
+"""How far apart the backups of a tier lie."""
 
 
 class SameBucket(Terminal):
     """A second copy in the same bucket is none."""
 
 
+def keeping_elsewhere(keeping: Keeping) -> Keeping:
+    """Say how long what is elsewhere stays: by its own tiers alone, each backup for itself, and locked by nobody. Pure."""
+    tiers = tuple(replace(tier, immutable=None) for tier in keeping.tiers if tier.elsewhere)
+    silent_for = keeping.silent_for + max(APART[tier.every] for tier in tiers)
+    return replace(keeping, tiers=tiers, window=timedelta(0), silent_for=silent_for)
+
+
 def plan_copies(here: Seen, there: Seen, keeping: Keeping, now: datetime) -> list[str]:
-    """Name the backups that are to be copied, what others rest on before them. Pure."""
-    held = here.holding
-    sound = [one for one in held.backups.values() if held.is_sound(one.id)]
+    """Name the backups that are to be copied, what others rest on before them. Pure.
+
+    Where one stands for its day, week or month there, no other of that time is wanted: which is the first may change here.
+    """
+    held, had = here.holding, _stands_for(there.holding, keeping)
     wanted = [
         name
-        for name, tiers in assign(sound, keeping.tiers).items()
-        if any(tier.elsewhere and held.backups[name].whole_at + tier.keep > now for tier in tiers)
+        for name, tiers in _in_tiers(held, keeping).items()
+        for tier in tiers
+        if (tier.name, begins(held.backups[name].whole_at, tier.every)) not in had
+        and held.backups[name].whole_at + tier.keep > now
     ]
     links = [link for name in sorted(wanted) for link in reversed(chain(held.backups, name) or [])]
     return [name for name in dict.fromkeys(links) if name not in there.holding.verified]
+
+
+def lacking_copies(here: Seen, there: Seen, keeping: Keeping, now: datetime) -> list[str]:
+    """Say what is not there and should be, once all was copied: backups, and tiers whose time has begun without one. Pure."""
+    newest = max((one.whole_at for one in here.holding.backups.values()), default=now)
+    sound = [one for one in there.holding.backups.values() if there.holding.is_sound(one.id)]
+    none = lacking(sound, keeping_elsewhere(keeping).tiers, newest)
+    return [*plan_copies(here, there, keeping, now), *(f"the {tier.name} one of this {tier.every}" for tier in none)]
+
+
+def check_apart(here: Vault, there: Vault) -> None:
+    """Raise SameBucket where the second bucket is the first."""
+    if (here.bucket, here.client.meta.endpoint_url) == (there.bucket, there.client.meta.endpoint_url):
+        raise SameBucket(f"s3://{there.bucket} is where the backups lie already: name a bucket of another region.")
+
+
+def _in_tiers(held: Holding, keeping: Keeping) -> Mapping[str, Sequence[Tier]]:
+    """Tell of each backup that can be restored in which of the tiers it is that are wanted elsewhere."""
+    sound = [one for one in held.backups.values() if held.is_sound(one.id)]
+    return assign(sound, [tier for tier in keeping.tiers if tier.elsewhere])
+
+
+def _stands_for(held: Holding, keeping: Keeping) -> set[tuple[str, datetime]]:
+    tiers = _in_tiers(held, keeping).items()
+    return {(tier.name, begins(held.backups[name].whole_at, tier.every)) for name, own in tiers for tier in own}
 
 
 def copy_backup(here: Vault, there: Vault, seen: Seen, name: str, now: datetime, tell: Tell) -> Backup:
@@ -47,8 +87,7 @@ def copy_backup(here: Vault, there: Vault, seen: Seen, name: str, now: datetime,
 
     Raises SameBucket, Damaged where a checksum is not what it was, AlreadyThere, NoSuchKey, VaultDown, AccessDenied.
     """
-    if (here.bucket, here.client.meta.endpoint_url) == (there.bucket, there.client.meta.endpoint_url):
-        raise SameBucket(f"s3://{there.bucket} is where {name} lies already: name a bucket of another region.")
+    check_apart(here, there)
     began, backup = time.monotonic(), seen.backups[name]
     own = {part.key: part for part in (*backup.parts, backup.own_manifest)}
     log = [key for key, _ in objects_of(seen, backup) if key not in own]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sluice.errors import Terminal
+from sluice.safety.keeping.locking import objects_of
+from sluice.safety.keeping.looking import Seen
 from sluice.stores.aws import code_of
 from sluice.stores.objects import Vault
-
-
-class OtherKey(Terminal):
-    """Something is encrypted by another key than the estate names."""
+from sluice.stores.parts import in_order
 
 
 def default_key(vault: Vault) -> tuple[bool, str | None]:
@@ -37,18 +35,29 @@ def lacking_encryption(vault: Vault) -> Iterator[str]:
         yield f"s3://{vault.bucket} encrypts by {key or 'a key of S3'}, and its vault names {vault.kms_key}: make it the default"
 
 
-def check_encrypted(vault: Vault, keys: Iterable[str]) -> int:
-    """Ask by which key each object is encrypted; gives how many there are. Raises OtherKey, NoSuchKey, VaultDown."""
-    count = 0
-    for key in keys:
-        found = vault.encrypted_by(key)
-        if vault.kms_key and not same_key(vault.kms_key, found):
-            raise OtherKey(
-                f"s3://{vault.bucket}/{key} is encrypted by {found or 'a key of S3'}, not by {vault.kms_key}: whoever stored it"
-                " passed no key on. Take a new backup, and let this one go in its time."
-            )
-        count += 1
-    return count
+def wrongly_encrypted(vault: Vault, seen: Seen, backups: Iterable[str]) -> list[str]:
+    """Say which objects of some backups are encrypted by another key than their vault names; none where it names none.
+
+    A history of the log is left out: it may be years older than the backup. Raises NoSuchKey, VaultDown, AccessDenied.
+    """
+    found = [seen.backups[name] for name in backups]
+    keys = [key for one in found for key, _ in objects_of(seen, one) if ".history-" not in key]
+    return other_keys(vault, dict.fromkeys([*keys, *(one.manifest for one in found)]))
+
+
+def other_keys(vault: Vault, keys: Iterable[str]) -> list[str]:
+    """Say which objects are encrypted by another key than their vault names; none where it names none.
+
+    Raises NoSuchKey, VaultDown, AccessDenied.
+    """
+    if vault.kms_key is None:
+        return []
+    wanted, told = vault.kms_key, in_order(lambda key: (key, vault.encrypted_by(key)), keys)
+    return [
+        f"s3://{vault.bucket}/{key} is encrypted by {found or 'a key of S3'}, and not by {wanted}"
+        for key, found in told
+        if not same_key(wanted, found)
+    ]
 
 
 def same_key(wanted: str, found: str | None) -> bool:

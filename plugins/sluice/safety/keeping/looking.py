@@ -25,7 +25,7 @@ class Seen:
     backups: Mapping[str, Backup]
     holding: Holding
     lost: tuple[str, ...]
-    """What a manifest names and is not there, and manifests that are not what was stored, each with its reason."""
+    """What a manifest names and is not there, and what is not what was stored, each with its reason."""
 
 
 def look(vault: Vault, store: str, locks: bool = False) -> Seen:
@@ -72,11 +72,7 @@ def _read_all(vault: Vault, sizes: Mapping[str, int]) -> tuple[dict[str, Backup]
 
 
 def _missing(backup: Backup, sizes: Mapping[str, int], log: Sequence[LogObject]) -> Iterator[str]:
-    for part in (*backup.parts, backup.own_manifest):
-        if part.key not in sizes:
-            yield f"{part.key} is not there"
-        elif sizes[part.key] != part.bytes:
-            yield f"{part.key} has {sizes[part.key]:,} bytes of {part.bytes:,}"
+    yield from backup.harm(sizes)
     there = {file.name for file in log if file.system == backup.system}
     needs = one_of(backup).needs
     assert needs

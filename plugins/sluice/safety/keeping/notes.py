@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from sluice.safety.backup import Backup, folder_of
+from sluice.safety.backup import DAMAGED, Backup, folder_of, note_damaged
 from sluice.safety.drill.certificate import Certificate
 from sluice.stores.objects import Vault
 
@@ -53,6 +53,8 @@ class Verified:
         key = f"{backup.folder}/read-{self.read:06}-of-{self.of:06}-{self.seal[:12]}.json"
         if not vault.sizes(key):
             vault.put_once(key, json.dumps(asdict(self), indent=1).encode(), "application/json")
+        if self.is_whole and vault.sizes(f"{backup.folder}/{DAMAGED}"):
+            vault.remove(f"{backup.folder}/{DAMAGED}")
 
 
 def note_restored(vault: Vault, backup: Backup, certificate: Certificate) -> bool:
@@ -85,9 +87,10 @@ def read_so_far(vault: Vault, backup: Backup) -> int:
 
 
 def forget(vault: Vault, store: str, backup: str) -> None:
-    """Take the notes away of a backup that is not what they say. Safe to repeat."""
+    """Take the notes away of a backup that is not what they say, and note that. Safe to repeat."""
     for key in vault.list(f"{folder_of(store, backup)}/read-"):
         vault.remove(key)
+    note_damaged(vault, store, backup)
 
 
 def _notes(backup: Backup, keys: Iterable[str]) -> Iterator[str]:

@@ -1,41 +1,21 @@
-"""Where a store's copies may lie: within its region group, unless the estate says otherwise.
+"""Where a store's copies may lie: in the regions that the estate's file says (`sluice.estate.residency`).
 
-A group is a list of regions, not the beginning of their names: eu-west-2 is London and eu-central-2 is Zurich, and neither is in
-the European Union. Where a bucket lies is asked of S3; what somebody has written down may be of another one.
+Where a bucket lies is asked of S3; what somebody has written down may be of another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-
 from sluice.errors import Terminal
+from sluice.estate.residency import GROUPS, Residency, may_hold
 from sluice.stores.objects import Vault
-
-GROUPS: Mapping[str, frozenset[str] | None] = {
-    "us": frozenset({"us-east-1", "us-east-2", "us-west-1", "us-west-2"}),
-    "eu": frozenset({"eu-west-1", "eu-west-3", "eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2"}),
-    "apac": frozenset({
-        "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1",
-        "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-7", "ap-east-1", "ap-east-2",
-    }),
-    "global": None,
-}  # fmt: skip
-"""The regions of each group. `global` is bound to none."""
 
 
 class OutsideResidency(Terminal):
     """A bucket lies where this store's data may not be."""
 
 
-def may_hold(group: str, region: str, allowed: Collection[str] = ()) -> bool:
-    """Whether a bucket in `region` may hold data of a store of that group; `allowed`: regions that the estate adds. Pure.
-
-    Raises OutsideResidency for a group that nobody knows.
-    """
-    if group not in GROUPS:
-        raise OutsideResidency(f"{group!r} is no region group: write one of {', '.join(GROUPS)}.")
-    regions = GROUPS[group]
-    return regions is None or region in regions or region in allowed
+class OtherRegion(Terminal):
+    """A bucket lies in another region than the estate's file says."""
 
 
 def region_of(vault: Vault) -> str:
@@ -46,13 +26,26 @@ def region_of(vault: Vault) -> str:
     return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(said, str(said))
 
 
-def check_may_hold(vault: Vault, store: str, group: str, allowed: Collection[str] = ()) -> str:
-    """Give the region of a bucket. Raises OutsideResidency where this store's data may not lie there."""
+def check_may_hold(vault: Vault, store: str, residency: Residency | None) -> None:
+    """Raise OutsideResidency where this store's data may not lie in a bucket. Nothing is asked of S3 where it may be anywhere.
+
+    Raises VaultDown, AccessDenied, VaultRefused.
+    """
+    if residency is None or GROUPS[residency.group] is None:
+        return
     region = region_of(vault)
-    if not may_hold(group, region, allowed):
+    if not may_hold(residency.group, region, residency.also):
         raise OutsideResidency(
-            f"s3://{vault.bucket} lies in {region}, and {store} belongs to the region group {group!r}"
-            f" ({', '.join(sorted(GROUPS[group] or ()))}). Nothing was copied: name another bucket, or allow {region} for this"
-            " store in the estate's file."
+            f"s3://{vault.bucket} lies in {region}, and {store} belongs to the region group {residency.group!r}"
+            f" ({', '.join(sorted(GROUPS[residency.group] or ()))}). Nothing was copied: name another bucket, or allow {region}"
+            " for this store in the estate's file (`residency: {also: …}`)."
         )
-    return region
+
+
+def check_lies_in(vault: Vault, region: str) -> None:
+    """Raise OtherRegion where a bucket lies elsewhere than was written down. Raises VaultDown, AccessDenied, VaultRefused."""
+    if (found := region_of(vault)) != region:
+        raise OtherRegion(
+            f"s3://{vault.bucket} lies in {found}, and include/estate/estate.yaml says {region}. Nothing was copied: write down"
+            " where it lies, or name another bucket."
+        )

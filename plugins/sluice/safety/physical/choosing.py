@@ -1,14 +1,16 @@
-"""Which backup a moment is reached from: the newest that was whole before it."""
+"""Which backup a moment is reached from: the newest that was whole before it, and of which nothing was seen damaged."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from sluice.errors import Terminal, Transient
 from sluice.safety.backup import Backup, Broken, backups_of, chain_of, place_of
+from sluice.safety.driver import Tell
 from sluice.safety.physical.recovering import Whole
 from sluice.safety.physical.wal import as_text, position
 from sluice.safety.target import Target
@@ -69,16 +71,44 @@ def wait_for_point(driver: Shipped, named: Target, within: timedelta) -> None:
         time.sleep(LOOKS_EVERY)
 
 
-def choose(vault: Vault, store: str, target: Target) -> list[Backup]:
-    """Give the backup to begin with and its increments, in order. Raises Broken where none was whole before the moment."""
+def choose(vault: Vault, store: str, target: Target, tell: Tell = lambda line: None) -> list[Backup]:
+    """Give the backup to begin with and its increments, in order. Raises Broken where none was whole before the moment.
+
+    One that lacks something, or was seen damaged, is passed over and told, unless it is named, or there is no other.
+    """
     found = backups_of(vault, store)
+    if target.is_a_backup:
+        return _named(found, store, target)
     if target.kind != "time":  # a position of another server, one that was made anew, is another place
         found = [backup for backup in found if backup.system == found[-1].system]
     whole = [backup for backup in found if whole_before(backup, known(vault, store, target))]
     if not whole:
         first = f"the first is {found[0].id}, whole at {found[0].ends}" if found else "there is none at all"
         raise Broken(f"No backup of {store} was whole before {target}: {first}. That moment cannot be restored to.")
-    return chain_of({backup.id: backup for backup in found}, whole[-1])
+    backups, sizes = {backup.id: backup for backup in found}, vault.sizes(f"{place_of(store)}/base/")
+    for backup in reversed(whole):
+        harm = _harm(backups, backup, sizes)
+        if harm is None:
+            return chain_of(backups, backup)
+        tell(f"{store}: {backup.id} is passed over: {harm}")
+    tell(f"{store}: there is no other: {whole[-1].id} is tried all the same")
+    return chain_of(backups, whole[-1])
+
+
+def _named(found: Sequence[Backup], store: str, target: Target) -> list[Backup]:
+    backups = {backup.id: backup for backup in found}
+    if target.value not in backups:
+        raise Broken(f"{store} has no backup {target.value!r} there. It has {', '.join(backups) or 'none'}.")
+    return chain_of(backups, backups[target.value])
+
+
+def _harm(backups: Mapping[str, Backup], backup: Backup, sizes: Mapping[str, int]) -> str | None:
+    """Say what is wrong with a backup or with what it rests on; None where nothing was seen. Pure."""
+    try:
+        chain = chain_of(backups, backup)
+    except Broken as error:
+        return str(error)
+    return next((f"{link.id}: {harm}" for link in chain for harm in link.harm(sizes)), None)
 
 
 def whole_before(backup: Whole, target: Target) -> bool:

@@ -104,14 +104,16 @@ class Physical(OnDisk):
         Raises NotScratch, Broken, LogMissing, NotRecovered, Damaged, NotUnpacked.
         """
         with reading(self.vault, self.store, name, made_at(name)):
-            chain = choose(self.vault, self.store, target)
+            chain = choose(self.vault, self.store, target, tell)
             tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
             place = Scratch(self.scratch / name)
             place.folder.mkdir(mode=0o700, parents=True)
             reached = recover(chain, self._log_of(chain[-1]), target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
+        # Where nothing was committed while a backup was taken, it is what the store was when it was begun.
+        until = reached.last_commit or (chain[-1].began if target.is_a_backup else None)
         backups = tuple(one.id for one in chain)
-        return Restored(name, address, backups, reached.last_commit, reached.position, whole_server=True)
+        return Restored(name, address, backups, until, reached.position, whole_server=True)
 
     def _log_of(self, backup: Backup) -> LogStore:
         return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from sluice.failpoints import failpoint
-from sluice.safety.backup import Backup
+from sluice.safety.backup import Backup, noting_damage
 from sluice.safety.driver import Clock, Tell
 from sluice.safety.physical.feeding import Feeder
 from sluice.safety.physical.fetching import check_room, combine, unpack, verify_unpacked
@@ -57,7 +57,8 @@ def recover(
     feeder = Feeder(files, scratch.folder / "log")
     with feeder:
         for backup, folder in zip(chain, inputs, strict=True):
-            unpack(backup, log.vault, folder, scratch.identity)
+            with noting_damage(log.vault, backup):
+                unpack(backup, log.vault, folder, scratch.identity)
             tell(f"{backup.id} is unpacked: {backup.size:,} bytes")
         clock.note("fetched")
         for backup, folder in zip(chain, inputs, strict=True):

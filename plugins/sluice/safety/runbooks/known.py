@@ -31,7 +31,8 @@ class Known:
     def exercised(self, store: str, drill: Drill) -> str:
         """Say which drill does the same as a step, and when it last passed."""
         name = f"`restore_drill__{store}`"
-        alike = [one for one in self.certificates.get(store, ()) if (one.target == LATEST) is (drill == "latest")]
+        drills = (one for one in self.certificates.get(store, ()) if not one.is_full_recovery)
+        alike = [one for one in drills if (one.target == LATEST) is (drill == "latest")]
         passed = [one for one in alike if not one.wrong]
         what = "as it is now" if drill == "latest" else "as of a drawn moment"
         if not passed:

@@ -42,7 +42,8 @@ def _region(known: Known) -> Page:
             Step("Call the first of the list, and say who leads. Write down the time.", ""),
             Step(
                 "Look what would be lost and how long it takes. The stores need not be up; the vault must be:"
-                f" bucket `{bucket}`. Where that lies in the same region, only what was copied elsewhere is left.",
+                f" bucket `{bucket}`. Where that lies in the same region, only what was copied elsewhere is left:"
+                f" {_copies(known)}.",
                 "./sluice safety",
             ),
             Step(
@@ -63,6 +64,21 @@ def _region(known: Known) -> Page:
         ),
         users=_message(known, "A data centre cannot be reached."),
     )  # fmt: skip
+
+
+def _copies(known: Known) -> str:
+    """Name where the second copies lie: whoever has these has what each store was when that backup was whole."""
+    places = {
+        name: store.backup.elsewhere for name, store in known.stores.items() if store.backup and store.backup.elsewhere
+    }
+    told = "; ".join(
+        f"of `{name}` in `{place.bucket}`, {place.region}, by `{place.connection}`" for name, place in places.items()
+    )
+    return (
+        f"{told}. Name it as `vault`, and bring a backup back by its name"
+        if told
+        else "nothing, no store has `elsewhere`"
+    )
 
 
 def _corruption(known: Known) -> Page:
