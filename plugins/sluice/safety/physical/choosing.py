@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sluice.safety.backup import Backup, Broken, backups_of, chain_of, place_of
+from sluice.safety.physical.log import LogStore
 from sluice.safety.physical.recovering import Whole
 from sluice.safety.physical.wal import position
 from sluice.safety.target import Target
@@ -31,7 +33,17 @@ def choose(vault: Vault, store: str, target: Target) -> list[Backup]:
     if not whole:
         first = f"the first is {found[0].id}, whole at {found[0].ends}" if found else "there is none at all"
         raise Broken(f"No backup of {store} was whole before {target}: {first}. That moment cannot be restored to.")
-    return chain_of({backup.id: backup for backup in found}, whole[-1])
+    return chain_of({backup.id: backup for backup in found}, _followed(vault, whole))
+
+
+def _followed(vault: Vault, whole: Sequence[Backup]) -> Backup:
+    """Give the newest whose way the log has gone: what a server wrote on that others had left at a promotion leads nowhere."""
+    last = whole[-1]
+    log = LogStore(vault, last.store, last.system, last.segment_bytes)
+    lines = log.lines(log.held())[:1]
+    own = [one for one in whole if one.system == last.system]
+    there = [one for one in own if any(line.holds(one.timeline, position(one.ends)) for line in lines)]
+    return (there or own)[-1]
 
 
 def whole_before(backup: Whole, target: Target) -> bool:
