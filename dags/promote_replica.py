@@ -8,8 +8,8 @@ none acknowledged, and the one that has most is promoted: nothing that was ackno
 `plan_promotion`, and changes nothing. *Switch the name* changes the record of Route 53, too; without it `switch_name` only shows
 the diff.
 
-**Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` may be cleared: what was
-broken off is gone on with. Two servers that take writes: stop the one that was left, at once. How the old one comes back as a
+**Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` takes its fence back where
+nobody was promoted, and says so; it may be cleared: what was broken off is gone on with. Two servers that take writes: stop the one that was left, at once. How the old one comes back as a
 replica stands at the end of the log of `promote_replica`; it is never started before. docs/howto/fail-over.md
 """
 
