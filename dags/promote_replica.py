@@ -9,8 +9,9 @@ none acknowledged, and the one that has most is promoted: nothing that was ackno
 the diff.
 
 **Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` takes its fence back where
-nobody was promoted, and says so; it may be cleared: what was broken off is gone on with. Two servers that take writes: stop the one that was left, at once. How the old one comes back as a
-replica stands at the end of the log of `promote_replica`; it is never started before. docs/howto/fail-over.md
+nobody was promoted, and says so; it may be cleared: what was broken off is gone on with. Two servers that take writes: stop the
+one that was left, at once. How the old one comes back as a replica stands at the end of the log of `promote_replica`; it is never
+started before. docs/howto/fail-over.md
 """
 
 from __future__ import annotations

@@ -85,6 +85,18 @@ class Physical(OnDisk):
         except StoreDown:
             return reaches_at_least(log)
 
+    def goes_on_as(self) -> tuple[str, int] | None:
+        """Give the server's number and timeline where its newest backup is of another: promoted since, or made anew.
+
+        None where it is the same, where there is no backup yet, and of a server that follows another. Raises StoreDown.
+        """
+        found = backups_of(self.vault, self.store)
+        with self._connect("backup of") as c:
+            server = one(c, statement("safety.find_server"))
+        now = server["system"], server["timeline"]
+        known = not found or server["in_recovery"] or (found[-1].system, found[-1].timeline) == now
+        return None if known else now
+
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a backup, and of the log without which it is nothing consistent; gives how many.
 
