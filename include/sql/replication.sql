@@ -5,3 +5,6 @@ IDENTIFY_SYSTEM
 
 -- name: show_history
 TIMELINE_HISTORY {timeline}
+
+-- name: stream_log
+START_REPLICATION PHYSICAL {place} TIMELINE {timeline}

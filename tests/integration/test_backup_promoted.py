@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,15 +12,22 @@ from pathlib import Path
 import pytest
 from sluice.local.ports import free_port
 from sluice.safety.backup import Backup
+from sluice.safety.driver import Clock
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.driver import Physical
-from sluice.safety.physical.log import LogMissing, SplitLog
+from sluice.safety.physical.log import LogMissing, LogStore, SplitLog, log_of
+from sluice.safety.physical.recovering import recover
+from sluice.safety.physical.scratch import Scratch
+from sluice.safety.physical.shipping import Shipper
+from sluice.safety.physical.stretch import Held
 from sluice.safety.physical.taking import NotTaken, take
+from sluice.safety.replicas.promoting import plan, promote
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connection
+from sluice.stores.postgres import Connection, connect
 
 from tests.backed_up import STORE, Shop, increments, opened_shop
+from tests.replicated import opened_trio
 
 NEVER = timedelta(seconds=1)
 
@@ -167,3 +174,38 @@ def test_after_a_promotion_the_next_backup_is_whole(story: Story) -> None:
     (last,) = [one for one in choose(story.shop.vault, STORE, Target("latest")) if one.after is None]
     assert last.id == whole.id
     assert datetime.now(UTC) - whole.whole_at < timedelta(minutes=1)
+
+
+def test_what_the_old_server_did_not_ship_comes_from_the_one_that_was_promoted(vault, tmp_path: Path) -> None:
+    vault.store.create_bucket("followed")
+    kept, said = Vault(vault.client(), "followed"), list[str]()
+
+    def ship(dsn: str, until: Callable[[Held], bool]) -> LogStore:
+        with connect(dsn, purpose="test") as c:
+            log = log_of(c, kept, STORE)
+        shipper = Shipper(dsn, log, "sluice_log", tmp_path / "log", NEVER / 5, said.append)
+        shipper.run(timedelta(seconds=20), lambda: until(log.held()))
+        return log
+
+    with opened_trio(tmp_path / "trio", "b") as trio:
+        old = trio.leading.server.dsn
+        with connect(old, purpose="test") as c:
+            c.execute("CREATE TABLE notes (id int, text text)")
+            full = take(old, STORE, kept, None, said.append)
+            ship(old, lambda held: bool(held.whole))
+            for _ in range(3):  # nobody ships these
+                c.execute("INSERT INTO notes VALUES (20001, 'unshipped'); SELECT pg_switch_wal()")
+        asked = trio.asked()
+        made = promote(asked, plan(asked), Clock(), said.append)
+        (new,) = (one.server.dsn for one in trio.members if one.name == made.new)
+        with connect(new, purpose="test") as c:
+            c.execute("INSERT INTO notes VALUES (20002, 'new'); SELECT pg_switch_wal()")
+        log = ship(new, lambda held: any(one.timeline == 2 for one in held.whole))
+        place = Scratch(tmp_path / "copy")
+        place.folder.mkdir(mode=0o700)
+        try:
+            recover([full], log, Target("latest"), place, Clock(), said.append)
+            with connect(place.dsn(full.database, full.superuser), purpose="test") as copy:
+                assert notes(copy) == {"unshipped", "new"}
+        finally:
+            place.remove()

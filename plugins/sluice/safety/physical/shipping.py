@@ -18,7 +18,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,7 +29,7 @@ from sluice.failpoints import failpoint
 from sluice.safety.backup import backups_of
 from sluice.safety.driver import Tell
 from sluice.safety.physical.log import WHY_SPLIT, LogStore, SplitLog
-from sluice.safety.physical.source import Source, ask
+from sluice.safety.physical.source import Source, ask, still_has
 from sluice.safety.physical.wal import Segment, as_text, position
 from sluice.stores.cluster import processes_in
 from sluice.stores.postgres import Connection, LockBusy, StoreDown, connect, one, rows, translated
@@ -145,8 +145,8 @@ class Shipper:
         last = max((one for one in held.whole if source.line.has(one)), key=lambda one: one.number, default=None)
         begun = [one.number for one in held.begun if one in source.line.files(one.number, size)]
         self._keeps_from = self._keeps(c)
-        first = self._keeps_from // size
         wanted = last.number + 1 if last else min(begun, default=None)
+        first = self._first(source, ([last.number] if last else []) + ([wanted] if wanted is not None else []))
         if wanted is not None and wanted < first and not self._taken_behind(first * size, source.system):
             raise LogLost(
                 f"{self.log.name}: the vault has the log up to {as_text(wanted * size)}, and the server no longer has what"
@@ -161,6 +161,17 @@ class Shipper:
         (folder / f"{self._named(source, number).name}{PARTIAL}").touch()
         self.tell(f"{self.log.name}: the log goes on at {as_text(number * size)} of timeline {source.line.timeline}")
         return folder
+
+    def _first(self, source: Source, wanted: Sequence[int]) -> int:
+        """Give the first file that the server has for us: that which the slot keeps, or an older one that is there still.
+
+        The slot of a server that was promoted is new, and begins where that server's last checkpoint was.
+        """
+        kept = self._keeps_from // self.log.size
+        for number in (number for number in wanted if number < kept):
+            if still_has(self.dsn, self._named(source, number), f"looking for the log of {self.log.name}"):
+                return number
+        return kept
 
     def _source(self, c: Connection) -> Source:
         """Ask the server who it is: the one whose log the vault has, no younger than that. Raises SplitLog, StoreDown."""
