@@ -9,9 +9,10 @@ none acknowledged, and the one that has most is promoted: nothing that was ackno
 the diff, and leads a PgBouncer (`pooler`) to the new server. Fenced, and nobody was promoted? *Take back* lifts the fence, and
 promotes nothing: the old server takes writes again, and all follow it. It is refused where a replica leads, or may.
 
-**Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` may be cleared: what was
-broken off is gone on with. Two servers that take writes: stop the one that was left, at once. How the old one comes back as a
-replica stands at the end of the log of `promote_replica`; it is never started before. docs/howto/fail-over.md
+**Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` takes its fence back where
+nobody was promoted, and says so; it may be cleared: what was broken off is gone on with. Two servers that take writes: stop the
+one that was left, at once. How the old one comes back as a replica stands at the end of the log of `promote_replica`; it is never
+started before. docs/howto/fail-over.md
 """
 
 from __future__ import annotations

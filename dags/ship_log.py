@@ -5,6 +5,9 @@ another, each of a few minutes, and goes on behind what the vault has. What can 
 some ten seconds, as the file that is being written is stored as well, and while one run has ended and the next begins as many
 again. Beside it a row is written every ten seconds (`sluice_safety.heartbeat`): by these a drill tells how much would be lost.
 
+A server that was promoted is followed onto its new timeline, and `start_backup` has it backed up at once; so it has one that was
+made anew. One that was rolled back by a snapshot of its machine is refused: its log is another under the old names.
+
 It takes one of Airflow's places for tasks, all the time. A store whose log nobody ships keeps it, and its disk fills: look at
 `pg_replication_slots`, slot `sluice_log_NAME`, and drop it where the store is backed up no more.
 
@@ -18,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 from sluice.flow.policy import TERMINAL_FAILS
-from sluice.flow.safety.shipping import ShipLog
+from sluice.flow.safety.shipping import ShipLog, StartBackup
 from sluice.flow.safety.stores import shipped
 
 
@@ -40,6 +43,7 @@ def ship_log(name: str) -> DAG:
         tags=["safety"],
     ) as dag:
         ShipLog(task_id="ship_log", store=name)
+        StartBackup(task_id="start_backup", store=name)  # beside it: where the log cannot go on, a backup is what helps
     return dag
 
 

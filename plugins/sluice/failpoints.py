@@ -271,9 +271,13 @@ EDGES = (
     Edge("base.stored", f"{_PHYSICAL}/taking.py take", "a whole backup is in the vault, its manifests are not"),
     Edge("base.kept", f"{_PHYSICAL}/taking.py take", "a backup is kept; nobody was told"),
     Edge(
-        "log.stored", f"{_PHYSICAL}/shipping.py Shipper.step", "a file of the log is stored, the server keeps it still"
+        "log.stored",
+        f"{_PHYSICAL}/shipping.py Shipper._store",
+        "a file of the log is stored, the server keeps it still",
     ),
-    Edge("log.let_go", f"{_PHYSICAL}/shipping.py Shipper.step", "the server may let it go, it lies on our disk still"),
+    Edge(
+        "log.let_go", f"{_PHYSICAL}/shipping.py Shipper._store", "the server may let it go, it lies on our disk still"
+    ),
     Edge(
         "log.stored_now", f"{_PHYSICAL}/shipping.py Shipper._store_now", "the file that is written is stored as it is"
     ),

@@ -20,14 +20,15 @@ import pytest
 from sluice.failpoints import Broken, armed
 from sluice.safety.driver import Clock
 from sluice.safety.replicas.drilling import play_round
-from sluice.safety.replicas.fencing import NotFenced, allow_writes, cut, fence_writes, listen_to
+from sluice.safety.replicas.fencing import NotFenced, allow_writes, cut, fence_writes, is_cut, listen_to
 from sluice.safety.replicas.health import judge, within_target
 from sluice.safety.replicas.lag import measure_lags
-from sluice.safety.replicas.planning import NotDead, SplitBrain
+from sluice.safety.replicas.planning import NotDead, NotPromotable, Proven, SplitBrain
 from sluice.safety.replicas.promoting import hold_off, plan, promote, take_back
 from sluice.safety.replicas.rivals import NotOurs
 from sluice.safety.replicas.scratch_group import set_standby_names, wait_for
 from sluice.safety.replicas.servers import Leading, look
+from sluice.stores.postgres import StoreDown
 
 from tests.replicated import Trio, opened_trio
 
@@ -105,11 +106,17 @@ def test_a_promotion_that_was_broken_off_anywhere_is_gone_on_with(synchronous: T
     trio = synchronous
     asked = trio.asked()
     trio.leading.kill()
+    proven: list[Proven] = []
     for edge in ("promotion.fenced", "promotion.promoted", "promotion.followed"):
         with armed(f"{edge}=raise"), pytest.raises(Broken):
-            promote(asked, plan(asked), Clock(), print)
-    made = promote(asked, plan(asked), Clock(), print)
+            promote(asked, plan(asked), Clock(), print, proven.append)
+    made = promote(replace(asked, proven=proven[-1]), plan(asked), Clock(), print)
     assert len(made.following) == 1
+    assert made.kept_all, "what was proven before is proven"
+    assert made.timelines[1] == made.timelines[0] + 1
+    assert made.waits_for == "nobody"
+    for told in (None, replace(proven[-1], received=1, replayed=0), replace(proven[-1], new="somebody else")):
+        assert not promote(replace(asked, proven=told), plan(asked), Clock(), print).kept_all
     trio.swap(made.new)
     assert all_well(trio)
 
@@ -152,12 +159,36 @@ def test_a_role_that_writes_past_the_fence_stops_the_promotion(trio: Trio, monke
     address = trio.trial.address
     trio.trial.address = trio.leading.server.dsn.replace("user=postgres", "user=stubborn")
     try:
+        asked, told = trio.asked(), list[str]()
         with trio.trial.running(1), pytest.raises(NotFenced, match="somebody writes all the same"):
             trio.trial.wait_since(time.monotonic(), 10)
-            fence_writes(trio.leading.server)
+            promote(asked, plan(asked), Clock(), told.append)
+        assert told == ["shop: nothing was promoted; the fence was taken back"]
+        seen = look(trio.leading.server)
+        assert isinstance(seen, Leading)
+        assert not seen.read_only, "users can write again"
     finally:
         trio.trial.address = address
         allow_writes(trio.leading.server)
+
+
+def test_a_quorum_that_cannot_be_compared_leaves_nobody_cut_off(synchronous: Trio) -> None:
+    trio = synchronous
+    asked, gone = trio.asked(), trio.others[0]
+    trio.leading.kill()
+    planned = plan(asked)
+    gone.kill()
+    told = list[str]()
+    with pytest.raises((NotPromotable, StoreDown)):
+        promote(asked, planned, Clock(), told.append)
+    assert told == [
+        f"shop: nothing was promoted; the fence was taken back. {asked.old.name} and {gone.name} did not answer: what is fenced"
+        " there is fenced still"
+    ]
+    assert not any(is_cut(one) for one in trio.replicas if one.name != gone.name)
+    trio.leading.start()
+    gone.start()
+    wait_for(lambda: all_well(trio), trio.leading, "lead")
 
 
 def test_silence_is_not_death(trio: Trio) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.flow import connections
@@ -30,7 +31,7 @@ from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGa
 from sluice.flow.safety.naming import NamePoint, VerifyPoint
 from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
-from sluice.flow.safety.shipping import ShipLog
+from sluice.flow.safety.shipping import ShipLog, StartBackup
 from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup, pointed
 from sluice.flow.safety.stores import shipped as shipped_stores
 from sluice.flow.safety.tenants import CompareTenant
@@ -650,3 +651,25 @@ def test_the_ledger_names_backups_as_no_table(project: Path) -> None:
     assert of_backup("shop") == "backup/shop"
     with pytest.raises(NoSuchKey):
         open_vault().get("backups/stores/shop/standing/nothing.json")
+
+
+def test_a_server_that_was_promoted_is_backed_up_at_once(project: Path, shop: Shop, backed_up: None) -> None:
+    start = StartBackup(task_id="start_backup", store="shop")
+    with pytest.raises(AirflowSkipException, match="has a backup of its server and timeline"):
+        ran(start)
+    shop.promote()
+    with pytest.raises(DagRunTriggerException) as told:
+        ran(start)
+    system = shop.log.system
+    assert (told.value.trigger_dag_id, told.value.dag_run_id) == ("backup__shop", f"promoted__{system}_2")
+    assert told.value.skip_when_already_exists, "each run of ship_log asks for the same one"
+    shipped()
+    taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
+    shipped()
+    assert taken.endswith("-full")
+    assert ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))["behind_seconds"] < 30
+    with pytest.raises(AirflowSkipException, match="has a backup of its server"):
+        ran(start)
+    shop.cluster.stop()
+    with pytest.raises(AirflowSkipException, match="cannot be reached"):
+        ran(start)

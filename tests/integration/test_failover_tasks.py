@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow import connections
-from sluice.flow.safety import failing_over, stores
+from sluice.flow.connections import opened_control
+from sluice.flow.safety import failing_over, replicated, stores
 from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
-from sluice.flow.safety.replicated import NotReplicated
+from sluice.flow.safety.replicated import FENCED, LED, PROMOTED, SILENT, NotReplicated, asked_of, of_replicas
 from sluice.flow.safety.switching import SwitchPooler, TakeBack
 from sluice.flow.safety.watching_replicas import GATE, ListReplicated, ReplicasGate, WatchReplicas
 from sluice.local import databases
 from sluice.safety.replicas.fencing import cut, fence_writes
-from sluice.safety.replicas.planning import NotDead, NotPromotable
+from sluice.safety.replicas.planning import Asked, NotDead, NotPromotable, Proven
 from sluice.safety.replicas.rivals import NotOurs
 from sluice.safety.replicas.scratch_group import set_standby_names, wait_for
 from sluice.safety.replicas.servers import Server
@@ -54,6 +57,7 @@ stores:
   alone: {{engine: postgres, connection: pg_a, rto: 5m, rpo: 30s}}
 """
 FORM = {"store": "shop", "confirm": "shop", "word": "", "switch_name": False, "take_back": False, "dry_run": False}
+PROVEN = Proven("b", "quorum", "a listens no more", 1, 9, 9, None)
 UNDO = {**FORM, "take_back": True}
 PLAN, PROMOTE, SWITCH, LEAD, BACK = (
     PlanPromotion(task_id="plan_promotion"),
@@ -124,6 +128,8 @@ def test_no_fence_is_taken_back_where_a_replica_is_silent_and_may_lead(pair: Tri
     with pytest.raises(NotDead, match="then type: b is dead"):
         undo(replace(asked, word="ab is dead"))
     assert undo(replace(asked, word="b is dead"))[0] == "a: takes writes"
+    with pytest.raises(NotDead, match="b of shop was told to lead, and may do so yet"):
+        undo(replace(pair.asked(), proven=PROVEN))
 
 
 def test_the_store_is_watched_promoted_and_its_name_switched(
@@ -191,6 +197,34 @@ def _leads_the_pooler(pair: Trio, folder: Path, monkeypatch: pytest.MonkeyPatch)
         assert "db-b" not in pooler.file.read_text(), "it was only shown"
         assert ran(LEAD, **{**FORM, "switch_name": True})["done"]
         assert "host=db-b.shop.example" in pooler.file.read_text()
+
+
+def test_what_was_seen_of_a_server_proves_nothing_of_another_nor_later(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicated, "LOOKED_WITHIN", timedelta(seconds=0.4))
+    seen = {"server": "a", "standby_names": "b", "waits_for": "on", "position": 7, "at": "2026-11-23T00:00:00+00:00"}
+    with opened_control(of_replicas("shop"), "six") as control:
+
+        def asked() -> Asked:
+            return asked_of("shop", "", control)
+
+        control.record_facts(LED, seen, epoch=1)
+        assert (str(asked().promise), asked().last_seen, asked().led_since) == ("1 of b", 7, "")
+        control.record_facts(SILENT, {}, epoch=1)
+        time.sleep(0.5)
+        assert asked().promise, "somebody looked until it was gone"
+        control.record_facts(LED, seen, epoch=1)
+        time.sleep(0.5)
+        assert (asked().promise, asked().last_seen) == (None, 7), "nobody has looked since"
+        control.record_facts(LED, {**seen, "server": "z"}, epoch=1)
+        assert (asked().promise, asked().last_seen) == (None, None)
+        control.record_facts(FENCED, asdict(PROVEN), epoch=1)
+        assert asked().proven == PROVEN
+        control.record_facts(PROMOTED, {"old": "a", "new": "b"}, epoch=1)
+        assert (asked().led_since, asked().promise, asked().proven) == ("b", None, PROVEN)
+        control.record_facts(LED, seen, epoch=1)
+        assert (asked().led_since, asked().proven) == ("", None), "it leads again"
 
 
 def _refuses_what_nobody_has_asked_for() -> None:

@@ -86,7 +86,7 @@ def test_an_old_server_that_answers_is_fenced_and_only_who_streams_from_it_is_pr
 @pytest.mark.parametrize(
     ("promise", "why"),
     [
-        (None, "wait for nobody"),
+        (None, "nobody knows for whom"),
         (read_promise(""), "wait for nobody"),
         (read_promise("*"), "a stranger may acknowledge"),
         (read_promise("ANY 1 (b, c, d)"), "too few to stop it"),
@@ -100,6 +100,15 @@ def test_without_proof_nothing_is_promoted_but_by_a_persons_word(promise: Promis
     planned = plan_promotion(replace(ASKED, promise=promise, word=" a is dead "), DEAD, ())
     assert planned.fence == "word"
     assert planned.loses.startswith("at least 50 bytes of the log")
+
+
+def test_a_second_promotion_is_not_proven_by_the_first_ones_server() -> None:
+    only_c = replace(DEAD, following=(AT_C,))
+    asked = replace(ASKED, promise=read_promise("ANY 2 (b, c)"), led_since="b")
+    with pytest.raises(NotPromotable, match=r"b of shop leads since it was promoted.*Let `name`"):
+        plan_promotion(replace(asked, word="a is dead"), only_c, ())
+    leads = Group((replace(LED, name="b", timeline=4),), (AT_C,), (Silent("a", "timeout"),))
+    assert plan_promotion(asked, leads, ()).chosen == "b", "whoever asks again goes on with it"
 
 
 def test_a_promotion_that_was_broken_off_is_gone_on_with_and_two_that_write_are_not() -> None:

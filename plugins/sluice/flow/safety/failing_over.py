@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.connections import dsn_of, names_of, open_vault, opened_control
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
-from sluice.flow.safety.replicated import PROMOTED, asked_of, of_replicas, replicas_of, replicated
+from sluice.flow.safety.replicated import FENCED, PROMOTED, asked_of, of_replicas, replicas_of, replicated
 from sluice.flow.safety.stores import backup_of, driver_of
 from sluice.flow.steps import check_words
 
@@ -149,6 +150,7 @@ class PromoteReplica(OfAPromotion):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give who leads. Raises NotOurs, NotDead, NotFenced, NotPromotable, NotProven, SplitBrain, StoreDown."""
         from sluice.safety.driver import Clock
+        from sluice.safety.replicas.promise import NOBODY
         from sluice.safety.replicas.promoting import plan, promote
         from sluice.safety.replicas.rebuilding import commands
 
@@ -156,11 +158,22 @@ class PromoteReplica(OfAPromotion):
         _, replicas = replicas_of(store)
         with opened_control(of_replicas(store), context["run_id"]) as control:
             asked = asked_of(store, context["params"]["word"], control)
-            made = promote(asked, plan(asked), clock, self.log.info)
+            made = promote(
+                asked,
+                plan(asked),
+                clock,
+                self.log.info,
+                lambda proven: control.record_facts(FENCED, asdict(proven), epoch=1),
+            )
             told = promotion_told(made, clock)
             control.record_facts(PROMOTED, told, epoch=1)
         key = f"promotions/{store}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{made.new}.json"
         open_vault().put_once(key, json.dumps(told, indent=1).encode(), "application/json")
+        if made.waits_for == str(NOBODY):
+            self.log.warning(
+                "Commits of %s wait for nobody: its loss would lose some. Let its synchronous_standby_names name the others.",
+                made.new,
+            )
         self.log.info("%s\n%s", key, commands(made, host_of(store, made.new)))
         if clock.phases["writable"] > replicas.within.total_seconds():
             self.log.warning("It took %.0f s, and %s are promised.", clock.phases["writable"], replicas.within)
@@ -211,6 +224,7 @@ def promotion_told(made: Promoted, clock: Clock) -> dict[str, Any]:
         "lost_seconds_bounds": [lost.at_least.total_seconds(), lost.at_most.total_seconds()] if lost else None,
         "following": list(made.following),
         "not_following": list(made.not_following),
+        "waits_for": made.waits_for,
         "phases": clock.phases,
     }
 

@@ -1,4 +1,4 @@
-"""The operator of `ship_log__<store>`: it ships a store's log, with a heartbeat beside."""
+"""The operators of `ship_log__<store>`: they ship a store's log, with a heartbeat beside, and see that it has a backup."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.errors import Terminal
 from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.keeping import check_residency
-from sluice.flow.safety.stores import backup_of, opened_backup
+from sluice.flow.safety.stores import backup_of, driver_of, opened_backup
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,3 +66,32 @@ class ShipLog(BaseOperator):
         finally:
             heart.stop()
         return shipper.shipped.name if shipper.shipped else "nothing yet"
+
+
+class StartBackup(TriggerDagRunOperator):
+    """Have a store backed up that was promoted since its newest backup, or made anew: once for each timeline."""
+
+    template_fields: Sequence[str] = ("store",)
+    ui_color = "#dcefe2"
+
+    def __init__(self, *, store: str, **kwargs: Any) -> None:
+        super().__init__(trigger_dag_id=f"backup__{store}", skip_when_already_exists=True, **kwargs)
+        self.store = store
+
+    def execute(self, context: Context) -> None:
+        """Start it. Skipped where the newest backup is of this server, and where that does not answer: `ship_log` says so."""
+        from sluice.safety.physical.driver import Physical
+        from sluice.stores.postgres import StoreDown
+
+        driver = driver_of(self.store)
+        assert isinstance(driver, Physical)
+        try:
+            now = driver.goes_on_as()
+        except StoreDown as error:
+            raise AirflowSkipException(str(error)) from error
+        if now is None:
+            raise AirflowSkipException(f"{self.store} has a backup of its server and timeline, or none is due yet.")
+        system, timeline = now
+        self.log.warning("%s goes on as server %s on timeline %d: it is backed up now", self.store, system, timeline)
+        self.trigger_run_id = f"promoted__{system}_{timeline}"
+        super().execute(context)

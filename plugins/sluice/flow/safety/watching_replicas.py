@@ -10,7 +10,18 @@ from airflow.sdk.exceptions import AirflowSkipException
 from sluice.flow.alerting import raise_alarm, send_alert
 from sluice.flow.connections import dsn_of, opened_control
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
-from sluice.flow.safety.replicated import LED, PROMOTED, of_replicas, replicas_of, replicated, seen_of, servers_of
+from sluice.flow.safety.replicated import (
+    LED,
+    PROMOTED,
+    SILENT,
+    is_newer,
+    last,
+    of_replicas,
+    replicas_of,
+    replicated,
+    seen_of,
+    servers_of,
+)
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -62,6 +73,8 @@ class WatchReplicas(OfAStore):
             control.record_facts(GATE, facts, epoch=1)
             for leading in (one for one in group.leading if one.name == own.name and not one.read_only):
                 control.record_facts(LED, seen_of(leading), epoch=1)
+            if any(one.name == own.name for one in group.silent):
+                self._note_silence(control)
             self._hold_off(group, [own, *others], control)
         self._tell(found, context)
         return facts
@@ -85,15 +98,19 @@ class WatchReplicas(OfAStore):
             self.log.warning("Nobody knows how late the replicas are: %s", error)
             return {}
 
+    def _note_silence(self, control: Control) -> None:
+        """Keep when the store's own server was first met with silence: until then somebody looked at its settings."""
+        led, silent = last(control, LED), last(control, SILENT)
+        if led and (silent is None or is_newer(led, silent)):
+            control.record_facts(SILENT, {}, epoch=1)
+
     def _hold_off(self, group: Group, servers: Sequence[Server], control: Control) -> None:
         """Fence a server that a person has agreed to leave, where it is back and takes writes beside the one that leads since."""
-        from sluice.ledger.control import NoFacts
         from sluice.safety.replicas.promoting import hold_off
 
-        try:
-            promoted = control.facts(PROMOTED, any_run=True).facts
-        except NoFacts:
+        if (found := last(control, PROMOTED)) is None:
             return
+        promoted = found.facts
         writable = {one.name for one in group.leading if not one.read_only}
         for old in (one for one in servers if one.name == promoted["old"]):
             if {old.name, promoted["new"]} <= writable and hold_off(old):

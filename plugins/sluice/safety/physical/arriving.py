@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from sluice.safety.backup import Backup
 from sluice.safety.driver import Tell
 from sluice.safety.physical.log import LogFile, LogMissing, LogStore
+from sluice.safety.physical.stretch import Held
+from sluice.safety.physical.timelines import Line
 from sluice.safety.physical.wal import Segment, position
 from sluice.stores.postgres import Connection, one
 from sluice.stores.statements import statement
@@ -37,29 +39,34 @@ def wait_for_log(log: LogStore, backup: Backup, within: timedelta, tell: Tell) -
 
 
 def reaches_until(c: Connection, log: LogStore) -> datetime | None:
-    """Tell up to when the vault has all that was committed: now, or when its newest file was stored. None without a log."""
-    found = one(c, statement("safety.find_position"))
+    """Tell up to when the vault has all that was committed: now, or when its newest file was stored. None without a log.
+
+    A server that was made anew writes another log, and one that was promoted goes its own way from a place that this one may
+    never have had: neither says anything of what is in the vault.
+    """
+    server, found = one(c, statement("safety.find_server")), one(c, statement("safety.find_position"))
     newest = log.newest()
     if newest is None:
         return None
     now: datetime = found["now"].astimezone(UTC)
-    if newest.reaches >= position(found["position"]):
+    same = (server["system"], server["timeline"]) == (log.system, newest.file.timeline)
+    if same and newest.reaches >= position(found["position"]):
         return now
     return min(now, log.vault.stored_at(newest.file.key))
 
 
-def first_followed(backups: Sequence[Backup], files: Sequence[LogFile]) -> Backup:
-    """Give the oldest backup of a server behind which no file of the log is missing, whatever its timeline. Pure.
+def first_followed(backups: Sequence[Backup], held: Held, line: Line) -> Backup:
+    """Give the oldest backup of a server behind which no file of the log is missing, across its promotions. Pure.
 
-    One that is kept for years has only what makes it consistent: the log between it and the next has gone.
+    One that is kept for years has only what makes it consistent: the log between it and the next has gone. One of a way that a
+    promotion has left is followed by nothing.
     """
-    size = backups[-1].segment_bytes
-    numbers = {one.number for file in files if (one := Segment.named(file.name, size))}
+    numbers = {one.number for one in held.whole if line.has(one)}
     unbroken = max(numbers, default=0)
     while unbroken - 1 in numbers:
         unbroken -= 1
-    behind = [one for one in backups if position(one.begins) // size >= unbroken]
-    return behind[0] if behind else backups[-1]
+    there = [one for one in backups if line.holds(one.timeline, position(one.ends))] or [backups[-1]]
+    return next((one for one in there if position(one.begins) // held.size >= unbroken), there[-1])
 
 
 def reaches_at_least(log: LogStore) -> datetime | None:

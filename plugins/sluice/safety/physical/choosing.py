@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from sluice.errors import Terminal, Transient
 from sluice.safety.backup import Backup, Broken, backups_of, chain_of, place_of
 from sluice.safety.driver import Tell
+from sluice.safety.physical.log import LogStore
 from sluice.safety.physical.recovering import Whole
 from sluice.safety.physical.wal import as_text, position
 from sluice.safety.target import Target
@@ -86,13 +87,14 @@ def choose(vault: Vault, store: str, target: Target, tell: Tell = lambda line: N
         first = f"the first is {found[0].id}, whole at {found[0].ends}" if found else "there is none at all"
         raise Broken(f"No backup of {store} was whole before {target}: {first}. That moment cannot be restored to.")
     backups, sizes = {backup.id: backup for backup in found}, vault.sizes(f"{place_of(store)}/base/")
-    for backup in reversed(whole):
+    followed = _followed(vault, whole)
+    for backup in reversed(followed):
         harm = _harm(backups, backup, sizes)
         if harm is None:
             return chain_of(backups, backup)
         tell(f"{store}: {backup.id} is passed over: {harm}")
-    tell(f"{store}: there is no other: {whole[-1].id} is tried all the same")
-    return chain_of(backups, whole[-1])
+    tell(f"{store}: there is no other: {followed[-1].id} is tried all the same")
+    return chain_of(backups, followed[-1])
 
 
 def _named(found: Sequence[Backup], store: str, target: Target) -> list[Backup]:
@@ -109,6 +111,15 @@ def _harm(backups: Mapping[str, Backup], backup: Backup, sizes: Mapping[str, int
     except Broken as error:
         return str(error)
     return next((f"{link.id}: {harm}" for link in chain for harm in link.harm(sizes)), None)
+
+
+def _followed(vault: Vault, whole: Sequence[Backup]) -> Sequence[Backup]:
+    """Give those whose way the log has gone: what a server wrote on that others had left at a promotion leads nowhere."""
+    last = whole[-1]
+    log = LogStore(vault, last.store, last.system, last.segment_bytes)
+    lines = log.lines(log.held())[:1]
+    own = [one for one in whole if one.system == last.system]
+    return [one for one in own if any(line.holds(one.timeline, position(one.ends)) for line in lines)] or own
 
 
 def whole_before(backup: Whole, target: Target) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sluice.safety.backup import MANIFEST, Backup, backups_of, folder_of, read_backup
@@ -60,19 +60,44 @@ class Physical(OnDisk):
     def window(self) -> Window | None:
         """From when the first backup was whole behind which no file of the log has gone, until when the vault has it.
 
-        Also of a server that has died.
+        Also of a server that has died. What one writes that was made anew is in none of its backups: then it ends where the log
+        of the old one does, until one of the new server is taken.
         """
         found = backups_of(self.vault, self.store)
         if not found:
             return None
         own = [one for one in found if one.system == found[-1].system]
-        first, log = first_followed(own, self._log_of(own[-1]).files()), self._log_of(found[-1])
+        log = self._log_of(own[-1])
+        held = log.held()
+        lines = log.lines(held)
+        first = first_followed(own, held, lines[0]) if lines else own[-1]
+        return Window(first.ended, max(first.ended, self._reaches(log, first) or own[-1].ended))
+
+    def _reaches(self, log: LogStore, first: Backup) -> datetime | None:
+        """Tell up to when all that was committed can be reached from a backup; None where the log has not come so far yet."""
+        try:
+            stretch = log.since(first)
+        except LogMissing:
+            return None
+        if stretch.missing:
+            return self.vault.stored_at(stretch.files[-1].key)
         try:
             with connect(self.dsn, purpose=f"backup window of {self.store}") as c:
-                until = reaches_until(c, log_of(c, self.vault, self.store))
+                return reaches_until(c, log)
         except StoreDown:
-            until = reaches_at_least(log)
-        return Window(first.ended, max(first.ended, until or found[-1].ended))
+            return reaches_at_least(log)
+
+    def goes_on_as(self) -> tuple[str, int] | None:
+        """Give the server's number and timeline where its newest backup is of another: promoted since, or made anew.
+
+        None where it is the same, where there is no backup yet, and of a server that follows another. Raises StoreDown.
+        """
+        found = backups_of(self.vault, self.store)
+        with self._connect("backup of") as c:
+            server = one(c, statement("safety.find_server"))
+        now = server["system"], server["timeline"]
+        known = not found or server["in_recovery"] or (found[-1].system, found[-1].timeline) == now
+        return None if known else now
 
     def reaches(self) -> int:
         """Give the position up to which the vault has the log behind the newest backup without a gap; 0 where it has none."""
@@ -126,11 +151,15 @@ class Physical(OnDisk):
             return log_of(c, self.vault, self.store)
 
     def _rests_on(self) -> Backup | None:
-        """Give the newest whole backup, where an increment may rest on it: of this server, young, and there are summaries."""
+        """Give the newest whole backup, where an increment may rest on it: of this server, young, and there are summaries.
+
+        Across a promotion none does: the new server may have no summaries of what the old one wrote.
+        """
         with connect(self.dsn, purpose=f"backup {self.store}") as c:
             server = one(c, statement("safety.find_server"))
+        own = (server["system"], server["timeline"])
         whole = [
-            one for one in backups_of(self.vault, self.store) if one.after is None and one.system == server["system"]
+            one for one in backups_of(self.vault, self.store) if one.after is None and (one.system, one.timeline) == own
         ]
         if not whole or not server["summarizes"] or server["now"] - whole[-1].ended > self.full_every:
             return None

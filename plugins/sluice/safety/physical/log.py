@@ -1,7 +1,8 @@
 """The log of a server in the vault: each file under its own name and the checksum of what it holds.
 
     backups/stores/<store>/wal/<system>/<timeline>/<file>-<sha256>.zst
-    backups/stores/<store>/wal-now/<system>/<file>-<bytes>-<sha256>.zst     the one that is being written, with so much in it
+    backups/stores/<store>/wal-now/<system>/<file>-<bytes>-<sha256>.zst     the one that is being written, with so much in it:
+                                                                            one of each timeline, as it was left
 
 `<system>` is the server's own number: what another server writes, one made anew under the old name too, is never mixed in.
 As pgBackRest names them: a listing alone says what there is, what is missing, and whether two have written one file.
@@ -15,11 +16,19 @@ from dataclasses import dataclass
 
 from sluice.errors import Terminal
 from sluice.safety.backup import Backup, place_of
+from sluice.safety.physical.stretch import Held, Stretch
+from sluice.safety.physical.timelines import Line, read_line
 from sluice.safety.physical.wal import Segment, as_text, position
 from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.parts import TYPE, packed, unpacked
 from sluice.stores.postgres import Connection, one
 from sluice.stores.statements import statement
+
+WHY_SPLIT = (
+    "Nothing was stored. Either two servers write one log: give one of them another store's name in include/estate/estate.yaml."
+    " Or the server was rolled back, by a snapshot of its machine: the vault has what it has lost. Restore that beside it, and"
+    " look which of the two goes on; where it is the server that was rolled back, give it another store's name."
+)
 
 
 class SplitLog(Terminal):
@@ -53,19 +62,6 @@ class Newest:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A log without a gap."""
-
-    histories: tuple[LogFile, ...]
-    files: tuple[LogFile, ...]
-    """In order. The last may be one that was being written."""
-    reaches: int
-    """The position after its last file."""
-    missing: str | None
-    """The file that is not there, though the vault has more of this log behind it, or on a later timeline."""
-
-
-@dataclass(frozen=True)
 class LogStore:
     """The log of one server of a store, in files of `size` bytes."""
 
@@ -78,20 +74,20 @@ class LogStore:
         """Store a whole file, or a history. Safe to repeat. Raises SplitLog where it is there with other content."""
         digest = hashlib.sha256(body).hexdigest()
         folder = f"{place_of(self.name)}/wal/{self.system}/{name[:8]}/{name}-"
-        if other := [key for key in self.vault.list(folder) if not key.startswith(folder + digest)]:
-            raise SplitLog(
-                f"{self.name}: the vault has {name} of the log with other content ({other[0]}). Two servers write one log, or it"
-                " was begun anew: nothing was stored. Give one of them another store's name in include/estate/estate.yaml."
-            )
-        self.vault.put_once(f"{folder}{digest}.zst", packed(body), TYPE)
+        there = self.vault.list(folder)
+        if other := [key for key in there if not key.startswith(folder + digest)]:
+            raise SplitLog(f"{self.name}: the vault has {name} of the log with other content ({other[0]}). {WHY_SPLIT}")
+        if not there:
+            self.vault.put_once(f"{folder}{digest}.zst", packed(body), TYPE)
 
     def put_now(self, name: str, body: bytes) -> None:
-        """Store the file that is being written, as far as it is, and take away what is older.
+        """Store the file that is being written, as far as it is, and take away what is older of its timeline.
 
-        Whoever begins anew receives it from its beginning: what has less in it than the vault is not stored.
+        Whoever begins anew receives it from its beginning: what has less in it than the vault is not stored. The last file of a
+        timeline that was left stays: a commit in it may be nowhere else.
         """
         folder = f"{place_of(self.name)}/wal-now/{self.system}/"
-        before = self.vault.list(folder)
+        before = self.vault.list(f"{folder}{name[:8]}")
         made = f"{folder}{name}-{len(body.rstrip(bytes(1))):010}-{hashlib.sha256(body).hexdigest()}.zst"
         if made <= max(before, default=""):
             return
@@ -103,21 +99,37 @@ class LogStore:
         """Give every whole file and every history that the vault has, in order. Raises SplitLog, VaultDown."""
         return self._listed(f"wal/{self.system}/")
 
-    def now(self) -> LogFile | None:
-        """Give the newest state of the file that is being written."""
+    def begun(self) -> dict[Segment, LogFile]:
+        """Give the newest state of the file that is being written, or was when its timeline was left: one of each."""
         found = self._listed(f"wal-now/{self.system}/")
-        return found[-1] if found else None
+        newest = {file.timeline: file for file in found}
+        return {one: file for file in newest.values() if (one := Segment.named(file.name, self.size))}
+
+    def held(self) -> Held:
+        """Give all that the vault has of it. Raises VaultDown."""
+        begun, found = self.begun(), self.files()  # in this order: what becomes whole meanwhile is not missed
+        whole = {one: file for file in found if (one := Segment.named(file.name, self.size))}
+        return Held(tuple(one for one in found if one.name.endswith(".history")), whole, begun, self.size)
+
+    def lines(self, held: Held) -> list[Line]:
+        """Say of each timeline how it came about, the newest first. Raises Damaged, VaultDown."""
+        histories = {file.timeline: file for file in held.histories}
+        return [
+            read_line(one, self.read(histories[one]).decode()) if one in histories else Line.alone(one)
+            for one in held.timelines
+        ]
 
     def newest(self) -> Newest | None:
         """Give the newest file, whole or being written; None where there is nothing."""
-        whole = [(one, file) for file in self.files() if (one := Segment.named(file.name, self.size))]
-        now = self.now()
-        begun = Segment.named(now.name, self.size) if now else None
-        if now and begun and (not whole or begun > whole[-1][0]):
-            written = int(now.key.rsplit("/", 1)[-1].split("-")[1])
-            # What was read is known without the zeros behind it: a record may end in some, and takes 8 bytes at least.
-            return Newest(now, begun.begins + -(-written // 8) * 8)
-        return Newest(whole[-1][1], whole[-1][0].ends) if whole else None
+        held = self.held()
+        last = max((*held.whole, *held.begun), default=None)
+        if last is None:
+            return None
+        if last in held.whole:
+            return Newest(held.whole[last], last.ends)
+        written = int(held.begun[last].key.rsplit("/", 1)[-1].split("-")[1])
+        # What was read is known without the zeros behind it: a record may end in some, and takes 8 bytes at least.
+        return Newest(held.begun[last], last.begins + -(-written // 8) * 8)
 
     def read(self, file: LogFile) -> bytes:
         """Read a file. Raises Damaged, NoSuchKey, VaultDown."""
@@ -140,12 +152,12 @@ class LogStore:
 
     def between(self, first: Segment, last: Segment) -> list[LogFile]:
         """Give the files from one to another, the one that is being written too; none unless all of them are there."""
-        now = self.now()
+        begun = self.begun()
         found = []
         for segment in (first.moved(by) for by in range(last.number - first.number + 1)):
             there = self._listed(f"wal/{self.system}/{segment.name[:8]}/{segment.name}-")
-            if not there and now and now.name == segment.name:
-                there = [now]
+            if not there and segment in begun:
+                there = [begun[segment]]
             if not there:
                 return []
             found.append(there[-1])
@@ -153,52 +165,25 @@ class LogStore:
 
     def _grown(self, file: LogFile) -> LogFile:
         """Give what has come in the place of a file that was being written: the whole one, or more of it. Raises NoSuchKey."""
-        now = self.now()
         found = [
-            one for one in (*self.files(), *([now] if now else [])) if one.name == file.name and one.key != file.key
+            one for one in (*self.files(), *self.begun().values()) if one.name == file.name and one.key != file.key
         ]
         if not found:
             raise NoSuchKey(f"s3://{self.vault.bucket}/{file.key} is gone, and no more of {file.name} has come.")
         return found[0]
-
-    def last(self) -> Segment | None:
-        """Give the newest whole file."""
-        found = [one for file in self.files() if (one := Segment.named(file.name, self.size))]
-        return max(found, default=None)
-
-    def goes_on_at(self) -> int | None:
-        """Give the position behind the last whole file, or of the first one where none is whole yet; None where there is none."""
-        if last := self.last():
-            return last.ends
-        now = self.now()
-        begun = Segment.named(now.name, self.size) if now else None
-        return begun.begins if begun else None
 
     def since(self, backup: Backup) -> Stretch:
         """Give what a recovery from a backup may need: all that follows it without a gap, and the histories of timelines.
 
         Raises LogMissing where the vault does not even have what makes the backup consistent.
         """
-        first = Segment.at(position(backup.begins), backup.timeline, self.size)
-        found = self.files()
-        segments = {one: file for file in found if (one := Segment.named(file.name, self.size))}
-        whole = list(unbroken(segments, first))
-        ahead = whole[-1].moved(1) if whole else first
-        now = self.now()
-        newest = [now] if now and now.name == ahead.name else []
-        more = [*segments, *filter(None, [Segment.named(now.name, self.size) if now else None])]
-        # A later timeline is more too: the server was promoted since, and all that came after is there.
-        later = [one for one in more if one > ahead]
-        stretch = Stretch(
-            tuple(file for file in found if file.name.endswith(".history")),
-            (*(segments[one] for one in whole), *newest),
-            ahead.ends if newest else ahead.begins,
-            ahead.name if later else None,
-        )
+        held = self.held()
+        stretch = held.behind(backup, self.lines(held))
         if stretch.reaches < position(backup.ends):
             raise LogMissing(
                 f"{backup.id} of {self.name} needs the log up to {backup.ends}, and the vault has it without a gap up to"
-                f" {as_text(stretch.reaches)} alone: {ahead.name} is missing. Restore another backup; take a full one now."
+                f" {as_text(stretch.reaches)} alone: {Segment.at(stretch.reaches, stretch.timeline, self.size).name} is missing."
+                " Restore another backup; take a full one now."
             )
         return stretch
 

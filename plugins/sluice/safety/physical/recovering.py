@@ -67,7 +67,10 @@ def recover(
         if len(chain) > 1:
             combine(inputs, scratch.data, scratch.identity, last.major)
             clock.note("combined")
-        scratch.configure({**last.settings, **target.settings, "restore_command": feeder.command})
+        # By its number: the newest history in the vault may be of a timeline to which no way leads from here.
+        onto = "current" if stretch.timeline == last.timeline else str(stretch.timeline)
+        told = {"recovery_target_timeline": onto, "restore_command": feeder.command}
+        scratch.configure({**last.settings, **target.settings, **told})
         (scratch.data / "recovery.signal").touch()
         scratch.identity.give(scratch.data / "recovery.signal")
         failpoint("restore.configured")

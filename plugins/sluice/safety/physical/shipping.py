@@ -5,6 +5,10 @@ streams without a slot; the slot is ours, and is moved on when a file is in the 
 too: whoever comes next, on another machine, goes on behind the last file that is there.
 
 The file that is being written is stored as well, every few seconds, as it is by then: what can be lost is that long, not 16 MB.
+
+Each run receives the last file again that the vault has, and holds it against that: so the server keeps one more. One that was
+rolled back, by a snapshot of its machine, and writes another log under the old names is seen by that, and nothing is joined. One
+that was promoted is followed onto its new timeline, from where it left the one that the vault has.
 """
 
 from __future__ import annotations
@@ -14,21 +18,21 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import backups_of
 from sluice.safety.driver import Tell
-from sluice.safety.physical.log import LogStore
+from sluice.safety.physical.log import WHY_SPLIT, LogStore, SplitLog
+from sluice.safety.physical.source import Source, ask, still_has
 from sluice.safety.physical.wal import Segment, as_text, position
 from sluice.stores.cluster import processes_in
-from sluice.stores.postgres import Connection, LockBusy, connect, one, rows, translated
+from sluice.stores.postgres import Connection, LockBusy, StoreDown, connect, one, rows, translated
 from sluice.stores.programs import running
 from sluice.stores.statements import statement
 
@@ -53,7 +57,11 @@ class Shipper:
     tell: Tell
     shipped: Segment | None = None
     """The last whole file that the vault has."""
-    _seen: tuple[str, int] = ("", 0)
+    _keeps_from: int = 0
+    """The position from which on the server keeps its log for us."""
+    _begun: dict[str, bytes] = field(default_factory=dict)
+    """Files that were being written, as the vault had them when this run began: what comes must go on in them."""
+    _seen: dict[str, int] = field(default_factory=dict)
     _next_look: float = 0.0
 
     def run(
@@ -83,53 +91,107 @@ class Shipper:
 
     def step(self, c: Connection, folder: Path) -> int:
         """Store what is in the folder by now; gives how many whole files."""
-        shipped, there = 0, sorted(folder.iterdir())
-        # Of two the later one is written: the server was promoted meanwhile, and the other stays as it is.
-        written = max((path.name for path in there if path.suffix == PARTIAL), default="")
-        for path in there:
+        shipped, due = 0, time.monotonic() >= self._next_look
+        for path in sorted(folder.iterdir()):
             segment = Segment.named(path.name, self.log.size)
-            if segment and (self.shipped is None or segment > self.shipped):
-                self.log.put(path.name, path.read_bytes())
-                failpoint("log.stored")
-                c.execute(statement("safety.advance_slot"), {"slot": self.slot, "to": as_text(segment.ends)})
-                failpoint("log.let_go")
-                self.shipped, shipped = segment, shipped + 1
+            if segment and self.shipped and segment <= self.shipped:
+                self.log.put(path.name, path.read_bytes())  # the vault has it: it must be the same
                 path.unlink()
+            elif segment:
+                self._store(c, path, segment)
+                shipped += 1
             elif path.suffix == ".history":
                 self.log.put(path.name, path.read_bytes())
                 path.unlink()
-            elif path.name == written and time.monotonic() >= self._next_look:
+            elif path.suffix == PARTIAL and due:
                 with suppress(FileNotFoundError):  # it has become a whole file this moment
                     self._store_now(path)
         return shipped
 
+    def _store(self, c: Connection, path: Path, segment: Segment) -> None:
+        """Store a whole file; then the server may let go of what lies before it."""
+        body = path.read_bytes()
+        self._check_goes_on(path.name, body)
+        self.log.put(path.name, body)
+        failpoint("log.stored")
+        if segment.begins > self._keeps_from:
+            c.execute(statement("safety.advance_slot"), {"slot": self.slot, "to": as_text(segment.begins)})
+            self._keeps_from = segment.begins
+        failpoint("log.let_go")
+        self.shipped = segment
+        path.unlink()
+
     def _store_now(self, path: Path) -> None:
-        """Store the file that is being written, if anything came to it."""
+        """Store a file that is being written, if anything came to it; one too that was left unfinished by a promotion."""
         self._next_look = time.monotonic() + self.every.total_seconds()
-        if (seen := (path.name, path.stat().st_mtime_ns)) == self._seen:
+        if (seen := path.stat().st_mtime_ns) == self._seen.get(path.name):
             return
-        self.log.put_now(path.name.removesuffix(PARTIAL), path.read_bytes())
-        self._seen = seen
+        name, body = path.name.removesuffix(PARTIAL), path.read_bytes()
+        if len(body.rstrip(bytes(1))) >= len(self._begun.get(name, b"")):
+            self._check_goes_on(name, body)
+            self.log.put_now(name, body)
+        self._seen[path.name] = seen
         failpoint("log.stored_now")
+
+    def _check_goes_on(self, name: str, body: bytes) -> None:
+        """Raise SplitLog where a file does not begin with what the vault had of it."""
+        if not body.startswith(self._begun.pop(name, b"")):
+            raise SplitLog(f"{self.log.name}: the vault has the beginning of {name} with other content. {WHY_SPLIT}")
 
     def _begin(self, c: Connection) -> Path:
         """Find where to go on, and make pg_receivewal begin there: at the file that stands unfinished in its folder."""
-        server: dict[str, Any] = one(c, statement("safety.find_server"))
-        last = self.log.last()
-        first = Segment.at(self._keeps(c), server["timeline"], self.log.size)
-        wanted = self.log.goes_on_at()
-        if wanted is not None and wanted < first.begins and not self._taken_behind(first, server["system"]):
+        source, held = self._source(c), self.log.held()
+        size = self.log.size
+        last = max((one for one in held.whole if source.line.has(one)), key=lambda one: one.number, default=None)
+        begun = [one.number for one in held.begun if one in source.line.files(one.number, size)]
+        self._keeps_from = self._keeps(c)
+        wanted = last.number + 1 if last else min(begun, default=None)
+        first = self._first(source, ([last.number] if last else []) + ([wanted] if wanted is not None else []))
+        if wanted is not None and wanted < first and not self._taken_behind(first * size, source.system):
             raise LogLost(
-                f"{self.log.name}: the vault has the log up to {as_text(wanted)}, and the server no longer has what follows:"
-                f" it keeps it from {as_text(first.begins)} on. Nothing between can be restored to: take a backup now,"
+                f"{self.log.name}: the vault has the log up to {as_text(wanted * size)}, and the server no longer has what"
+                f" follows: it keeps it from {as_text(first * size)} on. Nothing between can be restored to: take a backup now,"
                 " and it goes on behind that."
             )
-        self.shipped = last if last and last >= first.moved(-1) else first.moved(-1)
+        number = max(first, last.number) if last else first
+        self.shipped = last if last and last.number >= number - 1 else self._named(source, number - 1)
+        self._begun = {file.name: self.log.read(file).rstrip(bytes(1)) for file in held.begun.values()}
         folder = self._own_folder()
-        # Not the last whole file: behind one with the number 0, pg_receivewal begins where the server is by now.
-        (folder / f"{self.shipped.moved(1).name}{PARTIAL}").touch()
-        self.tell(f"{self.log.name}: the log goes on at {as_text(self.shipped.ends)}")
+        # Not the file before: behind one with the number 0, pg_receivewal begins where the server is by now.
+        (folder / f"{self._named(source, number).name}{PARTIAL}").touch()
+        self.tell(f"{self.log.name}: the log goes on at {as_text(number * size)} of timeline {source.line.timeline}")
         return folder
+
+    def _first(self, source: Source, wanted: Sequence[int]) -> int:
+        """Give the first file that the server has for us: that which the slot keeps, or an older one that is there still.
+
+        The slot of a server that was promoted is new, and begins where that server's last checkpoint was.
+        """
+        kept = self._keeps_from // self.log.size
+        for number in (number for number in wanted if number < kept):
+            if still_has(self.dsn, self._named(source, number), f"looking for the log of {self.log.name}"):
+                return number
+        return kept
+
+    def _source(self, c: Connection) -> Source:
+        """Ask the server who it is: the one whose log the vault has, no younger than that. Raises SplitLog, StoreDown."""
+        newest = self.log.newest()
+        source = ask(self.dsn, f"shipping the log of {self.log.name}")
+        if source.system != self.log.system:
+            raise StoreDown(f"{self.log.name}: another server answers than a moment ago. It is tried again by itself.")
+        if newest is None or one(c, statement("safety.find_server"))["in_recovery"]:
+            return source  # who follows another may be late
+        there, here = newest.file.timeline, source.line.timeline
+        if there > here or (there == here and source.reaches < newest.reaches):
+            raise SplitLog(
+                f"{self.log.name}: the vault has its log up to {as_text(newest.reaches)} of timeline {there}, and the server is"
+                f" at {as_text(source.reaches)} of timeline {here}: it was rolled back, or another one leads. {WHY_SPLIT}"
+            )
+        return source
+
+    def _named(self, source: Source, number: int) -> Segment:
+        """Give a file of the server's log: of the timeline on which it begins, though a later one may have begun it anew."""
+        return Segment(source.line.at(number * self.log.size), number, self.log.size)
 
     def _keeps(self, c: Connection) -> int:
         """Give the position from which on the server keeps its log for us; from now on it does."""
@@ -139,10 +201,10 @@ class Shipper:
             found = []
         return position((found or [one(c, statement("safety.create_slot"), slot=self.slot)])[0]["keeps"])
 
-    def _taken_behind(self, first: Segment, system: str) -> bool:
+    def _taken_behind(self, first: int, system: str) -> bool:
         """Whether a backup was taken behind the gap: what is in it can be restored to no more, and what follows can."""
         backups = backups_of(self.log.vault, self.log.name)
-        return any(one.system == system and position(one.begins) >= first.begins for one in backups)
+        return any(one.system == system and position(one.begins) >= first for one in backups)
 
     def _own_folder(self) -> Path:
         """Make a folder for this run. A receiver whose master was killed lives on, and would write among ours: it is ended."""

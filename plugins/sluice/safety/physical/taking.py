@@ -69,6 +69,10 @@ def check_can_take(store: str, server: dict[str, Any], after: Backup | None) -> 
         return
     if after.system != server["system"]:
         raise NotTaken(f"{store} is another server than the one of {after.id}. Take a full backup first.")
+    if after.timeline != server["timeline"]:
+        raise NotTaken(
+            f"{store} was promoted since {after.id}, and is on timeline {server['timeline']}. Take a full backup first."
+        )
     if not server["summarizes"]:
         raise NotTaken(
             f"{store} keeps no summaries of its log: set summarize_wal = on (PostgreSQL 17 on), or take full backups."

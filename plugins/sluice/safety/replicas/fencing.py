@@ -115,6 +115,12 @@ def listen_to(replica: Server, leading: Server) -> None:
     )
 
 
+def is_cut(replica: Server) -> bool:
+    """Whether a replica was told to listen to nobody. Raises Refused, StoreDown."""
+    with connect(replica.dsn, purpose="fence") as c, translated(f"looking whom {replica.name} follows"):
+        return conninfo_to_dict(one(c, statement("replicas.find_conninfo"))["conninfo"]).get("host") == CUT
+
+
 def _point(replica: Server, **where: str) -> None:
     """Change where a replica follows; as whom, and by which password, stays."""
     with connect(replica.dsn, purpose="fence") as c, translated(f"changing whom {replica.name} follows"):

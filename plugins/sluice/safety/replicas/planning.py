@@ -31,6 +31,21 @@ class SplitBrain(Terminal):
 
 
 @dataclass(frozen=True)
+class Proven:
+    """What was proven before a replica was told to lead. It is kept: afterwards nobody can prove it again."""
+
+    new: str
+    how: How
+    proof: str
+    timeline: int
+    received: int
+    """Up to where it had the log."""
+    replayed: int
+    last: int | None
+    """The position up to which the old server had written, where it was asked."""
+
+
+@dataclass(frozen=True)
 class Asked:
     """What is to be promoted, and what is known of it beforehand."""
 
@@ -50,6 +65,10 @@ class Asked:
     """When it was first known not to; None: when nobody listened to it any more."""
     beats_every: timedelta = EVERY
     """The pace of the store's heart."""
+    led_since: str = ""
+    """Who was promoted after the old server was last seen to lead; empty where nobody was."""
+    proven: Proven | None = None
+    """What a promotion that was broken off had proven."""
 
     @property
     def dead_by_word(self) -> bool:
@@ -100,6 +119,11 @@ def plan_promotion(asked: Asked, group: Group, rivals: Iterable[str]) -> Plan:
     able = ranked(one for one in group.following if one.name in names)
     if new:
         return _go_on(asked, old, new, able)
+    if asked.led_since:
+        raise NotPromotable(
+            f"{asked.led_since} of {asked.store} leads since it was promoted, and does not answer: how {asked.old.name} is doing"
+            f" says nothing of that. Nothing was promoted. Let `name` in its `replicas` be {asked.led_since}, then ask again."
+        )
     if not able:
         raise NotPromotable(f"No replica of {asked.store} answers: {_why(group)}. Nothing was promoted.")
     reached = tuple(one.name for one in able)
@@ -150,7 +174,9 @@ def _may_lose(asked: Asked, best: Following) -> str:
 
 
 def _unproven(asked: Asked, reached: Sequence[str]) -> str:
-    if not asked.promise or not asked.promise.names:
+    if not asked.promise:
+        return "nobody knows for whom its commits wait: watch_replicas has not looked at it shortly before"
+    if not asked.promise.names:
         return "its commits wait for nobody, so that it may acknowledge writes still"
     if asked.promise.anybody:
         return "its commits wait for anybody ('*'), so that a stranger may acknowledge them"

@@ -40,6 +40,10 @@ class Promise:
         return f"{self.needed} of {', '.join(sorted(self.names))}" if self.names else "nobody"
 
 
+NOBODY = Promise(0, frozenset())
+"""Where commits wait for nobody."""
+
+
 def read_promise(standby_names: str) -> Promise:
     """Read `synchronous_standby_names`: `a, b` · `2 (a, b, c)` · `FIRST 1 (a, b)` · `ANY 1 (a, b)`; empty where none waits."""
     text = standby_names.strip()

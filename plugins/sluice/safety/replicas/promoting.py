@@ -7,18 +7,19 @@ whoever has received most has each write that was acknowledged.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sluice.errors import Terminal
+from sluice.errors import SluiceError, Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.drill.heartbeat import Lost, beats_in, lost_between
 from sluice.safety.driver import Clock, Tell
 from sluice.safety.physical.wal import as_text, position
-from sluice.safety.replicas.fencing import Fenced, allow_writes, cut, fence_writes, listen_to
-from sluice.safety.replicas.planning import Asked, NotPromotable, Plan, plan_promotion, ranked
+from sluice.safety.replicas.fencing import Fenced, allow_writes, cut, fence_writes, is_cut, listen_to
+from sluice.safety.replicas.planning import Asked, NotPromotable, Plan, Proven, plan_promotion, ranked
+from sluice.safety.replicas.promise import read_promise
 from sluice.safety.replicas.rivals import find_rivals
 from sluice.safety.replicas.servers import Following, Leading, Server, look, look_at
 from sluice.stores.postgres import Refused, StoreDown, connect, one, translated
@@ -56,6 +57,8 @@ class Promoted:
     following: tuple[str, ...]
     """Who streams from it."""
     not_following: tuple[str, ...]
+    waits_for: str
+    """For whom its commits wait, by its own settings: the next promotion proves as much as they say."""
 
 
 def plan(asked: Asked) -> Plan:
@@ -70,27 +73,31 @@ def plan(asked: Asked) -> Plan:
     return plan_promotion(asked, group, rivals)
 
 
-def promote(asked: Asked, planned: Plan, clock: Clock, tell: Tell) -> Promoted:
+def promote(
+    asked: Asked, planned: Plan, clock: Clock, tell: Tell, note: Callable[[Proven], None] = lambda _: None
+) -> Promoted:
     """Do what was planned. Notes the phases fenced, promoted, writable. Safe to repeat with a plan made anew.
 
-    Raises NotFenced, NotPromotable, NotProven, StoreDown, Refused. Whatever is raised before `promoted`: `take_back` undoes it.
+    `note` keeps what was proven, before anybody is told to lead: whoever goes on has it in `asked`. What is raised before
+    that takes the fence back. Raises NotFenced, NotPromotable, NotProven, StoreDown, Refused.
     """
     servers = {one.name: one for one in asked.replicas}
+    stopped_at = None
     if planned.fence is None:
-        fenced = Fenced("word", "a promotion that was broken off is gone on with")
-        best, stopped_at, new = None, None, servers[planned.chosen]
+        new = servers[planned.chosen]
+        proven = _proven_before(asked, new)
     else:
-        fenced = _fence(asked, planned)
+        proven = _prove(asked, planned, tell)
+        note(proven)
         failpoint("promotion.fenced")
-        best = _best(asked, planned, fenced)
-        new = servers[best.name]
-        tell(f"{asked.store}: {fenced.proof}; {best.name} has the log up to {as_text(best.received)}")
+        new = servers[proven.new]
+        tell(f"{asked.store}: {proven.proof}; {new.name} has the log up to {as_text(proven.received)}")
         clock.note("fenced")
         stopped_at = _end_recovery(new)
     clock.note("promoted")
     failpoint("promotion.promoted")
     others = [one for one in asked.replicas if one.name != new.name]
-    found = _proven(asked.store, new, best, fenced)
+    found = _see_leading(asked.store, new, proven)
     clock.note("writable")
     _follow(others, new)
     failpoint("promotion.followed")
@@ -99,34 +106,43 @@ def promote(asked: Asked, planned: Plan, clock: Clock, tell: Tell) -> Promoted:
         asked.store,
         asked.old.name,
         new.name,
-        f"{fenced.how}: {fenced.proof}",
-        planned.fence in ("read-only", "quorum"),
-        (best.timeline if best else 0, found.timeline),
-        as_text(best.received) if best else "",
+        f"{proven.how}: {proven.proof}",
+        proven.how in ("read-only", "quorum"),
+        (proven.timeline, found.timeline),
+        as_text(proven.received) if proven.received else "",
         as_text(_replayed(new)),
-        _lost(asked, new, stopped_at) if fenced.how == "word" else None,
+        _lost(asked, new, stopped_at) if proven.how == "word" else None,
         tuple(one.name for one in others if one.name in following),
         tuple(one.name for one in others if one.name not in following),
+        str(read_promise(found.standby_names)),
     )
     tell(f"{asked.store}: {made.new} takes writes, on timeline {found.timeline}, from {made.replayed} on")
+    tell(f"{asked.store}: commits of {made.new} wait for {made.waits_for}, by its synchronous_standby_names")
     return made
 
 
-def take_back(asked: Asked) -> None:
-    """Undo the fences of a promotion that did not come about: the old server leads on, and all follow it. Safe to repeat.
+def take_back(asked: Asked) -> tuple[str, ...]:
+    """Undo the fences of a promotion that did not come about: the old server leads on, and who was cut off follows it again.
 
-    Raises NotPromotable where a replica leads by now.
+    Safe to repeat. Names who did not answer: what was fenced there is fenced still. Raises NotPromotable where a replica leads.
     """
     group = look_at(asked.replicas)
     if group.leading:
         raise NotPromotable(
             f"{group.leading[0].name} of {asked.store} leads by now: there is no way back but another promotion."
         )
-    with suppress(StoreDown):
+    silent = []
+    try:
         allow_writes(asked.old)
+    except StoreDown:
+        silent.append(asked.old.name)
     for replica in asked.replicas:
-        with suppress(StoreDown):
-            listen_to(replica, asked.old)
+        try:
+            if is_cut(replica):
+                listen_to(replica, asked.old)
+        except StoreDown:
+            silent.append(replica.name)
+    return tuple(silent)
 
 
 def hold_off(old: Server) -> bool:
@@ -135,6 +151,38 @@ def hold_off(old: Server) -> bool:
     if isinstance(found, Leading) and not found.read_only:
         fence_writes(old)
     return isinstance(found, Leading)
+
+
+def _prove(asked: Asked, planned: Plan, tell: Tell) -> Proven:
+    """Fence, and compare behind the fence. Whoever cannot be promoted leaves no fence behind: users could write nowhere."""
+    try:
+        fenced = _fence(asked, planned)
+        best = _best(asked, planned, fenced)
+    except SluiceError:
+        tell(f"{asked.store}: nothing was promoted; {_given_up(asked)}")
+        raise
+    return Proven(best.name, fenced.how, fenced.proof, best.timeline, best.received, best.replayed, fenced.last)
+
+
+def _given_up(asked: Asked) -> str:
+    """Take the fence back, and say what became of it. Not where somebody was told to lead before: that may come about yet."""
+    if asked.proven:
+        return f"the fence stands, as {asked.proven.new} was told to lead and may do so yet: ask again"
+    try:
+        silent = take_back(asked)
+    except SluiceError as error:
+        return f"the fence stands: {error}"
+    left = f". {' and '.join(silent)} did not answer: what is fenced there is fenced still" if silent else ""
+    return f"the fence was taken back{left}"
+
+
+def _proven_before(asked: Asked, new: Server) -> Proven:
+    """Give what a promotion that was broken off had proven, where it was of this very server and nothing came to it since."""
+    told, replayed = asked.proven, _replayed(new)
+    known = told is not None and told.new == new.name and replayed >= max(told.replayed, told.last or 0)
+    if told and known and (told.how != "quorum" or replayed <= told.received):
+        return told
+    return Proven(new.name, "word", "a promotion that was broken off is gone on with", 0, 0, 0, None)
 
 
 def _fence(asked: Asked, planned: Plan) -> Fenced:
@@ -182,7 +230,7 @@ def _end_recovery(new: Server) -> datetime:
         return before
 
 
-def _proven(store: str, new: Server, best: Following | None, fenced: Fenced) -> Leading:
+def _see_leading(store: str, new: Server, proven: Proven) -> Leading:
     """See that it takes writes, on a timeline of its own, with all that it had. Raises NotProven."""
     found = look(new)
     if not isinstance(found, Leading) or found.read_only:
@@ -191,9 +239,9 @@ def _proven(store: str, new: Server, best: Following | None, fenced: Fenced) -> 
         c.execute(statement("replicas.write_locally"))
         one(c, statement("replicas.write_word"))
         c.commit()
-    if best and found.timeline <= best.timeline:
+    if found.timeline <= proven.timeline:
         raise NotProven(f"{new.name} of {store} takes writes on timeline {found.timeline}, which is none of its own.")
-    floor = max(best.replayed if best else 0, fenced.last or 0)
+    floor = max(proven.replayed, proven.last or 0)
     if (replayed := _replayed(new)) < floor:
         raise NotProven(
             f"{new.name} of {store} has replayed up to {as_text(replayed)}, and {as_text(floor)} was there before."

@@ -31,11 +31,17 @@ def undo(asked: Asked) -> tuple[str, ...]:
     """
     check_ours(asked.store, asked.by, ())
     replicas, dead = {one.name for one in asked.replicas}, {word.strip() for word in asked.word.split(",")}
-    silent = [one.name for one in _look(asked).silent if one.name in replicas]
+    found = _look(asked)
+    silent = [one.name for one in found.silent if one.name in replicas]
     if unsure := [words for name in silent if (words := WORD.format(old=name)) not in dead]:
         raise NotDead(
             f"{', '.join(silent)} of {asked.store}: no answer, which is no proof that nobody was promoted: two would take writes."
             f" Nothing was taken back. Stop it or cut it off yourself, then type: {', '.join(unsure)}"
+        )
+    if asked.proven and asked.proven.new in {one.name for one in found.following}:
+        raise NotDead(
+            f"{asked.proven.new} of {asked.store} was told to lead, and may do so yet: two would take writes. Nothing was taken"
+            f" back. Run promote_replica again, which goes on from there; or stop {asked.proven.new} yourself."
         )
     take_back(asked)
     until = time.monotonic() + FOLLOWS_WITHIN
