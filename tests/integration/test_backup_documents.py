@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
+from sluice.safety.backup import MANIFEST, folder_of
 from sluice.safety.documents.base import bases_of
 from sluice.safety.documents.driver import Documents, NotReachable
 from sluice.safety.documents.log import LogShort
 from sluice.safety.documents.putting_back import PutBack
-from sluice.safety.documents.scratch import destroy, table_under
+from sluice.safety.documents.scratch import creation_of, destroy, table_under
+from sluice.safety.documents.settings import read_settings
 from sluice.safety.drill.certificate import Goals, certificates_of
 from sluice.safety.drill.drilling import Counted, draw
 from sluice.safety.driver import Clock, NotScratch, name_scratch
@@ -191,6 +193,21 @@ def test_a_round_that_is_gone_from_the_vault_is_named(night: Night) -> None:
         driver.vault.put_once(key, body, "application/zstd")
 
 
+def test_a_manifest_that_is_damaged_is_no_base_and_stands_in_no_others_way(night: Night) -> None:
+    vault, said = night.shop.driver.vault, list[str]()
+    (whole,) = bases_of(vault, STORE)
+    altered = vault.get(f"{whole.folder}/{MANIFEST}").replace(b'"items": ', b'"items": 1')
+    for id, body in (("20200101T000000000Z-full", altered), ("20200102T000000000Z-full", b"{")):
+        vault.put_once(f"{folder_of(STORE, id)}/{MANIFEST}", body, "application/json")
+    try:
+        assert bases_of(vault, STORE) == [whole]
+        night.shop.driver.verify(night.backup, said.append)
+        assert [line for line in said if "20200101T000000000Z-full" in line and "keep it as evidence" in line]
+    finally:
+        for id in ("20200101T000000000Z-full", "20200102T000000000Z-full"):
+            vault.remove(f"{folder_of(STORE, id)}/{MANIFEST}")
+
+
 def test_a_moment_before_every_base_or_behind_the_log_is_refused(night: Night) -> None:
     driver = night.shop.driver
     window = driver.window()
@@ -246,5 +263,12 @@ def test_what_is_handed_over_has_what_a_drill_leaves_out_too_and_is_no_other_sto
         assert [one["DestinationStatus"] for one in told] == ["ACTIVE"]
         assert driver.scratches() == [name]
         assert replace(driver, tables=replace(driver.tables, store="sho")).scratches() == []
+        other = replace(driver, tables=replace(driver.tables, store=f"{STORE}_eu"))
+        theirs = name_scratch(other.store, night.counted.at, "theirs")
+        shop.client.create_table(
+            **creation_of(read_settings(driver.tables.clients, driver.tables.names[1]), theirs, f"{theirs}.x")
+        )
+        assert (driver.scratches(), other.scratches()) == ([name], [theirs])
+        other.destroy(theirs)
     finally:
         driver.destroy(name)

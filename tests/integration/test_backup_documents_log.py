@@ -11,11 +11,11 @@ import pytest
 from sluice.safety.counting import Content
 from sluice.safety.documents.counting import OneImage, StreamLied, carried, count_copy
 from sluice.safety.documents.driver import Documents, NotReachable
-from sluice.safety.documents.log import LogLost, Place, Round
+from sluice.safety.documents.log import Place, Round
 from sluice.safety.documents.replaying import Cut
 from sluice.safety.documents.shipping import NoLog, Reading, Shipper, TableShipper
 from sluice.safety.documents.tables import Clients, Streamed, Tables
-from sluice.safety.driver import Clock, name_scratch
+from sluice.safety.driver import Clock, LogLost, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.streams import Change, ImagesLacking, Shard, StreamPage
 from sluice.stores.dynamodb.values import Item

@@ -30,6 +30,11 @@ class NotScratch(Terminal):
     """A name that is none of a drill's: nothing is made or destroyed under it."""
 
 
+class LogLost(Terminal):
+    """The store has thrown away a part of its log that the vault does not have: nothing can be restored to behind it, until
+    another backup is taken."""
+
+
 @dataclass
 class Clock:
     """The phases of a restore, in seconds from when it was asked for."""
@@ -123,13 +128,21 @@ class Driver(Protocol):
 
 def name_scratch(store: str, now: datetime, seed: str) -> str:
     """Name a scratch of this moment, so that any service takes it: letters, digits, single hyphens, 63 characters at most."""
-    plain = re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
-    return f"{PREFIX}{plain}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{_own(store, seed)}"
+    return f"{PREFIX}{_plain(store)}-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{_own(store, seed)}"
 
 
 def is_of_run(name: str, store: str, seed: str) -> bool:
     """Tell whether a scratch was made by another try of the same run: its moment is another one."""
     return name.endswith(f"-{_own(store, seed)}")
+
+
+def is_of_store(name: str, store: str) -> bool:
+    """Tell whether a scratch is one of this store's, where a place has those of many."""
+    return bool(re.fullmatch(rf"{PREFIX}{_plain(store)}-\d{{8}}t\d{{6}}z-[0-9a-f]+", name))
+
+
+def _plain(store: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
 
 
 def _own(store: str, seed: str) -> str:

@@ -86,6 +86,7 @@ class Documents:
 
         What of the log is on its way still is shipped. Raises Damaged, NoSuchKey, LogShort, LogLost, LogLate.
         """
+        bases_of(self.vault, self.store, tell)  # whatever of the others is damaged is told
         base, rounds = self._base(backup), 0
         parts = [part for table in base.tables for part in table.parts]
         read = sum(len(piece) for piece in read_parts(self.vault, parts))

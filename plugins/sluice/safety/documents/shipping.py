@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 
 from sluice.errors import Terminal, Transient
 from sluice.failpoints import failpoint
-from sluice.safety.documents.log import LogLost, LogShort, Place, Round, TableLog, begin_run, runs_of
+from sluice.safety.documents.log import LogShort, Place, Round, TableLog, begin_run, runs_of
 from sluice.safety.documents.tables import YOUNGER, Streamed, Tables
-from sluice.safety.driver import Tell
+from sluice.safety.driver import LogLost, Tell
 from sluice.stores.dynamodb.streams import (
     KEPT,
     Change,

@@ -21,10 +21,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import backups_of
-from sluice.safety.driver import Tell
+from sluice.safety.driver import LogLost, Tell
 from sluice.safety.physical.log import LogStore
 from sluice.safety.physical.wal import Segment, as_text, position
 from sluice.stores.cluster import processes_in
@@ -33,10 +32,6 @@ from sluice.stores.programs import running
 from sluice.stores.statements import statement
 
 PARTIAL = ".partial"
-
-
-class LogLost(Terminal):
-    """The server has thrown away a part of its log that the vault does not have."""
 
 
 @dataclass
