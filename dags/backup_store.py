@@ -9,6 +9,10 @@ Then what is kept for nothing any more goes (`keep` and `window` in the file), w
 newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its manifest: verification must
 see each.
 
+Tables of DynamoDB: `documents` reads every item; `service` has AWS keep their history and make a backup on demand, by its word
+alone (`gate_service_fresh`). Of dumps, of pgBackRest and of tables nothing goes by itself, and nothing is poisoned: those tasks
+skip.
+
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
 that the backup needs has not come: look at `ship_log__NAME`. `gate_backup_fresh` says, under *Details* → *Evidence*, how old
@@ -20,13 +24,13 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from sluice.flow.policy import defaults
-from sluice.flow.safety.backing_up import GATE, BackupGate, TakeStoreBackup, VerifyBackup
+from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup, gate_of
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def backup(name: str, schedule: str) -> DAG:
+def backup(name: str, by: str, schedule: str) -> DAG:
     """Take, read back, judge."""
     with DAG(
         dag_id=f"backup__{name}",
@@ -47,7 +51,7 @@ def backup(name: str, schedule: str) -> DAG:
     ) as dag:
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
-        fresh = BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
+        fresh = BackupGate(task_id=f"gate_{gate_of(by)}", gate=gate_of(by), trigger_rule="all_success")
         kept = KeepBackups(task_id="prune_backups", trigger_rule="all_success")
         verified >> fresh >> kept >> KeptBackupsGate(task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success")
         verified >> PoisonBackup(task_id="poison_copy", backup=taken.output, trigger_rule="all_success")
@@ -56,5 +60,5 @@ def backup(name: str, schedule: str) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = backup(name, daily(store.backup.at))
+        dag = backup(name, store.backup.by, daily(store.backup.at))
         globals()[dag.dag_id] = dag

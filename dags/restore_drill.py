@@ -5,7 +5,7 @@ every table with a hash of all its rows; then it is brought back under a name of
 end, its indexes held against its rows, and compared with the count: rows, roles, grants, policies, constraints, sequences. How
 long each phase took, and how much of the latest writes would be lost, is held against the `rto` and `rpo` of the store. Each
 drill leaves a certificate in the vault, `drills/NAME/`. *Trigger* drills a moment of your choice: a time, a position in the
-log, a named point.
+log, a named point. Tables of DynamoDB are compared item by item, and setting by setting; what a drill must not put back is told.
 
 **Red?** `drill_restore` says what stopped it: an object that is damaged, a file of the log that is missing, a disk that is
 full. `gate_restore_drill` lists, under *Details* → *Evidence*, what the copy lacked, or by how much it was too late. It is

@@ -37,6 +37,7 @@ def restore_tenant(name: str) -> DAG:
     return dag
 
 
-for name in backed_up():
-    dag = restore_tenant(name)
-    globals()[dag.dag_id] = dag
+for name, store in backed_up().items():
+    if store.engine == "postgres":
+        dag = restore_tenant(name)
+        globals()[dag.dag_id] = dag

@@ -61,30 +61,27 @@ def night(documents, vault) -> Iterator[Night]:
 
 def test_a_drill_to_the_moment_of_a_count_finds_everything_and_keeps_its_certificate(night: Night) -> None:
     made = night.shop.drilled(Target.at(night.counted.at), night.counted)
-    assert made.certificate.wrong == ()
-    compared = made.certificate.compared
+    assert made.wrong == ()
+    compared = made.compared
     assert compared
     assert (compared.tables, compared.rows) == (2, night.counted.census.rows)
     assert compared.rows > 300
     phases = ["accepted", "available", "first query", "fully read", "settings put back", "verified"]
-    assert list(made.certificate.phases) == phases
+    assert list(made.phases) == phases
     assert {line.partition(":")[0] for line in made.put_back} == {
         "stream", "tag", "history", "resource policy", "contributor insights", "deletion protection", "time to live"
     }  # fmt: skip
     assert [line.partition(":")[0].rpartition(" ")[2] for line in made.left] == ["destination"]
-    made.certificate.keep(night.shop.driver.vault)
-    assert certificates_of(night.shop.driver.vault, STORE) == [made.certificate]
+    made.keep(night.shop.driver.vault)
+    assert certificates_of(night.shop.driver.vault, STORE) == [made]
 
 
 def test_a_moment_between_is_compared_with_the_count_that_came_behind_it(night: Night) -> None:
     made = night.shop.drilled(night.between, night.counted)
-    assert made.certificate.wrong == ()
-    assert made.certificate.lost is None, "it was asked to have less"
-    assert made.certificate.compared
-    assert (
-        made.certificate.holds_sha256
-        != night.shop.drilled(Target.at(night.counted.at), night.counted).certificate.holds_sha256
-    )
+    assert made.wrong == ()
+    assert made.lost is None, "it was asked to have less"
+    assert made.compared
+    assert made.holds_sha256 != night.shop.drilled(Target.at(night.counted.at), night.counted).holds_sha256
 
 
 def test_the_latest_moment_is_carried_on_from_the_count_and_the_loss_is_bounded(night: Night) -> None:
@@ -92,9 +89,9 @@ def test_the_latest_moment_is_carried_on_from_the_count_and_the_loss_is_bounded(
     assert window
     at = window.latest + timedelta(seconds=15)
     made = night.shop.drilled(Target("latest"), night.counted, at=at)
-    assert made.certificate.wrong == ()
-    assert made.certificate.lost == (5, 15)
-    late = night.shop.drilled(Target("latest"), night.counted, at=at, goals=Goals(0.001, 4)).certificate.wrong
+    assert made.wrong == ()
+    assert made.lost == (5, 15)
+    late = night.shop.drilled(Target("latest"), night.counted, at=at, goals=Goals(0.001, 4)).wrong
     assert [line for line in late if "at least 5 s of writes would be lost; the store's RPO is 4 s" in line]
     assert [line for line in late if "the store's RTO is 0 s" in line]
 
@@ -156,7 +153,7 @@ def test_a_copy_that_is_not_right_is_red_with_its_reason(
     monkeypatch.setattr(Documents, "restore", spoilt)
     monkeypatch.setattr(Documents, "put_back", half)
     counted = () if what == "nothing to compare" else (night.counted,)
-    wrong = shop.drilled(Target.at(night.counted.at), *counted).certificate.wrong
+    wrong = shop.drilled(Target.at(night.counted.at), *counted).wrong
     rows = night.counted.census.tables[table].rows
     told = RED[what].format(table=table).replace("601 rows, 600", f"{rows} rows, {rows - 1}")
     assert len(wrong) == 1

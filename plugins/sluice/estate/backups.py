@@ -11,22 +11,35 @@ from pydantic import Field
 from sluice.estate.calendar import Clock
 from sluice.estate.document import Document
 from sluice.estate.durations import parse_duration
-from sluice.estate.fields import Connection, Part, lasting, matching
+from sluice.estate.fields import Connection, DynamoTable, Part, lasting, matching
 from sluice.estate.mistakes import Mistake
 from sluice.estate.showing import shown
 from sluice.estate.terms import KeptFor, Term
 
-By: TypeAlias = Literal["physical", "logical", "pgbackrest"]
-ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres")
+By: TypeAlias = Literal["physical", "logical", "pgbackrest", "documents", "service"]
+Beside: TypeAlias = Literal["autoscaling", "cloudwatch"]
+ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres") | dict.fromkeys(
+    ("documents", "service"), "dynamodb"
+)
 """Which engine each way is for."""
 OWN: Mapping[str, frozenset[str]] = {
     "physical": frozenset({"full_every", "window", "keep"}),
     "logical": frozenset({"jobs"}),
     "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes"}),
+    "documents": frozenset({"tables", "every", "beside"}),
+    "service": frozenset({"tables", "every", "beside", "days"}),
 }
 """Fields that not every way has."""
-NEEDED: Mapping[str, frozenset[str]] = {"pgbackrest": frozenset({"stanza"})}
-A_DAY = timedelta(days=1)
+NEEDED: Mapping[str, frozenset[str]] = {
+    "pgbackrest": frozenset({"stanza"}),
+    "documents": frozenset({"tables"}),
+    "service": frozenset({"tables"}),
+}
+LEAST_RPO: Mapping[str, tuple[timedelta, str]] = {
+    "logical": (timedelta(days=1), "1d or more with a backup by logical: between two dumps nothing is kept"),
+    "service": (timedelta(minutes=10), "10m or more with a backup by service: its history is some five minutes behind"),
+}
+"""What a way can promise at best, and why."""
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]
 
 
@@ -45,9 +58,11 @@ class Backups(Part):
     """How a store is backed up, and how that is proven."""
 
     by: By
-    """`physical`: the server's files and its log, back to any moment. `logical`: dumps. `pgbackrest`: what your own has of it."""
+    """`physical`: the server's files and its log, back to any moment. `logical`: dumps. `pgbackrest`: what your own has of it.
+    Tables of DynamoDB: `documents`: their items and the log of their streams in the vault; `service`: what AWS keeps itself."""
     connection: Connection
-    """The Airflow connection of a role that backs up: with REPLICATION, and BYPASSRLS and pg_read_all_data to count every row."""
+    """The Airflow connection of a role that backs up: with REPLICATION, and BYPASSRLS and pg_read_all_data to count every row.
+    For DynamoDB, to AWS, with a region."""
     at: Clock = time(2, 0)
     """When a backup is taken, every day, UTC. Write it in quotes."""
     full_every: Annotated[timedelta, lasting("1d", "35d")] = timedelta(days=7)
@@ -62,6 +77,14 @@ class Backups(Part):
     """`pgbackrest`: which of its repositories."""
     takes: bool = True
     """`pgbackrest`: whether backups are taken from here; false where a timer of yours takes them."""
+    tables: tuple[DynamoTable, ...] = Field(default=(), max_length=100)
+    """`documents`, `service`: the tables. Each has a stream with NEW_AND_OLD_IMAGES: it proves what comes back."""
+    every: Annotated[timedelta, lasting("1s", "1h")] = timedelta(seconds=10)
+    """`documents`, `service`: how often the streams are read into the vault. With `documents` that much can be lost."""
+    beside: tuple[Beside, ...] = Field(default=get_args(Beside), max_length=2)
+    """`documents`, `service`: services of AWS whose settings of the tables come back too. `[]` where there are none."""
+    days: int = Field(default=35, ge=1, le=35)
+    """`service`: for how many days it keeps the history of each table (PITR)."""
     window: Annotated[timedelta, lasting("1d", "3650d")] = timedelta(days=35)
     """For how long a past the store can be brought back to any moment."""
     keep: Kept = Kept()
@@ -97,14 +120,37 @@ def _check_way(document: Document, name: str, by: str, backup: Mapping[str, obje
         ways = " or ".join(way for way, fields in OWN.items() if field in fields)
         yield document.mistake((*steps, field), shown(backup[field]), f"none with {by}: it is a field of {ways}")
     for field in sorted(NEEDED.get(by, frozenset()) - set(backup)):
-        yield document.mistake((*steps, field), shown(None), f"the name of a {field} of its configuration, with {by}")
-    if by == "logical" and _is_short(rpo):
-        allowed = "1d or more with a backup by logical: between two dumps nothing is kept"
-        yield document.mistake(("stores", name, "rpo"), shown(rpo), allowed)
+        yield document.mistake((*steps, field), shown(None), f"its {field}, with {by}")
+    if by in LEAST_RPO and _is_below(rpo, LEAST_RPO[by][0]):
+        yield document.mistake(("stores", name, "rpo"), shown(rpo), LEAST_RPO[by][1])
+    if ENGINES[by] == "dynamodb":
+        yield from _check_tables(document, steps, by, backup, rpo)
 
 
-def _is_short(duration: object) -> bool:
+def _check_tables(
+    document: Document, steps: tuple[str, ...], by: str, backup: Mapping[str, object], rpo: object
+) -> Iterator[Mistake]:
+    """Find no table at all, one that is named twice, and a promise that is shorter than what lies between two reads."""
+    tables = backup.get("tables")
+    if isinstance(tables, tuple | list):
+        if not tables:
+            yield document.mistake((*steps, "tables"), "none", "one table at least")
+        for number, table in enumerate(tables):
+            if table in tables[:number]:
+                yield document.mistake((*steps, "tables", number), shown(table), "each table once")
+    every = _read(backup.get("every", "10s"))
+    if by == "documents" and every and _is_below(rpo, every):
+        allowed = f"no more than the store's rpo, {rpo}: what came in since the last read can be lost"
+        yield document.mistake((*steps, "every"), shown(backup.get("every", "10s")), allowed)
+
+
+def _is_below(duration: object, least: timedelta) -> bool:
+    found = _read(duration)
+    return found is not None and found < least
+
+
+def _read(duration: object) -> timedelta | None:
     try:
-        return parse_duration(str(duration)) < A_DAY
+        return parse_duration(str(duration))
     except ValueError:
-        return False  # its field says so
+        return None  # its field says so

@@ -42,13 +42,13 @@ class RestoreStore(OfAStore):
         try:
             with reading(vault, self.store, name, now):
                 found = driver.restore(target, name, clock, self.log.info)
-            if asked["warm"]:
+            if asked.get("warm"):  # a form of tables has neither this nor a port
                 self._prepare_warming(found.address)
-            address = driver.hand_over(found, asked["port"] or None)
+            address = driver.hand_over(found, asked.get("port") or None)
         except BaseException:
             driver.destroy(name)
             raise
-        warmed = self._warm(address) if asked["warm"] else None
+        warmed = self._warm(address) if asked.get("warm") else None
         told = {
             "name": name,
             "address": address,

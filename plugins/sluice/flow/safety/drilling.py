@@ -13,7 +13,7 @@ from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.keeping import note_proven
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import backup_of, driver_of, goals_of, opened_backup
+from sluice.flow.safety.stores import backup_of, drill_at, driver_of, goals_of, now_at, opened_backup
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ class CountStore(OfAStore):
 
         check_words(context)
         vault = open_vault()
-        with opened_backup(self.store) as c:
-            take_baseline(c).keep(vault, self.store)
-        if backup_of(self.store)[1].by == "logical":
+        store, backup = backup_of(self.store)
+        if store.engine == "postgres":
+            with opened_backup(self.store) as c:
+                take_baseline(c).keep(vault, self.store)
+        if backup.by == "logical":
             raise AirflowSkipException(f"{self.store} is dumped: each dump was counted in its own snapshot.")
         census = driver_of(self.store).count(self.log.info)
         kept = keep_census(vault, self.store, census)
@@ -90,16 +92,13 @@ class DrillRestore(OfAMoment):
         """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown."""
         from sluice.safety.censuses import censuses_of, read_census
         from sluice.safety.drill.baseline import newest_baseline
-        from sluice.safety.drill.drilling import Asked, Counted, drill, failed
+        from sluice.safety.drill.drilling import Asked, Counted, failed
         from sluice.safety.driver import name_scratch
         from sluice.safety.keeping.reading import reading
-        from sluice.stores.postgres import one
-        from sluice.stores.statements import statement
 
         store, backup = backup_of(self.store)
         vault, target = open_vault(), target_of(self.kind, self.value)
-        with opened_backup(self.store) as c:
-            now = one(c, statement("safety.find_position"))["now"]
+        now = now_at(self.store)
         counted = [Counted(key, read_census(vault, key)) for key in censuses_of(vault, self.store)]
         seed = f"{context['run_id']} {target}"
         baseline = newest_baseline(vault, self.store)
@@ -108,7 +107,7 @@ class DrillRestore(OfAMoment):
         )
         with reading(vault, self.store, name_scratch(self.store, now, f"{seed} reads"), now):
             try:
-                made = drill(driver_of(self.store), asked, self.log.info)
+                made = drill_at(self.store, asked, self.log.info)
             except Terminal as why:
                 failed(self.store, asked, why).keep(vault)
                 raise
@@ -118,6 +117,8 @@ class DrillRestore(OfAMoment):
             control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)
         for slow in (made.baseline or {}).get("slow_on_another_machine", ()):
             self.log.warning("%s; the machine is another, so this proves nothing", slow)
+        for line in made.left:
+            self.log.warning("Not put back in a drill, and not proven: %s", line)
         self.log.info("%s", key)
         return {"certificate": key, "wrong": list(made.wrong)}
 
@@ -161,6 +162,9 @@ def facts_of(made: Certificate) -> dict[str, Any]:
         "rto_over_seconds": max(0.0, made.phases["available"] - made.goals.back_within),
         "lost_at_least_seconds": lost,
         "rpo_over_seconds": max(0.0, lost - made.goals.losing_at_most),
+        "put_back": len(made.put_back),
+        "left": len(made.left),
+        "left_told": "; ".join(made.left[:20]),
         "wrong": len(made.wrong),
         "wrong_told": "; ".join(made.wrong[:20]),
         "headline": "; ".join(made.wrong[:3]),

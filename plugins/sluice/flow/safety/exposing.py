@@ -9,9 +9,10 @@ from sluice.estate import read_stores
 from sluice.flow.connections import open_vault
 from sluice.flow.project import ROOT
 from sluice.flow.safety.shipping import EVERY
-from sluice.flow.safety.stores import SHIPS, backed_up, backup_of, driver_of, goals_of
+from sluice.flow.safety.stores import backed_up, backup_of, driver_of, goals_of
 
 if TYPE_CHECKING:
+    from sluice.estate.backups import Backups
     from sluice.safety.exposure import Facts
     from sluice.safety.runbooks.known import Known
 
@@ -30,8 +31,13 @@ def facts_now(name: str) -> Facts:
         backups=driver.backups(),
         certificates=certificates_of(open_vault(), name),
         drill_at=backup.drill_at,
-        on_its_way=EVERY if backup.by in SHIPS else timedelta(0),
+        on_its_way=on_its_way(backup),
     )
+
+
+def on_its_way(backup: Backups) -> timedelta:
+    """Tell how much of the log may be on its way into the vault at any moment: what a service keeps itself is none of it."""
+    return {"physical": EVERY, "documents": backup.every}.get(backup.by, timedelta(0))
 
 
 def known_at(now: datetime) -> Known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,20 @@ from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
     from sluice.estate.backups import Backups
-    from sluice.safety.drill.certificate import Goals
-    from sluice.safety.driver import Driver
+    from sluice.safety.documents.drilling import DocumentDriver
+    from sluice.safety.documents.tables import Tables
+    from sluice.safety.drill.certificate import Certificate, Goals
+    from sluice.safety.drill.drilling import Asked
+    from sluice.safety.driver import Driver, Tell
     from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
 
-SHIPS = ("physical",)
+SHIPS = ("physical", "documents", "service")
 """The ways that bring the log into the vault as it is written."""
+KEEPS = ("physical",)
+"""The ways of which we say how long a backup stays."""
+AT_SERVICE = ("service",)
+"""The ways whose backups are a service's, which shows nobody their bytes."""
 
 
 class NotBackedUp(Terminal):
@@ -61,9 +68,20 @@ def backup_of(name: str) -> tuple[Store, Backups]:
 
 def driver_of(name: str) -> Driver:
     """Make what backs a store up and brings it back. Raises NotBackedUp, NoConnection, EstateErrors."""
-    _, backup = backup_of(name)
+    store, backup = backup_of(name)
     scratch = Path(backup.scratch) / "drills" / name  # one of each: who takes away looks at his own alone
-    return DRIVERS[backup.by](name, backup, dsn_of(backup.connection), open_vault(), scratch)
+    dsn = dsn_of(backup.connection) if store.engine == "postgres" else ""
+    return DRIVERS[backup.by](name, backup, dsn, open_vault(), scratch)
+
+
+def tables_of(name: str) -> DocumentDriver:
+    """The same, of a store of tables in DynamoDB. Raises NotBackedUp, NoConnection, EstateErrors."""
+    from sluice.safety.documents.driver import Documents
+    from sluice.safety.documents.service import ServiceBackups
+
+    driver = driver_of(name)
+    assert isinstance(driver, Documents | ServiceBackups)
+    return driver
 
 
 def _physical(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
@@ -86,10 +104,33 @@ def _pgbackrest(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Pat
     return PgBackRest(name, dsn, vault, scratch, stanza, config, backup.repo, backup.full_every, takes=backup.takes)
 
 
+def _documents(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from sluice.safety.documents.driver import Documents
+
+    return Documents(_tables(name, backup), vault)
+
+
+def _service(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from sluice.safety.documents.service import ServiceBackups
+
+    return ServiceBackups(_tables(name, backup), vault, days=backup.days)
+
+
+def _tables(name: str, backup: Backups) -> Tables:
+    from sluice.flow.connections import alarms_of, documents_of, scaling_of
+    from sluice.safety.documents.tables import Clients, Tables
+
+    scaling = scaling_of(backup.connection) if "autoscaling" in backup.beside else None
+    alarms = alarms_of(backup.connection) if "cloudwatch" in backup.beside else None
+    return Tables(name, backup.tables, Clients(*documents_of(backup.connection), scaling, alarms))
+
+
 DRIVERS: Mapping[str, Callable[[str, Backups, str, Vault, Path], Driver]] = {
     "physical": _physical,
     "logical": _logical,
     "pgbackrest": _pgbackrest,
+    "documents": _documents,
+    "service": _service,
 }
 """What makes the driver of each way."""
 
@@ -109,6 +150,29 @@ def opened_backup(name: str) -> Iterator[Connection]:
     _, backup = backup_of(name)
     with connect(dsn_of(backup.connection), purpose=f"backup {name}") as c:
         yield c
+
+
+def now_at(name: str) -> datetime:
+    """Ask a store what time it is: counts and drills go by its clock. Raises StoreDown, DynamoDown, NoConnection."""
+    from sluice.stores.postgres import one
+    from sluice.stores.statements import statement
+
+    if backup_of(name)[0].engine == "dynamodb":
+        return tables_of(name).tables.now()
+    with opened_backup(name) as c:
+        now: datetime = one(c, statement("safety.find_position"))["now"]
+        return now
+
+
+def drill_at(name: str, asked: Asked, tell: Tell) -> Certificate:
+    """Do one drill of a store, as its engine wants it. Raises what the driver does."""
+    from sluice.safety.documents.drilling import drill as drill_tables
+    from sluice.safety.drill.drilling import drill
+
+    store, backup = backup_of(name)
+    if store.engine == "dynamodb":
+        return drill_tables(tables_of(name), asked, backup.every, tell)
+    return drill(driver_of(name), asked, tell)
 
 
 def slot_of(store: str) -> str:

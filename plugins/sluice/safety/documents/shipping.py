@@ -249,6 +249,13 @@ class Reading:
         return self._silent.get(shard, 0) >= SILENT
 
 
+def shippers_of(
+    tables: Tables, vault: Vault, tell: Tell, opened: Callable[[str], Streamed] | None = None
+) -> dict[str, TableShipper]:
+    """Give what ships each table of a store."""
+    return {table: TableShipper(tables, vault, table, tell, opened) for table in tables.names}
+
+
 @dataclass
 class Shipper:
     """Ships every table of a store."""

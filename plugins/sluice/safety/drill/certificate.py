@@ -70,6 +70,10 @@ class Certificate:
     """Settings of the service around the copy that are not the original's, though nobody meant them to differ."""
     baseline: Mapping[str, Any] | None = None
     """How fast the copy answers, held against the living store (`baseline.held_against`); None where nobody timed that."""
+    put_back: tuple[str, ...] = ()
+    """Settings that a restore drops and the drill has put back, a line each."""
+    left: tuple[str, ...] = ()
+    """Settings that a drill does not put back, each with its reason: nothing proves of these that they would come back."""
 
     @property
     def key(self) -> str:
@@ -122,7 +126,7 @@ def _read(vault: Vault, key: str) -> Certificate:
         against = told.pop("compared")
         if against:
             against = Compared(**{**against, "differences": tuple(against["differences"])})
-        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike")}
+        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike", "put_back", "left")}
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))
         return Certificate(

@@ -81,11 +81,7 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
     Raises NotRecovered, Damaged, Broken, LogMissing, NotChecked, VaultDown.
     """
     clock, name = Clock(), asked.name or name_scratch(driver.store, asked.at, asked.seed)
-    for left in driver.scratches():
-        if left != name and is_of_run(
-            left, driver.store, asked.seed
-        ):  # a try that was killed has left it, and its disk
-            driver.destroy(left)
+    clear_tries(driver, asked, name)
     with restored(driver, asked.target, name, clock, tell) as found, connect(found.address, purpose="drill") as copy:
         one(copy, statement("safety.find_reached"))
         clock.note("first query")
@@ -102,6 +98,13 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         held, expects = compare_apart(driver, asked, expects.apart, tell)
     made = certify(driver.store, asked, found, clock, lost_between(kept, asked.at), digest(there))
     return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced)
+
+
+def clear_tries(driver: Driver, asked: Asked, name: str) -> None:
+    """Take away what another try of the same drill has left that was killed, and what that takes up."""
+    for left in driver.scratches():
+        if left != name and is_of_run(left, driver.store, asked.seed):
+            driver.destroy(left)
 
 
 def certify(store: str, asked: Asked, found: Restored, clock: Clock, lost: Lost | None, digested: str) -> Certificate:

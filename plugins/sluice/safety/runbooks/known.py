@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from sluice.estate.backups import ENGINES, By
 from sluice.estate.models import EstateFile, Store
 from sluice.safety.drill.certificate import Certificate
 from sluice.safety.exposure import Exposure
@@ -48,9 +49,10 @@ class Known:
         return self.estate.stores
 
 
-def restore_command(store: str, target: str, value: str = "") -> str:
+def restore_command(store: str, by: By, target: str, value: str = "") -> str:
     """Write the command that brings a store back beside the one that lives, or has died."""
-    asked = {"target": target, **({"value": value} if value else {}), "confirm": store, "port": 5499, "days": 7}
+    where = {"port": 5499} if ENGINES[by] == "postgres" else {}
+    asked = {"target": target, **({"value": value} if value else {}), "confirm": store, **where, "days": 7}
     return _run(f"restore__{store}", asked)
 
 

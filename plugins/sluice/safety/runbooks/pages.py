@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from sluice.estate.backups import By
 from sluice.estate.models import Store
 from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
@@ -49,9 +50,11 @@ def _region(known: Known) -> Page:
             Step("Run Airflow where the region is not, with the same estate and connections.", "./sluice up"),
         ),
         stores=_each(known, lambda name, store: (
-            Step("Bring it back as of the latest moment.", restore_command(name, "latest"), (name, "latest")),
+            *_in_another_region(store),
+            Step("Bring it back as of the latest moment.", restore_command(name, _by(store), "latest"), (name, "latest")),
             Step(f"Look at it there; its address and its last commit are in the log of `restore_store` of `restore__{name}`."),
-            Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."),
+            Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."
+                 if store.engine == "postgres" else "Point applications at those names."),
         )),
         last=(
             *_backups(known, "Back `{}` up anew: the log goes on from there."),
@@ -71,12 +74,10 @@ def _corruption(known: Known) -> Page:
         ),
         stores=_each(known, lambda name, store: (
             Step("Bring it back beside the one that lives, as of a moment before. Nothing is changed there.",
-                 restore_command(name, "time", MOMENT), (name, "moment")),
+                 restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
             Step("Not sure of the moment? A drill of it reads and compares all of it, and takes it away again.",
                  drill_command(name, MOMENT), (name, "moment")),
-            Step("One tenant alone? This writes SQL that puts its rows back, and runs none.", tenant_command(name, MOMENT)),
-            Step("Copy back what was lost out of it, table by table, parents before children; or, where all of it is wrong, stop"
-                 f" writes, and point the connection `{store.connection}` at it: what came in since is lost then."),
+            *_copied_back(name, store),
         )),
         last=(
             Step("Keep the wrong state as evidence before it is written over: a backup of it is one."),
@@ -99,8 +100,8 @@ def _degradation(known: Known) -> Page:
                  " Its runs wait, and go on where they were."),
             *([Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_log__{name}`,"
                     " which lets it go.")] if store.backup and store.backup.by == "physical" else []),
-            Step("Does it not come back to itself? Bring it back on another machine.",
-                 restore_command(name, "latest"), (name, "latest")),
+            Step("Does it not come back to itself? Bring it back beside.",
+                 restore_command(name, _by(store), "latest"), (name, "latest")),
         )),
         last=(Step("Give the pools their slots back."),),
         users=_message(known, "Answers are slow at the moment."),
@@ -120,9 +121,10 @@ def _breach(known: Known) -> Page:
             Step(f"Look who wrote to the bucket `{bucket}`: its versions, its log. What is locked there stays."),
         ),
         stores=_each(known, lambda name, store: (
-            Step("Bring it back as of before, beside the one that lives, and compare roles, grants, policies and functions.",
-                 restore_command(name, "time", MOMENT), (name, "moment")),
-            Step("Prove that the backups are what they were: every byte is read, every row compared.",
+            Step("Bring it back as of before, beside the one that lives, and compare "
+                 + ("roles, grants, policies and functions." if store.engine == "postgres" else "items, policies and settings."),
+                 restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
+            Step("Prove that the backups are what they were: all is read, every row or item compared.",
                  drill_command(name, MOMENT), (name, "moment")),
         )),
         last=(
@@ -139,6 +141,34 @@ def _each(known: Known, steps: Steps) -> Sequence[tuple[str, Sequence[Step]]]:
         (name, steps(name, store) if store.backup else (Step(NO_BACKUP.format(engine=store.engine)),))
         for name, store in known.stores.items()
     ]
+
+
+def _copied_back(name: str, store: Store) -> list[Step]:
+    """Say how what was lost comes back out of a copy."""
+    all_wrong = "; or, where all of it is wrong, stop writes, and point {} at it: what came in since is lost then."
+    if store.engine == "dynamodb":
+        return [Step(f"Copy the items back that were lost{all_wrong.format('applications')}")]
+    behind = f"the connection `{store.connection}`"
+    return [
+        Step("One tenant alone? This writes SQL that puts its rows back, and runs none.", tenant_command(name, MOMENT)),
+        Step(f"Copy back what was lost out of it, table by table, parents before children{all_wrong.format(behind)}"),
+    ]
+
+
+def _in_another_region(store: Store) -> list[Step]:
+    """Say what tables need that lie in a region which is gone, and what is gone with it."""
+    assert store.backup
+    told = {
+        "documents": f"Give the Airflow connection `{store.backup.connection}` another region: the tables are made there, out of"
+        " the vault.",
+        "service": "What AWS keeps of these tables lies in their region: while that is gone, so is it.",
+    }
+    return [Step(told[store.backup.by])] if store.backup.by in told else []
+
+
+def _by(store: Store) -> By:
+    assert store.backup
+    return store.backup.by
 
 
 def _backups(known: Known, text: str) -> list[Step]:
