@@ -32,13 +32,17 @@ print(json.dumps({
 """
 
 
+TABLES = "    backup: {by: documents, connection: dynamodb_tyler, tables: [tyler]}\n"
+"""Below the last store of the sample, which is one of tables."""
+
+
 @pytest.fixture(scope="session")
 def bag(tmp_path_factory: pytest.TempPathFactory):
-    """Everything in dags/, as an estate has it that backs a store up."""
+    """Everything in dags/, as an estate has it that backs its stores up: a server, and tables."""
     root = tmp_path_factory.mktemp("backed_up")
     (root / "include/estate").mkdir(parents=True)
     estate = (ROOT / "include/estate/estate.yaml").read_text()
-    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", "backup: {"))
+    (root / "include/estate/estate.yaml").write_text(estate.replace("# backup: {", "backup: {") + TABLES)
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patched:
         patched.setattr(stores, "ROOT", root)
         warnings.simplefilter("ignore")  # Airflow's own, while it is imported

@@ -24,14 +24,14 @@ VERBS = {
 }  # fmt: skip
 
 
-BACKED_UP = "certify"
-"""The store that the estate of these tests backs up."""
+BACKED_UP = ("certify", "tyler")
+"""The stores that the estate of these tests backs up: a server, and tables."""
 
 
 @pytest.fixture
 def dags(bag):
     """Every DAG of ours; what a person's files make of them is not judged here."""
-    return [dag for name, dag in bag.dags.items() if name.partition("__")[2] in ("", *MIGRATIONS, BACKED_UP)]
+    return [dag for name, dag in bag.dags.items() if name.partition("__")[2] in ("", *MIGRATIONS, *BACKED_UP)]
 
 
 def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
@@ -51,7 +51,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "failover_drill",
         "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
-        *(f"{kind}__{BACKED_UP}" for kind in ("backup", "ship_log", "restore_drill", "restore")),
+        *(f"{kind}__{name}" for kind in ("backup", "ship_log", "restore_drill", "restore") for name in BACKED_UP),
     }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))
@@ -113,6 +113,15 @@ def test_no_red_task_leaves_its_run_green(dags) -> None:
         }:
             reach |= more
         assert {task.task_id for task in dag.tasks} - reach == set(), dag.dag_id
+
+
+def test_tables_are_asked_for_no_port_and_no_tenant_and_a_gap_in_their_log_starts_a_backup(bag) -> None:
+    assert {"restore_tenant__certify", "restore_tenant__tyler"} & {*bag.dags} == {"restore_tenant__certify"}
+    server, tables = (set(bag.dags[f"restore__{name}"].params) for name in BACKED_UP)
+    assert server - tables == {"port", "warm"}
+    started = bag.dags["ship_log__tyler"].get_task("start_backup")
+    assert (started.trigger_dag_id, started.skip_when_already_exists) == ("backup__tyler", True)
+    assert "start_backup" not in bag.dags["ship_log__certify"].task_dict
 
 
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:

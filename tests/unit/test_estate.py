@@ -412,7 +412,7 @@ WRONG_ESTATE = {
             'estate.yaml:7: stores.docs.backup.every: found "1m",'
             " allowed: no more than the store's rpo, 30s: what came in since the last read can be lost",
             "estate.yaml:7: stores.docs.backup.jobs: found 2, allowed: none with documents: it is a field of logical",
-            'estate.yaml:7: stores.docs.backup.tables.1: found "orders", allowed: each table once',
+            'estate.yaml:7: stores.docs.backup.tables[1]: found "orders", allowed: each table once',
         ],
     ),
     "tables that the service backs up, of which none is named": (
