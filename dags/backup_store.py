@@ -1,13 +1,14 @@
 """Back a store up into the vault every day, and read every byte of it back.
 
 One for each store that has a `backup` in include/estate/estate.yaml, at its hour (`at`). It takes an increment where the server
-can and the last whole backup is young, else a whole one. The log between two backups is brought into the vault by
-`ship_log__NAME`: with both, the store can be brought back to any moment since the first backup was whole. `restore_drill__NAME`
-proves it. *Trigger* takes one now; nothing that users see is changed, and a second one harms nobody.
+can and the last whole backup is young, else a whole one. With `by: physical` the log between two backups is brought into the
+vault by `ship_log__NAME`: with both, the store can be brought back to any moment of its window; with `by: logical` to that of
+each dump. `restore_drill__NAME` proves it. *Trigger* takes one now; nothing that users see is changed, and a second one harms
+nobody.
 
-Then what is kept for nothing any more goes (`keep` and `window` in the file), with the log that nothing needs; never without a
-newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its manifest: verification must
-see each.
+With `by: physical`, what is kept for nothing any more goes then (`keep` and `window` in the file), with the log that nothing
+needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of its
+manifest: verification must see each.
 
 Tables of DynamoDB: `documents` reads every item; `service` has AWS keep their history and make a backup on demand, by its word
 alone (`gate_service_fresh`). Of dumps, of pgBackRest and of tables nothing goes by itself, and nothing is poisoned: those tasks

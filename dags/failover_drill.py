@@ -1,6 +1,6 @@
 """Drill a failover of every store, each Sunday: on two servers made of its backups, never on the one that lives.
 
-One branch for each store that has `replicas` and a `backup` of its whole server. Its newest backup is brought back, a second
+One branch for each store that has `replicas` and `backup: {by: physical}`. Its newest backup is brought back, a second
 server is made to follow it, and clients write. Then the one that leads is killed, the other is promoted by the same code as on
 the real day, and each write that was acknowledged is looked for: once with synchronous commit, where none may be missing, once
 without, where the loss is counted and held against its bounds. The one that died comes back as a replica. Each drill leaves a

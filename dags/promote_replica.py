@@ -6,7 +6,8 @@ does not answer is not dead: where its commits wait for standbys, so many of the
 none acknowledged, and the one that has most is promoted: nothing that was acknowledged is lost. Where they wait for nobody, only
 *Word* goes on: type `<server> is dead`, and what may be lost is bounded. *Dry run* writes all of it into the log of
 `plan_promotion`, and changes nothing. *Switch the name* changes the record of Route 53, too; without it `switch_name` only shows
-the diff.
+the diff, and leads a PgBouncer (`pooler`) to the new server. Fenced, and nobody was promoted? *Take back* lifts the fence, and
+promotes nothing: the old server takes writes again, and all follow it. It is refused where a replica leads, or may.
 
 **Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` may be cleared: what was
 broken off is gone on with. Two servers that take writes: stop the one that was left, at once. How the old one comes back as a
@@ -20,6 +21,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, chain
 from sluice.flow.policy import UPKEEP
 from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
+from sluice.flow.safety.switching import SwitchPooler, TakeBack
 
 with DAG(
     dag_id="promote_replica",
@@ -34,7 +36,13 @@ with DAG(
             "", type="string", title="Word", description="Only where the plan asks for it: <server> is dead."
         ),
         "switch_name": Param(
-            False, type="boolean", title="Switch the name", description="Change the record in DNS; else show the diff."
+            False,
+            type="boolean",
+            title="Switch the name",
+            description="Change the record, and PgBouncer's line; else show the diffs.",
+        ),
+        "take_back": Param(
+            False, type="boolean", title="Take back", description="Lift the fence of a promotion that came to nothing."
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only write down what would be done."),
     },
@@ -45,5 +53,6 @@ with DAG(
     chain(
         PlanPromotion(task_id="plan_promotion"),
         PromoteReplica(task_id="promote_replica"),
-        SwitchName(task_id="switch_name"),
+        [SwitchName(task_id="switch_name"), SwitchPooler(task_id="switch_pooler")],
     )
+    TakeBack(task_id="take_back")  # in this DAG, as one run of it at a time: never beside a promotion

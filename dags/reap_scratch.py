@@ -1,4 +1,4 @@
-"""Take away what drills have left behind when they were killed, and what was brought back for a while.
+"""Take away what drills have left behind when they were killed, and name what was brought back for people.
 
 Every hour, for each store that is backed up. A drill takes its copy away itself; one that was killed cannot. Only what has a
 name of a drill, `sluice-scratch-<store>-<moment>-…`, is looked at, and code refuses to destroy anything else. What

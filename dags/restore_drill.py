@@ -7,6 +7,9 @@ long each phase took, and how much of the latest writes would be lost, is held a
 drill leaves a certificate in the vault, `drills/NAME/`. *Trigger* drills a moment of your choice: a time, a position in the
 log, a named point. Tables of DynamoDB are compared item by item, and setting by setting; what a drill must not put back is told.
 
+Suites of yours (`checks`) run over the copy as well: at the latest moment they count, as of an earlier one they are told. Other
+databases of the server are looked through, and not counted: the certificate names them.
+
 **Red?** `drill_restore` says what stopped it: an object that is damaged, a file of the log that is missing, a disk that is
 full. `gate_restore_drill` lists, under *Details* → *Evidence*, what the copy lacked, or by how much it was too late. It is
 about a copy: the store itself was only read. Take a full backup (`backup__NAME`), and drill again: until then this store may

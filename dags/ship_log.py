@@ -4,9 +4,10 @@ One for each store whose `backup` in include/estate/estate.yaml is `physical`, `
 up no other. One run follows another, each of a few minutes, and goes on behind what the vault has. What can be lost, if the store
 dies, is what came in since. It takes one of Airflow's places for tasks, all the time.
 
-*A server*: some ten seconds, as the file that is being written is stored as well. Beside it a row is written every ten seconds
-(`sluice_safety.heartbeat`): by these a drill tells how much would be lost. A server whose log nobody ships keeps it, and its disk
-fills: look at `pg_replication_slots`, slot `sluice_log_NAME`, and drop it where the store is backed up no more.
+*A server*: some ten seconds, as the file that is being written is stored as well, and while one run has ended and the next begins
+as many again. Beside it a row is written every ten seconds (`sluice_safety.heartbeat`): by these a drill tells how much would be
+lost. A server whose log nobody ships keeps it, and its disk fills: look at `pg_replication_slots`, slot `sluice_log_NAME`, and
+drop it where the store is backed up no more.
 
 *Tables of DynamoDB*: their streams are read every `every`; a stream keeps a day. A log that ended, or was never begun, is begun
 at once, and `start_backup` has `backup__NAME` take a base, once for each. By `service` the log brings nothing back: copies are

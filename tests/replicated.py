@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from sluice.local.ports import free_port
 from sluice.safety.physical.scratch import Scratch
 from sluice.safety.replicas.planning import WORD, Asked
+from sluice.safety.replicas.pooler import Pooler
 from sluice.safety.replicas.promise import read_promise
 from sluice.safety.replicas.rebuilding import rebuild
-from sluice.safety.replicas.scratch_group import Member, adopt, join
+from sluice.safety.replicas.scratch_group import Member, adopt, join, wait_for
 from sluice.safety.replicas.servers import Group, Leading, Server, look, look_at
 from sluice.safety.replicas.trial import Trial, prepare_trial
 from sluice.stores.cluster import ADMIN, Cluster
 from sluice.stores.postgres import Connection, connect
+from sluice.stores.privileges import unprivileged
 
 
 @dataclass
@@ -59,6 +64,37 @@ class Trio:
         old, self.leading = self.leading, next(one for one in self.members if one.name == new)
         rebuild(old, self.leading)
         return old
+
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+
+
+@contextmanager
+def opened_pooler(group: Trio, folder: Path) -> Iterator[Pooler]:
+    """Have a PgBouncer lead to whoever leads; it goes with the block."""
+    ini, port = folder / "pgbouncer.ini", free_port()
+    (folder / "users").write_text('"postgres" ""\n')
+    ini.write_text(
+        f"[databases]\n; shop\nshop = host={group.leading.place.socket} port=5432 dbname=postgres user=postgres\n"
+        f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=trust\nauth_file={folder}/users\n"
+        f"admin_users=postgres\npool_mode=transaction\nlogfile={folder}/log\n"
+    )
+    whose = unprivileged(folder)
+    command = [*whose.prefix, str(PGBOUNCER), str(ini)]
+    with subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **whose.arguments) as process:
+        made = Pooler(ini, f"host=127.0.0.1 port={port} user=postgres dbname=pgbouncer", "shop")
+        wait_for(lambda: answers(made.console), group.leading, "be led to")
+        yield made
+        process.terminate()
+
+
+def answers(address: str) -> bool:
+    """Whether somebody is there."""
+    try:
+        psycopg.connect(address, autocommit=True, connect_timeout=1).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextmanager

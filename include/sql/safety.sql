@@ -159,6 +159,15 @@ UNION ALL SELECT 'revoked', g FROM (SELECT unnest(a.plain) EXCEPT SELECT unnest(
 (SELECT r.* FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
  WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND r.relpersistence = 'p') AS c
 
+-- name: list_databases
+-- What others the server has. Templates are PostgreSQL's own; one that is half dropped takes no sessions either.
+SELECT datname AS name, datallowconn AND datconnlimit <> -2 AS open FROM pg_database
+WHERE datname <> current_database() AND NOT datistemplate ORDER BY 1
+
+-- name: is_empty
+-- Whether nobody has made anything that holds rows.
+SELECT NOT EXISTS (SELECT FROM {ours}) AND NOT EXISTS (SELECT FROM pg_largeobject_metadata) AS empty
+
 -- name: list_sequences
 SELECT schemaname AS schema, sequencename AS name, coalesce(last_value, start_value - increment_by)::text AS at
 FROM pg_sequences WHERE schemaname !~ '^pg_' ORDER BY 1, 2

@@ -18,7 +18,7 @@ from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
-    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "plan", "poison", "promote", "prune",
+    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "name", "plan", "poison", "promote", "prune",
     "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "validate", "verify",
     "watch",
 }  # fmt: skip
@@ -52,6 +52,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
         *(f"{kind}__{name}" for kind in ("backup", "ship_log", "restore_drill", "restore") for name in BACKED_UP),
+        f"name_point__{BACKED_UP[0]}",
     }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,6 @@ import psycopg
 import pytest
 from sluice.access.replica_choice import Limits
 from sluice.access.replicas import Node, NotThePrimary, Replicated, opening
-from sluice.local.ports import free_port
 from sluice.safety.replicas.pooler import (
     Pooler,
     PoolerRefused,
@@ -23,9 +20,8 @@ from sluice.safety.replicas.pooler import (
 )
 from sluice.safety.replicas.scratch_group import wait_for
 from sluice.stores.postgres import StoreDown
-from sluice.stores.privileges import unprivileged
 
-from tests.replicated import Trio, opened_trio
+from tests.replicated import PGBOUNCER, Trio, opened_pooler, opened_trio
 
 LIMITS = Limits(out_after=2, back_after=2)
 
@@ -131,36 +127,11 @@ def test_a_primary_that_is_fenced_is_told_as_such(pair: Trio, servers: Replicate
         pass
 
 
-PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-
-
 @pytest.fixture
 def pooler(pair: Trio, tmp_path: Path) -> Iterator[Pooler]:
     """A PgBouncer that leads to the primary."""
-    ini, port = tmp_path / "pgbouncer.ini", free_port()
-    (tmp_path / "users").write_text('"postgres" ""\n')
-    ini.write_text(
-        f"[databases]\n; shop\nshop = host={pair.leading.place.socket} port=5432 dbname=postgres user=postgres\n"
-        f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=trust\nauth_file={tmp_path}/users\n"
-        f"admin_users=postgres\npool_mode=transaction\nlogfile={tmp_path}/log\n"
-    )
-    whose = unprivileged(tmp_path)
-    command = [*whose.prefix, str(PGBOUNCER), str(ini)]
-    with subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **whose.arguments) as process:
-        address = f"host=127.0.0.1 port={port} user=postgres"
-        made = Pooler(ini, f"{address} dbname=pgbouncer", "shop")
-        wait_for(lambda: answers(made.console), pair.leading, "be led to")
+    with opened_pooler(pair, tmp_path) as made:
         yield made
-        process.terminate()
-
-
-def answers(address: str) -> bool:
-    """Whether somebody is there."""
-    try:
-        psycopg.connect(address, autocommit=True, connect_timeout=1).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="there is no PgBouncer here (apt install pgbouncer)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,30 +17,33 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.flow import connections
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import exposing, keeping, stores
+from sluice.flow.safety import exposing, keeping, naming, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.naming import NamePoint, VerifyPoint
 from sluice.flow.safety.reaping import DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping import ShipLog
-from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup
+from sluice.flow.safety.stores import NotBackedUp, driver_of, of_backup, pointed
 from sluice.flow.safety.stores import shipped as shipped_stores
 from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.safety.backup import Broken
 from sluice.safety.drill.certificate import certificates_of
-from sluice.safety.driver import name_scratch
+from sluice.safety.driver import Clock, name_scratch
 from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
 from sluice.safety.keeping.verifying import LogNotYet
+from sluice.safety.physical.choosing import AlreadyNamed, NotThere
 from sluice.safety.standing import reap
+from sluice.safety.target import Target
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
@@ -55,7 +59,7 @@ stores:
     connection: pg_shop
     rto: 5m
     rpo: 30s
-    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}}}
+    backup: {{by: physical, connection: pg_shop_backup, scratch: {scratch}, checks: {checks}}}
   dumped:
     engine: postgres
     connection: pg_shop
@@ -65,6 +69,13 @@ stores:
   plain: {{engine: postgres, connection: pg_shop, rto: 5m, rpo: 30s}}
 """
 PAGE = Path(__file__).parents[2] / "docs/howto/back-up-a-store.md"
+CHECKS = "{public.notes: {suites: [notes_rules], newest_by: at}}"
+RULES = {
+    "meta": {"sluice": {"over": "window", "days": 1, "rows_at_most": 1000, "ahead_at_most_days": 1}},
+    "expectations": [
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "text"}, "severity": "critical"}
+    ],
+}
 FORM = {"target": "as scheduled", "value": ""}
 
 
@@ -88,7 +99,11 @@ def project(shop: Shop, database: Database, vault, tmp_path: Path, monkeypatch: 
     """An estate that backs the shop up, with Airflow's connections."""
     (tmp_path / "include/estate").mkdir(parents=True)
     scratch = shop.folder / "scratch"
-    (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(bucket=shop.vault.bucket, scratch=scratch))
+    (tmp_path / "include/estate/estate.yaml").write_text(
+        ESTATE.format(bucket=shop.vault.bucket, scratch=scratch, checks=CHECKS)
+    )
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations/notes_rules.json").write_text(json.dumps(RULES))
     for module in (connections, exposing, stores, keeping):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     dsns = {
@@ -165,7 +180,12 @@ def test_a_night_of_backup_and_drill_is_green_and_leaves_nothing_standing(projec
         told = ran(DrillRestore(task_id="drill_restore", store="shop", **moment))
         assert told["wrong"] == []
         assert ran(DrillGate(task_id="gate_restore_drill", store="shop", gate=DRILLED, **moment))["passed"]
-    assert [one.key for one in certificates_of(shop.vault, "shop")][-1] == told["certificate"]
+    certificate = certificates_of(shop.vault, "shop")[-1]
+    assert certificate.key == told["certificate"]
+    (rule,) = certificate.checked
+    assert (rule.table, rule.suite, rule.rows, rule.wrong) == ("public.notes", "notes_rules", 1000, ())
+    broken = replace(certificate, target="the latest moment", checked=(replace(rule, wrong=("text is missing",)),))
+    assert (facts_of(broken)["rules_broken"], broken.wrong) == (1, ("text is missing",))
     assert driver_of("shop").scratches() == []
 
     drawn = ran(ShowDrills(task_id="show_drills", store="shop"))
@@ -246,7 +266,8 @@ def test_a_drill_that_differs_is_red_and_says_what(project: Path) -> None:
     with opened_control("drill/shop/latest", "night") as control:
         facts = {
             "tables_compared": 2, "rows_compared": 9, "differences": 1, "differences_told": "public.notes: 1 row fewer",
-            "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0, "wrong": 1, "wrong_told": "public.notes: 1 row fewer",
+            "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
+            "rules_broken": 0, "rules_broken_then": 0, "rules_warned": 0, "wrong": 1, "wrong_told": "public.notes: 1 row fewer",
         }  # fmt: skip
         control.record_facts(DRILLED, facts, epoch=1)
     with pytest.raises(AirflowFailException, match="nothing differs"):
@@ -280,6 +301,38 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
     finally:
         assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=told["name"]) == [told["name"]]
     assert driver_of("shop").scratches() == []
+
+
+def test_a_point_is_named_once_and_green_when_the_store_comes_back_to_it(
+    project: Path, shop: Shop, backed_up: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pointed() == ["shop"], "a dump has no log"
+    assert ran(NamePoint(task_id="name_point", store="shop"), name="before-7.2") == "before-7.2"
+    with shop.connect() as c:
+        c.execute("INSERT INTO notes (text) VALUES ('of the release')")
+    with pytest.raises(AlreadyNamed, match=r"before-7.2 of shop is position \w+/\w+ of its log already"):
+        ran(NamePoint(task_id="name_point", store="shop"), name="before-7.2")
+    verify = VerifyPoint(task_id="verify_point", store="shop", point="before-7.2")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(naming, "COMES_WITHIN", timedelta(0))
+        with pytest.raises(NotThere, match="the point is"):
+            ran(verify)
+    shipped()
+    assert '"target": "point", "value": "before-7.2"' in ran(verify)
+    driver, name = driver_of("shop"), name_scratch("shop", datetime.now(UTC), "point")
+    try:
+        back = driver.restore(Target("point", "before-7.2"), name, Clock(), print)
+        with psycopg.connect(back.address) as c:
+            assert c.execute("SELECT text FROM notes ORDER BY id DESC LIMIT 1").fetchone() == ("after it",)
+    finally:
+        driver.destroy(name)
+
+
+def test_without_a_backup_no_point_is_named(project: Path) -> None:
+    estate = project / "include/estate/estate.yaml"
+    estate.write_text(estate.read_text().replace("  shop:", "  fresh:"))
+    with pytest.raises(AirflowFailException, match="backup__fresh takes the first"):
+        ran(NamePoint(task_id="name_point", store="fresh"), name="before-7.2")
 
 
 def test_one_tenant_is_compared_and_nothing_is_put_back(project: Path, shop: Shop, backed_up: None) -> None:

@@ -9,16 +9,20 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from sluice.local.ports import free_port
+from sluice.proof.gates.suites import Suite
 from sluice.safety.censuses import keep_census
 from sluice.safety.counting import Content
 from sluice.safety.drill.certificate import Certificate, Goals, certificates_of
+from sluice.safety.drill.checking import Check
 from sluice.safety.drill.drilling import Asked, Counted, draw, drill
 from sluice.safety.drill.heartbeat import beat, lost_between, prepare_heart
-from sluice.safety.driver import Window, name_scratch
+from sluice.safety.driver import Restored, Window, name_scratch
 from sluice.safety.physical.driver import Physical
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
+from sluice.stores.postgres import Table
 
 from tests.backed_up import STORE, Shop, opened_shop
 
@@ -48,6 +52,13 @@ def night(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     folder = tmp_path_factory.mktemp("drilled")
     with opened_shop(folder, free_port(), Vault(vault.client(), bucket)) as shop:
         driver = Physical(STORE, shop.cluster.dsn(), shop.vault, folder / "drills")
+        with shop.connect() as c:
+            for name in ("billing", "closed", "empty"):
+                c.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+            c.execute("ALTER DATABASE closed ALLOW_CONNECTIONS false")
+        with psycopg.connect(make_conninfo(shop.cluster.dsn(), dbname="billing")) as c:
+            c.execute("CREATE TABLE bills AS SELECT id FROM generate_series(1, 9) AS id")
+            c.execute("CREATE INDEX bills_id ON bills (id)")
         with shop.shipped(), shop.connect() as c:
             prepare_heart(c)
             driver.take(shop.said.append)
@@ -143,25 +154,56 @@ def test_a_copy_that_is_not_right_is_red_with_its_reason(night: Night, what: str
     assert reasons[what] in made.wrong[0]
 
 
+def rules(pattern: str) -> Suite:
+    """Write a person's suite: what a tenant is called."""
+    asked = {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "name", "regex": pattern}}
+    body = {"meta": {"sluice": {"over": "window", "days": 1, "rows_at_most": 40}}, "expectations": [asked]}
+    return Suite("names", body, "…")
+
+
+def test_a_persons_own_suites_are_run_on_the_copy_and_hold_at_the_latest_moment(night: Night) -> None:
+    tenants = Table("public", "tenants")
+    keeps = Check(tenants, (rules("^tenant"),))
+    breaks = Check(tenants, (rules("^nobody"),))
+    gone = Check(Table("public", "gone"), (rules("^tenant"),))
+    made = certified(night, Target("latest"), checks=(keeps, breaks, gone))
+    assert [(one.rows, len(one.wrong)) for one in made.checked] == [(40, 0), (40, 1), (0, 1)]
+    assert made.wrong == made.broken_rules
+    told = "public.tenants: name: column values to match regex: 40 of 40 rows, expected regex ^nobody (rows: id="
+    assert made.wrong[0].startswith(told)
+    assert "name=" not in made.wrong[0], "keys, and no other value"
+    assert made.wrong[1] == "names: the copy has no table public.gone"
+    made.keep(night.shop.vault)
+    assert made in certificates_of(night.shop.vault, STORE)
+    then = replace(made, target=str(Target.at(night.between)))
+    assert (then.wrong, len(then.broken_rules)) == ((), 2), "of an earlier moment it is told alone"
+
+
 def test_a_damaged_index_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     restore = Physical.restore
 
-    def spoilt(self: Physical, *how: object) -> object:
+    def spoilt(self: Physical, *how: object) -> Restored:
         """Bring it back, and take one row from under its index."""
         back = restore(self, *how)  # type: ignore[arg-type]
         with psycopg.connect(back.address, autocommit=True) as copy:
             copy.execute("UPDATE pg_index SET indisready = false WHERE indexrelid = 'tenants_pkey'::regclass")
             copy.execute("INSERT INTO tenants VALUES (1000, 'unknown to the index')")
             copy.execute("UPDATE pg_index SET indisready = true WHERE indexrelid = 'tenants_pkey'::regclass")
+        with psycopg.connect(make_conninfo(back.address, dbname="billing"), autocommit=True) as other:
+            other.execute("UPDATE pg_index SET indisready = false WHERE indexrelid = 'bills_id'::regclass")
+            other.execute("INSERT INTO bills VALUES (10)")
+            other.execute("UPDATE pg_index SET indisready = true WHERE indexrelid = 'bills_id'::regclass")
         return back
 
     monkeypatch.setattr(Physical, "restore", spoilt)
     made = certified(night, Target("position", night.counted[0].census.moment.position))
     assert any("tenants_pkey" in line for line in made.damaged), made.damaged
+    assert any("bills_id" in line for line in made.damaged), "all databases came back, and all are looked through"
+    assert made.uncounted == ("billing", "closed: takes no sessions, nor was it looked through")
 
 
 def test_a_drill_that_fails_leaves_nothing_behind(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.safety.drill.drilling.find_damage", lambda address: 1 / 0)
+    monkeypatch.setattr("sluice.safety.drill.drilling.find_damage", lambda *how: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         certified(night, Target("position", night.counted[0].census.moment.position))
     assert night.driver.scratches() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,21 @@ from sluice.flow import connections
 from sluice.flow.safety import failing_over, stores
 from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
 from sluice.flow.safety.replicated import NotReplicated
+from sluice.flow.safety.switching import SwitchPooler, TakeBack
 from sluice.flow.safety.watching_replicas import GATE, ListReplicated, ReplicasGate, WatchReplicas
 from sluice.local import databases
+from sluice.safety.replicas.fencing import cut, fence_writes
+from sluice.safety.replicas.planning import NotDead, NotPromotable
 from sluice.safety.replicas.rivals import NotOurs
 from sluice.safety.replicas.scratch_group import set_standby_names, wait_for
+from sluice.safety.replicas.servers import Server
+from sluice.safety.replicas.taking_back import undo
 from sluice.stores.objects import Vault
 
 from tests.as_airflow import postgres_connection, ran, vault_connection
 from tests.conftest import Database
 from tests.names import route53_in, zone_of
-from tests.replicated import Trio, opened_trio
+from tests.replicated import PGBOUNCER, Trio, opened_pooler, opened_trio
 
 ESTATE = """estate: sample
 vault: {{connection: s3_vault, bucket: sluice-vault}}
@@ -38,6 +44,7 @@ stores:
       failover: sluice
       alert: 2s
       dns: {{connection: aws_names, zone: {zone}, record: db.shop.example, ttl: 20s}}
+      pooler: {{connection: pgbouncer, file: {folder}/pgbouncer.ini, database: shop}}
   plain:
     engine: postgres
     connection: pg_a
@@ -46,11 +53,14 @@ stores:
     replicas: {{name: a, servers: {{b: {{connection: pg_b}}}}}}
   alone: {{engine: postgres, connection: pg_a, rto: 5m, rpo: 30s}}
 """
-FORM = {"store": "shop", "confirm": "shop", "word": "", "switch_name": False, "dry_run": False}
-PLAN, PROMOTE, SWITCH = (
+FORM = {"store": "shop", "confirm": "shop", "word": "", "switch_name": False, "take_back": False, "dry_run": False}
+UNDO = {**FORM, "take_back": True}
+PLAN, PROMOTE, SWITCH, LEAD, BACK = (
     PlanPromotion(task_id="plan_promotion"),
     PromoteReplica(task_id="promote_replica"),
     SwitchName(task_id="switch_name"),
+    SwitchPooler(task_id="switch_pooler"),
+    TakeBack(task_id="take_back"),
 )
 
 
@@ -74,7 +84,7 @@ def zone(names: Any, pair: Trio, vault, database: Database, tmp_path: Path, monk
     """A zone, and an estate in which it is the shop's, with Airflow's connections."""
     made = zone_of(names)
     (tmp_path / "include/estate").mkdir(parents=True)
-    (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(zone=made))
+    (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(zone=made, folder=tmp_path))
     for module in (connections, stores):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr("sluice.flow.alerting.ROOT", tmp_path)
@@ -93,7 +103,32 @@ def watched(run: str) -> dict[str, Any]:
     return found
 
 
-def test_the_store_is_watched_promoted_and_its_name_switched(zone: str, names: Any, pair: Trio, vault) -> None:
+def test_a_fence_behind_which_nobody_was_promoted_is_taken_back(zone: str, pair: Trio) -> None:
+    fence_writes(pair.leading.server)
+    cut(pair.replicas)
+    with pytest.raises(AirflowSkipException, match="asked for"):
+        ran(BACK, **FORM)
+    with pytest.raises(AirflowSkipException, match="asked for"):
+        ran(PROMOTE, **UNDO)
+    with pytest.raises(AirflowSkipException, match="nothing was changed"):
+        ran(BACK, **{**UNDO, "dry_run": True})
+    with pytest.raises(NotOurs, match="to its platform"):
+        ran(BACK, **{**UNDO, "store": "plain", "confirm": "plain"})
+    for _ in range(2):
+        assert ran(BACK, **UNDO) == ["a: takes writes", "b: follows, streaming"]
+
+
+def test_no_fence_is_taken_back_where_a_replica_is_silent_and_may_lead(pair: Trio) -> None:
+    gone = Server("b", "host=127.0.0.1 port=1 dbname=postgres")
+    asked = replace(pair.asked(), replicas=(gone,))
+    with pytest.raises(NotDead, match="then type: b is dead"):
+        undo(replace(asked, word="ab is dead"))
+    assert undo(replace(asked, word="b is dead"))[0] == "a: takes writes"
+
+
+def test_the_store_is_watched_promoted_and_its_name_switched(
+    zone: str, names: Any, pair: Trio, vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert ran(ListReplicated(task_id="list_stores")) == ["shop", "plain"]
     gate = ReplicasGate(task_id=f"gate_{GATE}", store="shop", gate=GATE)
     assert {name: watched("one")[name] for name in ("broken", "late", "lag_unknown")} == {
@@ -123,6 +158,9 @@ def test_the_store_is_watched_promoted_and_its_name_switched(zone: str, names: A
     assert (shown["done"], records()) == (False, [])
     assert ran(SWITCH, **{**FORM, "switch_name": True})["done"]
     assert records() == ["db-b.shop.example"]
+    _leads_the_pooler(pair, tmp_path, monkeypatch)
+    with pytest.raises(NotPromotable, match="b of shop leads by now"):
+        ran(BACK, **UNDO)
 
     pair.leading.start()
     assert "both take writes" in watched("three")["broken_told"]
@@ -138,6 +176,21 @@ def test_an_address_that_leads_to_the_new_server_is_not_taken_for_the_old(
     told = watched("five")["broken_told"]
     assert "P1 a: does not answer: its address leads to b" in told
     assert "both take writes" not in told
+
+
+def _leads_the_pooler(pair: Trio, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_PGBOUNCER", postgres_connection("host=127.0.0.1 port=1 user=postgres"))
+    with pytest.raises(AirflowFailException, match=r"pgbouncer.ini cannot be read .* lead PgBouncer to b by hand"):
+        ran(LEAD, **FORM)
+    if PGBOUNCER is None:
+        return
+    with opened_pooler(pair, folder) as pooler:
+        monkeypatch.setenv("AIRFLOW_CONN_PGBOUNCER", postgres_connection(pooler.console))
+        shown = ran(LEAD, **FORM)
+        assert "host=db-b.shop.example" in shown["plan"]
+        assert "db-b" not in pooler.file.read_text(), "it was only shown"
+        assert ran(LEAD, **{**FORM, "switch_name": True})["done"]
+        assert "host=db-b.shop.example" in pooler.file.read_text()
 
 
 def _refuses_what_nobody_has_asked_for() -> None:

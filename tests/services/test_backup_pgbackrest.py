@@ -21,7 +21,7 @@ from sluice.safety.driver import Clock, NotScratch, Restored, Taken, Tell, name_
 from sluice.safety.pgbackrest import counting
 from sluice.safety.pgbackrest.driver import PgBackRest
 from sluice.safety.pgbackrest.program import PgBackRestFailed, RepositoryBusy
-from sluice.safety.physical.choosing import name_point
+from sluice.safety.physical.choosing import NotThere, known, name_point, wait_for_point
 from sluice.safety.physical.log import LogMissing
 from sluice.safety.physical.scratch import NotRecovered
 from sluice.safety.target import Target
@@ -165,7 +165,11 @@ def test_a_point_that_was_named_out_of_s3_encrypted_in_bundles(past: Past) -> No
     with past.kept.connect() as c:
         name_point(c, STORE, "of-s3", past.kept.vault)
         c.execute("INSERT INTO tenants VALUES (51, 'after the point')")
+    named = known(past.kept.vault, STORE, Target("point", "of-s3"))
+    with pytest.raises(NotThere, match="the point is"):
+        wait_for_point(driver, named, timedelta(0))
     past.kept.archived()
+    wait_for_point(driver, named, timedelta(0))
     with restored(driver, Target("point", "of-s3"), past.kept.said) as found, psycopg.connect(found.address) as copy:
         assert copy.execute("SELECT max(id) FROM tenants").fetchone() == (50,)
         assert copy.execute("SELECT count(*) FROM notes").fetchone() == (past.in_the_end,)

@@ -429,6 +429,14 @@ WRONG_ESTATE = {
         f"{TABLES}backup: {{by: physical, connection: aws_shop}}}}",
         ['estate.yaml:7: stores.docs.backup.by: found "physical", allowed: documents or service'],
     ),
+    "a rule for copies that is not there": (
+        "pool_slots: 4}",
+        "backup: {by: physical, connection: pg_backup, checks: {app.orders: {suites: [odd_rules]}}}}",
+        [
+            'estate.yaml:5: stores.shop.backup.checks."app.orders".suites[0]: found "odd_rules",'
+            " allowed: order_freshness, order_rules; did you mean order_rules?"
+        ],
+    ),
     "bucket": (
         "shop-vault",
         "Shop_Vault",

@@ -111,7 +111,7 @@ GOOD = {
     "backups_kept": {"kept": 9, "lost": 0, "hidden": 0, "rules_wrong": 0},
     "restore_drill": {
         "tables_compared": 3, "rows_compared": 300, "differences": 0, "damaged": 0, "rto_over_seconds": 0, "rpo_over_seconds": 0,
-        "wrong": 0,
+        "rules_broken": 0, "rules_broken_then": 0, "rules_warned": 0, "wrong": 0,
     },
     "replicas_healthy": {"servers": 2, "broken": 0, "late": 0, "lag_unknown": 0},
     "failover_drill": {"rounds": 2, "acknowledged": 200, "lost_synchronous": 0, "over_seconds": 0, "wrong": 0},
@@ -145,6 +145,8 @@ WARNS_ONLY = {
     "items_late",
     "pause_ms",
     "records",
+    "rules_broken_then",
+    "rules_warned",
     "pause_beyond_lease_ms",
     "put_to_sleep",
     "shadow_compared",

@@ -11,7 +11,7 @@ from pydantic import Field
 from sluice.estate.calendar import Clock
 from sluice.estate.document import Document
 from sluice.estate.durations import parse_duration
-from sluice.estate.fields import Connection, DynamoTable, Part, lasting, matching
+from sluice.estate.fields import Connection, DynamoTable, Identifier, Part, Suite, TableName, lasting, matching
 from sluice.estate.mistakes import Mistake
 from sluice.estate.showing import shown
 from sluice.estate.terms import KeptFor, Term
@@ -23,13 +23,15 @@ ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres") | dict.from
 )
 """Which engine each way is for."""
 OWN: Mapping[str, frozenset[str]] = {
-    "physical": frozenset({"full_every", "window", "keep"}),
-    "logical": frozenset({"jobs"}),
-    "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes"}),
+    "physical": frozenset({"full_every", "window", "keep", "checks"}),
+    "logical": frozenset({"jobs", "checks"}),
+    "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}),
     "documents": frozenset({"tables", "every", "beside"}),
     "service": frozenset({"tables", "every", "beside", "days"}),
 }
 """Fields that not every way has."""
+HAS_POINTS = frozenset({"physical", "pgbackrest"})
+"""The ways that keep a log in which a point can be named."""
 NEEDED: Mapping[str, frozenset[str]] = {
     "pgbackrest": frozenset({"stanza"}),
     "documents": frozenset({"tables"}),
@@ -52,6 +54,15 @@ class Kept(Part):
     """The first of each week, a whole one."""
     monthly: Term = KeptFor(7, "years")
     """The first of each month, a whole one; locked where `vault` has `lock`."""
+
+
+class Checks(Part):
+    """What a person's own suites ask of a table, in every copy that a drill brings back."""
+
+    suites: tuple[Suite, ...] = Field(min_length=1, max_length=20)
+    """Suites over a window of the table, as a migration's gates take them. At the latest moment they hold the drill's gate."""
+    newest_by: Identifier | None = None
+    """The column of time by which the newest rows are found; without it, any rows are looked at, so many as a suite may."""
 
 
 class Backups(Part):
@@ -93,6 +104,8 @@ class Backups(Part):
     """When the store is brought back for a trial, every day, UTC: as it is now, and as of a drawn moment. Write it in quotes."""
     slower_at_most: int = Field(default=3, ge=2, le=100)
     """By what factor a read of the copy may take longer than in the living store, on a machine of the same speed."""
+    checks: dict[TableName, Checks] = Field(default_factory=dict, max_length=50)
+    """Suites of yours that a drill runs over the tables of the copy, by table."""
     scratch: Folder = "/var/tmp/sluice"
     """A folder on the workers' disk, with room for the store twice, where it is brought back. Made where it is missing."""
 

@@ -178,11 +178,24 @@ def _claims(document: Document) -> Iterator[tuple[tuple[object, ...], Steps]]:
 
 def _check_suites(document: Document, root: Path) -> Iterator[Mistake]:
     for gate in ("verified", "cut_over"):
-        for steps, suite in document.texts("gates", gate):
-            there = _suites(root)
-            if suite not in there:
-                allows = choice(suite, there) if there else "no suite, as expectations/ holds none"
-                yield document.mistake(steps, shown(suite), allows)
+        yield from _unknown_suites(document, root, "gates", gate)
+
+
+def _unknown_suites(document: Document, root: Path, *steps: str) -> Iterator[Mistake]:
+    for place, suite in document.texts(*steps):
+        there = _suites(root)
+        if suite not in there:
+            allows = choice(suite, there) if there else "no suite, as expectations/ holds none"
+            yield document.mistake(place, shown(suite), allows)
+
+
+def check_copies(document: Document, root: Path) -> Iterator[Mistake]:
+    """Find suites that a drill is to run over a copy, and that are not there."""
+    stores = document.get("stores")
+    for name in stores if isinstance(stores, dict) else ():
+        tables = document.get("stores", name, "backup", "checks")
+        for table in tables if isinstance(tables, dict) else ():
+            yield from _unknown_suites(document, root, "stores", name, "backup", "checks", table, "suites")
 
 
 def _check_window(document: Document) -> Iterator[Mistake]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.estate.backups import check_backups
-from sluice.estate.checks import check_claims, check_migration, class_of, validated
+from sluice.estate.checks import check_claims, check_copies, check_migration, class_of, validated
 from sluice.estate.datasets import read_datasets
 from sluice.estate.design_checks import check_model
 from sluice.estate.document import Document, open_document
@@ -47,6 +47,7 @@ def read_estate(root: Path) -> Estate:
     """Read everything under the project's `root`. Raises EstateErrors with all mistakes of all files."""
     document = _open(root / ESTATE_FILE, root)
     stores, mistakes = _checked_stores(document)
+    mistakes += check_copies(document, root)  # not where stores alone are read: a rule that is gone stops no backup
     engines = _engines(document.get("stores"))
     documents = [_open(path, root) for path in migration_files(root)]
     migrations: dict[str, Migration] = {}

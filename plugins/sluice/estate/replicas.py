@@ -9,13 +9,14 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from sluice.estate.document import Document
-from sluice.estate.fields import Connection, Name, Part, lasting, matching
+from sluice.estate.fields import Connection, Identifier, Name, Part, lasting, matching
 from sluice.estate.mistakes import Mistake
 from sluice.estate.showing import shown
 
 Host: TypeAlias = Annotated[
     str, matching("[A-Za-z0-9_.:-]{1,253}", "a host's name or address, such as db-b.shop.example, without a port")
 ]
+File: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a file of the workers' disk, from / on")]
 Zone: TypeAlias = Annotated[str, matching("[A-Z0-9]{1,32}", "the id of a hosted zone, such as Z0123456789ABC")]
 
 
@@ -41,6 +42,17 @@ class Dns(Part):
     """For how long a resolver may keep the answer."""
 
 
+class Pooler(Part):
+    """The PgBouncer by which applications find the server that takes writes."""
+
+    connection: Connection
+    """The Airflow connection to its console, as one of its `admin_users`."""
+    file: File
+    """Its file with `[databases]`, where the worker that promotes can write it."""
+    database: Identifier
+    """What applications call the store there: the name of its line."""
+
+
 class Replicas(Part):
     """The servers that follow a store, who promotes one of them, and what is too late."""
 
@@ -61,7 +73,9 @@ class Replicas(Part):
     target: Annotated[timedelta, lasting("1ms", "1d")] = timedelta(milliseconds=50)
     """How late a replica should be at most; told, and no alert."""
     dns: Dns | None = None
-    """What is switched after a promotion; without it, nothing is."""
+    """The name that is switched after a promotion; without it, none is."""
+    pooler: Pooler | None = None
+    """The PgBouncer that is led to the new server after a promotion; without it, none is."""
 
 
 def check_replicas(document: Document) -> Iterator[Mistake]:

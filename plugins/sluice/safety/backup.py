@@ -62,6 +62,11 @@ class Backup:
     own_manifest: Part
 
     @property
+    def major(self) -> int:
+        """PostgreSQL's, as 18."""
+        return int(self.server.split(".")[0])
+
+    @property
     def folder(self) -> str:
         """Where in the vault it is."""
         return folder_of(self.store, self.id)

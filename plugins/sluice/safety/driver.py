@@ -81,6 +81,8 @@ class Restored:
     """Where in the log it stands, where there is one."""
     census: str | None = None
     """Key of a census that was taken of exactly what this copy must hold; None where the drill looks for one by its moment."""
+    whole_server: bool = False
+    """Whether all databases of the server came back, and nobody else's stand beside them."""
     unlike: tuple[str, ...] = ()
     """Settings of the service around it that are not the original's, though nobody meant them to differ, a line each."""
 

@@ -13,7 +13,7 @@ from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.keeping import note_proven
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import backup_of, drill_at, driver_of, goals_of, now_at, opened_backup
+from sluice.flow.safety.stores import backup_of, checks_of, drill_at, driver_of, goals_of, now_at, opened_backup
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ class DrillRestore(OfAMoment):
         seed = f"{context['run_id']} {target}"
         baseline = newest_baseline(vault, self.store)
         asked = Asked(
-            target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most
-        )
+            target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most,
+            checks=checks_of(backup),
+        )  # fmt: skip
         with reading(vault, self.store, name_scratch(self.store, now, f"{seed} reads"), now):
             try:
                 made = drill_at(self.store, asked, self.log.info)
@@ -119,6 +120,8 @@ class DrillRestore(OfAMoment):
             self.log.warning("%s; the machine is another, so this proves nothing", slow)
         for line in made.left:
             self.log.warning("Not put back in a drill, and not proven: %s", line)
+        if made.uncounted:
+            self.log.info("Came back and were looked through, and not counted: %s", ", ".join(made.uncounted))
         self.log.info("%s", key)
         return {"certificate": key, "wrong": list(made.wrong)}
 
@@ -156,6 +159,7 @@ def facts_of(made: Certificate) -> dict[str, Any]:
         "rows_compared": against.rows if against else 0,
         "differences": len(differences),
         "differences_told": "; ".join(differences[:20]),
+        "uncounted": "; ".join(made.uncounted),
         "damaged": len(made.damaged),
         "damaged_told": "; ".join(made.damaged[:20]),
         "available_seconds": made.phases["available"],
@@ -165,9 +169,27 @@ def facts_of(made: Certificate) -> dict[str, Any]:
         "put_back": len(made.put_back),
         "left": len(made.left),
         "left_told": "; ".join(made.left[:20]),
+        **rules_told(made),
         "wrong": len(made.wrong),
         "wrong_told": "; ".join(made.wrong[:20]),
         "headline": "; ".join(made.wrong[:3]),
+    }
+
+
+def rules_told(made: Certificate) -> dict[str, Any]:
+    """Give what a person's own suites found: at the latest moment it counts, at an earlier one it is told."""
+    from sluice.safety.target import Target
+
+    broken, warned = made.broken_rules, [line for one in made.checked for line in one.warned]
+    now = made.target == str(Target("latest"))
+    return {
+        "suites": len(made.checked),
+        "rules_broken": len(broken) if now else 0,
+        "rules_broken_told": "; ".join(line.replace("; ", ", ") for line in broken[:20]),
+        "rules_broken_then": 0 if now else len(broken),
+        "rules_broken_then_told": "; ".join(line.replace("; ", ", ") for line in broken[:20]),
+        "rules_warned": len(warned),
+        "rules_warned_told": "; ".join(line.replace("; ", ", ") for line in warned[:20]),
     }
 
 

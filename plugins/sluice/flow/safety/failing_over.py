@@ -96,7 +96,9 @@ def facts_of(made: FailoverCertificate) -> dict[str, Any]:
 
 
 class OfAPromotion(BaseOperator):
-    """What works at the promotion that a person has asked for."""
+    """What works at the promotion that a person has asked for, or takes one back."""
+
+    takes_back = False
 
     @property
     def nothing(self) -> str:
@@ -110,6 +112,8 @@ class OfAPromotion(BaseOperator):
         replicas_of(asked["store"])
         if asked["confirm"] != asked["store"]:
             raise AirflowFailException(f"Type the store's name, {asked['store']}, into *Confirm*. {self.nothing}")
+        if bool(asked.get("take_back")) is not self.takes_back:
+            raise AirflowSkipException(f"*Take back* was {'not ' if self.takes_back else ''}asked for. {self.nothing}")
         return str(asked["store"])
 
 

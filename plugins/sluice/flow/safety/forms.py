@@ -43,6 +43,18 @@ def _target(kinds: Sequence[str]) -> dict[str, Param]:
     }
 
 
+def point_form() -> dict[str, Param]:
+    """The form of a point that is named."""
+    return {
+        "name": Param(
+            type="string",
+            pattern="^[A-Za-z0-9_.-]{1,63}$",
+            title="Name",
+            description="What this moment is called, once and for all: before-7.2. Letters, digits, and _ . -",
+        )
+    }
+
+
 _OF_A_TENANT = {
     "tenant": Param(type="string", minLength=1, title="Tenant", description="As the column has it: 42."),
     "column": Param(

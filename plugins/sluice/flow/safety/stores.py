@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sluice.errors import Terminal
 from sluice.estate import Store, read_stores
+from sluice.estate.backups import HAS_POINTS
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.project import ROOT
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sluice.safety.documents.drilling import DocumentDriver
     from sluice.safety.documents.tables import Tables
     from sluice.safety.drill.certificate import Certificate, Goals
+    from sluice.safety.drill.checking import Check
     from sluice.safety.drill.drilling import Asked
     from sluice.safety.driver import Driver, Tell
     from sluice.stores.objects import Vault
@@ -48,6 +50,11 @@ def backed_up() -> dict[str, Store]:
 def shipped() -> list[str]:
     """Name the stores whose log is brought into the vault as it is written. Raises EstateErrors."""
     return [name for name, store in backed_up().items() if store.backup and store.backup.by in SHIPS]
+
+
+def pointed() -> list[str]:
+    """Name the stores in whose log a point can be named. Raises EstateErrors."""
+    return [name for name, store in backed_up().items() if store.backup and store.backup.by in HAS_POINTS]
 
 
 def daily(at: time) -> str:
@@ -140,6 +147,18 @@ def goals_of(store: Store) -> Goals:
     from sluice.safety.drill.certificate import Goals
 
     return Goals(store.rto.total_seconds(), store.rpo.total_seconds())
+
+
+def checks_of(backup: Backups) -> list[Check]:
+    """Give the suites that a copy must pass, by table. Raises NoSuchSuite."""
+    from sluice.proof.gates.suites import read_suite
+    from sluice.safety.drill.checking import Check
+    from sluice.stores.postgres import Table
+
+    return [
+        Check(Table.parse(table), tuple(read_suite(ROOT, suite) for suite in asked.suites), asked.newest_by)
+        for table, asked in backup.checks.items()
+    ]
 
 
 @contextmanager

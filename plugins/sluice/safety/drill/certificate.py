@@ -13,6 +13,8 @@ from typing import Any
 
 from sluice.safety.backup import Unreadable
 from sluice.safety.census import Census
+from sluice.safety.drill.checking import Checked
+from sluice.safety.target import Target
 from sluice.stores.objects import Stored, Vault
 
 FORMAT, VERSION = "sluice-drill", 1
@@ -70,6 +72,10 @@ class Certificate:
     """Settings of the service around the copy that are not the original's, though nobody meant them to differ."""
     baseline: Mapping[str, Any] | None = None
     """How fast the copy answers, held against the living store (`baseline.held_against`); None where nobody timed that."""
+    checked: tuple[Checked, ...] = ()
+    """What a person's own suites have said of the copy."""
+    uncounted: tuple[str, ...] = ()
+    """Other databases of the server that hold something: they came back, pg_amcheck looked through them, and nobody counted."""
     put_back: tuple[str, ...] = ()
     """Settings that a restore drops and the drill has put back, a line each."""
     left: tuple[str, ...] = ()
@@ -85,6 +91,8 @@ class Certificate:
         """Why it proves nothing, or the wrong thing; empty where it has passed."""
         found = [*(self.compared.differences if self.compared else ()), *self.damaged, *self.unlike]
         found += (self.baseline or {}).get("slow", ())
+        # Of an earlier moment it is told, and no more: a rule may be newer than that, and nobody mends the past.
+        found += self.broken_rules if self.target == str(Target("latest")) else ()
         if not self.compared:
             found.append(f"nothing was compared: {self.uncompared}")
         elif not self.compared.rows:
@@ -98,6 +106,11 @@ class Certificate:
             promised = f"the store's RPO is {self.goals.losing_at_most:.0f} s"
             found.append(f"at least {self.lost[0]:.0f} s of writes would be lost; {promised}")
         return tuple(found)
+
+    @property
+    def broken_rules(self) -> tuple[str, ...]:
+        """What a person's own suites found wrong in the copy."""
+        return tuple(line for one in self.checked for line in one.wrong)
 
     def keep(self, vault: Vault) -> Stored:
         """Store it. Raises AlreadyThere, VaultDown, AccessDenied."""
@@ -126,11 +139,19 @@ def _read(vault: Vault, key: str) -> Certificate:
         against = told.pop("compared")
         if against:
             against = Compared(**{**against, "differences": tuple(against["differences"])})
-        lists = {name: tuple(told.pop(name, ())) for name in ("backups", "damaged", "unlike", "put_back", "left")}
+        checked = tuple(
+            Checked(**{**one, "wrong": tuple(one["wrong"]), "warned": tuple(one["warned"])})
+            for one in told.pop("checked", ())
+        )
+        lists = {
+            name: tuple(told.pop(name, ()))
+            for name in ("backups", "damaged", "unlike", "uncounted", "put_back", "left")
+        }
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))
         return Certificate(
-            **{**told, **lists, "goals": goals, "compared": against, "lost": tuple(lost) if lost else None}
+            **{**told, **lists, "goals": goals, "compared": against, "lost": tuple(lost) if lost else None},
+            checked=checked,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"{key} is no certificate ({type(error).__name__}). Keep it as evidence.") from error

@@ -20,7 +20,8 @@ from sluice.safety.census import UNSEEN, Census, Moment, count_copy, unseen_in
 from sluice.safety.comparing import lacking, settled
 from sluice.safety.drill.baseline import Baseline, held_against, take_baseline
 from sluice.safety.drill.certificate import Certificate, Compared, Goals, digest
-from sluice.safety.drill.damage import find_damage
+from sluice.safety.drill.checking import Check, check_copy
+from sluice.safety.drill.damage import find_beside, find_damage
 from sluice.safety.drill.heartbeat import Lost, beats_in, lost_between
 from sluice.safety.driver import Clock, Driver, Restored, Tell, Window, is_of_run, name_scratch
 from sluice.safety.target import Target
@@ -64,6 +65,8 @@ class Asked:
     """How fast the living store answers, where somebody timed that."""
     slower_at_most: float = 3.0
     """By what factor a read of the copy may take longer."""
+    checks: Sequence[Check] = ()
+    """A person's own suites, by table."""
 
 
 def draw(window: Window, seed: str) -> Target:
@@ -89,15 +92,18 @@ def drill(driver: Driver, asked: Asked, tell: Tell) -> Certificate:
         there = count_copy(_to(found), expects.moment, tell)
         clock.note("fully read")
         kept = beats_in(copy)
-        damaged = find_damage(found.address)
+        beside = find_beside(found.address) if found.whole_server else ()
+        damaged = find_damage(found.address, found.whole_server)
         clock.note("verified")
+        checked = check_copy(_to(found), asked.checks, found.reached or asked.at)
         live = asked.baseline
         paced = held_against(take_baseline(copy, live), live, asked.slower_at_most) if live else None
     held = compared(expects.counted, there, asked.target) if expects.counted else None
     if expects.apart:
         held, expects = compare_apart(driver, asked, expects.apart, tell)
     made = certify(driver.store, asked, found, clock, lost_between(kept, asked.at), digest(there))
-    return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced)
+    return replace(made, compared=held, damaged=damaged, uncompared=expects.unknown, baseline=paced, checked=checked,
+                   uncounted=beside)  # fmt: skip
 
 
 def clear_tries(driver: Driver, asked: Asked, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from sluice.safety.pgbackrest.program import Program
 from sluice.safety.pgbackrest.recovering import Wanted, recover
 from sluice.safety.pgbackrest.verifying import verify_repository
 from sluice.safety.physical.choosing import known, whole_before
+from sluice.safety.physical.log import LogMissing
 from sluice.safety.physical.on_disk import OnDisk
 from sluice.safety.physical.recovering import check_reachable
 from sluice.safety.physical.scratch import Scratch
@@ -95,6 +97,13 @@ class PgBackRest(OnDisk):
         until = max([mine[-1].ended, *(file.at for file in reach.files[-1:])])
         return Window(mine[0].ended, max(mine[0].ended, self._now_if_behind(reach.reaches) or until))
 
+    def reaches(self) -> int:
+        """Give the position up to which its repository has the log behind the newest backup, without a gap; 0: it has none."""
+        mine = last_server(backups_in(self.program, self.store))[-1:]
+        with suppress(LogMissing):
+            return max((self._archive(one).since(one).reaches for one in mine), default=0)
+        return 0
+
     def verify(self, backup: str, tell: Tell) -> int:
         """Have pgBackRest read a backup and its log where they are kept, and look for gaps in the log; gives how many bytes.
 
@@ -130,7 +139,8 @@ class PgBackRest(OnDisk):
         reached = recover(Wanted(backup, reach, target, database, role), archive, scratch, clock, tell)
         with connect(scratch.dsn(database, role), purpose="drill") as c:
             superuser = one(c, statement("safety.find_server"))["superuser"]
-        return Restored(name, scratch.dsn(database, superuser), backup.rests_on, reached.last_commit, reached.position)
+        address = scratch.dsn(database, superuser)
+        return Restored(name, address, backup.rests_on, reached.last_commit, reached.position, whole_server=True)
 
     def _found(self) -> list[Kept]:
         found = backups_in(self.program, self.store)

@@ -3,23 +3,70 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, runtime_checkable
 
+from sluice.errors import Terminal, Transient
 from sluice.safety.backup import Backup, Broken, backups_of, chain_of, place_of
 from sluice.safety.physical.recovering import Whole
-from sluice.safety.physical.wal import position
+from sluice.safety.physical.wal import as_text, position
 from sluice.safety.target import Target
 from sluice.stores.objects import NoSuchKey, Vault
-from sluice.stores.postgres import Connection, one
+from sluice.stores.postgres import Connection, one, translated
 from sluice.stores.statements import statement
+
+LOOKS_EVERY = 1.0
+"""Seconds."""
+
+
+class AlreadyNamed(Terminal):
+    """A point of that name is noted already: of two in one log, a recovery stops at the first."""
+
+
+class NotThere(Transient):
+    """The log is not kept up to a point yet."""
+
+
+@runtime_checkable
+class Shipped(Protocol):
+    """A driver that keeps a log."""
+
+    @property
+    def store(self) -> str:
+        """The store's name."""
+
+    def reaches(self) -> int:
+        """Give the position up to which its log is kept without a gap."""
 
 
 def name_point(c: Connection, store: str, name: str, vault: Vault) -> str:
-    """Name this moment in the log, and note in the vault when it was; gives its position. The role may need a grant for it."""
-    found = one(c, statement("safety.create_point"), name=name)
+    """Name this moment in the log, and note in the vault when it was; gives its position. It is on the server's disk then.
+
+    Raises AlreadyNamed, Refused, StoreDown, VaultDown.
+    """
+    if (there := known(vault, store, Target("point", name))).kind != "point":
+        raise AlreadyNamed(f"{name} of {store} is {there} of its log already: choose another name. Nothing was done.")
+    with translated(f"naming a point of {store}"):
+        found = one(c, statement("safety.create_point"), name=name)
+        with c.transaction():  # a server leaves what nobody commits behind in its memory
+            c.execute(statement("safety.wait_for_own_disk"))
+            c.execute(statement("safety.note_in_log"))
     told = {"name": name, "position": found["position"], "at": found["now"].astimezone(UTC).isoformat()}
     vault.put_once(_key(store, name), json.dumps(told).encode(), "application/json")
     return str(found["position"])
+
+
+def wait_for_point(driver: Shipped, named: Target, within: timedelta) -> None:
+    """Wait until the log is kept up to a point that was noted. Raises NotThere."""
+    until = time.monotonic() + within.total_seconds()
+    while (reaches := driver.reaches()) < position(named.value):
+        if time.monotonic() > until:
+            raise NotThere(
+                f"The log of {driver.store} is kept up to {as_text(reaches)}, and the point is {named.value}. Nobody ships it, or"
+                f" who does is late: see that it comes. It is looked for again by itself."
+            )
+        time.sleep(LOOKS_EVERY)
 
 
 def choose(vault: Vault, store: str, target: Target) -> list[Backup]:

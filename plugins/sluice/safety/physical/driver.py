@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.physical.arriving import first_followed, reaches_at_least, reaches_until, wait_for_log
 from sluice.safety.physical.choosing import choose
-from sluice.safety.physical.log import LogStore, log_of
+from sluice.safety.physical.log import LogMissing, LogStore, log_of
 from sluice.safety.physical.on_disk import OnDisk
 from sluice.safety.physical.placing import Place
 from sluice.safety.physical.recovering import recover
@@ -72,6 +73,17 @@ class Physical(OnDisk):
             until = reaches_at_least(log)
         return Window(first.ended, max(first.ended, until or found[-1].ended))
 
+    def reaches(self) -> int:
+        """Give the position up to which the vault has the log behind the newest backup without a gap; 0 where it has none."""
+        found = backups_of(self.vault, self.store)
+        log = self._log_of(found[-1]) if found else None
+        with suppress(LogMissing):
+            if log and (newest := log.newest()):
+                return min(
+                    log.since(found[-1]).reaches, newest.reaches
+                )  # the file that is being written ends before its end
+        return 0
+
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a backup, and of the log without which it is nothing consistent; gives how many.
 
@@ -95,7 +107,8 @@ class Physical(OnDisk):
         log = self._log_of(chain[-1])
         reached = recover(chain, log, target, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
-        return Restored(name, address, tuple(one.id for one in chain), reached.last_commit, reached.position)
+        backups = tuple(one.id for one in chain)
+        return Restored(name, address, backups, reached.last_commit, reached.position, whole_server=True)
 
     def _log_of(self, backup: Backup) -> LogStore:
         return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)

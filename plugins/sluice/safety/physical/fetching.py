@@ -16,6 +16,9 @@ from sluice.stores.objects import Damaged, Vault
 from sluice.stores.parts import Part, read_parts
 from sluice.stores.privileges import Identity
 
+LINKS = 18
+"""From which PostgreSQL on pg_combinebackup can link files."""
+
 
 class NotUnpacked(Terminal):
     """What the vault holds could not be unpacked here."""
@@ -88,9 +91,13 @@ def verify_unpacked(backup: Backup, folder: Path, identity: Identity) -> None:
         )
 
 
-def combine(folders: Sequence[Path], into: Path, identity: Identity) -> None:
-    """Put a full backup and its increments together, in the order in which they were taken. Raises NotUnpacked."""
-    done = _run("pg_combinebackup", [*map(str, folders), f"--output={into}", "--no-sync"], identity)
+def combine(folders: Sequence[Path], into: Path, identity: Identity, major: int) -> None:
+    """Put a full backup and its increments together, in the order in which they were taken; the inputs are used up.
+
+    What has not changed since is not copied, where PostgreSQL `major` has a program that links. Raises NotUnpacked.
+    """
+    how = [f"--output={into}", "--no-sync", *(["--link"] if major >= LINKS else [])]
+    done = _run("pg_combinebackup", [*map(str, folders), *how], identity)
     if done.returncode:
         raise NotUnpacked(f"{folders[-1].name} cannot be put together: {done.stderr.strip()[-300:]}")
 

@@ -64,7 +64,7 @@ def recover(
             verify_unpacked(backup, folder, scratch.identity)
         clock.note("verified inputs")
         if len(chain) > 1:
-            combine(inputs, scratch.data, scratch.identity)
+            combine(inputs, scratch.data, scratch.identity, last.major)
             clock.note("combined")
         scratch.configure({**last.settings, **target.settings, "restore_command": feeder.command})
         (scratch.data / "recovery.signal").touch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from sluice.estate.backups import By
+from sluice.estate.backups import HAS_POINTS, By
 from sluice.estate.models import Store
 from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
@@ -40,7 +40,7 @@ def _region(known: Known) -> Page:
             Step("Call the first of the list, and say who leads. Write down the time.", ""),
             Step(
                 "Look what would be lost and how long it takes. The stores need not be up; the vault must be:"
-                f" bucket `{bucket}`. Where that lies in the same region, its copy elsewhere is what is left.",
+                f" bucket `{bucket}`. Where that lies in the same region, only what was copied elsewhere is left.",
                 "./sluice safety",
             ),
             Step(
@@ -75,7 +75,10 @@ def _corruption(known: Known) -> Page:
         stores=_each(known, lambda name, store: (
             Step("Bring it back beside the one that lives, as of a moment before. Nothing is changed there.",
                  restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
-            Step("Not sure of the moment? A drill of it reads and compares all of it, and takes it away again.",
+            *([Step(f"Was a point named before (`name_point__{name}`)? Then to that.",
+                    restore_command(name, _by(store), "point", "before-7.2"))]
+              if store.backup and store.backup.by in HAS_POINTS else []),
+            Step(f"Not sure of the moment? A drill reads all of it{_own_suites(store)}, and takes it away again.",
                  drill_command(name, MOMENT), (name, "moment")),
             *_copied_back(name, store),
         )),
@@ -100,7 +103,7 @@ def _degradation(known: Known) -> Page:
                  " Its runs wait, and go on where they were."),
             *([Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_log__{name}`,"
                     " which lets it go.")] if store.backup and store.backup.by == "physical" else []),
-            Step("Does it not come back to itself? Bring it back beside.",
+            Step("Does it not come back to itself? Bring it back beside, and look whether it is faster there.",
                  restore_command(name, _by(store), "latest"), (name, "latest")),
         )),
         last=(Step("Give the pools their slots back."),),
@@ -124,7 +127,7 @@ def _breach(known: Known) -> Page:
             Step("Bring it back as of before, beside the one that lives, and compare "
                  + ("roles, grants, policies and functions." if store.engine == "postgres" else "items, policies and settings."),
                  restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
-            Step("Prove that the backups are what they were: all is read, every row or item compared.",
+            Step("Prove what it comes back from: all of that is read by its checksums, and held against the counts around it.",
                  drill_command(name, MOMENT), (name, "moment")),
         )),
         last=(
@@ -164,6 +167,10 @@ def _in_another_region(store: Store) -> list[Step]:
         "service": "What AWS keeps of these tables lies in their region: while that is gone, so is it.",
     }
     return [Step(told[store.backup.by])] if store.backup.by in told else []
+
+
+def _own_suites(store: Store) -> str:
+    return ", runs your own suites (`checks`)" if store.engine == "postgres" else ""
 
 
 def _by(store: Store) -> By:
