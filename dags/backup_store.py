@@ -14,6 +14,10 @@ Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in anothe
 nothing needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of
 its manifest: verification must see each.
 
+Tables of DynamoDB: `documents` reads every item; `service` has AWS keep their history and make a backup on demand, by its word
+alone (`gate_service_fresh`). Of dumps, of pgBackRest and of tables nothing goes by itself, and nothing is poisoned: those tasks
+skip.
+
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
 that the backup needs has not come: look at `ship_log__NAME`. `gate_backup_fresh` says, under *Details* → *Evidence*, how old
@@ -26,7 +30,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from sluice.flow.policy import defaults
-from sluice.flow.safety.backing_up import GATE, BackupGate, TakeStoreBackup, VerifyBackup
+from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup, gate_of
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.rds import GATE as SNAPSHOT
@@ -60,7 +64,7 @@ def backup(name: str, by: str, schedule: str, copies: bool) -> DAG:
             return dag
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
-        fresh = BackupGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success")
+        fresh = BackupGate(task_id=f"gate_{gate_of(by)}", gate=gate_of(by), trigger_rule="all_success")
         kept = KeepBackups(task_id="prune_backups", trigger_rule="all_success")
         verified >> fresh >> kept >> KeptBackupsGate(task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success")
         if copies:

@@ -6,7 +6,8 @@ end, its indexes held against its rows, and compared with the count: rows, roles
 long each phase took, and how much of the latest writes would be lost, is held against the `rto` and `rpo` of the store. Each
 drill leaves a certificate in the vault, `drills/NAME/`. Once a month the oldest backup that is kept is brought back as well, as
 it was when it was whole, and so is the oldest copy elsewhere. *Trigger* drills a moment of your choice: a time, a position in
-the log, a named point, one backup.
+the log, a named point, one backup. Tables of DynamoDB are compared item by item, and setting by setting; what a drill must not
+put back is told.
 
 Suites of yours (`checks`) run over the copy as well: at the latest moment they count, as of an earlier one they are told. Other
 databases of the server are looked through, and not counted: the certificate names them.

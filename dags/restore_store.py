@@ -4,7 +4,8 @@ Started by a person, who says the moment and types the store's name. What was br
 `sluice-scratch-…`, on the worker's disk (`backup.scratch`), with the settings and rules that the server had; its address is in
 the log of `restore_store`, with the last commit that it has and how long each phase took. Look at it; then point users at it,
 or copy out of it what was lost. After *Days* `reap_scratch` says each hour that its time is over; it goes when a person names
-it there. Restores may be repeated, also while one stands.
+it there. Restores may be repeated, also while one stands. Tables of DynamoDB come back as tables of such names, with all that
+was set.
 
 Of a store in RDS it is an instance beside the original, like it in everything, in its own region or in one that its snapshots are
 copied into; nobody but you deletes it. Of one at Neon it is a branch.
@@ -20,29 +21,30 @@ from __future__ import annotations
 from airflow.sdk import DAG
 from sluice.flow.policy import defaults
 from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
-from sluice.flow.safety.forms import target_form
+from sluice.flow.safety.forms import tables_form, target_form
 from sluice.flow.safety.rds import RestoreRdsStore
 from sluice.flow.safety.stores import backed_up, regions_of
 
 
-def restore(name: str, by: str) -> DAG:
+def restore(name: str, by: str, engine: str) -> DAG:
     """Bring it back."""
     with DAG(
         dag_id=f"restore__{name}",
         schedule=None,
         catchup=False,
         max_active_runs=1,
-        params=target_form(drill=False, regions=regions_of(name)),
+        params=tables_form(drill=False) if engine == "dynamodb" else target_form(drill=False, regions=regions_of(name)),
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
         restored = (RestoreRdsStore if by == "rds" else RestoreStore)(task_id="restore_store")
-        WarmStore(task_id="warm_store", address=restored.output["address"], trigger_rule="all_success")
+        if engine == "postgres":
+            WarmStore(task_id="warm_store", address=restored.output["address"], trigger_rule="all_success")
     return dag
 
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = restore(name, store.backup.by)
+        dag = restore(name, store.backup.by, store.engine)
         globals()[dag.dag_id] = dag

@@ -43,6 +43,6 @@ def restore_tenant(name: str, by: str) -> DAG:
 
 
 for name, store in backed_up().items():
-    if store.backup:
+    if store.backup and store.engine == "postgres":
         dag = restore_tenant(name, store.backup.by)
         globals()[dag.dag_id] = dag

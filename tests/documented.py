@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from sluice.safety.censuses import keep_census
-from sluice.safety.documents.drilling import Drilled, drill
+from sluice.safety.documents.drilling import drill
 from sluice.safety.documents.driver import Documents
 from sluice.safety.documents.tables import BOTH, Clients, Tables
-from sluice.safety.drill.certificate import Goals
+from sluice.safety.drill.certificate import Certificate, Goals
 from sluice.safety.drill.drilling import Asked, Counted
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.actions import Put
@@ -97,7 +97,9 @@ class Shop:
         found = self.driver.count(self.said.append)
         return Counted(keep_census(self.driver.vault, STORE, found).key, found)
 
-    def drilled(self, target: Target, *counted: Counted, at: datetime | None = None, goals: Goals = GOALS) -> Drilled:
+    def drilled(
+        self, target: Target, *counted: Counted, at: datetime | None = None, goals: Goals = GOALS
+    ) -> Certificate:
         """Do a drill, and see that nothing of it stands afterwards."""
         asked = Asked(target, at or self.driver.tables.now(), goals, counted, f"{target}{next(COUNT)}")
         made = drill(self.driver, asked, EVERY, self.said.append)

@@ -15,9 +15,10 @@ from sluice import failpoints
 from sluice.failpoints import EDGES
 from sluice.local.ports import free_port
 from sluice.safety.backup import backups_of
+from sluice.safety.driver import LogLost
 from sluice.safety.physical.choosing import choose
 from sluice.safety.physical.scratch import Scratch
-from sluice.safety.physical.shipping import LogLost, stop_shipping
+from sluice.safety.physical.shipping import stop_shipping
 from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault, vault_client

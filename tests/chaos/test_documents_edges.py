@@ -100,5 +100,5 @@ def test_killed_at_each_edge_it_is_whole_afterwards(documents, vault, make_table
             assert run(restore, told, f"{edge}=kill") == -signal.SIGKILL, edge
             assert driver.scratches() == [name_of(driver)]
         driver.destroy(name_of(driver))
-        assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
+        assert shop.drilled(Target.at(counted.at), counted).wrong == ()
     assert set(EVERY) == {*TAKEN, *SHIPPED, *RESTORED}

@@ -32,6 +32,8 @@ print(json.dumps({
 """
 
 
+TABLES = "    backup: {by: documents, connection: dynamodb_tyler, tables: [tyler]}\n"
+"""Below the last store of the sample, which is one of tables."""
 SERVED = """  in_rds:
     engine: postgres
     connection: pg_in_rds
@@ -47,12 +49,12 @@ ELSEWHERE = "elsewhere: {connection: s3_there, bucket: there, region: eu-west-3}
 
 @pytest.fixture(scope="session")
 def bag(tmp_path_factory: pytest.TempPathFactory):
-    """Everything in dags/, as an estate has it that backs a store up, and copies that elsewhere."""
+    """Everything in dags/, as an estate has it that backs its stores up, in every way there is, and copies that elsewhere."""
     root = tmp_path_factory.mktemp("backed_up")
     (root / "include/estate").mkdir(parents=True)
     estate = (ROOT / "include/estate/estate.yaml").read_text()
     estate = estate.replace("# backup: {", f"backup: {{{ELSEWHERE}, ")
-    (root / "include/estate/estate.yaml").write_text(estate + SERVED)
+    (root / "include/estate/estate.yaml").write_text(estate + TABLES + SERVED)
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patched:
         patched.setattr(stores, "ROOT", root)
         warnings.simplefilter("ignore")  # Airflow's own, while it is imported

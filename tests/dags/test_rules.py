@@ -24,8 +24,9 @@ VERBS = {
 }  # fmt: skip
 
 
-BACKED_UP = ("certify", "in_rds", "at_neon")
-"""The stores that the estate of these tests backs up."""
+SERVERS, TABLES = ("certify", "in_rds", "at_neon"), "tyler"
+BACKED_UP = (*SERVERS, TABLES)
+"""The stores that the estate of these tests backs up: servers, and tables."""
 
 
 @pytest.fixture
@@ -51,9 +52,10 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "failover_drill",
         "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
-        "ship_log__certify",
+        *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore") for name in BACKED_UP),
+        *(f"restore_tenant__{name}" for name in SERVERS),
+        *(f"ship_log__{name}" for name in ("certify", "tyler")),
         "name_point__certify",
-        *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore", "restore_tenant") for name in BACKED_UP),
     }
     assert expected <= {dag.dag_id for dag in dags}
     assert {Path(dag.fileloc) for dag in dags} == set((ROOT / "dags").glob("*.py"))
@@ -121,6 +123,14 @@ def test_what_is_copied_elsewhere_is_copied_before_anything_goes(bag) -> None:
     tasks = bag.dags[f"backup__{BACKED_UP[0]}"].task_dict
     assert tasks["copy_elsewhere"].upstream_task_ids == {"gate_backup_fresh"}
     assert "copy_elsewhere" in tasks["prune_backups"].upstream_task_ids
+
+
+def test_tables_are_asked_for_no_port_and_no_tenant_and_a_gap_in_their_log_starts_a_backup(bag) -> None:
+    assert f"restore_tenant__{TABLES}" not in bag.dags
+    server, tables = (set(bag.dags[f"restore__{name}"].params) for name in ("certify", TABLES))
+    assert server - tables == {"port", "warm"}
+    started = bag.dags["ship_log__tyler"].get_task("start_backup")
+    assert (started.trigger_dag_id, started.skip_when_already_exists) == ("backup__tyler", True)
 
 
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:

@@ -16,7 +16,7 @@ from sluice.safety.runbooks.known import Known
 from sluice.safety.runbooks.pages import runbooks
 from sluice.safety.runbooks.steps import UNDRILLED
 
-from tests.dags.conftest import SERVED
+from tests.dags.conftest import SERVED, TABLES
 from tests.drilled import FIRST, FULL, GOALS, WHOLE, certificate
 from tests.unit.test_docs import commands, wrong_commands, wrong_dags
 
@@ -40,8 +40,11 @@ def known(tmp_path: Path) -> Known:
     return Known(read_stores(tmp_path), {"certify": exposure(facts, NOW)}, drills, NOW)
 
 
-def test_what_they_tell_people_to_type_runs(known: Known, bag) -> None:
-    pages = runbooks(known)
+@pytest.mark.parametrize("tables", ["", TABLES], ids=["a server", "tables too"])
+def test_what_they_tell_people_to_type_runs(known: Known, bag, tables: str, tmp_path: Path) -> None:
+    estate = tmp_path / "include/estate/estate.yaml"
+    estate.write_text(estate.read_text() + tables)
+    pages = runbooks(replace(known, estate=read_stores(tmp_path)))
     assert tuple(pages) == PAGES
     asked = 0
     for page in pages.values():

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
+from sluice.safety.backup import MANIFEST, folder_of
 from sluice.safety.documents.base import bases_of
 from sluice.safety.documents.driver import Documents, NotReachable
 from sluice.safety.documents.log import LogShort
 from sluice.safety.documents.putting_back import PutBack
-from sluice.safety.documents.scratch import destroy, table_under
+from sluice.safety.documents.scratch import creation_of, destroy, table_under
+from sluice.safety.documents.settings import read_settings
 from sluice.safety.drill.certificate import Goals, certificates_of
 from sluice.safety.drill.drilling import Counted, draw
 from sluice.safety.driver import Clock, NotScratch, name_scratch
@@ -59,30 +61,27 @@ def night(documents, vault) -> Iterator[Night]:
 
 def test_a_drill_to_the_moment_of_a_count_finds_everything_and_keeps_its_certificate(night: Night) -> None:
     made = night.shop.drilled(Target.at(night.counted.at), night.counted)
-    assert made.certificate.wrong == ()
-    compared = made.certificate.compared
+    assert made.wrong == ()
+    compared = made.compared
     assert compared
     assert (compared.tables, compared.rows) == (2, night.counted.census.rows)
     assert compared.rows > 300
     phases = ["accepted", "available", "first query", "fully read", "settings put back", "verified"]
-    assert list(made.certificate.phases) == phases
+    assert list(made.phases) == phases
     assert {line.partition(":")[0] for line in made.put_back} == {
         "stream", "tag", "history", "resource policy", "contributor insights", "deletion protection", "time to live"
     }  # fmt: skip
     assert [line.partition(":")[0].rpartition(" ")[2] for line in made.left] == ["destination"]
-    made.certificate.keep(night.shop.driver.vault)
-    assert certificates_of(night.shop.driver.vault, STORE) == [made.certificate]
+    made.keep(night.shop.driver.vault)
+    assert certificates_of(night.shop.driver.vault, STORE) == [made]
 
 
 def test_a_moment_between_is_compared_with_the_count_that_came_behind_it(night: Night) -> None:
     made = night.shop.drilled(night.between, night.counted)
-    assert made.certificate.wrong == ()
-    assert made.certificate.lost is None, "it was asked to have less"
-    assert made.certificate.compared
-    assert (
-        made.certificate.holds_sha256
-        != night.shop.drilled(Target.at(night.counted.at), night.counted).certificate.holds_sha256
-    )
+    assert made.wrong == ()
+    assert made.lost is None, "it was asked to have less"
+    assert made.compared
+    assert made.holds_sha256 != night.shop.drilled(Target.at(night.counted.at), night.counted).holds_sha256
 
 
 def test_the_latest_moment_is_carried_on_from_the_count_and_the_loss_is_bounded(night: Night) -> None:
@@ -90,9 +89,9 @@ def test_the_latest_moment_is_carried_on_from_the_count_and_the_loss_is_bounded(
     assert window
     at = window.latest + timedelta(seconds=15)
     made = night.shop.drilled(Target("latest"), night.counted, at=at)
-    assert made.certificate.wrong == ()
-    assert made.certificate.lost == (5, 15)
-    late = night.shop.drilled(Target("latest"), night.counted, at=at, goals=Goals(0.001, 4)).certificate.wrong
+    assert made.wrong == ()
+    assert made.lost == (5, 15)
+    late = night.shop.drilled(Target("latest"), night.counted, at=at, goals=Goals(0.001, 4)).wrong
     assert [line for line in late if "at least 5 s of writes would be lost; the store's RPO is 4 s" in line]
     assert [line for line in late if "the store's RTO is 0 s" in line]
 
@@ -154,7 +153,7 @@ def test_a_copy_that_is_not_right_is_red_with_its_reason(
     monkeypatch.setattr(Documents, "restore", spoilt)
     monkeypatch.setattr(Documents, "put_back", half)
     counted = () if what == "nothing to compare" else (night.counted,)
-    wrong = shop.drilled(Target.at(night.counted.at), *counted).certificate.wrong
+    wrong = shop.drilled(Target.at(night.counted.at), *counted).wrong
     rows = night.counted.census.tables[table].rows
     told = RED[what].format(table=table).replace("601 rows, 600", f"{rows} rows, {rows - 1}")
     assert len(wrong) == 1
@@ -189,6 +188,21 @@ def test_a_round_that_is_gone_from_the_vault_is_named(night: Night) -> None:
         assert driver.scratches() == []
     finally:
         driver.vault.put_once(key, body, "application/zstd")
+
+
+def test_a_manifest_that_is_damaged_is_no_base_and_stands_in_no_others_way(night: Night) -> None:
+    vault, said = night.shop.driver.vault, list[str]()
+    (whole,) = bases_of(vault, STORE)
+    altered = vault.get(f"{whole.folder}/{MANIFEST}").replace(b'"items": ', b'"items": 1')
+    for id, body in (("20200101T000000000Z-full", altered), ("20200102T000000000Z-full", b"{")):
+        vault.put_once(f"{folder_of(STORE, id)}/{MANIFEST}", body, "application/json")
+    try:
+        assert bases_of(vault, STORE) == [whole]
+        night.shop.driver.verify(night.backup, said.append)
+        assert [line for line in said if "20200101T000000000Z-full" in line and "keep it as evidence" in line]
+    finally:
+        for id in ("20200101T000000000Z-full", "20200102T000000000Z-full"):
+            vault.remove(f"{folder_of(STORE, id)}/{MANIFEST}")
 
 
 def test_a_moment_before_every_base_or_behind_the_log_is_refused(night: Night) -> None:
@@ -246,5 +260,12 @@ def test_what_is_handed_over_has_what_a_drill_leaves_out_too_and_is_no_other_sto
         assert [one["DestinationStatus"] for one in told] == ["ACTIVE"]
         assert driver.scratches() == [name]
         assert replace(driver, tables=replace(driver.tables, store="sho")).scratches() == []
+        other = replace(driver, tables=replace(driver.tables, store=f"{STORE}_eu"))
+        theirs = name_scratch(other.store, night.counted.at, "theirs")
+        shop.client.create_table(
+            **creation_of(read_settings(driver.tables.clients, driver.tables.names[1]), theirs, f"{theirs}.x")
+        )
+        assert (driver.scratches(), other.scratches()) == ([name], [theirs])
+        other.destroy(theirs)
     finally:
         driver.destroy(name)

@@ -11,11 +11,11 @@ import pytest
 from sluice.safety.counting import Content
 from sluice.safety.documents.counting import OneImage, StreamLied, carried, count_copy
 from sluice.safety.documents.driver import Documents, NotReachable
-from sluice.safety.documents.log import LogLost, Place, Round
+from sluice.safety.documents.log import Place, Round
 from sluice.safety.documents.replaying import Cut
 from sluice.safety.documents.shipping import NoLog, Reading, Shipper, TableShipper
 from sluice.safety.documents.tables import Clients, Streamed, Tables
-from sluice.safety.driver import Clock, name_scratch
+from sluice.safety.driver import Clock, LogLost, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.streams import Change, ImagesLacking, Shard, StreamPage
 from sluice.stores.dynamodb.values import Item
@@ -76,7 +76,7 @@ def test_shards_that_split_and_tell_twice_make_one_log_and_one_that_holds_back_i
         step(shop)
         stream.split(splits)
     counted = shop.counted()
-    assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
+    assert shop.drilled(Target.at(counted.at), counted).wrong == ()
     log = shop.driver.logs(shop.driver.backups()[0].id)[shop.table].log
     told = [change.sequence for round_ in log.since(0) for _, change in round_.changes]
     assert len(told) == len(set(told)), "what is told twice is stored once"
@@ -84,7 +84,7 @@ def test_shards_that_split_and_tell_twice_make_one_log_and_one_that_holds_back_i
     for number in range(30):
         shop.put(number, "unheard")
     counted = shop.counted()
-    (line,) = shop.drilled(Target.at(counted.at), counted).certificate.wrong
+    (line,) = shop.drilled(Target.at(counted.at), counted).wrong
     assert f"{shop.table}: 30 rows, " in line
 
 
@@ -130,17 +130,17 @@ def test_a_gap_ends_the_log_and_a_base_begins_another(lying: tuple[Shop, StreamT
     with pytest.raises(LogLost), pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.sleep", lambda seconds: None)
         Shipper(tuple(shop.driver.shippers.values()), timedelta(seconds=1)).run(timedelta(seconds=1))
-    assert shop.drilled(Target("latest"), before).certificate.wrong == (), "up to the gap all is there"
+    assert shop.drilled(Target("latest"), before).wrong == (), "up to the gap all is there"
     again = shop.driver.take(shop.said.append)
     shop.put(1, "since")
     after = shop.counted()
-    made = shop.drilled(Target.at(after.at), before, after).certificate
+    made = shop.drilled(Target.at(after.at), before, after)
     assert made.wrong == ()
     assert made.backups == (again.id,)
     younger = shop.engine.make("id")
     beside = replace(shop, driver=replace(shop.driver, tables=replace(shop.driver.tables, names=(shop.table, younger))))
     with_it = replace(after, census=replace(after.census, tables={**after.census.tables, younger: Content(1, "0")}))
-    (missed,) = beside.drilled(Target.at(after.at), with_it).certificate.wrong
+    (missed,) = beside.drilled(Target.at(after.at), with_it).wrong
     assert missed == f"{younger}: the copy has no such table"
     shop.engine.drop(younger)
     window = shop.driver.window()
@@ -189,7 +189,7 @@ def test_a_stream_that_was_switched_off_and_on_is_another(shop: Shop) -> None:
     shop.put(3, "new")
     shop.delete(4)
     counted = shop.counted()
-    assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
+    assert shop.drilled(Target.at(counted.at), counted).wrong == ()
     before = counted.at - timedelta(seconds=1)
     with pytest.raises(OneImage, match="does not tell what items were"):
         carried(counted.census, driver.logs(driver.backups()[-1].id), before)
@@ -218,7 +218,7 @@ def test_two_who_ship_at_once_make_one_log_without_a_gap(shop: Shop) -> None:
         thread.join()
     assert not failed
     counted = shop.counted()
-    assert shop.drilled(Target.at(counted.at), counted).certificate.wrong == ()
+    assert shop.drilled(Target.at(counted.at), counted).wrong == ()
     log = shop.driver.logs(shop.driver.backups()[0].id)[shop.table].log
     told = [change.sequence for round_ in log.since(0) for _, change in round_.changes]
     assert len(told) == len(set(told)) >= 70

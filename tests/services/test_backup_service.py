@@ -17,10 +17,11 @@ from datetime import timedelta
 
 import pytest
 from sluice.safety.documents.counting import count_still
-from sluice.safety.documents.drilling import Drilled, drill
+from sluice.safety.documents.drilling import drill
 from sluice.safety.documents.exporting import NotExported, begin_export, look_at_export, read_export
 from sluice.safety.documents.scratch import table_under
 from sluice.safety.documents.service import HISTORY, Begun, NoHistory, NoSuchBackup, NotRestored, ServiceBackups
+from sluice.safety.drill.certificate import Certificate
 from sluice.safety.drill.drilling import Asked, Counted
 from sluice.safety.driver import Clock, NotScratch, name_scratch
 from sluice.safety.target import Target
@@ -38,7 +39,7 @@ class Night:
     backup: str
     counted: Counted
 
-    def drilled(self, target: Target, *counted: Counted) -> Drilled:
+    def drilled(self, target: Target, *counted: Counted) -> Certificate:
         """Do a drill, and see that nothing of it stands afterwards."""
         asked = Asked(target, self.driver.tables.now(), GOALS, counted, str(target))
         made = drill(self.driver, asked, EVERY, self.shop.said.append)
@@ -70,9 +71,9 @@ def night(documents, vault) -> Iterator[Night]:
 def test_a_backup_on_demand_is_drilled_and_the_settings_that_a_restore_drops_are_put_back(night: Night) -> None:
     assert [one.id for one in night.driver.backups()] == [night.backup]
     made = night.drilled(Target("point", night.backup), night.counted)
-    assert made.certificate.wrong == ()
-    assert made.certificate.compared
-    assert (made.certificate.compared.tables, made.certificate.compared.rows) == (2, 302)
+    assert made.wrong == ()
+    assert made.compared
+    assert (made.compared.tables, made.compared.rows) == (2, 302)
     assert {line.partition(":")[0] for line in made.put_back} == {
         "stream", "tag", "history", "resource policy", "contributor insights", "deletion protection", "time to live"
     }  # fmt: skip
@@ -81,18 +82,20 @@ def test_a_backup_on_demand_is_drilled_and_the_settings_that_a_restore_drops_are
 
 
 def test_an_engine_that_only_pretends_at_history_is_found_out(night: Night) -> None:
-    window = night.driver.window()
-    assert window is None, "the history of the quiet table is not kept"
+    assert night.driver.window(), "a backup that is taken switches the history on"
     quiet = night.driver.tables.names[1]
-    with pytest.raises(NoHistory, match=rf"keeps no history of {quiet}.*Switch it on"):
+    off = {"PointInTimeRecoveryEnabled": False}
+    night.shop.client.update_continuous_backups(TableName=quiet, PointInTimeRecoverySpecification=off)
+    assert night.driver.window() is None, "the history of the quiet table is not kept"
+    with pytest.raises(NoHistory, match=rf"keeps no history of {quiet}.*switches it on"):
         night.drilled(Target("latest"), night.counted)
-    night.driver.keep_history(35, night.shop.said.append)
+    night.driver.keep_history(night.shop.said.append)
     with pytest.raises(NoHistory, match="was asked for"):
         night.drilled(Target.at(night.counted.at - timedelta(days=40)), night.counted)
     with pytest.MonkeyPatch.context() as patch:
         # Here a history begins now: what was asked for is let through, as AWS would let it.
         patch.setattr(ServiceBackups, "_check_reaches", lambda *_: None)
-        made = night.drilled(Target.at(night.counted.at), night.counted).certificate
+        made = night.drilled(Target.at(night.counted.at), night.counted)
     assert made.backups == (HISTORY,)
     assert len([line for line in made.wrong if "with another content" in line]) == 1, made.wrong
 

@@ -363,6 +363,7 @@ def test_what_is_no_mapping_in_yaml_is_one_mistake(root: Path, content: bytes, e
     assert mistakes_in(root) == [f"orders.yaml:{expected}"]
 
 
+TABLES = "pool_slots: 4}\n  docs: {engine: dynamodb, connection: aws_shop, rto: 5m, rpo: 30s,\n         "
 WRONG_ESTATE = {
     "unknown engine": (
         "engine: postgres",
@@ -413,8 +414,17 @@ WRONG_ESTATE = {
     "a backup that lacks its stanza": (
         "pool_slots: 4}",
         "backup: {by: pgbackrest, connection: pg_backup}}",
+        ["estate.yaml:5: stores.shop.backup.stanza: found nothing, allowed: its stanza, with pgbackrest"],
+    ),
+    "tables that are backed up twice, rarely and as no server": (
+        "pool_slots: 4}",
+        f"{TABLES}backup: {{by: documents, connection: aws_shop, tables: [orders, orders], every: 1m, jobs: 2, days: 7}}}}",
         [
-            "estate.yaml:5: stores.shop.backup.stanza: found nothing, allowed: its stanza, with pgbackrest",
+            "estate.yaml:7: stores.docs.backup.days: found 7, allowed: none with documents: it is a field of service",
+            'estate.yaml:7: stores.docs.backup.every: found "1m",'
+            " allowed: no more than the store's rpo, 30s: what came in since the last read can be lost",
+            "estate.yaml:7: stores.docs.backup.jobs: found 2, allowed: none with documents: it is a field of logical or neon",
+            'estate.yaml:7: stores.docs.backup.tables[1]: found "orders", allowed: each table once',
         ],
     ),
     "a backup in RDS that lacks its instance, promises too much and copies home": (
@@ -436,6 +446,20 @@ WRONG_ESTATE = {
             'estate.yaml:5: stores.shop.backup.instance: found "shop", allowed: none with neon: it is a field of rds',
             "estate.yaml:5: stores.shop.backup.project: found nothing, allowed: its project, with neon",
         ],
+    ),
+    "tables that the service backs up, of which none is named": (
+        "pool_slots: 4}",
+        f"{TABLES}backup: {{by: service, connection: aws_shop}}}}",
+        [
+            'estate.yaml:6: stores.docs.rpo: found "30s",'
+            " allowed: 10m or more with a backup by service: its history is some five minutes behind",
+            "estate.yaml:7: stores.docs.backup.tables: found nothing, allowed: its tables, with service",
+        ],
+    ),
+    "tables that are backed up as a server is": (
+        "pool_slots: 4}",
+        f"{TABLES}backup: {{by: physical, connection: aws_shop}}}}",
+        ['estate.yaml:7: stores.docs.backup.by: found "physical", allowed: documents or service'],
     ),
     "a rule for copies that is not there": (
         "pool_slots: 4}",

@@ -110,6 +110,7 @@ GOOD = {
     "snapshot_fresh": {
         "bytes_stored": 900, "whole": 2, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90,
     },
+    "service_fresh": {"whole": 1, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90},
     "backups_kept": {
         "kept": 9, "lost": 0, "hidden": 0, "rules_wrong": 0, "wrongly_encrypted": 0, "elsewhere_lacking": 0, "elsewhere_wrong": 0,
     },

@@ -14,6 +14,7 @@ from sluice.estate.durations import parse_duration
 from sluice.estate.fields import (
     Bucket,
     Connection,
+    DynamoTable,
     Identifier,
     KmsKey,
     Part,
@@ -28,8 +29,11 @@ from sluice.estate.residency import GROUPS, may_hold
 from sluice.estate.showing import shown
 from sluice.estate.terms import KeptFor, Term
 
-By: TypeAlias = Literal["physical", "logical", "pgbackrest", "rds", "neon"]
-ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres")
+By: TypeAlias = Literal["physical", "logical", "pgbackrest", "rds", "neon", "documents", "service"]
+Beside: TypeAlias = Literal["autoscaling", "cloudwatch"]
+ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres") | dict.fromkeys(
+    ("documents", "service"), "dynamodb"
+)
 """Which engine each way is for."""
 OWN: Mapping[str, frozenset[str]] = {
     "physical": frozenset({"full_every", "window", "keep", "elsewhere", "checks"}),
@@ -37,6 +41,8 @@ OWN: Mapping[str, frozenset[str]] = {
     "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}),
     "rds": frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
     "neon": frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}),
+    "documents": frozenset({"tables", "every", "beside"}),
+    "service": frozenset({"tables", "every", "beside", "days"}),
 }
 """Fields that not every way has."""
 HAS_POINTS = frozenset({"physical", "pgbackrest"})
@@ -45,10 +51,13 @@ NEEDED: Mapping[str, frozenset[str]] = {
     "pgbackrest": frozenset({"stanza"}),
     "rds": frozenset({"service", "instance", "region"}),
     "neon": frozenset({"service", "project"}),
+    "documents": frozenset({"tables"}),
+    "service": frozenset({"tables"}),
 }
 LEAST_RPO: Mapping[str, tuple[timedelta, str]] = {
     "logical": (timedelta(days=1), "1d or more with a backup by logical: between two dumps nothing is kept"),
     "rds": (timedelta(minutes=10), "10m or more with a backup by rds: it brings its log away every five minutes"),
+    "service": (timedelta(minutes=10), "10m or more with a backup by service: its history is some five minutes behind"),
 }
 """What a way can promise at best, and why."""
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]
@@ -114,9 +123,11 @@ class Backups(Part):
 
     by: By
     """`physical`: the server's files and its log, back to any moment. `logical`: dumps. `pgbackrest`: what your own has of it.
-    `rds`, `neon`: what the service keeps, and snapshots or dumps beside it."""
+    `rds`, `neon`: what the service keeps, and snapshots or dumps beside it.
+    Tables of DynamoDB: `documents`: their items and the log of their streams in the vault; `service`: what AWS keeps itself."""
     connection: Connection
-    """The Airflow connection of a role that backs up: BYPASSRLS, pg_read_all_data to count every row; `physical`: REPLICATION."""
+    """The Airflow connection of a role that backs up: BYPASSRLS, pg_read_all_data to count every row; `physical`: REPLICATION.
+    For DynamoDB, to AWS, with a region."""
     at: Clock = time(2, 0)
     """When a backup is taken, every day, UTC. Write it in quotes."""
     full_every: Annotated[timedelta, lasting("1d", "35d")] = timedelta(days=7)
@@ -151,6 +162,14 @@ class Backups(Part):
     """`neon`: the branch that the store is; the project's default one unless told."""
     amcheck: bool = True
     """`rds`, `neon`: whether a drill holds each index against its rows; false where the extension amcheck is not to be had."""
+    tables: tuple[DynamoTable, ...] = Field(default=(), max_length=100)
+    """`documents`, `service`: the tables. Each has a stream with NEW_AND_OLD_IMAGES: it proves what comes back."""
+    every: Annotated[timedelta, lasting("1s", "1h")] = timedelta(seconds=10)
+    """`documents`, `service`: how often the streams are read into the vault. With `documents` that much can be lost."""
+    beside: tuple[Beside, ...] = Field(default=get_args(Beside), max_length=2)
+    """`documents`, `service`: services of AWS whose settings of the tables come back too. `[]` where there are none."""
+    days: int = Field(default=35, ge=1, le=35)
+    """`service`: for how many days it keeps the history of each table (PITR)."""
     window: Annotated[timedelta, lasting("1d", "3650d")] = timedelta(days=35)
     """For how long a past the store can be brought back to any moment."""
     keep: Kept = Kept()
@@ -196,6 +215,8 @@ def _check_way(document: Document, name: str, by: str, backup: Mapping[str, obje
         yield document.mistake(("stores", name, "rpo"), shown(rpo), LEAST_RPO[by][1])
     if by == "rds":
         yield from _check_copies(document, (*steps, "copies"), backup)
+    if ENGINES[by] == "dynamodb":
+        yield from _check_tables(document, steps, by, backup, rpo)
 
 
 def _check_elsewhere(document: Document, name: str, elsewhere: object, residency: object) -> Iterator[Mistake]:
@@ -224,8 +245,30 @@ def _check_copies(document: Document, steps: tuple[str, ...], backup: Mapping[st
         there.append(region)
 
 
+def _check_tables(
+    document: Document, steps: tuple[str, ...], by: str, backup: Mapping[str, object], rpo: object
+) -> Iterator[Mistake]:
+    """Find no table at all, one that is named twice, and a promise that is shorter than what lies between two reads."""
+    tables = backup.get("tables")
+    if isinstance(tables, tuple | list):
+        if not tables:
+            yield document.mistake((*steps, "tables"), "none", "one table at least")
+        for number, table in enumerate(tables):
+            if table in tables[:number]:
+                yield document.mistake((*steps, "tables", number), shown(table), "each table once")
+    every = _read(backup.get("every", "10s"))
+    if by == "documents" and every and _is_below(rpo, every):
+        allowed = f"no more than the store's rpo, {rpo}: what came in since the last read can be lost"
+        yield document.mistake((*steps, "every"), shown(backup.get("every", "10s")), allowed)
+
+
 def _is_below(duration: object, least: timedelta) -> bool:
+    found = _read(duration)
+    return found is not None and found < least
+
+
+def _read(duration: object) -> timedelta | None:
     try:
-        return parse_duration(str(duration)) < least
+        return parse_duration(str(duration))
     except ValueError:
-        return False  # its field says so
+        return None  # its field says so

@@ -107,6 +107,16 @@ def scaling_of(connection_id: str) -> Any:
     return AwsBaseHook(aws_conn_id=connection_id, client_type=SERVICE).get_client_type(config=client_config(5))
 
 
+def alarms_of(connection_id: str) -> Any:
+    """Give the client of the service whose alarms watch tables, behind the same connection. Raises NoConnection."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from sluice.stores.dynamodb.client import client_config
+
+    require_aws(connection_id)
+    return AwsBaseHook(aws_conn_id=connection_id, client_type="cloudwatch").get_client_type(config=client_config(5))
+
+
 def names_of(connection_id: str) -> Any:
     """Give the client of Route 53 behind an Airflow connection. Raises NoConnection."""
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook

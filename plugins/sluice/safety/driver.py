@@ -31,6 +31,11 @@ class NotScratch(Terminal):
     """A name that is none of a drill's: nothing is made or destroyed under it."""
 
 
+class LogLost(Terminal):
+    """The store has thrown away a part of its log that the vault does not have: nothing can be restored to behind it, until
+    another backup is taken."""
+
+
 @dataclass
 class Clock:
     """The phases of a restore, in seconds from when it was asked for."""

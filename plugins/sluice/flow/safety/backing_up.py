@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.safety.keeping import check_residency, keeps, whole_where_wanted
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
-from sluice.flow.safety.stores import backup_of, driver_of, of_backup
+from sluice.flow.safety.stores import AT_SERVICE, backup_of, driver_of, of_backup
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 GATE = "backup_fresh"
+SERVICE = "service_fresh"
+"""The gate of what a service keeps, whose word for it is all that there is before a drill."""
 BEAT = timedelta(seconds=15)
 """What lies between two files of the log that is being written, and between two runs of what ships it."""
 DAILY = timedelta(hours=26)
@@ -58,25 +60,31 @@ class VerifyBackup(OfAStore):
             read = driver.verify(self.backup, self.log.info)
         seconds = (datetime.now(UTC) - begun).total_seconds()
         found, window = driver.backups(), driver.window()
-        assert window is not None
         taken = named(found, self.store, self.backup)
         now = datetime.now(UTC)
-        age, behind = now - taken.whole_at, max(now - window.latest, timedelta(0))
+        latest = window.latest if window else taken.whole_at
+        age, behind = now - taken.whole_at, max(now - latest, timedelta(0))
         facts = {
             "backup": taken.id,
             "backups": len(found),
+            "whole": 1,
             "bytes_stored": taken.bytes,
             "bytes_read": read,
             "age_seconds": age.total_seconds(),
             "age_over_seconds": over(age, DAILY),
-            "window_seconds": (window.latest - window.earliest).total_seconds(),
+            "window_seconds": (window.latest - window.earliest).total_seconds() if window else -1.0,
             "behind_seconds": behind.total_seconds(),
             "behind_over_seconds": over(behind, backup_of(self.store)[0].rpo + BEAT),
             "megabytes_per_second": round(read / max(seconds, 0.001) / 1e6, 1),
         }
         with opened_control(of_backup(self.store), context["run_id"]) as control:
-            control.record_facts(GATE, facts, epoch=1)
+            control.record_facts(gate_of(backup_of(self.store)[1].by), facts, epoch=1)
         return facts
+
+
+def gate_of(by: str) -> str:
+    """Name the gate over the newest backup that was taken in this way."""
+    return SERVICE if by in AT_SERVICE else GATE
 
 
 def over(found: timedelta, allowed: timedelta) -> float:

@@ -60,9 +60,9 @@ class RestoreStore(OfAStore):
         clock = Clock()
         try:
             found = driver.restore(asked.target, name, clock, self.log.info)
-            if form["warm"]:
+            if form.get("warm"):  # a form of tables has neither this nor a port
                 prepare_warm(self.store, found.address)  # while we still are its superuser
-            told = told_of(found, driver.hand_over(found, form["port"] or None), clock, asked.until)
+            told = told_of(found, driver.hand_over(found, form.get("port") or None), clock, asked.until)
             keep_standing(open_vault(), self.store, name, asked.until, told)
         except BaseException:
             driver.destroy(name)

@@ -19,10 +19,12 @@ from sluice.flow.safety.stores import (
     UNPLACED,
     backup_of,
     checks_of,
+    drill_at,
     driver_of,
     elsewhere_of,
     goals_of,
     name_of_copy,
+    now_at,
     opened_backup,
 )
 from sluice.flow.steps import check_words
@@ -51,9 +53,10 @@ class CountStore(OfAStore):
 
         check_words(context)
         vault = open_vault()
-        with opened_backup(self.store) as c:
-            baseline.take_baseline(c).keep(vault, self.store)
-        baseline.thin_out(vault, self.store)
+        if backup_of(self.store)[0].engine == "postgres":
+            with opened_backup(self.store) as c:
+                baseline.take_baseline(c).keep(vault, self.store)
+            baseline.thin_out(vault, self.store)
         if backup_of(self.store)[1].by == "logical":
             raise AirflowSkipException(f"{self.store} is dumped: each dump was counted in its own snapshot.")
         driver = driver_of(self.store)
@@ -144,20 +147,17 @@ class DrillRestore(OfAMoment):
         """Do it. When it was asked for is now: what came in while another was under way counts."""
         from sluice.safety.censuses import read_censuses
         from sluice.safety.drill.baseline import newest_baseline
-        from sluice.safety.drill.drilling import Asked, Counted, drill, failed
+        from sluice.safety.drill.drilling import Asked, Counted, failed
         from sluice.safety.driver import name_scratch
         from sluice.safety.keeping.encrypting import wrongly_encrypted
         from sluice.safety.keeping.looking import look
-        from sluice.stores.postgres import one
-        from sluice.stores.statements import statement
 
         store, backup = backup_of(self.store)
         vault, target = open_vault(), target_of(self.kind, self.value)
         place = elsewhere_of(self.store) if target.kind == "elsewhere" else vault
         if place is None:
             raise AirflowFailException(f"{self.store} has no `elsewhere`: there is one copy of each backup.")
-        with opened_backup(self.store) as c:
-            now = one(c, statement("safety.find_position"))["now"]
+        now = now_at(self.store)
         counted = [Counted(*one) for one in read_censuses(vault, self.store, self.log.warning).items()]
         seed = f"{context['run_id']} {target}"
         baseline = newest_baseline(vault, self.store)
@@ -167,7 +167,7 @@ class DrillRestore(OfAMoment):
         )  # fmt: skip
         driver = driver_of(self.store, place)
         try:
-            made = drill(driver, self._begun(driver, asked, context), self.log.info)
+            made = drill_at(self.store, driver, self._begun(driver, asked, context), self.log.info)
         except Terminal as why:
             failed(self.store, asked, why).keep(vault)
             raise
@@ -181,6 +181,8 @@ class DrillRestore(OfAMoment):
             control.record_facts(GATE, {**facts_of(made), "certificate": key}, epoch=1)
         for slow in (made.baseline or {}).get("slow_on_another_machine", ()):
             self.log.warning("%s; the machine is another, so this proves nothing", slow)
+        for line in made.left:
+            self.log.warning("Not put back in a drill, and not proven: %s", line)
         if made.uncounted:
             self.log.info("Came back and were looked through, and not counted: %s", ", ".join(made.uncounted))
         self.log.info("%s", key)
@@ -247,6 +249,9 @@ def facts_of(made: Certificate) -> dict[str, Any]:
         "lost_at_least_seconds": lost,
         "rpo_over_seconds": max(0.0, (lost or 0.0) - made.goals.losing_at_most),
         "rpo_unmeasured": int(bool(made.unmeasured)),
+        "put_back": len(made.put_back),
+        "left": len(made.left),
+        "left_told": "; ".join(made.left[:20]),
         **rules_told(made),
         "wrong": len(made.wrong),
         "wrong_told": "; ".join(made.wrong[:20]),

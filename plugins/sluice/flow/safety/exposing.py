@@ -10,9 +10,10 @@ from sluice.estate import read_stores
 from sluice.flow.connections import open_vault
 from sluice.flow.project import ROOT
 from sluice.flow.safety.shipping import EVERY
-from sluice.flow.safety.stores import SHIPS, backed_up, backup_of, driver_of, goals_of
+from sluice.flow.safety.stores import backed_up, backup_of, driver_of, goals_of
 
 if TYPE_CHECKING:
+    from sluice.estate.backups import Backups
     from sluice.safety.driver import Taken, Window
     from sluice.safety.exposure import Facts
     from sluice.safety.runbooks.known import Known
@@ -24,6 +25,8 @@ def facts_now(name: str) -> Facts:
     from sluice.safety.exposure import Facts
     from sluice.safety.neon.api import NeonDown
     from sluice.safety.rds.service import RdsDown, Throttled
+    from sluice.stores.dynamodb.client import DynamoDown
+    from sluice.stores.dynamodb.client import Throttled as TablesThrottled
 
     store, backup = backup_of(name)
     driver, silent = driver_of(name), ""
@@ -31,7 +34,13 @@ def facts_now(name: str) -> Facts:
     backups: Sequence[Taken] = ()
     try:
         window, backups = driver.window(), driver.backups()
-    except (RdsDown, Throttled, NeonDown) as why:  # on the bad day that is what one comes to hear
+    except (
+        RdsDown,
+        Throttled,
+        NeonDown,
+        DynamoDown,
+        TablesThrottled,
+    ) as why:  # on the bad day that is what one comes to hear
         silent = str(why)
     return Facts(
         store=name,
@@ -40,9 +49,14 @@ def facts_now(name: str) -> Facts:
         backups=backups,
         certificates=certificates_of(open_vault(), name),
         drill_at=backup.drill_at,
-        on_its_way=EVERY if backup.by in SHIPS else timedelta(0),
+        on_its_way=on_its_way(backup),
         silent=silent,
     )
+
+
+def on_its_way(backup: Backups) -> timedelta:
+    """Tell how much of the log may be on its way into the vault at any moment: what a service keeps itself is none of it."""
+    return {"physical": EVERY, "documents": backup.every}.get(backup.by, timedelta(0))
 
 
 def known_at(now: datetime) -> Known:

@@ -26,6 +26,11 @@ def target_form(*, drill: bool, regions: Sequence[str] = ()) -> dict[str, Param]
     return _target(KINDS) | _OF_A_RESTORE | {"region": region}
 
 
+def tables_form(*, drill: bool) -> dict[str, Param]:
+    """The form for tables of a service: nothing of theirs listens on a port, and there is no memory to warm."""
+    return {name: param for name, param in target_form(drill=drill).items() if name not in ("port", "warm")}
+
+
 def tenant_form() -> dict[str, Param]:
     """The form of one tenant as of a moment."""
     return _target(KINDS) | _OF_A_TENANT

@@ -75,7 +75,12 @@ class StartBackup(TriggerDagRunOperator):
     ui_color = "#dcefe2"
 
     def __init__(self, *, store: str, **kwargs: Any) -> None:
-        super().__init__(trigger_dag_id=f"backup__{store}", skip_when_already_exists=True, **kwargs)
+        super().__init__(
+            trigger_dag_id=f"backup__{store}",
+            skip_when_already_exists=True,
+            openlineage_inject_parent_info=False,  # a word that the form of the backup does not have
+            **kwargs,
+        )
         self.store = store
 
     def execute(self, context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,22 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate.backups import Backups
-    from sluice.safety.drill.certificate import Goals
+    from sluice.safety.documents.drilling import DocumentDriver
+    from sluice.safety.documents.tables import Tables
+    from sluice.safety.drill.certificate import Certificate, Goals
     from sluice.safety.drill.checking import Check
-    from sluice.safety.driver import Driver
+    from sluice.safety.drill.drilling import Asked
+    from sluice.safety.driver import Driver, Tell
     from sluice.safety.target import Target
     from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
 
-SHIPS = ("physical",)
+SHIPS = ("physical", "documents", "service")
 """The ways that bring the log into the vault as it is written."""
+KEEPS = ("physical",)
+"""The ways of which we say how long a backup stays."""
+AT_SERVICE = ("service",)
+"""The ways whose backups are a service's, which shows nobody their bytes."""
 BEGUN = ("rds",)
 """The ways whose copies take so long that one task begins them and the next one finds them: no worker waits."""
 UNPLACED = ("rds", "neon")
@@ -78,15 +85,26 @@ def driver_of(name: str, vault: Vault | None = None) -> Driver:
 
     Raises NotBackedUp, NoConnection, EstateErrors.
     """
-    _, backup = backup_of(name)
+    store, backup = backup_of(name)
     scratch = Path(backup.scratch) / "drills" / name  # one of each: who takes away looks at his own alone
-    return DRIVERS[backup.by](name, backup, dsn_of(backup.connection), vault or open_vault(), scratch)
+    dsn = dsn_of(backup.connection) if store.engine == "postgres" else ""
+    return DRIVERS[backup.by](name, backup, dsn, vault or open_vault(), scratch)
 
 
 def elsewhere_of(name: str) -> Vault | None:
     """Open the bucket that holds a second copy of its backups; None where there is none. Raises NotBackedUp, NoConnection."""
     place = backup_of(name)[1].elsewhere
     return open_bucket(place.connection, place.bucket, place.kms_key, place.region) if place else None
+
+
+def tables_of(name: str) -> DocumentDriver:
+    """The same, of a store of tables in DynamoDB. Raises NotBackedUp, NoConnection, EstateErrors."""
+    from sluice.safety.documents.driver import Documents
+    from sluice.safety.documents.service import ServiceBackups
+
+    driver = driver_of(name)
+    assert isinstance(driver, Documents | ServiceBackups)
+    return driver
 
 
 def _physical(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
@@ -136,12 +154,35 @@ def _neon(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> 
     return Neon(dumps, project, str(told.get("user")), str(told.get("dbname")), folder, backup.branch)
 
 
+def _documents(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from sluice.safety.documents.driver import Documents
+
+    return Documents(_tables(name, backup), vault)
+
+
+def _service(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) -> Driver:
+    from sluice.safety.documents.service import ServiceBackups
+
+    return ServiceBackups(_tables(name, backup), vault, days=backup.days)
+
+
+def _tables(name: str, backup: Backups) -> Tables:
+    from sluice.flow.connections import alarms_of, documents_of, scaling_of
+    from sluice.safety.documents.tables import Clients, Tables
+
+    scaling = scaling_of(backup.connection) if "autoscaling" in backup.beside else None
+    alarms = alarms_of(backup.connection) if "cloudwatch" in backup.beside else None
+    return Tables(name, backup.tables, Clients(*documents_of(backup.connection), scaling, alarms))
+
+
 DRIVERS: Mapping[str, Callable[[str, Backups, str, Vault, Path], Driver]] = {
     "physical": _physical,
     "logical": _logical,
     "pgbackrest": _pgbackrest,
     "rds": _rds,
     "neon": _neon,
+    "documents": _documents,
+    "service": _service,
 }
 """What makes the driver of each way."""
 
@@ -188,6 +229,29 @@ def name_of_copy(context: Context, store: str, target: Target) -> str:
     moment = context["dag_run"].run_after
     assert moment
     return name_scratch(store, moment, f"{context['run_id']} {target}")
+
+
+def now_at(name: str) -> datetime:
+    """Ask a store what time it is: counts and drills go by its clock. Raises StoreDown, DynamoDown, NoConnection."""
+    from sluice.stores.postgres import one
+    from sluice.stores.statements import statement
+
+    if backup_of(name)[0].engine == "dynamodb":
+        return tables_of(name).tables.now()
+    with opened_backup(name) as c:
+        now: datetime = one(c, statement("safety.find_position"))["now"]
+        return now
+
+
+def drill_at(name: str, driver: Driver, asked: Asked, tell: Tell) -> Certificate:
+    """Do one drill of a store, as its engine wants it. Raises what the driver does."""
+    from sluice.safety.documents.drilling import drill as drill_tables
+    from sluice.safety.drill.drilling import drill
+
+    store, backup = backup_of(name)
+    if store.engine == "dynamodb":
+        return drill_tables(tables_of(name), asked, backup.every, tell)
+    return drill(driver, asked, tell)
 
 
 def of_backup(store: str) -> str:

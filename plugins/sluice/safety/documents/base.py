@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sluice.safety.backup import MANIFEST, Unreadable, folder_of, place_of
+from sluice.safety.backup import MANIFEST, Unreadable, folder_of, place_of, seal_of
 from sluice.safety.documents.log import Run
 from sluice.safety.documents.settings import Settings
-from sluice.stores.objects import Stored, Vault
+from sluice.safety.driver import Tell
+from sluice.stores.objects import Damaged, Stored, Vault
 from sluice.stores.parts import Part
 
 FORMAT, VERSION = "sluice-documents", 1
@@ -70,26 +71,42 @@ class Base:
 
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a base. Raises AlreadyThere, VaultDown, AccessDenied."""
-        told = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        body = json.dumps(told, indent=1, ensure_ascii=False, default=str).encode()
+        # As it reads when it is read back: a moment among the settings is a text then.
+        told = json.loads(json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, default=str))
+        body = json.dumps({**told, "seal": seal_of(told)}, indent=1, ensure_ascii=False).encode()
         return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
 
 
-def bases_of(vault: Vault, store: str) -> list[Base]:
-    """Give every base of a store, oldest first. Raises Unreadable, VaultDown."""
-    keys = vault.list(f"{place_of(store)}/base/")
-    return [read_base(vault, key) for key in keys if key.endswith(f"/{MANIFEST}")]
+def bases_of(vault: Vault, store: str, tell: Tell = lambda _: None) -> list[Base]:
+    """Give every base of a store, oldest first. Raises Unreadable, VaultDown.
+
+    One whose manifest is damaged is none, and stands in no other's way: `tell` names it.
+    """
+    found = []
+    for key in vault.list(f"{place_of(store)}/base/"):
+        if key.endswith(f"/{MANIFEST}"):
+            try:
+                found.append(read_base(vault, key))
+            except Damaged as why:
+                tell(f"{store}: {why}")
+    return found
 
 
 def read_base(vault: Vault, key: str) -> Base:
-    """Read a base's manifest. Raises Unreadable, NoSuchKey, VaultDown."""
+    """Read a base's manifest. Raises Damaged, Unreadable, NoSuchKey, VaultDown."""
+    body = vault.get(key)
     try:
-        told: dict[str, Any] = json.loads(vault.get(key))
-        if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
-            raise Unreadable(f"{key} is no manifest of version {VERSION}. Bring this installation up to date.")
-        return Base(**{**told, "tables": tuple(map(_table, told["tables"]))})
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unreadable(f"{key} is no manifest of a base ({type(error).__name__}). Keep it as evidence.") from error
+        told: dict[str, Any] = json.loads(body)
+        if told.pop("seal") != seal_of(told):
+            raise ValueError("its seal is broken")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(
+            f"s3://{vault.bucket}/{key} is not the manifest that was stored ({type(error).__name__}). Nothing rests on that base:"
+            " keep it as evidence."
+        ) from error
+    if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
+        raise Unreadable(f"{key} is no manifest of version {VERSION}. Bring this installation up to date.")
+    return Base(**{**told, "tables": tuple(map(_table, told["tables"]))})
 
 
 def _table(told: Mapping[str, Any]) -> TableBase:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,11 +15,12 @@ from sluice.safety.documents.log import LogShort, Stretch
 from sluice.safety.documents.putting_back import PutBack
 from sluice.safety.documents.scratch import table_under, tables_under
 from sluice.safety.documents.settings import read_settings
+from sluice.safety.documents.shipping import TableShipper
 from sluice.safety.documents.tables import Tables
 from sluice.safety.drill.certificate import Certificate, Compared, digest
 from sluice.safety.drill.drilling import Asked, Counted, certify, restored
 from sluice.safety.drill.heartbeat import lost_between
-from sluice.safety.driver import Clock, Driver, Restored, Tell, name_scratch
+from sluice.safety.driver import Clock, Driver, Restored, Tell, destroy_of_run, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.scan import scan_page
 
@@ -31,6 +32,13 @@ class DocumentDriver(Driver, Protocol):
     def tables(self) -> Tables:
         """The tables, and how they are reached."""
 
+    @property
+    def shippers(self) -> Mapping[str, TableShipper]:
+        """What ships each table's stream."""
+
+    def unbased(self) -> str | None:
+        """Name the log that no backup goes with yet, though one must; None where there is one, or none is wanted."""
+
     def put_back(self, name: str, backup: str, *, drill: bool, tell: Tell) -> PutBack:
         """Put back on copies what was set of the originals."""
 
@@ -41,22 +49,13 @@ class DocumentDriver(Driver, Protocol):
         """Tell how far around its moment a copy may be of."""
 
 
-@dataclass(frozen=True)
-class Drilled:
-    """A drill that was done."""
-
-    certificate: Certificate
-    put_back: tuple[str, ...]
-    left: tuple[str, ...]
-    """What a drill does not put back, each with its reason: nothing proves of these that they would come back."""
-
-
-def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) -> Drilled:
+def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) -> Certificate:
     """Do one drill. What was brought back goes, also where this raises. `every`: how often the log is shipped.
 
     Raises NotReachable, LogShort, Damaged, NotScratch, Throttled, DynamoDown, VaultDown.
     """
-    clock, name = Clock(), name_scratch(driver.store, asked.at, asked.seed)
+    clock, name = Clock(), asked.name or name_scratch(driver.store, asked.at, asked.seed)
+    destroy_of_run(driver, asked.seed, but=[name])
     with restored(driver, asked.target, name, clock, tell) as found:
         names, copies = _brought_back(driver.tables, name)
         scan_page(copies.clients.dynamodb, copies.names[0], limit=1)
@@ -74,7 +73,7 @@ def drill(driver: DocumentDriver, asked: Asked, every: timedelta, tell: Tell) ->
     made = certify(driver.store, asked, found, clock, lost_between([as_of], asked.at, every), digest(there))
     unknown = "" if against else f"no count of the live tables leads to {as_of:%Y-%m-%d %H:%M:%S} UTC; {_COUNT}"
     held = _compared(against, there, as_of) if against else None
-    return Drilled(replace(made, compared=held, uncompared=unknown), tuple(map(str, done.steps)), done.left)
+    return replace(made, compared=held, uncompared=unknown, put_back=tuple(map(str, done.steps)), left=done.left)
 
 
 _COUNT = "count them, and drill again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sluice.safety.documents.log import LogShort, Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
 from sluice.safety.documents.replaying import load, replay, rounds_until
 from sluice.safety.documents.scratch import creation_of, destroy, scratches, table_under
-from sluice.safety.documents.shipping import Shipper, TableShipper
+from sluice.safety.documents.shipping import TableShipper, shippers_of
 from sluice.safety.documents.tables import Streamed, Tables
 from sluice.safety.documents.taking import take
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
@@ -49,13 +50,17 @@ class Documents:
     @cached_property
     def shippers(self) -> Mapping[str, TableShipper]:
         """What ships each table's stream."""
-        return {
-            table: TableShipper(self.tables, self.vault, table, self.tell, self.opened) for table in self.tables.names
-        }
+        return shippers_of(self.tables, self.vault, self.tell, self.opened)
 
-    def shipper(self, every: timedelta) -> Shipper:
-        """Give what ships all of them."""
-        return Shipper(tuple(self.shippers.values()), every)
+    def unbased(self) -> str | None:
+        """Name the log that no base goes with yet: a first one, or one that was begun behind a gap. None where one does."""
+        runs = {table: runs_of(self.vault, self.store, table)[-1:] for table in self.tables.names}
+        if newest := bases_of(self.vault, self.store)[-1:]:
+            of_base = {one.table: [one.run] for one in newest[0].tables}
+            if all(of_base.get(table) == run for table, run in runs.items()):
+                return None
+        told = "".join(f"{table} {run[0].id if run else ''} " for table, run in runs.items())
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def take(self, tell: Tell) -> Taken:
         """Take a base. The log begins with the first, and anew with one that is taken after it was lost."""
@@ -86,6 +91,7 @@ class Documents:
 
         What of the log is on its way still is shipped. Raises Damaged, NoSuchKey, LogShort, LogLost, LogLate.
         """
+        bases_of(self.vault, self.store, tell)  # whatever of the others is damaged is told
         base, rounds = self._base(backup), 0
         parts = [part for table in base.tables for part in table.parts]
         read = sum(len(piece) for piece in read_parts(self.vault, parts))

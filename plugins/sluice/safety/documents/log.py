@@ -33,10 +33,6 @@ AHEAD = 16
 """Rounds that are fetched at once: many are small."""
 
 
-class LogLost(Terminal):
-    """The stream no longer has something that the vault never had."""
-
-
 class LogShort(Terminal):
     """The log in the vault does not reach to a moment, or a file of it is not there."""
 

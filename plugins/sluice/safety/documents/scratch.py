@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sluice.safety.documents.settings import OURS, Entry, Settings
 from sluice.safety.documents.tables import Clients
-from sluice.safety.driver import NotScratch, made_at, name_scratch
+from sluice.safety.driver import PREFIX, NotScratch, is_of_store, made_at
 from sluice.stores.dynamodb.client import speaking
 from sluice.stores.dynamodb.identity import NotGone, delete_table, identify
 
@@ -53,8 +52,8 @@ def creation_of(settings: Settings, name: str, table: str) -> Entry:
 
 def scratches(client: Any, store: str) -> list[str]:
     """List the names under which copies of a store stand. Raises DynamoDown, AccessDenied."""
-    own = name_scratch(store, datetime.fromtimestamp(0, UTC), "").rsplit("-", 2)[0]
-    return sorted({table.partition(".")[0] for table in _scratch_tables(client, f"{own}-")})
+    names = {table.partition(".")[0] for table in _scratch_tables(client, PREFIX)}
+    return sorted(name for name in names if is_of_store(name, store))
 
 
 def tables_under(client: Any, name: str) -> list[str]:

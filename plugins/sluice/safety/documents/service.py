@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sluice.errors import Terminal, Transient
@@ -25,7 +26,7 @@ from sluice.safety.documents.putting_back import PutBack, put_back_all
 from sluice.safety.documents.restoring import Source, restore_request
 from sluice.safety.documents.scratch import check_ours, destroy, scratches, table_under
 from sluice.safety.documents.settings import OURS, Settings, read_settings
-from sluice.safety.documents.shipping import TableShipper
+from sluice.safety.documents.shipping import TableShipper, shippers_of
 from sluice.safety.documents.tables import Tables
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.target import Target
@@ -76,25 +77,43 @@ class ServiceBackups:
     patience: timedelta = timedelta(hours=12)
     within: timedelta = timedelta(minutes=1)
     """How much before and after its moment a backup on demand may have been written: the service promises no more."""
+    days: int = 35
+    """For how many days it keeps the history of each table."""
 
     @property
     def store(self) -> str:
         """The store's name in the estate."""
         return self.tables.store
 
-    def keep_history(self, days: int, tell: Tell) -> None:
-        """Have the service keep the history of each table for so many days. Safe to repeat."""
+    @cached_property
+    def shippers(self) -> Mapping[str, TableShipper]:
+        """What ships each table's stream: by it copies are compared, and nothing is brought back."""
+        return shippers_of(self.tables, self.vault, self.tell)
+
+    def unbased(self) -> str | None:
+        """None: no backup of the service goes with a log."""
+        return None
+
+    def keep_history(self, tell: Tell) -> None:
+        """Have the service keep the history of each table for as many days as it is to. Safe to repeat."""
         for table in self.tables.names:
-            wanted = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days}
+            wanted = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": self.days}
             with speaking("keep the history of", table):
-                self._client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=wanted)
-            tell(f"{self.store}: the history of {table} is kept for {days} days")
+                told = self._client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+                kept = told.get("PointInTimeRecoveryDescription") or {}
+                if (
+                    kept.get("PointInTimeRecoveryStatus") != "ENABLED"
+                    or kept.get("RecoveryPeriodInDays", 35) != self.days
+                ):
+                    self._client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=wanted)
+                    tell(f"{self.store}: the history of {table} is kept for {self.days} days from now on")
 
     def take(self, tell: Tell) -> Taken:
-        """Have the service back each table up, and keep what is set of it. Each is of a second of its own.
+        """Have the service keep each table's history, back it up, and keep what is set of it. Each is of a second of its own.
 
         Safe to repeat: one that was begun in the same second is taken. Raises NoBackups, BackupNotReady, NoSuchTable.
         """
+        self.keep_history(tell)
         now = self.tables.now()
         name = f"{self._prefix}{name_at(now, 'full')}"
         self.keep_settings(now)
@@ -126,13 +145,12 @@ class ServiceBackups:
         return taken.bytes
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
-        """Restore every table beside its original, and wait. What an earlier try has left goes first.
+        """Restore every table beside its original, and wait. What an earlier try has begun under this name goes on.
 
         Raises NotScratch, NoHistory, NoSuchBackup, NotRestored, StillRestoring, DynamoRefused.
         """
         made_at(name)
-        self.destroy(name)
-        begun = self.begin(target, name, tell)
+        begun = self.begin(target, name, tell)  # what a task before has begun under this name goes on
         clock.note("accepted")
         deadline = time.monotonic() + self.patience.total_seconds()
         while waiting := self.look(begun):
@@ -222,8 +240,7 @@ class ServiceBackups:
         """Count the live tables as of a moment, by the log of their streams where that is shipped. Raises StreamLied, LogLost."""
         if not self.logs(HISTORY):
             return count_still(self.tables)
-        shippers = {table: TableShipper(self.tables, self.vault, table, tell) for table in self.tables.names}
-        return count_live(self.tables, shippers, tell)
+        return count_live(self.tables, self.shippers, tell)
 
     def scratches(self) -> Sequence[str]:
         """List the names under which copies of this store stand."""
@@ -292,7 +309,7 @@ class ServiceBackups:
         window = self._history(table)
         if window is None:
             raise NoHistory(
-                f"{self.store}: the service keeps no history of {table}. Switch it on (`keep_history`); until it reaches"
+                f"{self.store}: the service keeps no history of {table}. The next backup switches it on; until it reaches"
                 " back, restore a backup that was made on demand."
             )
         if moment and not window.earliest <= moment <= window.latest:
@@ -307,8 +324,9 @@ class ServiceBackups:
         kept = told.get("PointInTimeRecoveryDescription") or {}
         if kept.get("PointInTimeRecoveryStatus") != "ENABLED":
             return None
-        ends = (kept[f"{name}RestorableDateTime"].astimezone(UTC) for name in ("Earliest", "Latest"))
-        return Window(*ends)
+        names = [f"{end}RestorableDateTime" for end in ("Earliest", "Latest")]
+        # Just switched on, it does not say yet from when to when.
+        return Window(*(kept[name].astimezone(UTC) for name in names)) if all(map(kept.get, names)) else None
 
     def _backup(self, name: str) -> tuple[Taken, dict[str, str]]:
         found = self._backups()

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 
 from sluice.errors import Terminal, Transient
 from sluice.failpoints import failpoint
-from sluice.safety.documents.log import LogLost, LogShort, Place, Round, TableLog, begin_run, runs_of
+from sluice.safety.documents.log import LogShort, Place, Round, TableLog, begin_run, runs_of
 from sluice.safety.documents.tables import YOUNGER, Streamed, Tables
-from sluice.safety.driver import Tell
+from sluice.safety.driver import LogLost, Tell
 from sluice.stores.dynamodb.streams import (
     KEPT,
     Change,
@@ -247,6 +247,13 @@ class Reading:
 
     def _came(self, shard: str) -> bool:
         return self._silent.get(shard, 0) >= SILENT
+
+
+def shippers_of(
+    tables: Tables, vault: Vault, tell: Tell, opened: Callable[[str], Streamed] | None = None
+) -> dict[str, TableShipper]:
+    """Give what ships each table of a store."""
+    return {table: TableShipper(tables, vault, table, tell, opened) for table in tables.names}
 
 
 @dataclass

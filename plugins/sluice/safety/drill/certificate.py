@@ -93,6 +93,10 @@ class Certificate:
     """Other databases of the server that hold something: they came back, pg_amcheck looked through them, and nobody counted."""
     unmeasured: str = ""
     """Why nobody can say whether the RPO is kept, where that was asked."""
+    put_back: tuple[str, ...] = ()
+    """Settings that a restore drops and the drill has put back, a line each."""
+    left: tuple[str, ...] = ()
+    """Settings that a drill does not put back, each with its reason: nothing proves of these that they would come back."""
 
     @property
     def key(self) -> str:
@@ -170,7 +174,7 @@ def _read(vault: Vault, key: str) -> Certificate:
         )
         lists = {
             name: tuple(told.pop(name, ()))
-            for name in ("backups", "damaged", "unlike", "uncounted", "wrongly_encrypted")
+            for name in ("backups", "damaged", "unlike", "uncounted", "wrongly_encrypted", "put_back", "left")
         }
         lost = told.pop("lost")
         goals = Goals(**told.pop("goals"))

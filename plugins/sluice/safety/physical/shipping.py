@@ -24,10 +24,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import backups_of
-from sluice.safety.driver import Tell
+from sluice.safety.driver import LogLost, Tell
 from sluice.safety.physical.log import WHY_SPLIT, LogStore, SplitLog
 from sluice.safety.physical.source import Source, ask, still_has
 from sluice.safety.physical.wal import Segment, as_text, position
@@ -37,10 +36,6 @@ from sluice.stores.programs import running
 from sluice.stores.statements import statement
 
 PARTIAL = ".partial"
-
-
-class LogLost(Terminal):
-    """The server has thrown away a part of its log that the vault does not have."""
 
 
 @dataclass

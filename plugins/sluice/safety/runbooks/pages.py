@@ -56,7 +56,8 @@ def _region(known: Known) -> Page:
             Step("Bring it back as of the latest moment.", restore_command(name, _by(store), "latest"), (name, "latest")),
             *_in_other_regions(name, store),
             Step(f"Look at it there; its address and its last commit are in the log of `restore_store` of `restore__{name}`."),
-            Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."),
+            Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."
+                 if store.engine == "postgres" else "Point applications at those names."),
         )),
         last=(
             *_backups(known, "Back `{}` up anew: the log goes on from there."),
@@ -95,11 +96,9 @@ def _corruption(known: Known) -> Page:
             *([Step(f"Was a point named before (`name_point__{name}`)? Then to that.",
                     restore_command(name, _by(store), "point", "before-7.2"))]
               if store.backup and store.backup.by in HAS_POINTS else []),
-            Step("Not sure of the moment? A drill reads all of it, runs your own suites (`checks`), and takes it away again.",
+            Step(f"Not sure of the moment? A drill reads all of it{_own_suites(store)}, and takes it away again.",
                  drill_command(name, MOMENT), (name, "moment")),
-            Step("One tenant alone? This writes SQL that puts its rows back, and runs none.", tenant_command(name, MOMENT)),
-            Step("Copy back what was lost out of it, table by table, parents before children; or, where all of it is wrong, stop"
-                 f" writes, and point the connection `{store.connection}` at it: what came in since is lost then."),
+            *_copied_back(name, store),
         )),
         last=(
             Step("Keep the wrong state as evidence before it is written over: a backup of it is one."),
@@ -122,7 +121,7 @@ def _degradation(known: Known) -> Page:
                  " Its runs wait, and go on where they were."),
             *([Step(f"Does its disk fill? It keeps log for the slot `sluice_log_{name}`: look at `ship_log__{name}`,"
                     " which lets it go.")] if store.backup and store.backup.by == "physical" else []),
-            Step("Does it not come back to itself? Bring it back on a worker's disk, and look whether it is faster there.",
+            Step("Does it not come back to itself? Bring it back beside, and look whether it is faster there.",
                  restore_command(name, _by(store), "latest"), (name, "latest")),
         )),
         last=(Step("Give the pools their slots back."),),
@@ -143,7 +142,8 @@ def _breach(known: Known) -> Page:
             Step(f"Look who wrote to the bucket `{bucket}`: its versions, its log. What is locked there stays."),
         ),
         stores=_each(known, lambda name, store: (
-            Step("Bring it back as of before, beside the one that lives, and compare roles, grants, policies and functions.",
+            Step("Bring it back as of before, beside the one that lives, and compare "
+                 + ("roles, grants, policies and functions." if store.engine == "postgres" else "items, policies and settings."),
                  restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
             Step("Prove what it comes back from: all of that is read by its checksums, and held against the counts around it.",
                  drill_command(name, MOMENT), (name, "moment")),
@@ -164,22 +164,44 @@ def _each(known: Known, steps: Steps) -> Sequence[tuple[str, Sequence[Step]]]:
     ]
 
 
+def _copied_back(name: str, store: Store) -> list[Step]:
+    """Say how what was lost comes back out of a copy."""
+    all_wrong = "; or, where all of it is wrong, stop writes, and point {} at it: what came in since is lost then."
+    if store.engine == "dynamodb":
+        return [Step(f"Copy the items back that were lost{all_wrong.format('applications')}")]
+    behind = f"the connection `{store.connection}`"
+    return [
+        Step("One tenant alone? This writes SQL that puts its rows back, and runs none.", tenant_command(name, MOMENT)),
+        Step(f"Copy back what was lost out of it, table by table, parents before children{all_wrong.format(behind)}"),
+    ]
+
+
+def _own_suites(store: Store) -> str:
+    return ", runs your own suites (`checks`)" if store.engine == "postgres" else ""
+
+
 def _by(store: Store) -> By:
     assert store.backup
     return store.backup.by
 
 
 def _in_other_regions(name: str, store: Store) -> list[Step]:
-    """Give a step for each region that snapshots are copied into: what RDS keeps by itself goes with its region."""
+    """Say what is had where the store's own region is gone."""
     assert store.backup
+    told = {
+        "documents": f"Is their region gone? Give the Airflow connection `{store.backup.connection}` another one, and bring them"
+        " back: the tables are made there, out of the vault.",
+        "service": "What AWS keeps of these tables lies in their region: while that is gone, so is it.",
+    }
     text = "Is all gone that RDS keeps in {}? Then bring the newest snapshot back that is in {}: what was written since is lost."
-    return [
+    copies = [
         Step(
             text.format(store.backup.region, to.region),
             restore_command(name, "rds", "point", SNAPSHOT.format(name), to.region),
         )
         for to in store.backup.copies
     ]
+    return [Step(told[store.backup.by])] if store.backup.by in told else copies
 
 
 def _backups(known: Known, text: str) -> list[Step]:
