@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
+from sluice.estate.backup_ways import WAYS, By, Way
 from sluice.estate.calendar import Clock
-from sluice.estate.document import Document
-from sluice.estate.durations import parse_duration
 from sluice.estate.fields import (
     Bucket,
     Connection,
@@ -24,42 +22,9 @@ from sluice.estate.fields import (
     lasting,
     matching,
 )
-from sluice.estate.mistakes import Mistake
-from sluice.estate.residency import GROUPS, may_hold
-from sluice.estate.showing import shown
 from sluice.estate.terms import KeptFor, Term
 
-By: TypeAlias = Literal["physical", "logical", "pgbackrest", "rds", "neon", "documents", "service"]
 Beside: TypeAlias = Literal["autoscaling", "cloudwatch"]
-ENGINES: Mapping[str, str] = dict.fromkeys(get_args(By), "postgres") | dict.fromkeys(
-    ("documents", "service"), "dynamodb"
-)
-"""Which engine each way is for."""
-OWN: Mapping[str, frozenset[str]] = {
-    "physical": frozenset({"full_every", "window", "keep", "elsewhere", "checks"}),
-    "logical": frozenset({"jobs", "checks"}),
-    "pgbackrest": frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}),
-    "rds": frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
-    "neon": frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}),
-    "documents": frozenset({"tables", "every", "beside"}),
-    "service": frozenset({"tables", "every", "beside", "days"}),
-}
-"""Fields that not every way has."""
-HAS_POINTS = frozenset({"physical", "pgbackrest"})
-"""The ways that keep a log in which a point can be named."""
-NEEDED: Mapping[str, frozenset[str]] = {
-    "pgbackrest": frozenset({"stanza"}),
-    "rds": frozenset({"service", "instance", "region"}),
-    "neon": frozenset({"service", "project"}),
-    "documents": frozenset({"tables"}),
-    "service": frozenset({"tables"}),
-}
-LEAST_RPO: Mapping[str, tuple[timedelta, str]] = {
-    "logical": (timedelta(days=1), "1d or more with a backup by logical: between two dumps nothing is kept"),
-    "rds": (timedelta(minutes=10), "10m or more with a backup by rds: it brings its log away every five minutes"),
-    "service": (timedelta(minutes=10), "10m or more with a backup by service: its history is some five minutes behind"),
-}
-"""What a way can promise at best, and why."""
 Folder: TypeAlias = Annotated[str, matching(r"/[^\u0000]{1,200}", "a folder of the workers' disk, from / on")]
 Called: TypeAlias = Annotated[
     str, matching(r"[A-Za-z0-9:/_.-]{1,200}", "what AWS calls it, 1 to 200 of A-Z, a-z, 0-9, : / _ . -")
@@ -185,90 +150,7 @@ class Backups(Part):
     scratch: Folder = "/var/tmp/sluice"
     """A folder on the workers' disk, with room for the store twice, where it is brought back. Made where it is missing."""
 
-
-def check_backups(document: Document) -> Iterator[Mistake]:
-    """Find what single fields of a store's `backup` cannot see."""
-    stores = document.get("stores")
-    for name, store in stores.items() if isinstance(stores, dict) else ():
-        backup = store.get("backup") if isinstance(store, dict) else None
-        by = str(backup.get("by")) if isinstance(backup, dict) else ""
-        if by in ENGINES and store.get("engine") != ENGINES[by]:
-            allowed = [way for way, engine in ENGINES.items() if engine == store.get("engine")]
-            yield document.mistake(
-                ("stores", name, "backup", "by"), shown(by), " or ".join(allowed) or "no `backup` for this engine yet"
-            )
-        elif by in ENGINES and isinstance(backup, dict):
-            yield from _check_way(document, name, by, backup, store.get("rpo"))
-            yield from _check_elsewhere(document, name, backup.get("elsewhere"), store.get("residency"))
-
-
-def _check_way(document: Document, name: str, by: str, backup: Mapping[str, object], rpo: object) -> Iterator[Mistake]:
-    """Find fields of another way, those that this one lacks, and a promise that it cannot keep."""
-    steps = ("stores", name, "backup")
-    others = {field for fields in OWN.values() for field in fields} - OWN[by]
-    for field in sorted(others & set(backup)):
-        ways = " or ".join(way for way, fields in OWN.items() if field in fields)
-        yield document.mistake((*steps, field), shown(backup[field]), f"none with {by}: it is a field of {ways}")
-    for field in sorted(NEEDED.get(by, frozenset()) - {key for key, told in backup.items() if told is not None}):
-        yield document.mistake((*steps, field), shown(None), f"its {field}, with {by}")
-    if by in LEAST_RPO and _is_below(rpo, LEAST_RPO[by][0]):
-        yield document.mistake(("stores", name, "rpo"), shown(rpo), LEAST_RPO[by][1])
-    if by == "rds":
-        yield from _check_copies(document, (*steps, "copies"), backup)
-    if ENGINES[by] == "dynamodb":
-        yield from _check_tables(document, steps, by, backup, rpo)
-
-
-def _check_elsewhere(document: Document, name: str, elsewhere: object, residency: object) -> Iterator[Mistake]:
-    """Find a second copy that is none, and one outside the regions that the store's data may lie in."""
-    if not isinstance(elsewhere, dict):
-        return
-    steps = ("stores", name, "backup", "elsewhere")
-    if all(elsewhere.get(field) == document.get("vault", field) for field in ("connection", "bucket")):
-        yield document.mistake((*steps, "bucket"), shown(elsewhere.get("bucket")), "another bucket than the vault's")
-    told = residency if isinstance(residency, dict) else {}
-    group, region, also = str(told.get("group")), elsewhere.get("region"), told.get("also") or ()
-    if group in GROUPS and isinstance(region, str) and isinstance(also, tuple) and not may_hold(group, region, also):
-        regions = ", ".join(sorted({*(GROUPS[group] or ()), *map(str, also)}))
-        yield document.mistake(
-            (*steps, "region"), shown(region), f"{regions}, as `residency` says, or one that it allows (`also`)"
-        )
-
-
-def _check_copies(document: Document, steps: tuple[str, ...], backup: Mapping[str, object]) -> Iterator[Mistake]:
-    """Find a region that is named twice: the instance's own is one of them."""
-    copies, there = backup.get("copies"), [backup.get("region")]
-    for number, copy in enumerate(copies if isinstance(copies, list | tuple) else ()):
-        region = copy.get("region") if isinstance(copy, dict) else None
-        if region in there:
-            yield document.mistake((*steps, number, "region"), shown(region), "another region: each is named once")
-        there.append(region)
-
-
-def _check_tables(
-    document: Document, steps: tuple[str, ...], by: str, backup: Mapping[str, object], rpo: object
-) -> Iterator[Mistake]:
-    """Find no table at all, one that is named twice, and a promise that is shorter than what lies between two reads."""
-    tables = backup.get("tables")
-    if isinstance(tables, tuple | list):
-        if not tables:
-            yield document.mistake((*steps, "tables"), "none", "one table at least")
-        for number, table in enumerate(tables):
-            if table in tables[:number]:
-                yield document.mistake((*steps, "tables", number), shown(table), "each table once")
-    every = _read(backup.get("every", "10s"))
-    if by == "documents" and every and _is_below(rpo, every):
-        allowed = f"no more than the store's rpo, {rpo}: what came in since the last read can be lost"
-        yield document.mistake((*steps, "every"), shown(backup.get("every", "10s")), allowed)
-
-
-def _is_below(duration: object, least: timedelta) -> bool:
-    found = _read(duration)
-    return found is not None and found < least
-
-
-def _read(duration: object) -> timedelta | None:
-    try:
-        return parse_duration(str(duration))
-    except ValueError:
-        return None  # its field says so
+    @property
+    def way(self) -> Way:
+        """What is true of its way."""
+        return WAYS[self.by]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sluice.estate.backups import check_backups
+from sluice.estate.backup_checks import check_backups
 from sluice.estate.checks import check_claims, check_copies, check_migration, class_of, validated
 from sluice.estate.datasets import read_datasets
 from sluice.estate.design_checks import check_model

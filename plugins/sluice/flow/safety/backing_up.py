@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.safety.keeping import check_residency, keeps, whole_where_wanted
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
-from sluice.flow.safety.stores import AT_SERVICE, backup_of, driver_of, of_backup
+from sluice.flow.safety.stores import backup_of, driver_of, of_backup
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class VerifyBackup(OfAStore):
 
 def gate_of(by: str) -> str:
     """Name the gate over the newest backup that was taken in this way."""
-    return SERVICE if by in AT_SERVICE else GATE
+    return SERVICE if by == "service" else GATE
 
 
 def over(found: timedelta, allowed: timedelta) -> float:

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.drilling import read_target
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import BEGUN, backup_of, driver_of
+from sluice.flow.safety.stores import backup_of, driver_of
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class WarmStore(OfAStore):
             raise AirflowSkipException("Nobody has asked that it be warmed up.")
         backup = backup_of(self.store)[1]
         address = as_role(dsn_of(backup.connection), self.address)
-        if backup.by in BEGUN:  # we never were its superuser
+        if backup.way.is_begun:  # we never were its superuser
             prepare_warm(self.store, address)
         live = newest_baseline(open_vault(), self.store)
         with connect(address, purpose="warm") as c:

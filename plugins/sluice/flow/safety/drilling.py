@@ -16,7 +16,6 @@ from sluice.flow.gate import FactsGate
 from sluice.flow.safety.keeping import keeps, note_proven
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import (
-    UNPLACED,
     backup_of,
     checks_of,
     drill_at,
@@ -84,7 +83,7 @@ class DrawMoments(OfAStore):
         if window is None:
             raise AirflowSkipException(f"There is no backup of {self.store} yet: backup__{self.store} takes the first.")
         drawn, counted = [latest], [counted_at(key) for key in censuses_of(open_vault(), self.store)]
-        if backup_of(self.store)[1].by in UNPLACED:
+        if not backup_of(self.store)[1].way.has_places:
             between = draw_between(counted, window, context["run_id"])
             return [{"kind": one.kind, "value": one.value} for one in (latest, between) if one]
         # What a copy must hold is known between two counts alone.
@@ -163,7 +162,7 @@ class DrillRestore(OfAMoment):
         baseline = newest_baseline(vault, self.store)
         asked = Asked(
             target, now, goals_of(store), counted, seed, baseline=baseline, slower_at_most=backup.slower_at_most,
-            checks=checks_of(backup), amcheck=backup.amcheck, recount=self._recount if backup.by in UNPLACED else None,
+            checks=checks_of(backup), amcheck=backup.amcheck, recount=None if backup.way.has_places else self._recount,
         )  # fmt: skip
         driver = driver_of(self.store, place)
         try:

@@ -14,7 +14,7 @@ from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import MODES, open_vault, opened_control
 from sluice.flow.project import ROOT
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
-from sluice.flow.safety.stores import KEEPS, backup_of, elsewhere_of, of_backup
+from sluice.flow.safety.stores import backup_of, elsewhere_of, of_backup
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -235,7 +235,7 @@ def kept_of(store: str) -> list[Line]:
 
 def keeps(store: str) -> bool:
     """Tell whether we say how long its backups stay: dumps and bases stay, pgBackRest and AWS have rules of their own."""
-    return backup_of(store)[1].by in KEEPS
+    return backup_of(store)[1].way.prunes
 
 
 def check_keeps(store: str) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from sluice.errors import Terminal
 from sluice.estate import Store, read_stores
-from sluice.estate.backups import HAS_POINTS
 from sluice.flow.connections import dsn_of, open_bucket, open_vault
 from sluice.flow.project import ROOT
 
@@ -27,17 +26,6 @@ if TYPE_CHECKING:
     from sluice.safety.target import Target
     from sluice.stores.objects import Vault
     from sluice.stores.postgres import Connection
-
-SHIPS = ("physical", "documents", "service")
-"""The ways that bring the log into the vault as it is written."""
-KEEPS = ("physical",)
-"""The ways of which we say how long a backup stays."""
-AT_SERVICE = ("service",)
-"""The ways whose backups are a service's, which shows nobody their bytes."""
-BEGUN = ("rds",)
-"""The ways whose copies take so long that one task begins them and the next one finds them: no worker waits."""
-UNPLACED = ("rds", "neon")
-"""The ways whose counts have no place in a log: what a copy holds lies between two of them."""
 
 
 class NotBackedUp(Terminal):
@@ -56,12 +44,12 @@ def backed_up() -> dict[str, Store]:
 
 def shipped() -> list[str]:
     """Name the stores whose log is brought into the vault as it is written. Raises EstateErrors."""
-    return [name for name, store in backed_up().items() if store.backup and store.backup.by in SHIPS]
+    return [name for name, store in backed_up().items() if store.backup and store.backup.way.ships]
 
 
 def pointed() -> list[str]:
     """Name the stores in whose log a point can be named. Raises EstateErrors."""
-    return [name for name, store in backed_up().items() if store.backup and store.backup.by in HAS_POINTS]
+    return [name for name, store in backed_up().items() if store.backup and store.backup.way.has_points]
 
 
 def daily(at: time) -> str:

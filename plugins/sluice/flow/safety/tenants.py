@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sluice.flow.connections import open_vault
 from sluice.flow.safety.drilling import read_target
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import BEGUN, backup_of, driver_of, name_of_copy, opened_backup
+from sluice.flow.safety.stores import backup_of, driver_of, name_of_copy, opened_backup
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class CompareTenant(OfAStore):
         if target is None or not asked["tenant"]:
             raise AirflowFailException("Say which tenant, and as of when. Nothing was done.")
         driver = driver_of(self.store)
-        if backup_of(self.store)[1].by in BEGUN:
+        if backup_of(self.store)[1].way.is_begun:
             name = name_of_copy(context, self.store, target)
         else:
             seed = f"{context['run_id']} tenant"

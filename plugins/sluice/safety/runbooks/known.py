@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from sluice.estate.backups import ENGINES, By
+from sluice.estate.backup_ways import WAYS, By
 from sluice.estate.models import EstateFile, Store
 from sluice.safety.drill.certificate import Certificate
 from sluice.safety.exposure import Exposure
@@ -52,7 +52,7 @@ class Known:
 
 def restore_command(store: str, by: By, target: str, value: str = "", region: str = "") -> str:
     """Write the command that brings a store back beside the one that lives, or has died."""
-    where: dict[str, object] = {"port": 5499} if ENGINES[by] == "postgres" else {}
+    where: dict[str, object] = {"port": 5499} if WAYS[by].engine == "postgres" else {}
     if by == "rds":  # where it listens is RDS's to say, and in which region a person's
         where = {"region": region} if region else {}
     asked = {"target": target, **({"value": value} if value else {}), "confirm": store, **where, "days": 7}

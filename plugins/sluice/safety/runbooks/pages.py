@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from sluice.estate.backups import HAS_POINTS, By
+from sluice.estate.backup_ways import By
 from sluice.estate.models import Store
 from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
@@ -95,7 +95,7 @@ def _corruption(known: Known) -> Page:
                  restore_command(name, _by(store), "time", MOMENT), (name, "moment")),
             *([Step(f"Was a point named before (`name_point__{name}`)? Then to that.",
                     restore_command(name, _by(store), "point", "before-7.2"))]
-              if store.backup and store.backup.by in HAS_POINTS else []),
+              if store.backup and store.backup.way.has_points else []),
             Step(f"Not sure of the moment? A drill reads all of it{_own_suites(store)}, and takes it away again.",
                  drill_command(name, MOMENT), (name, "moment")),
             *_copied_back(name, store),

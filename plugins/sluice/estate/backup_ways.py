@@ -1,0 +1,63 @@
+"""The ways in which a store can be backed up, and what is true of each: one table, so that no feature forgets one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, TypeAlias
+
+By: TypeAlias = Literal["physical", "logical", "pgbackrest", "rds", "neon", "documents", "service"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of them."""
+
+    fields: frozenset[str]
+    """The fields of `backup` that it has, of those that not every way has."""
+    needs: frozenset[str] = frozenset()
+    """Without which of these it is nothing."""
+    engine: str = "postgres"
+    ships: bool = False
+    """Whether its log is brought into the vault as it is written."""
+    prunes: bool = False
+    """Whether it is ours to say how long a backup stays."""
+    has_points: bool = False
+    """Whether it keeps a log in which a point can be named."""
+    has_places: bool = True
+    """Whether its counts have a place in a log; where not, what a copy holds lies between two of them."""
+    is_begun: bool = False
+    """Whether a copy takes so long that one task begins it and the next one finds it: no worker waits."""
+    least_rpo: timedelta = timedelta(0)
+    """What it can promise at best."""
+    why: str = ""
+    """Why no less."""
+
+
+WAYS: Mapping[By, Way] = {
+    "physical": Way(
+        frozenset({"full_every", "window", "keep", "elsewhere", "checks"}), ships=True, prunes=True, has_points=True
+    ),
+    "logical": Way(
+        frozenset({"jobs", "checks"}), least_rpo=timedelta(days=1), why="1d or more with a backup by logical: between two"
+        " dumps nothing is kept",
+    ),
+    "pgbackrest": Way(
+        frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}), frozenset({"stanza"}), has_points=True
+    ),
+    "rds": Way(
+        frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
+        frozenset({"service", "instance", "region"}), has_places=False, is_begun=True, least_rpo=timedelta(minutes=10),
+        why="10m or more with a backup by rds: it brings its log away every five minutes",
+    ),
+    "neon": Way(
+        frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}), frozenset({"service", "project"}),
+        has_places=False,
+    ),
+    "documents": Way(frozenset({"tables", "every", "beside"}), frozenset({"tables"}), "dynamodb", ships=True),
+    "service": Way(
+        frozenset({"tables", "every", "beside", "days"}), frozenset({"tables"}), "dynamodb", ships=True,
+        least_rpo=timedelta(minutes=10), why="10m or more with a backup by service: its history is some five minutes behind",
+    ),
+}  # fmt: skip
