@@ -26,8 +26,10 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, chain, task_group
 from sluice.flow.policy import defaults
-from sluice.flow.safety.drilling import GATE, CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.counting import CountStore
+from sluice.flow.safety.drilling import GATE, DrillGate, DrillRestore
 from sluice.flow.safety.forms import target_form
+from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.rds import DropRdsCopy, StartRdsCopy
 from sluice.flow.safety.stores import backed_up, daily
 

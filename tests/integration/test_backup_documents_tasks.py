@@ -16,14 +16,16 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
 from sluice.flow import connections
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import exposing, keeping, shipping_tables, stores
+from sluice.flow.safety import drivers, exposing, keeping, shipping_tables, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import SERVICE, BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
+from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, of_drill
+from sluice.flow.safety.drilling import DrillGate, DrillRestore, of_drill
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import KeepBackups, PoisonBackup
+from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.reaping import DropScratch
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping_tables import ShipStreams, StartBase
@@ -178,9 +180,9 @@ def test_a_stream_that_was_switched_off_is_told_and_a_base_is_asked_for_once(
 
 
 def test_what_the_service_keeps_is_taken_judged_and_drilled(project: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    second, made = timedelta(seconds=1), stores._service
+    second, made = timedelta(seconds=1), drivers._service
     # Nobody writes for a second on each side: a minute, as AWS promises, is long to wait.
-    monkeypatch.setitem(stores.DRIVERS, "service", lambda *told: replace(made(*told), within=second))  # type: ignore[arg-type]
+    monkeypatch.setitem(drivers.DRIVERS, "service", lambda *told: replace(made(*told), within=second))  # type: ignore[arg-type]
     assert ship("shop_service") is None, "no base goes with this log: copies are compared by it"
     time.sleep(1.5)
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop_service"))

@@ -23,11 +23,13 @@ from sluice.flow.safety import exposing, keeping, naming, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
+from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore, facts_of
+from sluice.flow.safety.drilling import DrillGate, DrillRestore, facts_of
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.naming import NamePoint, VerifyPoint
 from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills

@@ -19,9 +19,11 @@ from sluice.flow.safety import exposing, keeping, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
+from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.drilling import DrillGate, DrillRestore
 from sluice.flow.safety.exposing import facts_now
+from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.reaping import DropScratch
 from sluice.flow.safety.tenants import CompareTenant
 from sluice.local import databases

@@ -22,9 +22,11 @@ from sluice.flow.connections import NoConnection, open_vault
 from sluice.flow.safety import exposing, keeping, rds_waiting, stores
 from sluice.flow.safety import rds as tasks
 from sluice.flow.safety.backing_up import BackupGate
+from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
-from sluice.flow.safety.drilling import CountStore, DrawMoments, DrillGate, DrillRestore
+from sluice.flow.safety.drilling import DrillGate, DrillRestore
 from sluice.flow.safety.exposing import facts_now
+from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.rds import DropRdsCopy, RestoreRdsStore, StartRdsCopy, TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.rds_waiting import RdsTrigger
 from sluice.flow.safety.reaping import DropScratch

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.flow.connections import dsn_of, open_vault
-from sluice.flow.safety.drilling import read_target
+from sluice.flow.safety.moments import read_target
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of
 from sluice.flow.steps import check_words

@@ -1,32 +1,30 @@
-"""The operators of `restore_drill__<store>`: count the living store, choose moments, bring it back as of each, judge."""
+"""The operators of `restore_drill__<store>` that bring it back as of a moment, and judge what came."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
-from sluice.errors import SluiceError, Terminal
+from sluice.errors import Terminal
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.keeping import keeps, note_proven
-from sluice.flow.safety.of_a_store import OfAStore
+from sluice.flow.safety.moments import OfAMoment, target_of
 from sluice.flow.safety.stores import (
     backup_of,
     checks_of,
-    drill_at,
     driver_of,
     elsewhere_of,
     goals_of,
     name_of_copy,
     now_at,
-    opened_backup,
+    tables_of,
 )
-from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,97 +32,8 @@ if TYPE_CHECKING:
     from sluice.safety.drill.certificate import Certificate
     from sluice.safety.drill.drilling import Asked, Counted
     from sluice.safety.driver import Driver
-    from sluice.safety.target import Kind, Target
-    from sluice.stores.objects import Vault
 
 GATE = "restore_drill"
-
-
-class CountStore(OfAStore):
-    """Count and hash every table of the living store, and keep the count in the vault: what a copy must hold."""
-
-    ui_color = "#e8f1fb"
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Give where the count is. Raises NoPlace, NotShipped, Refused, Rewritten, StoreDown, VaultDown."""
-        from sluice.safety.censuses import keep_census, thin_out
-        from sluice.safety.drill import baseline
-
-        check_words(context)
-        vault = open_vault()
-        if backup_of(self.store)[0].engine == "postgres":
-            with opened_backup(self.store) as c:
-                baseline.take_baseline(c).keep(vault, self.store)
-            baseline.thin_out(vault, self.store)
-        if backup_of(self.store)[1].by == "logical":
-            raise AirflowSkipException(f"{self.store} is dumped: each dump was counted in its own snapshot.")
-        driver = driver_of(self.store)
-        census = driver.count(self.log.info)
-        kept = keep_census(vault, self.store, census)
-        if window := driver.window():
-            thin_out(vault, self.store, window.earliest, [one.whole_at for one in driver.backups()], self.log.info)
-        return {"census": kept.key, "tables": len(census.tables), "rows": census.rows}
-
-
-class DrawMoments(OfAStore):
-    """Choose the moments of this run: as a person has asked, else the latest one, one that is drawn, and what the month owes."""
-
-    def execute(self, context: Context) -> list[dict[str, str]]:
-        """Give each as `kind` and `value`. Skipped as long as there is no backup."""
-        from sluice.safety.censuses import censuses_of, counted_at
-        from sluice.safety.drill.drilling import draw, draw_between
-        from sluice.safety.driver import Window
-        from sluice.safety.target import Target
-
-        asked = read_target(self.store, context["params"]["target"], context["params"]["value"])
-        if asked:
-            return [{"kind": asked.kind, "value": asked.value}]
-        latest, window = Target("latest"), driver_of(self.store).window()
-        if window is None:
-            raise AirflowSkipException(f"There is no backup of {self.store} yet: backup__{self.store} takes the first.")
-        drawn, counted = [latest], [counted_at(key) for key in censuses_of(open_vault(), self.store)]
-        if not backup_of(self.store)[1].way.has_places:
-            between = draw_between(counted, window, context["run_id"])
-            return [{"kind": one.kind, "value": one.value} for one in (latest, between) if one]
-        # What a copy must hold is known between two counts alone.
-        since, until = max(window.earliest, counted[0]), min(window.latest, counted[-1])
-        if since < until:
-            drawn.append(draw(Window(since, until), context["run_id"]))
-        drawn += self._owed(counted)
-        return [{"kind": one.kind, "value": one.value} for one in drawn]
-
-    def _owed(self, counted: Sequence[datetime]) -> Iterator[Target]:
-        """Give the full recoveries that have not passed yet this month."""
-        from sluice.safety.drill.certificate import certificates_of
-        from sluice.safety.drill.monthly import is_due, oldest
-        from sluice.safety.keeping.looking import look
-        from sluice.safety.target import Target
-
-        vault, there = open_vault(), elsewhere_of(self.store)
-        certificates = certificates_of(vault, self.store)
-        places: dict[Kind, Vault | None] = {"backup": vault, "elsewhere": there}
-        for kind, place in places.items() if keeps(self.store) else ():
-            if place is None or not is_due(certificates, kind, datetime.now(UTC)):
-                continue
-            waits = f"no backup in s3://{place.bucket} was whole between two counts"
-            try:
-                if found := oldest(look(place, self.store), counted):
-                    yield Target(kind, found.id)
-                    continue
-            except SluiceError as why:  # no reason to drill nothing at all; what copies there is red
-                waits = str(why)
-            self.log.warning("This month's full recovery waits: %s", waits)
-
-
-class OfAMoment(OfAStore):
-    """What works at a store as of one moment."""
-
-    template_fields: Sequence[str] = ("store", "kind", "value")
-
-    def __init__(self, *, kind: str, value: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.kind = kind
-        self.value = value
 
 
 class DrillRestore(OfAMoment):
@@ -145,8 +54,9 @@ class DrillRestore(OfAMoment):
     def _drill(self, context: Context) -> dict[str, Any]:
         """Do it. When it was asked for is now: what came in while another was under way counts."""
         from sluice.safety.censuses import read_censuses
+        from sluice.safety.documents.drilling import drill as drill_tables
         from sluice.safety.drill.baseline import newest_baseline
-        from sluice.safety.drill.drilling import Asked, Counted, failed
+        from sluice.safety.drill.drilling import Asked, Counted, drill, failed
         from sluice.safety.driver import name_scratch
         from sluice.safety.keeping.encrypting import wrongly_encrypted
         from sluice.safety.keeping.looking import look
@@ -166,7 +76,11 @@ class DrillRestore(OfAMoment):
         )  # fmt: skip
         driver = driver_of(self.store, place)
         try:
-            made = drill_at(self.store, driver, self._begun(driver, asked, context), self.log.info)
+            asked = self._begun(driver, asked, context)
+            if store.engine == "dynamodb":
+                made = drill_tables(tables_of(self.store), asked, backup.every, self.log.info)
+            else:
+                made = drill(driver, asked, self.log.info)
         except Terminal as why:
             failed(self.store, asked, why).keep(vault)
             raise
@@ -273,38 +187,6 @@ def rules_told(made: Certificate) -> dict[str, Any]:
         "rules_warned": len(warned),
         "rules_warned_told": "; ".join(line.replace("; ", ", ") for line in warned[:20]),
     }
-
-
-def read_target(store: str, kind: str, value: str) -> Target | None:
-    """Read what a person has asked for in a form: None where it is left to the drill. Raises AirflowFailException."""
-    if kind == "as scheduled":
-        return None
-    if (kind == "latest") is bool(value):
-        raise AirflowFailException(f"Say a value with {kind}, and none with latest. Nothing was done.")
-    target = target_of(kind, value)
-    if target.is_a_backup and not keeps(store):
-        raise AirflowFailException(
-            f"{store} is backed up by {backup_of(store)[1].by}: name a moment. Nothing was done."
-        )
-    return target
-
-
-def target_of(kind: str, value: str) -> Target:
-    """Make a target of its words. Raises AirflowFailException where a time cannot be read, or has no time zone."""
-    from typing import cast, get_args
-
-    from sluice.safety.target import Kind, Target
-
-    if kind not in get_args(Kind):
-        raise AirflowFailException(f"Unknown: {kind}. Known: {', '.join(get_args(Kind))}. Nothing was done.")
-    if kind != "time":
-        return Target(cast(Kind, kind), value)
-    try:
-        return Target.at(datetime.fromisoformat(value))
-    except ValueError as error:
-        raise AirflowFailException(
-            f"{value!r} is no time with a time zone, such as 2026-03-01 14:03:00+00:00. Nothing was done."
-        ) from error
 
 
 def of_drill(store: str, kind: str, value: str) -> str:

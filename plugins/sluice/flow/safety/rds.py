@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.safety.backing_up import DAILY, over
 from sluice.flow.safety.bringing_back import asked_of, say, told_of
-from sluice.flow.safety.drilling import OfAMoment, target_of
+from sluice.flow.safety.moments import OfAMoment, target_of
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.rds_waiting import EVERY, RdsTrigger, rds_of
 from sluice.flow.safety.stores import backup_of, driver_of, name_of_copy, of_backup

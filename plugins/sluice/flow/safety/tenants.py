@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from sluice.flow.connections import open_vault
-from sluice.flow.safety.drilling import read_target
+from sluice.flow.safety.moments import read_target
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, name_of_copy, opened_backup
 from sluice.flow.steps import check_words
