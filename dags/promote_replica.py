@@ -20,6 +20,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param, chain
+from sluice.flow.forms import optional_text
 from sluice.flow.policy import UPKEEP
 from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
 from sluice.flow.safety.switching import SwitchPooler, TakeBack
@@ -33,9 +34,7 @@ with DAG(
     params={
         "store": Param(type="string", minLength=1, title="Store"),
         "confirm": Param(type="string", minLength=1, title="Confirm", description="Type the store's name again."),
-        "word": Param(
-            "", type="string", title="Word", description="Only where the plan asks for it: <server> is dead."
-        ),
+        "word": optional_text("Word", "Only where the plan asks for it: <server> is dead."),
         "switch_name": Param(
             False,
             type="boolean",

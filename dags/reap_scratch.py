@@ -14,7 +14,8 @@ it: *Drop* takes one away.
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable
+from sluice.flow.forms import optional_text
 from sluice.flow.policy import UPKEEP
 from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 
@@ -24,11 +25,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "drop": Param(
-            "",
-            type="string",
-            title="Drop",
-            description="The name of what restore__<store> has brought back, and nobody needs any more. All of it is lost.",
+        "drop": optional_text(
+            "Drop", "The name of what restore__<store> has brought back, and nobody needs any more. All of it is lost."
         )
     },
     default_args={**UPKEEP},

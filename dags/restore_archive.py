@@ -16,6 +16,7 @@ the month more than once, or holds something else. Nothing was changed then; doc
 from __future__ import annotations
 
 from airflow.sdk import DAG, Param
+from sluice.flow.forms import optional_text
 from sluice.flow.policy import UPKEEP
 from sluice.flow.restoring import RestoreMonth
 
@@ -36,13 +37,8 @@ with DAG(
             title="Where",
             description="Into its table again, or a copy of it, as a table of its own.",
         ),
-        "store": Param("", type="string", title="Store", description="Of the copy. Empty: the table's own."),
-        "manifest": Param(
-            "",
-            type="string",
-            title="Manifest",
-            description="Its key in the vault, where a month was stored more than once.",
-        ),
+        "store": optional_text("Store", "Of the copy. Empty: the table's own."),
+        "manifest": optional_text("Manifest", "Its key in the vault, where a month was stored more than once."),
         "days": Param(
             14,
             type="integer",

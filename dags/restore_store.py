@@ -40,7 +40,7 @@ def restore(name: str, by: str, engine: str) -> DAG:
     ) as dag:
         restored = (RestoreRdsStore if by == "rds" else RestoreStore)(task_id="restore_store")
         if engine == "postgres":
-            WarmStore(task_id="warm_store", address=restored.output["address"], trigger_rule="all_success")
+            WarmStore(task_id="warm_store", restored=restored.output, trigger_rule="all_success")
     return dag
 
 

@@ -36,7 +36,7 @@ def restore_tenant(name: str, by: str) -> DAG:
     ) as dag:
         compared = CompareTenant(task_id="compare_tenant")
         if by == "rds":  # which takes its time, and no worker waits
-            asked = {"kind": "{{ params.target }}", "value": "{{ params.value }}"}
+            asked = {"kind": "{{ params.target }}", "value": "{{ params.value or '' }}"}
             started = StartRdsCopy(task_id="start_copy", **asked)
             chain(started, compared, DropRdsCopy(task_id="drop_copy", **asked).as_teardown())
     return dag

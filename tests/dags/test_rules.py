@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from airflow.sdk import XComArg
 from airflow.sdk.exceptions import AirflowSkipException
 from sluice.estate import read_stores
 from sluice.flow import maintaining
@@ -131,6 +132,30 @@ def test_tables_are_asked_for_no_port_and_no_tenant_and_a_gap_in_their_log_start
     assert server - tables == {"port", "warm"}
     started = bag.dags["ship_log__tyler"].get_task("start_backup")
     assert (started.trigger_dag_id, started.skip_when_already_exists) == ("backup__tyler", True)
+
+
+def test_a_text_that_may_be_empty_holds_up_nobody_who_triggers(dags) -> None:
+    """Airflow's page asks for every text that may not be null, and leaves *Trigger* grey until it has one."""
+    asked = [
+        f"{dag.dag_id}.{name}"
+        for dag in dags
+        for name, param in ((name, dag.params.get_param(name)) for name in dag.params)
+        if param.value == "" and "null" not in param.schema.get("type", ())
+    ]
+    assert asked == []
+
+
+def test_what_a_task_takes_of_another_is_what_that_returns(dags) -> None:
+    """A key of a returned mapping is no XCom of its own: who asks for one waits for it in vain."""
+    keyed = [
+        f"{dag.dag_id}.{task.task_id}"
+        for dag in dags
+        for task in dag.tasks
+        for field in task.template_fields
+        for _, key in XComArg.iter_xcom_references(getattr(task, field, None))
+        if key != "return_value"
+    ]
+    assert keyed == []
 
 
 def test_a_gate_judges_by_a_file_of_its_name(dags) -> None:

@@ -213,6 +213,8 @@ def test_a_moment_before_every_base_or_behind_the_log_is_refused(night: Night) -
     early = Target.at(window.earliest - timedelta(seconds=1))
     with pytest.raises(NotReachable, match=f"the earliest moment is {window.earliest:%Y-%m-%d %H:%M:%S} UTC"):
         driver.restore(early, name, Clock(), print)
+    fewer = replace(driver, tables=replace(driver.tables, names=driver.tables.names[:1]))
+    assert fewer.window() is not None, "a base has a table more than is asked for"
     late = Target.at(datetime.fromisoformat("2100-01-01T00:00:00+00:00"))
     with pytest.raises(LogShort, match=f"reaches up to {window.latest:%Y-%m-%d %H:%M:%S} UTC"):
         driver.restore(late, name, Clock(), night.shop.said.append)

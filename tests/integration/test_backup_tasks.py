@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ from sluice.local.safety import kept_told
 from sluice.safety.backup import Broken, backups_of, folder_of
 from sluice.safety.censuses import censuses_of, counted_at, key_of
 from sluice.safety.drill.certificate import certificates_of
-from sluice.safety.driver import Clock, name_scratch
+from sluice.safety.driver import Clock, Driver, name_scratch
 from sluice.safety.exposure import exposure
 from sluice.safety.keeping import verifying
 from sluice.safety.keeping.elsewhere import copy_backup
@@ -53,9 +54,11 @@ from sluice.safety.keeping.reading import readers
 from sluice.safety.keeping.residency import OtherRegion, OutsideResidency
 from sluice.safety.keeping.verifying import LogNotYet
 from sluice.safety.left_over import LeftOver
+from sluice.safety.pgbackrest.program import NotInstalled
 from sluice.safety.physical import driver as physical
 from sluice.safety.physical.choosing import AlreadyNamed, NotThere
 from sluice.safety.physical.driver import Physical
+from sluice.safety.physical.opening import PortTaken
 from sluice.safety.physical.scratch import NotGone
 from sluice.safety.standing import reap
 from sluice.safety.target import A_BACKUP, Target
@@ -423,6 +426,18 @@ def test_a_drill_that_brings_nothing_back_leaves_a_certificate(backed_up: None, 
     assert (failed.target, failed.wrong[0].split(":")[:2]) == ("position 0/1", ["nothing was compared", " Broken"])
 
 
+def test_one_store_that_cannot_be_asked_hides_none_of_the_others(
+    project: Path, backed_up: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(store: str) -> Driver:
+        raise NotInstalled(f"{store} cannot be asked")
+
+    monkeypatch.setattr(exposing, "driver_of", locked)
+    found = exposure(facts_now("shop"), datetime.now(UTC))
+    assert (found.silent, found.lost) == (True, "unknown")
+    assert found.warnings[0] == "nobody knows what would be lost: shop cannot be asked"
+
+
 def test_a_drill_that_differs_is_red_and_says_what(project: Path) -> None:
     with opened_control("drill/shop/latest", "night") as control:
         facts = {
@@ -447,19 +462,26 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
     another = name_scratch("shop", datetime.now(UTC) - timedelta(hours=1), "another night")
     for name in (killed, another):
         (shop.folder / "scratch/drills/shop" / name / "data").mkdir(parents=True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(PortTaken, match=f"on port {taken.getsockname()[1]} of this machine already"):
+            ran(restore, target="latest", confirm="shop", port=taken.getsockname()[1])
     told = ran(restore, target="latest", confirm="shop", port=port, warm=True)
     try:
         assert set(driver_of("shop").scratches()) == {told["name"], another}, "its disk was wanted"
         driver_of("shop").destroy(another)
         assert ran(restore, target="latest", confirm="shop") == told, "it was given to people: it stays"
-        warm = WarmStore(task_id="warm_store", store="shop", address=told["address"])
+        warm = WarmStore(task_id="warm_store", store="shop", restored=told)
         with pytest.raises(AirflowSkipException, match="Nobody has asked"):
             ran(warm)
         assert ran(warm, warm=True) > 100
         with psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="secret", dbname="postgres") as c:
             assert c.execute("SELECT text FROM notes WHERE text = 'after it'").fetchone()
             settings = dict(c.execute("SELECT name, setting FROM pg_settings").fetchall())
-        assert (settings["archive_mode"], settings["listen_addresses"]) == ("off", "*")
+        assert (settings["archive_mode"], settings["listen_addresses"]) == ("off", "localhost"), (
+            "no further than the original"
+        )
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="wrong", dbname="postgres")
         assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [], "it stands for three days"
@@ -551,6 +573,10 @@ def test_what_a_killed_drill_has_left_goes_after_a_day(project: Path, shop: Shop
     for name in (old, young):
         (shop.folder / "scratch/drills/shop" / name / "data").mkdir(parents=True)
     assert ran(ListBackedUp(task_id="list_stores")) == ["shop", "dumped"]
+    with pytest.raises(
+        AirflowFailException, match=r"Nothing is called sluice-scratch-nonsense\. There is: sluice-scratch-"
+    ):
+        ran(ListBackedUp(task_id="list_stores"), drop="sluice-scratch-nonsense")
     (shop.folder / "scratch/drills/other" / old).mkdir(parents=True)
     assert ran(DropScratch(task_id="drop_scratch", store="shop")) == [old]
     assert (shop.folder / "scratch/drills/other" / old).exists(), "of another store"

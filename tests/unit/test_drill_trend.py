@@ -60,6 +60,8 @@ def test_a_drill_that_failed_is_none_and_a_late_one_counts() -> None:
     assert found.slowest[date(2026, 1, 20)].late
     assert found.slope == theil_sen([(day.toordinal(), one.available) for day, one in found.slowest.items()])
     assert "21 drills in 20 days, 1 failed, 1 came back too late; 0 days without one" in told(found)
+    unmeasured = certificate(20, 120.0, lost=None, unmeasured="no beat of a heart says how much")
+    assert trend([unmeasured]).drills[0].failed == (), "it came back whole, and was timed"
     only_broken = trend([certificate(day, 1.0, compared=BROKEN) for day in range(20)])
     assert when_breached(only_broken).startswith("no date: 0 days"), "twenty fast failures are no trend"
 

@@ -411,6 +411,17 @@ WRONG_ESTATE = {
             " or one that it allows (`also`)",
         ],
     ),
+    "an instance, and snapshots of it, where the data may not be": (
+        "rpo: 30s, pool_slots: 4}",
+        "rpo: 1d, residency: {group: eu}, backup: {by: rds, connection: pg_backup, service: aws, instance: shop,"
+        " region: eu-west-2, copies: [{region: eu-west-1}, {region: us-east-1}]}}",
+        [
+            f'estate.yaml:5: stores.shop.backup.{where}: found "{region}",'
+            " allowed: eu-central-1, eu-north-1, eu-south-1, eu-south-2, eu-west-1, eu-west-3, as `residency` says,"
+            " or one that it allows (`also`)"
+            for where, region in (("copies[1].region", "us-east-1"), ("region", "eu-west-2"))
+        ],
+    ),
     "a backup that lacks its stanza": (
         "pool_slots: 4}",
         "backup: {by: pgbackrest, connection: pg_backup}}",

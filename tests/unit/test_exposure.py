@@ -51,6 +51,14 @@ def test_it_comes_back_as_the_last_drill_did_scaled_to_today() -> None:
     assert gone.phases == {"fetched": pytest.approx(20), "available": pytest.approx(10)}, "nothing to scale by"
 
 
+def test_a_history_that_a_service_keeps_has_no_size_and_nothing_is_left_without_the_service() -> None:
+    found = exposure(replace(FACTS, backups=()), NOW)
+    assert found.phases == {"fetched": pytest.approx(20), "available": pytest.approx(10)}
+    assert found.warnings == (
+        "there is a history and no backup beside it: nothing is left where whoever keeps that history is gone",
+    )
+
+
 def test_a_full_recovery_proves_nothing_of_today_and_is_told_where_it_was_red() -> None:
     old = certificate(0.1, 4_000, target=f"backup {FULL}", goals=replace(GOALS, back_within=10_000))
     assert exposure(replace(FACTS, certificates=(*FACTS.certificates, old)), NOW) == exposure(FACTS, NOW)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sluice.safety.driver import NotScratch, made_at, name_scratch
+from sluice.safety.driver import NotScratch, is_of_store, made_at, name_scratch
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,17 @@ def test_the_name_of_a_scratch_fits_every_service_and_tells_when_it_was_made(sto
     assert made_at(name) == now
     assert name != name_scratch(f"{store}2", now, "seed"), "two stores whose names begin alike"
     assert made_at(name_scratch(store, now + timedelta(seconds=1), "seed")) > now
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("shop", "shop_eu"), ("shop_eu", "shop-eu"), ("orders_of_all_production_eu", "orders_of_all_production_us")],
+)
+def test_no_store_takes_a_scratch_of_another_for_its_own(one: str, other: str) -> None:
+    names = {store: name_scratch(store, datetime(2026, 11, 23, tzinfo=UTC), "seed") for store in (one, other)}
+    assert {store: [name for name in names.values() if is_of_store(name, store)] for store in names} == {
+        store: [name] for store, name in names.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ def check_backups(document: Document) -> Iterator[Mistake]:
             )
         elif way and isinstance(backup, dict):
             yield from _check_way(document, name, by, way, backup, store.get("rpo"))
-            yield from _check_elsewhere(document, name, backup.get("elsewhere"), store.get("residency"))
+            yield from _check_elsewhere(document, name, backup.get("elsewhere"))
+            yield from _check_regions(document, ("stores", name, "backup"), backup, store.get("residency"))
 
 
 def _check_way(
@@ -49,20 +50,34 @@ def _check_way(
         yield from _check_tables(document, steps, by, backup, rpo)
 
 
-def _check_elsewhere(document: Document, name: str, elsewhere: object, residency: object) -> Iterator[Mistake]:
-    """Find a second copy that is none, and one outside the regions that the store's data may lie in."""
+def _check_elsewhere(document: Document, name: str, elsewhere: object) -> Iterator[Mistake]:
+    """Find a second copy that is none."""
     if not isinstance(elsewhere, dict):
         return
     steps = ("stores", name, "backup", "elsewhere")
     if all(elsewhere.get(field) == document.get("vault", field) for field in ("connection", "bucket")):
         yield document.mistake((*steps, "bucket"), shown(elsewhere.get("bucket")), "another bucket than the vault's")
+
+
+def _check_regions(
+    document: Document, steps: tuple[str, ...], backup: Mapping[str, object], residency: object
+) -> Iterator[Mistake]:
+    """Find regions outside those that the store's data may lie in: its instance's, its snapshots', its second copy's."""
     told = residency if isinstance(residency, dict) else {}
-    group, region, also = str(told.get("group")), elsewhere.get("region"), told.get("also") or ()
-    if group in GROUPS and isinstance(region, str) and isinstance(also, tuple) and not may_hold(group, region, also):
-        regions = ", ".join(sorted({*(GROUPS[group] or ()), *map(str, also)}))
-        yield document.mistake(
-            (*steps, "region"), shown(region), f"{regions}, as `residency` says, or one that it allows (`also`)"
-        )
+    group, also = str(told.get("group")), told.get("also") or ()
+    if group not in GROUPS or not isinstance(also, tuple):
+        return
+    copies = backup.get("copies")
+    places: list[tuple[tuple[str | int, ...], object]] = [((), backup), (("elsewhere",), backup.get("elsewhere"))]
+    places += [
+        (("copies", number), one) for number, one in enumerate(copies if isinstance(copies, list | tuple) else ())
+    ]
+    for further, place in places:
+        region = place.get("region") if isinstance(place, dict) else None
+        if isinstance(region, str) and not may_hold(group, region, also):
+            regions = ", ".join(sorted({*(GROUPS[group] or ()), *map(str, also)}))
+            allowed = f"{regions}, as `residency` says, or one that it allows (`also`)"
+            yield document.mistake((*steps, *further, "region"), shown(region), allowed)
 
 
 def _check_copies(document: Document, steps: tuple[str, ...], backup: Mapping[str, object]) -> Iterator[Mistake]:

@@ -19,6 +19,8 @@ class Way:
     needs: frozenset[str] = frozenset()
     """Without which of these it is nothing."""
     engine: str = "postgres"
+    in_vault: bool = True
+    """Whether what it takes lies in the vault."""
     ships: bool = False
     """Whether its log is brought into the vault as it is written."""
     prunes: bool = False
@@ -44,11 +46,13 @@ WAYS: Mapping[By, Way] = {
         " dumps nothing is kept",
     ),
     "pgbackrest": Way(
-        frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}), frozenset({"stanza"}), has_points=True
+        frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}), frozenset({"stanza"}), in_vault=False,
+        has_points=True,
     ),
     "rds": Way(
         frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
-        frozenset({"service", "instance", "region"}), has_places=False, is_begun=True, least_rpo=timedelta(minutes=10),
+        frozenset({"service", "instance", "region"}), in_vault=False, has_places=False, is_begun=True,
+        least_rpo=timedelta(minutes=10),
         why="10m or more with a backup by rds: it brings its log away every five minutes",
     ),
     "neon": Way(

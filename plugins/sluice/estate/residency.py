@@ -27,7 +27,7 @@ GROUPS: Mapping[str, frozenset[str] | None] = {
 
 
 class Residency(Part):
-    """Where a store's data may lie. Its backups by `physical`, and their copies, are refused outside."""
+    """Where a store's data may lie. What is taken of it into the vault, and copies elsewhere, are refused outside."""
 
     group: Group
     """A group of regions: `us`, `eu` (of the European Union alone), `apac`, or `global`, which is bound to none."""

@@ -11,6 +11,11 @@ GOALS = ["onward", "planned", "expanded", "capturing", "backfilled", "verified",
 """Where a run may be told to go: the phases, and `onward`."""
 
 
+def optional_text(title: str, description: str) -> Param:
+    """A text that may be left empty: of one that may not be null, Airflow's page asks before it lets anybody trigger."""
+    return Param(None, type=["null", "string"], title=title, description=description)
+
+
 def migration_form(m: Migration) -> dict[str, Param]:
     """The form of `migrate__<name>`; what is left empty comes from the YAML."""
     return {

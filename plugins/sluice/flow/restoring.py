@@ -44,7 +44,8 @@ class RestoreMonth(BaseOperator):
         return told
 
     def _in_place(self, asked: Mapping[str, Any], month: Span) -> list[dict[str, str]]:
-        if asked["manifest"] or asked["store"] not in ("", dataset_of(asked["dataset"]).store):
+        own = dataset_of(asked["dataset"]).store
+        if asked["manifest"] or (asked["store"] or own) != own:
             raise AirflowFailException(
                 "In place is in the table that it left, by the word of its own ledger. With another store or a manifest of"
                 " your choice, say `where`: beside. Nothing was done."
@@ -61,7 +62,7 @@ class RestoreMonth(BaseOperator):
         from sluice.upkeep.archive.copying import copy_months
 
         dataset = dataset_of(asked["dataset"])
-        store, key, lasts = asked["store"] or dataset.store, asked["manifest"], timedelta(days=asked["days"])
+        store, key, lasts = asked["store"] or dataset.store, asked["manifest"] or "", timedelta(days=asked["days"])
         with opened_store(store) as (keeper, _):
             if lasts:
                 copies = copy_months(keeper, open_vault(), dataset, month, lasts, self.log.info, store, key)

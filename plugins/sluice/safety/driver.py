@@ -159,14 +159,22 @@ def is_of_store(name: str, store: str) -> bool:
 
 
 def _plain(store: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", store.lower())[:_STORE_LENGTH].strip("-")
+    """Write a store's name as any service takes it. What is changed by that, or cut, has its hash: no two are alike then."""
+    plain = re.sub(r"[^a-z0-9]+", "-", store.lower()).strip("-")
+    if plain == store and len(plain) <= _STORE_LENGTH:
+        return plain
+    return f"{plain[: _STORE_LENGTH - 7].strip('-')}-{_hash(store)}"
 
 
 def _own(store: str, seed: str) -> str:
+    # The store as well: two have one run in common.
+    return _hash(f"{store} {seed}")
+
+
+def _hash(text: str) -> str:
     import hashlib
 
-    # The store as well: two whose names begin alike have one run in common.
-    return hashlib.sha256(f"{store} {seed}".encode()).hexdigest()[:6]
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def made_at(name: str) -> datetime:

@@ -110,6 +110,8 @@ def _lost(facts: Facts, now: datetime) -> float | None:
 
 def _phases(facts: Facts, drilled: Certificate) -> dict[str, float]:
     """Scale a drill's phases: what is fetched by its size, and what is replayed by how long a log lies behind the backup."""
+    if not facts.backups:  # a service's own history alone: nothing says how large it was
+        return dict(phases_of(drilled))
     known = {one.id: one for one in facts.backups}
     newest = facts.backups[-1]
     before, today = _bytes(known, drilled.backups), _bytes(known, _chain(known, newest))
@@ -153,6 +155,8 @@ def _warnings(facts: Facts, found: Exposure, now: datetime) -> Iterator[str]:
         yield "there is no backup: all of it would be lost"
     elif found.lose_at_most > found.goals.losing_at_most:
         yield f"up to {lasts(found.lose_at_most)} of writes would be lost; the RPO is {lasts(found.goals.losing_at_most)}"
+    if facts.window and not facts.backups:
+        yield "there is a history and no backup beside it: nothing is left where whoever keeps that history is gone"
     if found.back_in is None:
         yield "no drill has come back whole: nobody knows how long it takes, nor whether it can"
     elif found.back_in > found.goals.back_within:

@@ -40,10 +40,13 @@ class RestoreStore(OfAStore):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give its name, its address, and where it stands. Raises NotRecovered, Damaged, Broken, LogMissing, VaultDown."""
         from sluice.safety.driver import destroy_of_run, name_scratch
+        from sluice.safety.physical.opening import check_port
         from sluice.safety.standing import stands_of_run
 
         asked, form, seed = asked_of(context, self.store), context["params"], context["run_id"]
-        driver = driver_of(self.store)
+        driver, port = driver_of(self.store), form.get("port")
+        if port:
+            check_port(port)
         if told := stands_of_run(driver, open_vault(), seed):
             self.log.info("An earlier try of this run has brought it back. It stands, and users may be on it.")
         else:
@@ -73,11 +76,12 @@ class RestoreStore(OfAStore):
 class WarmStore(OfAStore):
     """Read what users read most into the memory of a copy, where that was asked for. It stands already, warm or not."""
 
-    template_fields: Sequence[str] = ("store", "address")
+    template_fields: Sequence[str] = ("store", "restored")
 
-    def __init__(self, *, address: str, **kwargs: Any) -> None:
+    def __init__(self, *, restored: Mapping[str, Any], **kwargs: Any) -> None:
+        """`restored` is what RestoreStore gave."""
         super().__init__(**kwargs)
-        self.address = address
+        self.restored = restored
 
     def execute(self, context: Context) -> int:
         """Give how many blocks. As the role that backs the store up, by the rules that the server has.
@@ -91,7 +95,7 @@ class WarmStore(OfAStore):
         if not context["params"]["warm"]:
             raise AirflowSkipException("Nobody has asked that it be warmed up.")
         backup = backup_of(self.store)[1]
-        address = as_role(dsn_of(backup.connection), self.address)
+        address = as_role(dsn_of(backup.connection), self.restored["address"])
         if backup.way.is_begun:  # we never were its superuser
             prepare_warm(self.store, address)
         live = newest_baseline(open_vault(), self.store)

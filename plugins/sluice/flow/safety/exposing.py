@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sluice.errors import SluiceError
 from sluice.estate import read_stores
 from sluice.flow.connections import open_vault
 from sluice.flow.project import ROOT
@@ -23,24 +24,17 @@ def facts_now(name: str) -> Facts:
     """Gather it. The store itself need not be up. Raises NotBackedUp, NoConnection, Unreadable, VaultDown."""
     from sluice.safety.drill.certificate import certificates_of
     from sluice.safety.exposure import Facts
-    from sluice.safety.neon.api import NeonDown
-    from sluice.safety.rds.service import RdsDown, Throttled
-    from sluice.stores.dynamodb.client import DynamoDown
-    from sluice.stores.dynamodb.client import Throttled as TablesThrottled
 
     store, backup = backup_of(name)
-    driver, silent = driver_of(name), ""
+    silent = ""
     window: Window | None = None
     backups: Sequence[Taken] = ()
     try:
+        driver = driver_of(name)
         window, backups = driver.window(), driver.backups()
     except (
-        RdsDown,
-        Throttled,
-        NeonDown,
-        DynamoDown,
-        TablesThrottled,
-    ) as why:  # on the bad day that is what one comes to hear
+        SluiceError
+    ) as why:  # one store's trouble must not hide how the others stand: on the bad day one comes for that
         silent = str(why)
     return Facts(
         store=name,

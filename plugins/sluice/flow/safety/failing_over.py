@@ -130,7 +130,7 @@ class PlanPromotion(OfAPromotion):
 
         store = self.store_of(context)
         with opened_control(of_replicas(store), context["run_id"]) as control:
-            asked = asked_of(store, context["params"]["word"], control)
+            asked = asked_of(store, context["params"]["word"] or "", control)
             seen = (
                 asked.lived_at or "no time: watch_replicas has not met it, and nobody knows for whom its commits wait"
             )
@@ -157,7 +157,7 @@ class PromoteReplica(OfAPromotion):
         clock, store = Clock(), self.store_of(context)
         _, replicas = replicas_of(store)
         with opened_control(of_replicas(store), context["run_id"]) as control:
-            asked = asked_of(store, context["params"]["word"], control)
+            asked = asked_of(store, context["params"]["word"] or "", control)
             made = promote(
                 asked,
                 plan(asked),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from airflow.sdk import Param
 
+from sluice.flow.forms import optional_text
+
 KINDS = ("latest", "time", "position", "point", "backup")
 DRILLED = ("as scheduled", *KINDS, "elsewhere")
 
@@ -46,11 +48,8 @@ def _target(kinds: Sequence[str]) -> dict[str, Param]:
             description="time: all that was committed by then. position: in the log, such as 0/3000148. point: by its name."
             " backup: as it was when that one was whole, by its name in the vault. elsewhere: the same, out of its second copy.",
         ),
-        "value": Param(
-            "",
-            type="string",
-            title="Value",
-            description="Of a time, a position, a point or a backup. A time has its zone: 2026-03-01 14:03:00+00:00.",
+        "value": optional_text(
+            "Value", "Of a time, a position, a point or a backup. A time has its zone: 2026-03-01 14:03:00+00:00."
         ),
     }
 

@@ -250,8 +250,9 @@ def check_residency(store: str, vault: Vault) -> None:
     """Raise OutsideResidency where a store's backups may not lie in the vault. Raises VaultDown, AccessDenied."""
     from sluice.safety.keeping.residency import check_may_hold
 
-    if keeps(store):  # the others' lie where their own way puts them
-        check_may_hold(vault, store, backup_of(store)[0].residency)
+    found, backup = backup_of(store)
+    if backup.way.in_vault:  # where a service keeps them, the estate's file says in which region
+        check_may_hold(vault, store, found.residency)
 
 
 def note_proven(vault: Vault, store: str, made: Certificate) -> None:

@@ -82,13 +82,13 @@ class DrawMoments(OfAStore):
             self.log.warning("This month's full recovery waits: %s", waits)
 
 
-def read_target(store: str, kind: str, value: str) -> Target | None:
+def read_target(store: str, kind: str, value: str | None) -> Target | None:
     """Read what a person has asked for in a form: None where it is left to the drill. Raises AirflowFailException."""
     if kind == "as scheduled":
         return None
     if (kind == "latest") is bool(value):
         raise AirflowFailException(f"Say a value with {kind}, and none with latest. Nothing was done.")
-    target = target_of(kind, value)
+    target = target_of(kind, value or "")
     if target.is_a_backup and not keeps(store):
         raise AirflowFailException(
             f"{store} is backed up by {backup_of(store)[1].by}: name a moment. Nothing was done."

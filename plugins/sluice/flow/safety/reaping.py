@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.errors import SluiceError
 from sluice.flow.alerting import raise_alarm
@@ -27,12 +27,29 @@ class ListBackedUp(BaseOperator):
     """List the stores that are backed up."""
 
     def execute(self, context: Context) -> list[str]:
-        """Give their names. Refuses a word that the form does not have."""
+        """Give their names. Refuses a word that the form does not have, and a name that nothing has."""
         check_words(context)
         found = list(backed_up())
         if not found:
             raise AirflowSkipException("No store is backed up: include/estate/estate.yaml has no `backup`.")
+        if named := context["params"]["drop"]:
+            self._check_there(named, found)
         return found
+
+    def _check_there(self, named: str, stores: Sequence[str]) -> None:
+        """Raise AirflowFailException where every store could be asked, and none has it."""
+        there = list[str]()
+        for store in stores:
+            try:
+                there += driver_of(store).scratches()
+            except SluiceError as why:
+                self.log.warning("%s could not be asked what it has: %s", store, why)
+                return
+        if named not in there:
+            raise AirflowFailException(
+                f"Nothing is called {named}. There is: {', '.join(there) or 'nothing'}. Nothing was taken away; what lies in a"
+                " folder that was a `scratch` before is yours to take away."
+            )
 
 
 class DropScratch(OfAStore):
@@ -44,7 +61,7 @@ class DropScratch(OfAStore):
         """Give what went. Raises NotScratch, VaultDown, AccessDenied."""
         from sluice.safety.standing import reap
 
-        named = context["params"]["drop"]
+        named = context["params"]["drop"] or ""
         return reap(driver_of(self.store), open_vault(), datetime.now(UTC), self.log.info, named)
 
 

@@ -13,6 +13,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.errors import Terminal
 from sluice.flow.alerting import raise_alarm
+from sluice.flow.connections import open_vault
+from sluice.flow.safety.keeping import check_residency
 from sluice.flow.safety.shipping import RESTS
 from sluice.flow.safety.stores import backup_of, tables_of
 
@@ -32,13 +34,16 @@ class ShipStreams(BaseOperator):
         self.seconds = seconds
 
     def execute(self, context: Context) -> str | None:
-        """Give the name of a log that wants a base now; None where there is one. Raises LogLost, Throttled, VaultDown.
+        """Give the name of a log that wants a base now; None where there is one.
+
+        Raises LogLost, OutsideResidency, Throttled, VaultDown.
 
         A log that is not there, or has ended, is begun before anybody takes a base: what is written meanwhile is in it.
         """
         from sluice.safety.documents.shipping import NoLog, Shipper
         from sluice.safety.driver import LogLost
 
+        check_residency(self.store, open_vault())
         driver, every = tables_of(self.store), backup_of(self.store)[1].every
         try:
             try:

@@ -61,7 +61,7 @@ class TakeBack(OfAPromotion):
 
         store = self.store_of(context)
         with opened_control(of_replicas(store), context["run_id"]) as control:
-            asked = asked_of(store, context["params"]["word"], control)
+            asked = asked_of(store, context["params"]["word"] or "", control)
         dry = bool(context["params"]["dry_run"])
         told = standing(asked) if dry else undo(asked)
         self.log.info("%s", "\n".join(told))

@@ -122,4 +122,7 @@ def _compared(against: Counted, there: Census, as_of: datetime) -> Compared:
     wanted = against.census
     tables = {table: content for table, content in there.tables.items() if table in wanted.tables}
     lines = compare(wanted, replace(there, tables=tables)).lines
-    return Compared(against.key, len(wanted.tables), wanted.rows, tuple(lines), as_of.isoformat())
+    besides = [held.rows for table, held in there.tables.items() if table not in wanted.tables]
+    return Compared(
+        against.key, len(wanted.tables), wanted.rows, tuple(lines), as_of.isoformat(), len(besides), sum(besides)
+    )

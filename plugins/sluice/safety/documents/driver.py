@@ -77,7 +77,9 @@ class Documents:
         """
         now = {table: runs_of(self.vault, self.store, table)[-1:] for table in self.tables.names}
         bases = [
-            base for base in bases_of(self.vault, self.store) if all(now[one.table] == [one.run] for one in base.tables)
+            base
+            for base in bases_of(self.vault, self.store)
+            if {one.table: [one.run] for one in base.tables if one.table in now} == now
         ]
         if not bases:
             return None

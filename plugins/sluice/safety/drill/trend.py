@@ -192,7 +192,7 @@ def _drilled(one: Certificate, stored: Mapping[str, int]) -> Drilled:
 
 def _failed(one: Certificate) -> tuple[str, ...]:
     """Say what would be wrong if there were no hurry."""
-    return replace(one, goals=Goals(inf, inf)).wrong
+    return replace(one, goals=Goals(inf, inf), unmeasured="").wrong
 
 
 def _span(first: date, last: date) -> Iterator[date]:

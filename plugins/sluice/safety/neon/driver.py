@@ -87,7 +87,8 @@ class Neon:
         with connect(address, purpose="drill"):
             clock.note("available")
         tell(f"{self.store} stands as branch {made.id}, of {made.at or 'its latest moment'}, {made.position}")
-        return Restored(name, address, (), made.at, made.position)
+        # What Neon says nothing of is its latest moment: when the branch was made.
+        return Restored(name, address, (), made.at or made.created_at, made.position)
 
     def hand_over(self, found: Restored, port: int | None) -> str:
         """A branch is ready for people as it is; of a copy of a dump its place decides. Raises NotScratch, NotRecovered."""

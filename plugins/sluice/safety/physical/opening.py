@@ -6,9 +6,13 @@ and it listens. What points at other machines stays off: it archives nothing, an
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import subprocess
+from contextlib import suppress
 
+from sluice.errors import Terminal
 from sluice.safety.physical.scratch import NotRecovered, Scratch
 from sluice.stores.binaries import client
 from sluice.stores.cluster import tail
@@ -24,13 +28,48 @@ OF_A_COPY = {
 """What the original's settings may say, and a copy must not do: whoever makes it the one that counts switches them on again."""
 
 
+LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
+"""Addresses that nobody reaches from another machine."""
+
+
+class PortTaken(Terminal):
+    """Somebody listens there already."""
+
+
 def open_up(scratch: Scratch, port: int | None) -> None:
     """Start it anew, durable, with what it had. Safe to repeat. Raises NotRecovered."""
     scratch.stop("fast")
     flush(scratch)
-    where = {"listen_addresses": "*", "port": str(port)} if port else {"listen_addresses": ""}
-    scratch.give_back({**OF_A_COPY, **where})
+    scratch.give_back(OF_A_COPY)
+    scratch.give_back({"listen_addresses": listens(scratch), "port": str(port)} if port else {"listen_addresses": ""})
     scratch.start(wait=True)
+
+
+def listens(scratch: Scratch) -> str:
+    """Say where a copy listens: no further than its original did. Other addresses than local ones were of another machine."""
+    command = [*scratch.identity.prefix, str(client("postgres")), "-D", str(scratch.data), "-C", "listen_addresses"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", **scratch.identity.arguments)
+    if done.returncode:
+        raise NotRecovered(f"The settings of {scratch.data} cannot be read: {done.stderr.strip()[-300:]}")
+    own = {address.strip() for address in done.stdout.strip().split(",")}
+    return "localhost" if own <= LOCAL else "*"
+
+
+def check_port(port: int) -> None:
+    """Raise PortTaken where somebody listens on a port of this machine already, by whatever address."""
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as tried:  # a machine may lack one of the two
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                tried.bind((address, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise PortTaken(
+                        f"Somebody listens on port {port} of this machine already (`ss -ltnp` says who). Nothing was done: choose"
+                        " another one."
+                    ) from error
 
 
 def flush(scratch: Scratch) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
 from sluice.estate.backup_ways import By
 from sluice.estate.models import Store
+from sluice.safety.rds.snapshots import name_snapshot
 from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
 from sluice.safety.words import lasts
 
 MOMENT = "2026-03-01 14:03:00+00:00"
 """Stands where a person writes theirs."""
-SNAPSHOT = "sluice-{}-20260301t020000z"
-"""And where a snapshot's name does."""
 Steps: TypeAlias = Callable[[str, Store], Sequence[Step]]
 NO_BACKUP = (
     "It has no `backup` in include/estate/estate.yaml: nothing of this project brings it back. Whoever runs it does, by the means"
@@ -197,7 +197,7 @@ def _in_other_regions(name: str, store: Store) -> list[Step]:
     copies = [
         Step(
             text.format(store.backup.region, to.region),
-            restore_command(name, "rds", "point", SNAPSHOT.format(name), to.region),
+            restore_command(name, "rds", "point", name_snapshot(name, datetime.fromisoformat(MOMENT)), to.region),
         )
         for to in store.backup.copies
     ]
