@@ -41,6 +41,7 @@ CREATE TABLE app.items (
 );
 CREATE TABLE app.steps (item uuid REFERENCES app.items ON DELETE CASCADE, said text);
 CREATE TABLE app.keyless (tenant_id int, said text);
+CREATE TABLE app.given_up (id int PRIMARY KEY, tenant_id int);
 CREATE TABLE app.people (id int PRIMARY KEY, name text);
 INSERT INTO app.tenants SELECT g, 'tenant ' || g FROM generate_series(1, 43) g;
 INSERT INTO app.orders (tenant_id, placed_at, note, cents)
@@ -62,6 +63,7 @@ DELETE FROM app.orders WHERE tenant_id = 41 AND cents % 5 = 0;
 UPDATE app.orders SET note = 'SPOILT-SECRET', cents = cents + 1000 WHERE tenant_id = 42 AND cents % 7 = 0;
 UPDATE app.tenants SET name = 'SPOILT-SECRET' WHERE id = 42;
 INSERT INTO app.orders (tenant_id, placed_at, cents) VALUES (42, '2026-02-02', 7777), (43, '2026-02-02', 8888);
+DROP TABLE app.given_up;
 ALTER TABLE app.orders ADD COLUMN colour text DEFAULT 'grey', DROP COLUMN parent;
 """
 OF_42 = {
@@ -143,6 +145,7 @@ def test_it_says_what_is_missing_what_was_changed_and_what_was_added(spoilt: Spo
     assert spoilt.found.left_out == (
         "app.keyless: nothing tells its rows apart (no key)",
         "app.steps: refers to app.items, and has no column of the tenant",
+        "app.given_up: is there no more, and was then: bring the store back by restore__shop, and copy it out of there",
         "app.orders.colour: only one side has it",
         "app.orders.parent: only one side has it",
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from sluice.safety.drill.drilling import restored
 from sluice.safety.driver import Clock, Driver, Tell
 from sluice.safety.target import Target
 from sluice.safety.tenant.comparing import Difference, compare_rows
-from sluice.safety.tenant.finding import find_owned
+from sluice.safety.tenant.finding import NoTenant, find_owned
 from sluice.safety.tenant.writing import counts_of, keep_files
+from sluice.stores.catalogue import find_table
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, connect
 from sluice.stores.statements import statement
@@ -47,7 +48,7 @@ def tenant_as_of(driver: Driver, live: Connection, vault: Vault, asked: Asked, n
             compared = [compare_rows(one, asked.tenant, copy, live) for one in found.owned]
         for table, counts in counts_of(compared).items():
             tell(f"{table}: {', '.join(f'{number} {what}' for what, number in counts.items())}")
-        left_out = (*found.left_out, *_left_out(compared))
+        left_out = (*found.left_out, *_gone(live, copy, asked.column, driver.store), *_left_out(compared))
         told = {
             "store": driver.store,
             "target": str(asked.target),
@@ -67,6 +68,15 @@ def _as_one(c: Connection) -> Iterator[None]:
         c.execute(statement("safety.begin_snapshot"))
         c.execute(statement("safety.pin_mark"))
         yield
+
+
+def _gone(live: Connection, copy: Connection, column: str, store: str) -> Iterator[str]:
+    """Name the tables that the copy has and the living store has no more: their rows have nowhere to go."""
+    with suppress(NoTenant):  # the column is younger than the moment
+        for one in find_owned(copy, column).owned:
+            if find_table(live, one.table) is None:
+                way = f"bring the store back by restore__{store}, and copy it out of there"
+                yield f"{one.table}: is there no more, and was then: {way}"
 
 
 def _left_out(compared: list[Difference]) -> Iterator[str]:
