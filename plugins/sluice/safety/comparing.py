@@ -74,7 +74,11 @@ def settled(before: Census, after: Census) -> Census:
         kind: [line for line in lines if line in set(after.surroundings.get(kind, ()))]
         for kind, lines in before.surroundings.items()
     }
-    return Census(before.database, before.moment, tables, around, before.sequences)
+    # One that is gone by the second, or was set back, may be so in the copy as well.
+    sequences = {
+        name: min(at, after.sequences[name]) for name, at in before.sequences.items() if name in after.sequences
+    }
+    return Census(before.database, before.moment, tables, around, sequences)
 
 
 def lacking(expected: Census, copy: Census) -> Differences:
