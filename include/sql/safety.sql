@@ -7,7 +7,8 @@ SELECT (pg_control_system()).system_identifier::text AS system, current_setting(
             ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END AS timeline,
        pg_size_bytes(current_setting('wal_segment_size')) AS segment_bytes,
        clock_timestamp() AS now, current_setting('summarize_wal', true) = 'on' AS summarizes,
-       (SELECT rolname FROM pg_roles WHERE oid = 10) AS superuser, current_database() AS database,
+       (SELECT rolname FROM pg_roles WHERE oid = 10) AS superuser, current_database() AS database, current_user::text AS role,
+       (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS replicates,
        (SELECT count(*) FROM pg_tablespace) - 2 AS tablespaces, pg_is_in_recovery() AS in_recovery
 
 -- name: list_replayed_settings

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,9 @@ from sluice.safety.driver import Clock, Tell, name_scratch
 from sluice.safety.physical import fetching
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.fetching import NotUnpacked
+from sluice.safety.physical.log import log_of
+from sluice.safety.physical.rights import MayNotReplicate
+from sluice.safety.physical.shipping import Shipper
 from sluice.safety.room import NoRoom
 from sluice.safety.target import Target
 from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, Vault, vault_client
@@ -80,6 +83,19 @@ def test_a_vault_that_refuses_is_told(shop: Shop, vault, tmp_path: Path) -> None
     stranger = Vault(vault_client(vault.endpoint, "STRANGER", "wrong", "us-east-1"), shop.vault.bucket)
     with pytest.raises(AccessDenied, match=shop.vault.bucket):
         restore(replace(driver_of(shop, tmp_path), vault=stranger))
+
+
+def test_a_role_that_may_not_replicate_is_told_what_it_lacks(shop: Shop, tmp_path: Path) -> None:
+    with shop.connect() as c:
+        c.execute("CREATE ROLE reader LOGIN BYPASSRLS PASSWORD 'secret' IN ROLE pg_read_all_data")
+        log = log_of(c, shop.vault, STORE)
+    dsn = shop.cluster.dsn(user="reader")
+    with pytest.raises(
+        MayNotReplicate, match=r"The role reader may not replicate shop: .* ALTER ROLE reader REPLICATION"
+    ):
+        replace(driver_of(shop, tmp_path), dsn=dsn).take(print)
+    with pytest.raises(MayNotReplicate, match="ALTER ROLE reader REPLICATION"):
+        Shipper(dsn, log, "a_slot", tmp_path, timedelta(seconds=1), print).run(timedelta(seconds=1))
 
 
 def test_who_tries_again_after_damage_begins_with_another_backup_and_is_told(shop: Shop, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from sluice.failpoints import failpoint
 from sluice.safety.backup import backups_of
 from sluice.safety.driver import LogLost, Tell
 from sluice.safety.physical.log import WHY_SPLIT, LogStore, SplitLog
+from sluice.safety.physical.rights import check_may_replicate
 from sluice.safety.physical.source import Source, ask, still_has
 from sluice.safety.physical.wal import Segment, as_text, position
 from sluice.stores.cluster import processes_in
@@ -64,12 +65,13 @@ class Shipper:
     ) -> None:
         """Ship for so long, or until it is `over`; `beside` is called in between. Safe to repeat, and to kill.
 
-        Raises LogLost, SplitLog, LockBusy, ProgramFailed, StoreDown, VaultDown.
+        Raises MayNotReplicate, LogLost, SplitLog, LockBusy, ProgramFailed, StoreDown, VaultDown.
         """
         with (
             connect(self.dsn, purpose=f"log of {self.log.name}") as c,
             translated(f"shipping the log of {self.log.name}"),
         ):
+            check_may_replicate(self.log.name, one(c, statement("safety.find_server")))
             if not one(c, statement("safety.lock_log"), slot=self.slot)["held"]:
                 raise LockBusy(f"Somebody else ships the log of {self.log.name}. It is tried again by itself.")
             folder = self._begin(c)

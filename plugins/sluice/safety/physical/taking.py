@@ -15,6 +15,7 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import Backup, folder_of, name_at
 from sluice.safety.driver import Tell
+from sluice.safety.physical.rights import check_may_replicate
 from sluice.stores.objects import Vault
 from sluice.stores.parts import pieces_of, read_part, store_part, store_parts
 from sluice.stores.postgres import connect, one, rows, translated
@@ -31,10 +32,11 @@ class NotTaken(Terminal):
 def take(dsn: str, store: str, vault: Vault, after: Backup | None, tell: Tell) -> Backup:
     """Back a server up into the vault: whole, or what has changed `after` another backup of it.
 
-    The role needs REPLICATION. Raises NotTaken, ProgramFailed, StoreDown, Refused, VaultDown, AccessDenied.
+    The role needs REPLICATION. Raises NotTaken, MayNotReplicate, ProgramFailed, StoreDown, Refused, VaultDown, AccessDenied.
     """
     with connect(dsn, purpose=f"backup {store}") as c, translated(f"backing {store} up"):
         server = one(c, statement("safety.find_server"))
+        check_may_replicate(store, server)
         check_can_take(store, server, after)
         settings = {row["name"]: row["setting"] for row in rows(c, statement("safety.list_replayed_settings"))}
         began: datetime = server["now"].astimezone(UTC)
