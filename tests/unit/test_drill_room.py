@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sluice.safety import room
 from sluice.safety.physical.feeding import Feeder
-from sluice.safety.room import NoRoom, check_free, check_left, one_at_a_time
+from sluice.safety.room import NoFolder, NoRoom, check_free, check_left, make_folder, one_at_a_time
 
 
 def test_a_gigabyte_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +38,7 @@ def test_a_replay_that_fills_the_disk_is_broken_off(tmp_path: Path, monkeypatch:
 
 def test_one_drills_at_a_time_and_the_other_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "EVERY", 0.02)
+    (tmp_path / "scratch").mkdir()
     done, said = list[str](), list[str]()
     waits = threading.Event()
 
@@ -58,6 +59,15 @@ def test_one_drills_at_a_time_and_the_other_says_that_it_waits(tmp_path: Path, m
     other.join(5)
     assert done == ["first", "second"]
     assert said == [f"Another drill is under way in {tmp_path / 'scratch'}: this one waits for its end"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_its_store(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "a/b", "shop").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        NoFolder, match=r"file/drills of shop cannot be made on this worker: Not a directory.*backup\.scratch"
+    ):
+        make_folder(tmp_path / "file/drills", "shop")
 
 
 def has_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:

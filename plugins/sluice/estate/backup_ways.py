@@ -19,6 +19,8 @@ class Way:
     needs: frozenset[str] = frozenset()
     """Without which of these it is nothing."""
     engine: str = "postgres"
+    on_disk: bool = True
+    """Whether a copy comes up on a worker's disk."""
     in_vault: bool = True
     """Whether what it takes lies in the vault."""
     ships: bool = False
@@ -51,17 +53,20 @@ WAYS: Mapping[By, Way] = {
     ),
     "rds": Way(
         frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
-        frozenset({"service", "instance", "region"}), in_vault=False, has_places=False, is_begun=True,
+        frozenset({"service", "instance", "region"}), on_disk=False, in_vault=False, has_places=False, is_begun=True,
         least_rpo=timedelta(minutes=10),
         why="10m or more with a backup by rds: it brings its log away every five minutes",
     ),
     "neon": Way(
         frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}), frozenset({"service", "project"}),
-        has_places=False,
+        on_disk=False, has_places=False,
     ),
-    "documents": Way(frozenset({"tables", "every", "beside"}), frozenset({"tables"}), "dynamodb", ships=True),
+    "documents": Way(
+        frozenset({"tables", "every", "beside"}), frozenset({"tables"}), engine="dynamodb", on_disk=False, ships=True
+    ),
     "service": Way(
-        frozenset({"tables", "every", "beside", "days"}), frozenset({"tables"}), "dynamodb", ships=True,
+        frozenset({"tables", "every", "beside", "days"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
+        ships=True,
         least_rpo=timedelta(minutes=10), why="10m or more with a backup by service: its history is some five minutes behind",
     ),
 }  # fmt: skip

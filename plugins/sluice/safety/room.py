@@ -22,6 +22,10 @@ EVERY = 1.0
 LOCK = "drill.lock"
 
 
+class NoFolder(Terminal):
+    """The folder in which stores are brought back cannot be made."""
+
+
 class NoRoom(Terminal):
     """The disk has no room for what is to be brought back."""
 
@@ -47,10 +51,21 @@ def check_left(folder: Path) -> None:
         )
 
 
+def make_folder(folder: Path, store: str) -> Path:
+    """Make a folder below a store's `backup.scratch`. Raises NoFolder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoFolder(
+            f"{folder} of {store} cannot be made on this worker: {error.strerror}. Nothing was done: name another folder as"
+            " `backup.scratch`, or let Airflow's user write there."
+        ) from error
+    return folder
+
+
 @contextmanager
 def one_at_a_time(folder: Path, tell: Tell) -> Iterator[None]:
-    """Wait until nobody else drills on this disk, and have others wait while the block lasts. Whoever is killed lets go."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Wait until nobody else drills in a folder, which is there; have others wait meanwhile. Whoever is killed lets go."""
     with (folder / LOCK).open("a") as held:
         waits = False
         while not _taken(held.fileno()):

@@ -44,11 +44,14 @@ class DrillRestore(OfAMoment):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the certificate's key; one drills at a time on a disk.
 
-        Raises NotRecovered, NoRoom, Damaged, Broken, LogMissing, NotChecked, VaultDown.
+        Raises NotRecovered, NoFolder, NoRoom, Damaged, Broken, LogMissing, NotChecked, VaultDown.
         """
-        from sluice.safety.room import one_at_a_time
+        from sluice.safety.room import make_folder, one_at_a_time
 
-        with one_at_a_time(Path(backup_of(self.store)[1].scratch), self.log.info):
+        backup = backup_of(self.store)[1]
+        if not backup.way.on_disk:
+            return self._drill(context)
+        with one_at_a_time(make_folder(Path(backup.scratch), self.store), self.log.info):
             return self._drill(context)
 
     def _drill(self, context: Context) -> dict[str, Any]:

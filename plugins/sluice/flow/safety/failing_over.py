@@ -53,13 +53,13 @@ class DrillFailover(OfAStore):
         """Give the certificate's key. Raises NotRecovered, Damaged, Broken, LogMissing, VaultDown, TimeoutError."""
         from sluice.safety.physical.driver import Physical
         from sluice.safety.replicas.rehearsing import rehearse
-        from sluice.safety.room import one_at_a_time
+        from sluice.safety.room import make_folder, one_at_a_time
 
         _, replicas = replicas_of(self.store)
         driver = driver_of(self.store)
         assert isinstance(driver, Physical)
         within = replicas.within.total_seconds()
-        with one_at_a_time(Path(backup_of(self.store)[1].scratch), self.log.info):
+        with one_at_a_time(make_folder(Path(backup_of(self.store)[1].scratch), self.store), self.log.info):
             made = rehearse(driver, datetime.now(UTC), context["run_id"], within, self.log.info)
         key = made.keep(open_vault()).key
         with opened_control(of_replicas(self.store), context["run_id"]) as control:

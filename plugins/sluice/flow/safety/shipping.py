@@ -46,6 +46,7 @@ class ShipLog(BaseOperator):
         from sluice.safety.left_over import note_shipped, slot_of
         from sluice.safety.physical.log import log_of
         from sluice.safety.physical.shipping import Shipper
+        from sluice.safety.room import make_folder
         from sluice.stores.postgres import connect
 
         store, backup = backup_of(self.store)
@@ -53,7 +54,7 @@ class ShipLog(BaseOperator):
         note_shipped(vault, self.store, backup.connection)
         with opened_backup(self.store) as c:
             log = log_of(c, vault, self.store)
-        folder = Path(backup.scratch) / "log" / self.store
+        folder = make_folder(Path(backup.scratch) / "log" / self.store, self.store)
         shipper = Shipper(dsn_of(backup.connection), log, slot_of(self.store), folder, EVERY, self.log.info)
         purpose = f"heartbeat {self.store}"
         heart = Heart(lambda: connect(dsn_of(store.connection), purpose=purpose), EVERY, self.log.warning)
