@@ -401,7 +401,7 @@ def test_the_gates_are_told_what_the_month_and_the_vault_hold(stage: Stage) -> N
 def test_the_command_foresees_the_same_without_airflows_run(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sluice.local.simulate.load", lambda: SimpleNamespace(environment=dict))
+    monkeypatch.setattr("sluice.local.simulate.use_connections", lambda: None)
     assert main(["simulate", "--svg", str(tmp_path / "drawn.svg")]) == 0
     told = capsys.readouterr().out
     assert "app.event, 12 months kept: 24 months from" in told and "drawn.svg is drawn" in told
@@ -417,10 +417,12 @@ def test_the_command_foresees_the_same_without_airflows_run(
     assert "No table is archived" in capsys.readouterr().err
 
 
-def test_the_months_of_a_run_are_told_with_their_rows_and_manifests(stage: Stage) -> None:
+def test_the_months_of_a_run_are_told_with_their_rows_and_manifests(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = archived()["month"]
-    settings = SimpleNamespace(environment=dict)
-    told = months_table(settings, ["event", "gone"], {first}).splitlines()  # type: ignore[arg-type]
+    monkeypatch.setattr("sluice.local.months.use_connections", lambda: None)
+    told = months_table(["event", "gone"], {first}).splitlines()
     assert told[0].split("  ")[0] == "month" and len(told) == 4, "the other month is of no run"
     (key,) = [key for (key,) in stage.ask("SELECT manifest FROM sluice_archive.month WHERE manifest IS NOT NULL")]
     assert told[2].split()[0] == first and told[2].split()[-2:] == ["50", key]

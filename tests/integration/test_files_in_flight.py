@@ -35,7 +35,7 @@ def moved(moving: Callable[..., Moved], tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(module, "ROOT", tmp_path)
     for name, role in {"PG_CERTIFY": databases.MOVER, "SLUICE_LEDGER": databases.LEDGER}.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", _connection(made.database.dsn(role)))
-    monkeypatch.setattr(abort, "load", lambda: SimpleNamespace(environment=dict))
+    monkeypatch.setattr(abort, "use_connections", lambda: None)
     _write("thing")
     return made
 

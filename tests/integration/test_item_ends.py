@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, current_thread
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -148,7 +147,7 @@ def without_file(
     extra = {"region_name": documents.region, "service_config": {"dynamodb": {"endpoint_url": documents.endpoint}}}
     login = {"login": documents.key, "password": documents.secret}
     monkeypatch.setenv("AIRFLOW_CONN_DYNAMODB_TYLER", json.dumps({"conn_type": "aws", **login, "extra": extra}))
-    monkeypatch.setattr(abort, "load", lambda: SimpleNamespace(environment=dict))
+    monkeypatch.setattr(abort, "use_connections", lambda: None)
     monkeypatch.setattr(marks_table, "TABLE", f"{documents.prefix}sluice-marks")
     return lambda kind: abort.abort_migration(kind.name)
 

@@ -151,6 +151,18 @@ class Store(Part):
     replicas: Replicas | None = None
     """The servers that follow it; without it, nobody watches any, and none is promoted."""
 
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """Every Airflow connection that is named for it, each once."""
+        named = [self.connection, self.exporter, self.dropper]
+        if self.backup:
+            there = self.backup.elsewhere.connection if self.backup.elsewhere else None
+            named += [self.backup.connection, self.backup.service, there]
+        if self.replicas:
+            named += [self.replicas.connection, *(one.connection for one in self.replicas.servers.values())]
+            named += [one.connection for one in (self.replicas.dns, self.replicas.pooler) if one]
+        return tuple(dict.fromkeys(one for one in named if one))
+
 
 class AirflowDatabase(Part):
     """Airflow's own database: backed up every night, and kept small."""

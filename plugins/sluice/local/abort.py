@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from psycopg import errors
 
 from sluice.errors import SluiceError, Terminal
 from sluice.estate import EstateErrors, read_stores
-from sluice.local.settings import load
+from sluice.local.airflow_processes import use_connections
 from sluice.stores.postgres import Connection, one, rows, translated
 from sluice.stores.statements import statement
 
@@ -39,7 +38,7 @@ class Marked:
 
 def abort_migration(name: str) -> str:
     """Take a migration back to planned and say what was done. Raises Terminal after its cutover, StoreDown, LockBusy."""
-    os.environ.update(load().environment())  # where Airflow's connections are
+    use_connections()
     from sluice.flow.connections import opened_kind
 
     try:

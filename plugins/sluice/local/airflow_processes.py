@@ -7,6 +7,7 @@ the log files itself.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from sluice.errors import Terminal
 from sluice.local.airflow_api import AirflowApi, Unreachable
 from sluice.local.environment import airflow_home, passwords_file
 from sluice.local.processes import Process, end
-from sluice.local.settings import USERS, Settings, write_private
+from sluice.local.settings import USERS, Settings, load, write_private
 from sluice.local.waiting import wait_for
 from sluice.stores.cluster import tail
 
@@ -139,3 +140,14 @@ def _looks_like_dags(source: str) -> bool:
 
 def _time(stamp: str | None) -> datetime:
     return datetime.fromisoformat(stamp) if stamp else datetime.min.replace(tzinfo=UTC)
+
+
+def use_connections() -> None:
+    """Have Airflow's hooks find its connections in this process: ours, and those that were exported where `up` ran.
+
+    A shell of the bad day is seldom the one in which Airflow was started.
+    """
+    settings = load()
+    started = process(settings, "scheduler").environment()
+    exported = {name: value for name, value in started.items() if name.startswith("AIRFLOW_CONN_")}
+    os.environ.update({**exported, **settings.environment()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from sluice.estate.models import SameClusterMigration
 from sluice.estate.names import fitted, parse_table
 from sluice.estate.read import MIGRATIONS
 from sluice.flow.project import claimed
-from sluice.local.settings import load
+from sluice.local.airflow_processes import use_connections
 from sluice.migration.engine.contract import Finding
 from sluice.migration.kinds import open_kind
 from sluice.stores.catalogue import Shape, find_table
@@ -110,7 +109,7 @@ def draft(values: dict[str, Any], shape: Shape, found: list[Finding]) -> Iterato
 
 def airflow_connection(connection_id: str) -> Connection:
     """Open a connection as Airflow on this machine knows it. Raises StoreDown, or NoConnection."""
-    os.environ.update(load().environment())
+    use_connections()
     from sluice.flow.connections import dsn_of
 
     return connect(dsn_of(connection_id), purpose="init-migration")

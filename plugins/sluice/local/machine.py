@@ -93,7 +93,7 @@ def lacking_connections(settings: Settings) -> dict[str, str]:
     return {
         connection: name
         for name, store in read_stores(venvs.ROOT).stores.items()
-        for connection in filter(None, (store.connection, store.exporter, store.dropper))
+        for connection in store.connections
         if connection not in kept and f"AIRFLOW_CONN_{connection.upper()}" not in environment
     }
 

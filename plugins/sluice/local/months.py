@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from sluice.errors import SluiceError
-from sluice.local.settings import Settings
+from sluice.local.airflow_processes import use_connections
 from sluice.local.tables import table
 
 if TYPE_CHECKING:
     from sluice.upkeep.archive.ledger import Month
 
 
-def months_table(settings: Settings, datasets: Iterable[str], months: Collection[str]) -> str:
+def months_table(datasets: Iterable[str], months: Collection[str]) -> str:
     """Lay out where the `months` of these datasets stand, their rows and where they are in the vault. Read only."""
-    os.environ.update(settings.environment())  # where Airflow's connections are
+    use_connections()
     shown, silent = [], []
     for name in datasets:
         try:

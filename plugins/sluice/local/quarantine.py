@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
-from sluice.local.settings import load
+from sluice.local.airflow_processes import use_connections
 from sluice.local.tables import table
 
 
 def list_quarantine(name: str, most: int) -> str:
     """Lay out what waits in quarantine of a migration, the oldest first. Raises EstateErrors, StoreDown."""
-    os.environ.update(load().environment())  # where Airflow's connections are
+    use_connections()
     from sluice.flow.connections import opened_kind
     from sluice.migration.engine.contract import Phase
 

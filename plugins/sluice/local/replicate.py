@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from sluice.errors import Transient
-from sluice.local.settings import load
+from sluice.local.airflow_processes import use_connections
 
 TURN_SECONDS = 300.0
 """After so long it opens its stores anew: credentials age."""
@@ -14,7 +13,7 @@ TURN_SECONDS = 300.0
 
 def replicate(name: str, seconds: float) -> str:
     """Deliver for `seconds`, and say what it came to. Raises Terminal where a person must act, EstateErrors."""
-    os.environ.update(load().environment())  # where Airflow's connections are
+    use_connections()
     from sluice.flow.connections import opened_kind
     from sluice.migration.engine.following import Flights, TooFarBehind, follow
 

@@ -70,7 +70,7 @@ def wait(
     for planned in (t for t in tasks if t.task_id in telling and t.state in ("success", "skipped")):
         # The last try: an earlier one may have met a lock.
         print(own_words(client.task_log(dag_id, run_id, planned.task_id, planned.map_index, planned.tries)))
-    of_months = _months_told(settings, tasks) if dag_id == ARCHIVE else ""
+    of_months = _months_told(tasks) if dag_id == ARCHIVE else ""
     done = [t for t in tasks if t.state not in ("skipped", "upstream_failed") and not (of_months and _is_told(t))]
     print(table(("task", "one of several", "state", "tries"), [(t.task_id, t.label, t.state, t.tries) for t in done]))
     if of_months:
@@ -85,11 +85,11 @@ def wait(
     return state == "success"
 
 
-def _months_told(settings: Settings, tasks: Sequence[TaskState]) -> str:
+def _months_told(tasks: Sequence[TaskState]) -> str:
     from sluice.local.months import months_table
 
     listed = [t.label for t in tasks if t.task_id == "list_months" and t.state == "success"]
-    return months_table(settings, listed, {t.label for t in tasks if t.task_id.startswith(BRANCH)})
+    return months_table(listed, {t.label for t in tasks if t.task_id.startswith(BRANCH)})
 
 
 def _is_told(task: TaskState) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice.errors import Terminal
-from sluice.local.settings import load
+from sluice.local.airflow_processes import use_connections
 from sluice.local.tables import table
 from sluice.safety.words import lasts
 
@@ -28,7 +27,7 @@ class NothingBackedUp(Terminal):
 
 def exposures(name: str | None) -> list[Exposure]:
     """Say how a store stands, or all that are backed up. Raises NothingBackedUp, NotBackedUp, VaultDown."""
-    os.environ.update(load().environment())  # where Airflow's connections are
+    use_connections()
     from sluice.flow.safety.exposing import facts_now
     from sluice.flow.safety.stores import backed_up
     from sluice.safety.exposure import exposure
@@ -52,7 +51,7 @@ def told(found: list[Exposure]) -> str:
 
 def kept(store: str) -> list[Line]:
     """Tell what is kept of a store's backups; nothing where its way says that itself. Raises NotBackedUp, VaultDown."""
-    os.environ.update(load().environment())
+    use_connections()
     from sluice.flow.safety.keeping import kept_of
 
     return kept_of(store)
@@ -65,7 +64,7 @@ def kept_told(lines: list[Line]) -> str:
 
 def write_runbooks(folder: Path) -> list[Path]:
     """Write what to do on the bad days into a folder; gives the files. Raises NoConnection, Unreadable, VaultDown."""
-    os.environ.update(load().environment())
+    use_connections()
     from sluice.flow.safety.exposing import known_at
     from sluice.safety.runbooks.pages import runbooks
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from sluice.errors import Terminal
-from sluice.local.settings import load
+from sluice.local.airflow_processes import use_connections
 
 
 class NothingKept(Terminal):
@@ -18,7 +17,7 @@ def simulate(name: str | None, svg: Path | None) -> str:
 
     Raises NothingKept, EstateErrors, and what the database refuses.
     """
-    os.environ.update(load().environment())  # where Airflow's connections are
+    use_connections()
     from sluice.flow.keeping import opened_dataset
     from sluice.flow.project import dataset_names, dataset_of
     from sluice.upkeep.archive.foreseeing import foresee, told

@@ -131,7 +131,11 @@ def _degradation(known: Known) -> Page:
 
 def _breach(known: Known) -> Page:
     bucket, vault = known.estate.vault.bucket, known.estate.vault.connection
-    used = {vault, known.estate.ledger.connection, *(one for store in known.stores.values() for one in _roles(store))}
+    used = {
+        vault,
+        known.estate.ledger.connection,
+        *(one for store in known.stores.values() for one in store.connections),
+    }
     names = [f"`{name}`" for name in sorted(used)]
     return Page(
         title="Somebody was in who should not be",
@@ -208,11 +212,6 @@ def _backups(known: Known, text: str) -> list[Step]:
     """Give a step for each store that is backed up."""
     kept = [name for name, store in known.stores.items() if store.backup]
     return [Step(text.format(name), f"./sluice run backup__{name} --wait") for name in kept]
-
-
-def _roles(store: Store) -> list[str]:
-    own = [store.connection, store.exporter, store.dropper, store.backup.connection if store.backup else None]
-    return [role for role in own if role]
 
 
 def _message(known: Known, what: str) -> str:
