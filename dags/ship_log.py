@@ -49,7 +49,7 @@ def ship_log(name: str, engine: str) -> DAG:
     ) as dag:
         if engine == "dynamodb":
             streams = ShipStreams(task_id="ship_log", store=name)
-            StartBase(task_id="start_backup", store=name, log=streams.output)
+            StartBase(task_id="start_backup", store=name, begun=streams.output)
         else:
             ShipLog(task_id="ship_log", store=name)
             StartBackup(

@@ -16,7 +16,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
 from sluice.flow import connections
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import drivers, exposing, keeping, shipping_tables, stores
+from sluice.flow.safety import drivers, exposing, keeping, shipping, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import SERVICE, BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore
@@ -74,7 +74,7 @@ def project(shop: Shop, documents, database: Database, vault, tmp_path: Path, mo
     monkeypatch.setenv("AIRFLOW_CONN_AWS_SHOP", json.dumps(told))
     monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", vault_connection(vault))
     monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(database.dsn(databases.LEDGER)))
-    monkeypatch.setattr(shipping_tables, "RESTS", 0.0)
+    monkeypatch.setattr(shipping, "RESTS", 0.0)
 
 
 def ship(store: str = "shop", seconds: float = 0.1) -> str | None:
@@ -86,7 +86,7 @@ def ship(store: str = "shop", seconds: float = 0.1) -> str | None:
 def started(log: str | None) -> str:
     """Give the name of the run of a backup that is asked for."""
     with pytest.raises(DagRunTriggerException) as asked:
-        ran(StartBase(task_id="start_backup", store="shop", log=log or ""))
+        ran(StartBase(task_id="start_backup", store="shop", begun=log or ""))
     assert asked.value.trigger_dag_id == "backup__shop"
     return str(asked.value.dag_run_id)
 
@@ -114,7 +114,7 @@ def test_a_night_of_tables_is_green_and_says_what_it_has_not_put_back(project: N
             ran(task, agree=False)
     assert ship() is None
     with pytest.raises(AirflowSkipException, match="has its base"):
-        ran(StartBase(task_id="start_backup", store="shop", log=""))
+        ran(StartBase(task_id="start_backup", store="shop", begun=""))
 
     ran(CountStore(task_id="take_census", store="shop"))
     shop.put(900)

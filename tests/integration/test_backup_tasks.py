@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.flow import connections
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import exposing, keeping, naming, stores
+from sluice.flow.safety import exposing, keeping, naming, shipping, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
@@ -60,6 +60,7 @@ from sluice.safety.physical.choosing import AlreadyNamed, NotThere
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.opening import PortTaken
 from sluice.safety.physical.scratch import NotGone
+from sluice.safety.room import NoFolder
 from sluice.safety.standing import reap
 from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import NoSuchKey, Vault
@@ -148,6 +149,7 @@ def project(
     (tmp_path / "expectations/notes_rules.json").write_text(json.dumps(RULES))
     for module in (connections, exposing, stores, keeping):
         monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(shipping, "RESTS", 0.0)
     dsns = {
         "PG_SHOP": shop.cluster.dsn(),
         "PG_SHOP_BACKUP": shop.cluster.dsn(user="shop_backup"),
@@ -426,6 +428,22 @@ def test_a_drill_that_brings_nothing_back_leaves_a_certificate(backed_up: None, 
     assert (failed.target, failed.wrong[0].split(":")[:2]) == ("position 0/1", ["nothing was compared", " Broken"])
 
 
+def test_whoever_must_act_is_told_and_the_next_run_waits(
+    project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept, told = list[float](), list[str]()
+    monkeypatch.setattr(shipping, "RESTS", 300.0)
+    monkeypatch.setattr("sluice.flow.safety.shipping.time.sleep", slept.append)
+    monkeypatch.setattr(shipping, "raise_alarm", lambda log, subject, text, context: told.append(text))
+    estate = project / "include/estate/estate.yaml"
+    (shop.folder / "taken").touch()
+    estate.write_text(estate.read_text().replace(f"scratch: {shop.folder}/scratch", f"scratch: {shop.folder}/taken"))
+    with pytest.raises(NoFolder, match="of shop cannot be made on this worker"):
+        ran(ShipLog(task_id="ship_log", store="shop"))
+    assert slept == [300.0], "runs follow each other at once"
+    assert "name another folder" in told[0]
+
+
 def test_one_store_that_cannot_be_asked_hides_none_of_the_others(
     project: Path, backed_up: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -471,7 +489,7 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
     try:
         assert set(driver_of("shop").scratches()) == {told["name"], another}, "its disk was wanted"
         driver_of("shop").destroy(another)
-        assert ran(restore, target="latest", confirm="shop") == told, "it was given to people: it stays"
+        assert ran(restore, target="latest", confirm="shop", port=port) == told, "it was given to people: it stays"
         warm = WarmStore(task_id="warm_store", store="shop", restored=told)
         with pytest.raises(AirflowSkipException, match="Nobody has asked"):
             ran(warm)

@@ -44,13 +44,13 @@ class RestoreStore(OfAStore):
         from sluice.safety.standing import stands_of_run
 
         asked, form, seed = asked_of(context, self.store), context["params"], context["run_id"]
-        driver, port = driver_of(self.store), form.get("port")
-        if port:
-            check_port(port)
+        driver = driver_of(self.store)
         if told := stands_of_run(driver, open_vault(), seed):
             self.log.info("An earlier try of this run has brought it back. It stands, and users may be on it.")
         else:
             destroy_of_run(driver, seed)
+            if port := form.get("port"):  # by now nothing of ours listens there: it is said before it costs a restore
+                check_port(port)
             told = self._bring_back(driver, asked, name_scratch(self.store, datetime.now(UTC), seed), form)
         say(self.store, told, self.log)
         return dict(told)

@@ -32,9 +32,7 @@ def facts_now(name: str) -> Facts:
     try:
         driver = driver_of(name)
         window, backups = driver.window(), driver.backups()
-    except (
-        SluiceError
-    ) as why:  # one store's trouble must not hide how the others stand: on the bad day one comes for that
+    except SluiceError as why:  # it must not hide how the others stand, on a day when one comes for just that
         silent = str(why)
     return Facts(
         store=name,

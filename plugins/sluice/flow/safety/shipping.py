@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.errors import Terminal
 from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.keeping import check_residency
+from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, opened_backup
 
 if TYPE_CHECKING:
@@ -24,24 +24,45 @@ if TYPE_CHECKING:
 EVERY = timedelta(seconds=10)
 """How often the file of the log that is being written is stored, and how often the heart beats."""
 
-
 RESTS = 300.0
 """Seconds between two tries where a person must act."""
 
 
-class ShipLog(BaseOperator):
-    """Ship one store's log for `seconds`; the vault says where the next run goes on."""
+class Ships(OfAStore):
+    """What ships one store's log for `seconds`; the vault says where the next run goes on."""
 
-    template_fields: Sequence[str] = ("store",)
     ui_color = "#dcefe2"
 
-    def __init__(self, *, store: str, seconds: float = 240.0, **kwargs: Any) -> None:
+    def __init__(self, *, seconds: float = 240.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.store = store
         self.seconds = seconds
 
-    def execute(self, context: Context) -> str:
-        """Give the last whole file that the vault has. Raises LogLost, SplitLog, OutsideResidency, StoreDown, VaultDown."""
+    def execute(self, context: Context) -> str | None:
+        """Ship. Where a person must act they are told, and the next run waits some minutes.
+
+        Raises OutsideResidency, and what `ship` does.
+        """
+        try:
+            check_residency(self.store, open_vault())
+            return self.ship(context)
+        except Terminal as why:
+            raise_alarm(self.log, f"the log of {self.store}", str(why), context)
+            time.sleep(RESTS)
+            raise
+
+    def ship(self, context: Context) -> str | None:
+        """Do it."""
+        raise NotImplementedError
+
+
+class ShipLog(Ships):
+    """Ship the log of a server, with a heartbeat beside it."""
+
+    def ship(self, context: Context) -> str:
+        """Give the last whole file that the vault has.
+
+        Raises LogLost, SplitLog, NoFolder, MayNotReplicate, LockBusy, StoreDown, VaultDown.
+        """
         from sluice.safety.drill.heartbeat import Heart
         from sluice.safety.left_over import note_shipped, slot_of
         from sluice.safety.physical.log import log_of
@@ -49,8 +70,7 @@ class ShipLog(BaseOperator):
         from sluice.safety.room import make_folder
         from sluice.stores.postgres import connect
 
-        store, backup = backup_of(self.store)
-        check_residency(self.store, vault := open_vault())
+        (store, backup), vault = backup_of(self.store), open_vault()
         note_shipped(vault, self.store, backup.connection)
         with opened_backup(self.store) as c:
             log = log_of(c, vault, self.store)
@@ -60,17 +80,13 @@ class ShipLog(BaseOperator):
         heart = Heart(lambda: connect(dsn_of(store.connection), purpose=purpose), EVERY, self.log.warning)
         try:
             shipper.run(timedelta(seconds=self.seconds), beside=heart.beat_when_due)
-        except Terminal as why:
-            raise_alarm(self.log, f"the log of {self.store}", str(why), context)
-            time.sleep(RESTS)  # the next run follows at once
-            raise
         finally:
             heart.stop()
         return shipper.shipped.name if shipper.shipped else "nothing yet"
 
 
-class StartBackup(TriggerDagRunOperator):
-    """Have a store backed up that was promoted since its newest backup, or made anew: once for each timeline."""
+class StartsBackup(TriggerDagRunOperator):
+    """What has a store backed up now, once for each reason."""
 
     template_fields: Sequence[str] = ("store",)
     ui_color = "#dcefe2"
@@ -85,7 +101,22 @@ class StartBackup(TriggerDagRunOperator):
         self.store = store
 
     def execute(self, context: Context) -> None:
-        """Start it. Skipped where the newest backup is of this server, and where that does not answer: `ship_log` says so."""
+        """Start it. Skipped where a run of that name is there: it was asked for before."""
+        name = self.due()
+        self.log.warning("%s is backed up now: %s", self.store, name)
+        self.trigger_run_id = name
+        super().execute(context)
+
+    def due(self) -> str:
+        """Name the run that is due. Skipped where none is."""
+        raise NotImplementedError
+
+
+class StartBackup(StartsBackup):
+    """Have a server backed up that was promoted since its newest backup, or made anew: once for each timeline."""
+
+    def due(self) -> str:
+        """Name it by its server and timeline. Skipped where that has a backup, or does not answer: `ship_log` says so."""
         from sluice.safety.physical.driver import Physical
         from sluice.stores.postgres import StoreDown
 
@@ -98,6 +129,4 @@ class StartBackup(TriggerDagRunOperator):
         if now is None:
             raise AirflowSkipException(f"{self.store} has a backup of its server and timeline, or none is due yet.")
         system, timeline = now
-        self.log.warning("%s goes on as server %s on timeline %d: it is backed up now", self.store, system, timeline)
-        self.trigger_run_id = f"promoted__{system}_{timeline}"
-        super().execute(context)
+        return f"promoted__{system}_{timeline}"
