@@ -28,6 +28,7 @@ from sluice.local.init_migration import closing
 from sluice.local.runs import standing
 from sluice.local.tables import table
 from sluice.migration.engine.contract import Finding
+from sluice.stores.postgres import StoreDown
 
 from tests.samples import copy_estate
 
@@ -66,6 +67,28 @@ def test_status_fails_by_a_mistake_alone(project, monkeypatch, capsys):
     (project / "include/estate/migrations/broken.yaml").write_text("migration: broken\nfrom: {")
     assert cli.main(["status"]) == 1
     assert "broken.yaml:2: " in capsys.readouterr().out
+
+
+def test_up_says_where_everything_is_although_the_estate_has_a_mistake(project, monkeypatch, capsys):
+    settings = SimpleNamespace(
+        airflow_url="http://here", vault_url="http://s3", documents_url="http://db", password=lambda user: "secret"
+    )
+    monkeypatch.setattr(machine, "up", lambda: settings)
+    (project / "include/estate/estate.yaml").write_text("estate: sample\nstores: {shop: {engine: postgres")
+    assert cli.main(["up"]) == 0
+    said = capsys.readouterr().out
+    assert "http://here" in said
+    assert "estate.yaml:" in said
+    assert "./sluice down" in said, "how it is stopped"
+
+
+def test_what_may_pass_by_itself_is_not_tried_again_by_a_command_that_has_ended(monkeypatch, capsys):
+    def down(chosen: object) -> int:
+        raise StoreDown("It is tried again by itself.")
+
+    monkeypatch.setattr(machine, "down", lambda: down(None))
+    assert cli.main(["down"]) == 1
+    assert capsys.readouterr().err.endswith("This command has ended: run it again.\n")
 
 
 def test_an_interrupted_wait_says_where_the_run_is_and_what_it_waits_for(project, monkeypatch, capsys):

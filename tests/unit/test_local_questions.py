@@ -69,7 +69,8 @@ def test_months_are_counted_by_where_their_tasks_stand():
         *branch(7, "success", "success", "success"),
     ]
     counts = standings(tasks)
-    assert counted(counts) == (
+    assert counted({"to come": 1}, "moment") == "1 moment: 1 to come"
+    assert counted(counts, "month") == (
         "8 months: 2 done, 1 at work, 1 for a person to answer, 1 to be tried again, 1 failed, 2 to come"
     )
     assert remaining(counts, done=2, seconds=60) == "; about 2 min more", "four are left, at half a minute each"

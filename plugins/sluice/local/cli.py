@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import SluiceError, Terminal
+from sluice.errors import SluiceError, Terminal, Transient
 from sluice.local import venvs
 from sluice.local.demo.options import add_options, chosen_options
 from sluice.local.settings import USERS
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return int(chosen.command(chosen))
     except (SluiceError, venvs.CannotInstall) as problem:
-        print(f"sluice: {problem}", file=sys.stderr)
+        again = " This command has ended: run it again." if isinstance(problem, Transient) else ""
+        print(f"sluice: {problem}{again}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nsluice: {chosen.name} was interrupted. {chosen.interrupted}".rstrip(), file=sys.stderr)
@@ -48,12 +49,12 @@ def up(chosen: argparse.Namespace) -> int:
         print(f"          {user:9} {settings.password(user)}")
     print(f"S3        {settings.vault_url}        connection s3_vault")
     print(f"DynamoDB  {settings.documents_url}        connection dynamodb_tyler")
-    for connection, store in machine.lacking_connections(settings).items():
-        print(
-            f"Lacking   connection {connection} of store {store}: what needs it fails. Add it (Admin → Connections), or"
-            f" export AIRFLOW_CONN_{connection.upper()}=… , ./sluice down and ./sluice up"
-        )
-    _tell_mistakes()
+    if not _tell_mistakes():
+        for connection, store in machine.lacking_connections(settings).items():
+            print(
+                f"Lacking   connection {connection} of store {store}: what needs it fails. Add it (Admin → Connections), or"
+                f" export AIRFLOW_CONN_{connection.upper()}=… , ./sluice down and ./sluice up"
+            )
     print(f"Stop      ./sluice down        Look  ./sluice status        SQL  ./sluice psql [{'|'.join(_STORES)}]")
     return 0
 

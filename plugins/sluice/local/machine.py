@@ -86,7 +86,10 @@ def api(settings: Settings, user: str = "admin") -> AirflowApi:
 
 
 def lacking_connections(settings: Settings) -> dict[str, str]:
-    """Give the connections that a store of the estate names and Airflow has not, each with its store. Airflow must be up."""
+    """Give the connections that a store of the estate names and Airflow has not, each with its store. Airflow must be up.
+
+    Raises EstateErrors.
+    """
     kept = api(settings).connections()
     # The scheduler's own, which may be older than this shell's.
     environment = airflow_processes.process(settings, "scheduler").environment()

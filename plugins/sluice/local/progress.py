@@ -1,4 +1,4 @@
-"""A run while somebody waits for it: how far its months are, what is tried again and why, and whom it waits for."""
+"""A run while somebody waits for it: how far its parts are, what is tried again and why, and whom it waits for."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ WORDS = {
     "failed": "{} failed",
     "to come": "{} to come",
 }
-"""How many months are where, in the order of telling."""
+"""How many of them are where, in the order of telling."""
+OF_DRILLS, MOMENT, MONTH = "restore_drill__", "moment", "month"
+"""A run's parts are months, but for a drill's, which are moments."""
 NO_SCHEDULER = "no scheduler runs, so nothing goes on: ./sluice up"
 SURE_AFTER = 2
-"""So many months are done before it is said how long the others take."""
+"""So many parts are done before it is said how long the others take."""
 
 MOST_REASONS = 3
 """Of so many tasks it is told why they are tried again."""
@@ -46,7 +48,7 @@ class Watch:
     _told: set[str] = field(default_factory=set)
     _why: dict[tuple[str, int, int], str] = field(default_factory=dict)
     _began: tuple[float, int] | None = None
-    """When months were seen first, and how many were done then."""
+    """When parts were seen first, and how many were done then."""
 
     @property
     def waits(self) -> list[str]:
@@ -72,7 +74,10 @@ class Watch:
         if counts:
             self._began = self._began or (time.monotonic(), counts["done"])
             begun, before = self._began
-            self._tell("months", counted(counts), remaining(counts, counts["done"] - before, time.monotonic() - begun))
+            what = MOMENT if self.dag_id.startswith(OF_DRILLS) else MONTH
+            self._tell(
+                "parts", counted(counts, what), remaining(counts, counts["done"] - before, time.monotonic() - begun)
+            )
         again = [task for task in tasks if task.state == "up_for_retry"]
         reasons = [self._reason(task) for task in again[:MOST_REASONS]]
         self._said["again"] = "\n  ".join(reasons)
@@ -98,7 +103,7 @@ class Watch:
 
 
 def standings(tasks: Iterable[TaskState]) -> Counter[str]:
-    """Count the months of a run by where they stand, in the words of WORDS. Nothing where it has none. Pure."""
+    """Count the parts of a run by where they stand, in the words of WORDS. Nothing where it has none. Pure."""
     branches = sorted(
         (t for t in tasks if t.task_id.startswith(BRANCH) and t.map_index >= 0), key=lambda t: t.map_index
     )
@@ -108,7 +113,7 @@ def standings(tasks: Iterable[TaskState]) -> Counter[str]:
 
 
 def standing(states: Iterable[str | None]) -> str:
-    """Say where a month stands by the states of its tasks. Pure."""
+    """Say where a part stands by the states of its tasks. Pure."""
     found = set(states)
     for state, word in {
         "failed": "failed",
@@ -121,15 +126,15 @@ def standing(states: Iterable[str | None]) -> str:
     return "done" if found <= ENDED else "to come" if found <= NOT_BEGUN else "at work"
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """Say how many months are where. Pure."""
+def counted(counts: Mapping[str, int], what: str) -> str:
+    """Say how many parts are where, each `what`. Pure."""
     total = sum(counts.values())
     told = [words.format(counts[what]) for what, words in WORDS.items() if counts.get(what)]
-    return f"{total} {'months' if total > 1 else 'month'}: {', '.join(told)}"
+    return f"{total} {what}{'s' if total > 1 else ''}: {', '.join(told)}"
 
 
 def remaining(counts: Mapping[str, int], done: int, seconds: float) -> str:
-    """Say how long the months take that are not done, at the pace of the `done` ones in so many seconds. Pure."""
+    """Say how long the parts take that are not done, at the pace of the `done` ones in so many seconds. Pure."""
     left = sum(counts.get(what, 0) for what in ("at work", "again", "to come"))
     if not left or done < SURE_AFTER:
         return ""

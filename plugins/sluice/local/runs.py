@@ -55,7 +55,7 @@ def naming_others(client: AirflowApi, dag_id: str) -> Iterator[None]:
         meant = f": did you mean {near[0]}?" if near else "."
         raise Terminal(
             f"Airflow has no DAG {dag_id}{meant} There are: {', '.join([d for d in known if d.startswith(family)] or known)}."
-            " A new file of include/estate/migrations becomes one within about ten seconds; what is wrong in it, ./sluice status"
+            " What a file of include/estate was given becomes one within about ten seconds; what is wrong in it, ./sluice status"
             " says."
         ) from None
 
