@@ -328,6 +328,29 @@ def test_a_night_from_the_file_is_green_and_on_the_real_day_a_branch_stands(esta
         del estate.neon.branches["br-other"]
 
 
+def test_where_the_project_is_gone_its_newest_dump_comes_back(
+    estate: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = ran(task(TakeStoreBackup), **FORM)
+    file = tmp_path / "include/estate/estate.yaml"
+    service = f"service: neon_api, project: {PROJECT}, "
+    assert service in file.read_text()
+    file.write_text(
+        file.read_text().replace("by: neon", "by: logical").replace(service, "").replace(", amcheck: false", "")
+    )
+    for gone in ("NEON_API", "PG_NEON"):
+        monkeypatch.setenv(
+            f"AIRFLOW_CONN_{gone}", json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 9})
+        )
+    told = ran(task(RestoreStore), **FORM)
+    try:
+        assert told["from"] == [taken]
+        with connect(told["address"], purpose="test") as copy:
+            assert copy.execute("SELECT count(*) AS rows FROM kept").fetchone() == {"rows": 500}
+    finally:
+        assert ran(task(DropScratch), **{**FORM, "drop": told["name"]}) == [told["name"]]
+
+
 def test_a_platform_that_does_not_answer_is_told_and_a_key_that_is_not_there_is_named(
     estate: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:

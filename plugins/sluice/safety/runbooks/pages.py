@@ -195,6 +195,8 @@ def _in_other_regions(name: str, store: Store) -> list[Step]:
     told = {
         "documents": f"Is their region gone? Give the Airflow connection `{store.backup.connection}` another one, and bring them"
         " back: the tables are made there, out of the vault.",
+        "neon": "Is the project itself gone, or Neon? Its dumps are in the vault: say `by: logical` in its `backup`, with"
+        " `rpo: 1d` and without `service`, `project`, `branch` and `amcheck`. Then the command above brings its newest dump.",
         "service": "What AWS keeps of these tables lies in their region: while that is gone, so is it.",
     }
     text = "Is all gone that RDS keeps in {}? Then bring the newest snapshot back that is in {}: what was written since is lost."
