@@ -27,10 +27,11 @@ from sluice.safety.driver import Clock, name_scratch
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.log import log_of
 from sluice.safety.physical.shipping import Shipper
+from sluice.safety.physical.wal import position
 from sluice.safety.target import Target
 from sluice.stores.binaries import client
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import connect
+from sluice.stores.postgres import connect, one
 from sluice.stores.privileges import unprivileged
 from sluice.stores.statements import statement
 
@@ -127,8 +128,9 @@ def _shipped(stand: Stand) -> Iterator[None]:
         thread.start()
         try:
             yield
-            c.execute(statement("bench.switch_log"))
-            time.sleep(3)
+            until = position(one(c, statement("bench.switch_log"))["until"])
+            while shipper.shipped is None or shipper.shipped.ends < until:
+                time.sleep(0.1)
         finally:
             over.set()
             thread.join()

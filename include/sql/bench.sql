@@ -204,7 +204,7 @@ DELETE FROM partman.part_config
 UPDATE app.user_sessions SET note = note WHERE id %% {every} = 0
 
 -- name: switch_log
-SELECT pg_switch_wal()
+SELECT pg_switch_wal()::text AS until
 
 -- name: create_copy
 CREATE DATABASE bench_copy TEMPLATE template0
