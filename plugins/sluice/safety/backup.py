@@ -24,6 +24,8 @@ from sluice.stores.parts import Part
 
 MANIFEST = "manifest.json"
 DAMAGED = "damaged.json"
+READ = "read-"
+"""How the names of notes begin that it was read back."""
 """A note beside the manifest: somebody has read the backup, and it was not what was stored."""
 FORMAT, VERSION = "sluice-backup", 1
 
@@ -160,8 +162,13 @@ def backups_of(vault: Vault, store: str) -> list[Backup]:
 
 
 def note_damaged(vault: Vault, store: str, backup: str) -> None:
-    """Note that a backup is not what was stored: whoever brings the store back begins with another. Safe to repeat."""
+    """Note that a backup is not what was stored, and take its notes away that it was read back. Safe to repeat.
+
+    Whoever brings the store back begins with another, and none that is older goes because this one is there.
+    """
     vault.put_once(f"{folder_of(store, backup)}/{DAMAGED}", b"{}", "application/json")
+    for key in vault.list(f"{folder_of(store, backup)}/{READ}"):
+        vault.remove(key)
 
 
 @contextmanager

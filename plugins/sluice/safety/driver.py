@@ -146,11 +146,12 @@ def is_of_run(name: str, store: str, seed: str) -> bool:
     return name.endswith(f"-{_own(store, seed)}")
 
 
-def destroy_of_run(driver: Driver, seed: str, but: Collection[str] = ()) -> None:
-    """Take away what a try of the same run has left that was killed: its disk is wanted. `but`: what stays."""
-    for name in driver.scratches():
-        if is_of_run(name, driver.store, seed) and name not in but:
-            driver.destroy(name)
+def destroy_of_run(driver: Driver, seed: str, but: Collection[str] = ()) -> list[str]:
+    """Take away what a try of the same run has left that was killed: its disk is wanted; gives its names. `but`: what stays."""
+    left = [name for name in driver.scratches() if is_of_run(name, driver.store, seed) and name not in but]
+    for name in left:
+        driver.destroy(name)
+    return left
 
 
 def is_of_store(name: str, store: str) -> bool:

@@ -3,6 +3,7 @@
 Users may have been pointed at it since: nothing takes it away by itself, however old it is, and a person names it.
 
 backups/stores/<store>/standing/<scratch's name>.json
+backups/stores/<store>/standing/<scratch's name>.begun.json   while it is brought back
 """
 
 from __future__ import annotations
@@ -20,6 +21,19 @@ from sluice.stores.objects import Damaged, NoSuchKey, Vault
 LONGEST_DRILL = timedelta(days=1)
 """After so long nobody works at a scratch any more: whoever made it was killed."""
 
+LONGEST_RESTORE = timedelta(days=14)
+"""After so long nobody waits any more for what a person has asked for."""
+
+
+def begin_standing(vault: Vault, store: str, name: str) -> None:
+    """Note that what is being brought back is for people: it may take longer than any drill. Raises VaultDown, AccessDenied."""
+    vault.put_once(_begun(store, name), b"{}", "application/json")
+
+
+def end_standing(vault: Vault, store: str, name: str) -> None:
+    """Note that nobody is bringing it back any more: it stands, or has failed. Safe to repeat. Raises VaultDown."""
+    vault.remove(_begun(store, name))
+
 
 def keep_standing(vault: Vault, store: str, name: str, until: datetime, told: Mapping[str, Any] | None = None) -> None:
     """Note that what was handed over stands until then, and what was `told` of it.
@@ -29,6 +43,7 @@ def keep_standing(vault: Vault, store: str, name: str, until: datetime, told: Ma
     made_at(name)
     body = json.dumps({**(told or {}), "until": until.isoformat()}, indent=1).encode()
     vault.put_once(_key(store, name), body, "application/json")
+    end_standing(vault, store, name)
 
 
 def stands_until(vault: Vault, store: str, name: str) -> datetime | None:
@@ -71,6 +86,7 @@ def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "
             if goes(driver, vault, name, now, tell, named):
                 driver.destroy(name)
                 vault.remove(_key(driver.store, name))
+                end_standing(vault, driver.store, name)
                 tell(f"{name} is gone")
                 gone.append(name)
         except NotScratch as why:
@@ -88,7 +104,8 @@ def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, nam
     made = made_at(name)
     until = stands_until(vault, driver.store, name)
     if until is None or name == named:
-        return name == named or now >= made + LONGEST_DRILL
+        longest = LONGEST_RESTORE if vault.sizes(_begun(driver.store, name)) else LONGEST_DRILL
+        return name == named or now >= made + longest
     time = f"it stands until {until:%Y-%m-%d %H:%M} UTC" if now < until else "its time is over, and users may be on it"
     tell(f'{name} was brought back for people: {time}. It goes when reap_scratch is run with {{"drop": "{name}"}}')
     return False
@@ -96,3 +113,7 @@ def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, nam
 
 def _key(store: str, name: str) -> str:
     return f"{place_of(store)}/standing/{name}.json"
+
+
+def _begun(store: str, name: str) -> str:
+    return f"{place_of(store)}/standing/{name}.begun.json"

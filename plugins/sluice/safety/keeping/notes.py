@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from sluice.safety.backup import DAMAGED, Backup, folder_of, note_damaged
+from sluice.safety.backup import DAMAGED, READ, Backup
 from sluice.safety.drill.certificate import Certificate
 from sluice.stores.objects import Vault
 
-_NAME = re.compile(r"read-(\d{6})-of-(\d{6})-([0-9a-f]{12})\.json")
+_NAME = re.compile(rf"{READ}(\d{{6}})-of-(\d{{6}})-([0-9a-f]{{12}})\.json")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Verified:
 
     def keep(self, vault: Vault, backup: Backup) -> None:
         """Store it; safe to repeat: the first note of as much stays."""
-        key = f"{backup.folder}/read-{self.read:06}-of-{self.of:06}-{self.seal[:12]}.json"
+        key = f"{backup.folder}/{READ}{self.read:06}-of-{self.of:06}-{self.seal[:12]}.json"
         if not vault.sizes(key):
             vault.put_once(key, json.dumps(asdict(self), indent=1).encode(), "application/json")
         if self.is_whole and vault.sizes(f"{backup.folder}/{DAMAGED}"):
@@ -69,7 +69,7 @@ def note_restored(vault: Vault, backup: Backup, certificate: Certificate) -> boo
 
 def read_note(vault: Vault, backup: Backup) -> Verified | None:
     """Give the note that all of it was read back; None where there is none. Raises VaultDown, AccessDenied."""
-    for key in _notes(backup, vault.list(f"{backup.folder}/read-")):
+    for key in _notes(backup, vault.list(f"{backup.folder}/{READ}")):
         if _is_whole(key):
             return Verified(**json.loads(vault.get(key)))
     return None
@@ -82,15 +82,8 @@ def verified_by(backup: Backup, keys: Iterable[str]) -> bool:
 
 def read_so_far(vault: Vault, backup: Backup) -> int:
     """Tell how many of its objects were read back. Raises VaultDown, AccessDenied."""
-    found = [_NAME.search(key) for key in _notes(backup, vault.list(f"{backup.folder}/read-"))]
+    found = [_NAME.search(key) for key in _notes(backup, vault.list(f"{backup.folder}/{READ}"))]
     return max((int(one[1]) for one in found if one), default=0)
-
-
-def forget(vault: Vault, store: str, backup: str) -> None:
-    """Take the notes away of a backup that is not what they say, and note that. Safe to repeat."""
-    for key in vault.list(f"{folder_of(store, backup)}/read-"):
-        vault.remove(key)
-    note_damaged(vault, store, backup)
 
 
 def _notes(backup: Backup, keys: Iterable[str]) -> Iterator[str]:

@@ -14,10 +14,10 @@ from functools import partial
 
 from sluice.errors import Transient
 from sluice.failpoints import failpoint
-from sluice.safety.backup import MANIFEST, Backup, folder_of, read_backup
+from sluice.safety.backup import MANIFEST, Backup, folder_of, note_damaged, read_backup
 from sluice.safety.driver import Tell
 from sluice.safety.keeping.looking import one_of
-from sluice.safety.keeping.notes import Verified, forget, read_so_far
+from sluice.safety.keeping.notes import Verified, read_so_far
 from sluice.safety.physical.log import LogFile, LogStore
 from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.parts import Part, in_order
@@ -58,7 +58,7 @@ def verify(
         so_far = 0 if so_far == len(reads) else so_far
         sizes = list(in_order(lambda read: read(), _while_time_is_left(reads[so_far:], began + within.total_seconds())))
     except (Damaged, NoSuchKey):
-        forget(vault, store, backup)
+        note_damaged(vault, store, backup)
         raise
     took = time.monotonic() - began
     made = Verified(backup, found.seal, so_far + len(sizes), len(reads), sum(sizes), round(took, 3), now.isoformat())

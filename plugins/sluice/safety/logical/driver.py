@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Logical:
     """One database behind an address, its dumps in the vault, and a place for copies."""
 
     store: str
-    dsn: str
+    dsn: str = field(repr=False)
     vault: Vault
     folder: Path
     """On a disk of ours with room for a dump; dumps of one store alone lie in it."""

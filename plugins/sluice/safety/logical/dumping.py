@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -52,7 +52,7 @@ class Seen:
 class Dumping:
     """What it takes to dump a store."""
 
-    dsn: str
+    dsn: str = field(repr=False)
     store: str
     vault: Vault
     folder: Path

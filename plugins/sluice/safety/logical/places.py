@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -111,7 +111,7 @@ class Here:
 class Lent:
     """A database for each copy, on a server that somebody else runs. Its role may make databases and roles."""
 
-    dsn: str
+    dsn: str = field(repr=False)
     folder: Path
 
     def make(self, name: str, dump: Dump) -> Room:

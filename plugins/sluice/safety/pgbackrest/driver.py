@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -42,7 +42,7 @@ class PgBackRest(OnDisk):
     """One stanza, in one of its repositories, and a folder of this machine in which its server is brought back."""
 
     store: str
-    dsn: str
+    dsn: str = field(repr=False)
     """Of the living server: its clock and its position. A restore needs the names in it alone: of a database, and of a role."""
     vault: Vault
     """Where points are noted that we have named; no backup is in it."""

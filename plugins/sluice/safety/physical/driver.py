@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Physical(OnDisk):
     """One server, its backups in the vault, and a folder of this machine in which it is brought back."""
 
     store: str
-    dsn: str
+    dsn: str = field(repr=False)
     vault: Vault
     scratch: Path
     full_every: timedelta = timedelta(days=7)

@@ -43,7 +43,7 @@ PARTIAL = ".partial"
 class Shipper:
     """Ships the log of one server."""
 
-    dsn: str
+    dsn: str = field(repr=False)
     log: LogStore
     slot: str
     folder: Path

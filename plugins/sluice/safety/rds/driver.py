@@ -71,7 +71,7 @@ class Rds:
 
     store: str
     instance: str
-    dsn: str
+    dsn: str = field(repr=False)
     """The store's own: who connects to a copy is who connects to the store."""
     client: Any
     """boto3's for `rds`, in the instance's region."""

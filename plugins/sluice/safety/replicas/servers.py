@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sluice.safety.physical.wal import position
@@ -20,7 +20,7 @@ class Server:
     """A server of a group, and how it is reached."""
 
     name: str
-    dsn: str
+    dsn: str = field(repr=False)
 
 
 @dataclass(frozen=True)
