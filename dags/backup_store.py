@@ -3,8 +3,8 @@
 One for each store that has a `backup` in include/estate/estate.yaml, at its hour (`at`). It takes an increment where the server
 can and the last whole backup is young, else a whole one. With `by: physical` the log between two backups is brought into the
 vault by `ship_log__NAME`: with both, the store can be brought back to any moment of its window; with `by: logical` to that of
-each dump. `restore_drill__NAME` proves it. *Trigger* takes one now; nothing that users see is changed, and a second one harms
-nobody.
+each dump. `restore_drill__NAME` proves it. *Trigger* takes one now, *A whole one* where you say so; nothing that users see is
+changed, and a second one harms nobody.
 
 Where RDS keeps the backups, a snapshot is taken instead, and copied into other regions; that these are whole is what RDS says, as
 it shows nobody their bytes, and `gate_snapshot_fresh` judges it. All that follows here is not done there: snapshots stay.
@@ -28,9 +28,11 @@ bucket that end one early. `poison_copy` is red where verification saw nothing: 
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable
+from sluice.estate.backups import Backups
 from sluice.flow.policy import defaults
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup, gate_of
+from sluice.flow.safety.forms import backup_form
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.rds import GATE as SNAPSHOT
@@ -38,36 +40,29 @@ from sluice.flow.safety.rds import TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def backup(name: str, by: str, schedule: str, copies: bool) -> DAG:
+def backup_store(name: str, backup: Backups) -> DAG:
     """Take, read back, judge."""
     with DAG(
         dag_id=f"backup__{name}",
-        schedule=CronDataIntervalTimetable(schedule, timezone="UTC"),
+        schedule=CronDataIntervalTimetable(daily(backup.at), timezone="UTC"),
         catchup=False,
         max_active_runs=1,
-        params={
-            "agree": Param(
-                False,
-                type="boolean",
-                title="Let many go",
-                description="Let go also more than half of the backups at once: look at the plan in prune_backups first.",
-            )
-        },
+        params=backup_form(backup),
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
-        if by == "rds":  # which keeps them itself, and shows nobody their bytes
+        if backup.by == "rds":  # which keeps them itself, and shows nobody their bytes
             snapshot = TakeRdsSnapshot(task_id="take_backup")
             seen = VerifyRdsSnapshot(task_id="verify_backup", backup_id=snapshot.output, trigger_rule="all_success")
             seen >> BackupGate(task_id=f"gate_{SNAPSHOT}", gate=SNAPSHOT, trigger_rule="all_success")
             return dag
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
-        fresh = BackupGate(task_id=f"gate_{gate_of(by)}", gate=gate_of(by), trigger_rule="all_success")
+        fresh = BackupGate(task_id=f"gate_{gate_of(backup.by)}", gate=gate_of(backup.by), trigger_rule="all_success")
         kept = KeepBackups(task_id="prune_backups", trigger_rule="all_success")
         verified >> fresh >> kept >> KeptBackupsGate(task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success")
-        if copies:
+        if backup.elsewhere:
             fresh >> CopyElsewhere(task_id="copy_elsewhere", trigger_rule="all_success") >> kept
         verified >> PoisonBackup(task_id="poison_copy", backup=taken.output, trigger_rule="all_success")
     return dag
@@ -75,5 +70,5 @@ def backup(name: str, by: str, schedule: str, copies: bool) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = backup(name, store.backup.by, daily(store.backup.at), copies=store.backup.elsewhere is not None)
+        dag = backup_store(name, store.backup)
         globals()[dag.dag_id] = dag

@@ -18,30 +18,31 @@ stands, and what was written between two counts is held against nothing.
 
 **Red?** `drill_restore` says what stopped it: an object that is damaged, a file of the log that is missing, a disk that is
 full. `gate_restore_drill` lists, under *Details* → *Evidence*, what the copy lacked, or by how much it was too late. It is
-about a copy: the store itself was only read. Take a full backup (`backup__NAME`), and drill again: until then this store may
+about a copy: the store itself was only read. Take a whole backup (`backup__NAME`), and drill again: until then this store may
 not come back.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, chain, task_group
+from sluice.estate.backups import Backups
 from sluice.flow.policy import defaults
 from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE, DrillGate, DrillRestore
-from sluice.flow.safety.forms import target_form
+from sluice.flow.safety.forms import drill_form
 from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.rds import DropRdsCopy, StartRdsCopy
 from sluice.flow.safety.stores import backed_up, daily
 
 
-def restore_drill(name: str, by: str, schedule: str) -> DAG:
+def restore_drill(name: str, backup: Backups) -> DAG:
     """Count, choose the moments, drill each."""
     with DAG(
         dag_id=f"restore_drill__{name}",
-        schedule=CronDataIntervalTimetable(schedule, timezone="UTC"),
+        schedule=CronDataIntervalTimetable(daily(backup.drill_at), timezone="UTC"),
         catchup=False,
         max_active_runs=1,
-        params=target_form(drill=True),
+        params=drill_form(backup),
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
@@ -60,7 +61,7 @@ def restore_drill(name: str, by: str, schedule: str) -> DAG:
             # One at a time: two would share the disk, and each would be slower than on the day it is needed.
             drilled = DrillRestore(task_id="drill_restore", max_active_tis_per_dag=1, **told)
             chain(drilled, DrillGate(task_id=f"gate_{GATE}", gate=GATE, trigger_rule="all_success", **told))
-            if by == "rds":  # which takes its time, and no worker waits
+            if backup.by == "rds":  # which takes its time, and no worker waits
                 started = StartRdsCopy(task_id="start_copy", **told)
                 chain(started, drilled, DropRdsCopy(task_id="drop_copy", **told).as_teardown())
 
@@ -71,5 +72,5 @@ def restore_drill(name: str, by: str, schedule: str) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = restore_drill(name, store.backup.by, daily(store.backup.drill_at))
+        dag = restore_drill(name, store.backup)
         globals()[dag.dag_id] = dag

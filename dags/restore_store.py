@@ -19,32 +19,33 @@ where it is red the copy stands all the same, and is as slow as its disk at firs
 from __future__ import annotations
 
 from airflow.sdk import DAG
+from sluice.estate.backups import Backups
 from sluice.flow.policy import defaults
 from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
-from sluice.flow.safety.forms import tables_form, target_form
+from sluice.flow.safety.forms import restore_form
 from sluice.flow.safety.rds import RestoreRdsStore
-from sluice.flow.safety.stores import backed_up, regions_of
+from sluice.flow.safety.stores import backed_up
 
 
-def restore(name: str, by: str, engine: str) -> DAG:
+def restore(name: str, backup: Backups) -> DAG:
     """Bring it back."""
     with DAG(
         dag_id=f"restore__{name}",
         schedule=None,
         catchup=False,
         max_active_runs=1,
-        params=tables_form(drill=False) if engine == "dynamodb" else target_form(drill=False, regions=regions_of(name)),
+        params=restore_form(backup),
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
-        restored = (RestoreRdsStore if by == "rds" else RestoreStore)(task_id="restore_store")
-        if engine == "postgres":
+        restored = (RestoreRdsStore if backup.by == "rds" else RestoreStore)(task_id="restore_store")
+        if backup.way.engine == "postgres":
             WarmStore(task_id="warm_store", restored=restored.output, trigger_rule="all_success")
     return dag
 
 
 for name, store in backed_up().items():
     if store.backup:
-        dag = restore(name, store.backup.by, store.engine)
+        dag = restore(name, store.backup)
         globals()[dag.dag_id] = dag

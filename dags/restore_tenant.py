@@ -15,6 +15,7 @@ moment. Nothing was changed.
 from __future__ import annotations
 
 from airflow.sdk import DAG, chain
+from sluice.estate.backups import Backups
 from sluice.flow.policy import defaults
 from sluice.flow.safety.forms import tenant_form
 from sluice.flow.safety.rds import DropRdsCopy, StartRdsCopy
@@ -22,20 +23,20 @@ from sluice.flow.safety.stores import backed_up
 from sluice.flow.safety.tenants import CompareTenant
 
 
-def restore_tenant(name: str, by: str) -> DAG:
+def restore_tenant(name: str, backup: Backups) -> DAG:
     """Compare one tenant."""
     with DAG(
         dag_id=f"restore_tenant__{name}",
         schedule=None,
         catchup=False,
         max_active_runs=1,
-        params=tenant_form(),
+        params=tenant_form(backup),
         default_args=defaults(name) | {"store": name},
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:
         compared = CompareTenant(task_id="compare_tenant")
-        if by == "rds":  # which takes its time, and no worker waits
+        if backup.by == "rds":  # which takes its time, and no worker waits
             asked = {"kind": "{{ params.target }}", "value": "{{ params.value or '' }}"}
             started = StartRdsCopy(task_id="start_copy", **asked)
             chain(started, compared, DropRdsCopy(task_id="drop_copy", **asked).as_teardown())
@@ -44,5 +45,5 @@ def restore_tenant(name: str, by: str) -> DAG:
 
 for name, store in backed_up().items():
     if store.backup and store.engine == "postgres":
-        dag = restore_tenant(name, store.backup.by)
+        dag = restore_tenant(name, store.backup)
         globals()[dag.dag_id] = dag

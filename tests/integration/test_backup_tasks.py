@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,7 +61,7 @@ from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.opening import PortTaken
 from sluice.safety.physical.scratch import NotGone
 from sluice.safety.room import NoFolder
-from sluice.safety.standing import reap
+from sluice.safety.standing import LONGEST_RESTORE, begin_standing, reap
 from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
@@ -279,6 +279,12 @@ def left_counts(shop: Shop) -> tuple[str, str, str]:
     return ancient, old, damaged
 
 
+def test_a_whole_backup_is_taken_where_a_person_asks(project: Path, backed_up: None) -> None:
+    take = TakeStoreBackup(task_id="take_backup", store="shop")
+    assert ran(take).endswith("-increment")
+    assert ran(take, whole=True).endswith("-full")
+
+
 def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     with shop.connect() as c:
         c.execute("SELECT pg_switch_wal()")
@@ -399,7 +405,7 @@ def test_the_oldest_backup_and_its_copy_are_brought_back_once_a_month(
         assert made.compared
         assert made.compared.rows > 0
     assert not {one["kind"] for one in ran(DrawMoments(task_id="list_moments", store="shop"))} & {*A_BACKUP}
-    with pytest.raises(AirflowFailException, match="dumped is backed up by logical: name a moment"):
+    with pytest.raises(AirflowFailException, match="dumped is backed up by logical: ask for latest or time"):
         ran(DrawMoments(task_id="list_moments", store="dumped"), target="backup", value="x")
     with pytest.raises(Broken, match=r"shop has no backup 'nothing' there\. It has"):
         ran(DrillRestore(task_id="drill_restore", store="shop", kind="elsewhere", value="nothing"))
@@ -486,6 +492,7 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         with pytest.raises(PortTaken, match=f"on port {taken.getsockname()[1]} of this machine already"):
             ran(restore, target="latest", confirm="shop", port=taken.getsockname()[1])
     told = ran(restore, target="latest", confirm="shop", port=port, warm=True)
+    assert [PurePath(key).name for key in standing()] == [f"{told['name']}.json"], "nobody is bringing it back any more"
     try:
         assert set(driver_of("shop").scratches()) == {told["name"], another}, "its disk was wanted"
         driver_of("shop").destroy(another)
@@ -512,6 +519,27 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
     finally:
         assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=told["name"]) == [told["name"]]
     assert driver_of("shop").scratches() == []
+
+
+def standing() -> list[str]:
+    """List what is noted of copies for people."""
+    return open_vault().list("backups/stores/shop/standing/")
+
+
+def test_a_restore_that_takes_longer_than_a_day_is_left_to_its_end_and_one_that_fails_leaves_nothing(
+    project: Path, shop: Shop, backed_up: None
+) -> None:
+    driver, vault, now = driver_of("shop"), open_vault(), datetime.now(UTC)
+    name = name_scratch("shop", now - timedelta(days=2), "a big store")
+    (shop.folder / "scratch/drills/shop" / name / "data").mkdir(parents=True)
+    begin_standing(vault, "shop", name)
+    assert reap(driver, vault, now, print) == [], "it is being brought back"
+    assert reap(driver, vault, now + LONGEST_RESTORE, print) == [name], "whoever did was killed long ago"
+    assert standing() == []
+    restore = RestoreStore(task_id="restore_store", store="shop")
+    with pytest.raises(Broken):
+        ran(restore, target="backup", value="no-such-backup", confirm="shop")
+    assert (driver.scratches(), standing()) == ([], [])
 
 
 def test_a_point_is_named_once_and_green_when_the_store_comes_back_to_it(

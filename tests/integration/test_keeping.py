@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sluice.estate.residency import Residency
 from sluice.failpoints import Broken, armed
-from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, read_backup, seal_of
+from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, noting_damage, read_backup, seal_of
 from sluice.safety.drill.monthly import is_due, oldest
 from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, Changed, Done, MustAsk, NotGone, apply_expiry, verify_expiry
@@ -285,6 +285,15 @@ def test_a_backup_that_was_seen_damaged_is_passed_over_until_it_was_read_back_wh
         client.delete_object(Bucket=name, Key=one.parts[1].key)
     assert chosen(shelf) == newest
     assert shelf.said[-1] == f"shop: there is no other: {newest} is tried all the same"
+
+
+def test_damage_that_a_restore_finds_takes_the_notes_away_that_all_was_read(shelf: Shelf) -> None:
+    (made,) = days(shelf, 1)
+    verify(shelf.vault, "shop", made.id, NOW, shelf.tell)
+    assert read_note(shelf.vault, made)
+    with pytest.raises(Damaged), noting_damage(shelf.vault, made):
+        raise Damaged("a page")
+    assert read_note(shelf.vault, made) is None, "what is older would go, because this one is there"
 
 
 def chosen(shelf: Shelf) -> str:

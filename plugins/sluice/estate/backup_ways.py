@@ -25,10 +25,14 @@ class Way:
     """Whether what it takes lies in the vault."""
     ships: bool = False
     """Whether its log is brought into the vault as it is written."""
+    has_increments: bool = False
+    """Whether a backup may be of what has changed alone."""
     prunes: bool = False
     """Whether it is ours to say how long a backup stays."""
     has_points: bool = False
     """Whether it keeps a log in which a point can be named."""
+    targets: tuple[str, ...] = ("latest", "time")
+    """What a person may ask for when it is brought back; a second copy `elsewhere` is named by where it is."""
     has_places: bool = True
     """Whether its counts have a place in a log; where not, what a copy holds lies between two of them."""
     is_begun: bool = False
@@ -41,7 +45,9 @@ class Way:
 
 WAYS: Mapping[By, Way] = {
     "physical": Way(
-        frozenset({"full_every", "window", "keep", "elsewhere", "checks"}), ships=True, prunes=True, has_points=True
+        frozenset({"full_every", "window", "keep", "elsewhere", "checks"}), ships=True, prunes=True,
+        has_increments=True, has_points=True,
+        targets=("latest", "time", "position", "point", "backup"),
     ),
     "logical": Way(
         frozenset({"jobs", "checks"}), least_rpo=timedelta(days=1), why="1d or more with a backup by logical: between two"
@@ -49,24 +55,24 @@ WAYS: Mapping[By, Way] = {
     ),
     "pgbackrest": Way(
         frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}), frozenset({"stanza"}), in_vault=False,
-        has_points=True,
+        has_increments=True, has_points=True, targets=("latest", "time", "position", "point"),
     ),
     "rds": Way(
         frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
         frozenset({"service", "instance", "region"}), on_disk=False, in_vault=False, has_places=False, is_begun=True,
-        least_rpo=timedelta(minutes=10),
+        targets=("latest", "time", "point"), least_rpo=timedelta(minutes=10),
         why="10m or more with a backup by rds: it brings its log away every five minutes",
     ),
     "neon": Way(
         frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}), frozenset({"service", "project"}),
-        on_disk=False, has_places=False,
+        on_disk=False, has_places=False, targets=("latest", "time", "position"),
     ),
     "documents": Way(
         frozenset({"tables", "every", "beside"}), frozenset({"tables"}), engine="dynamodb", on_disk=False, ships=True
     ),
     "service": Way(
         frozenset({"tables", "every", "beside", "days"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
-        ships=True,
+        ships=True, targets=("latest", "time", "point"),
         least_rpo=timedelta(minutes=10), why="10m or more with a backup by service: its history is some five minutes behind",
     ),
 }  # fmt: skip

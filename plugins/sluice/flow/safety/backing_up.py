@@ -33,7 +33,8 @@ class TakeStoreBackup(OfAStore):
         """Give its name. Raises NotTaken, ProgramFailed, OutsideResidency, StoreDown, VaultDown, AccessDenied."""
         check_words(context)
         check_residency(self.store, open_vault())
-        return whole_where_wanted(driver_of(self.store), self.log.info).take(self.log.info).id
+        asked = context["params"].get("whole", False)
+        return whole_where_wanted(driver_of(self.store), self.log.info, asked=asked).take(self.log.info).id
 
 
 class VerifyBackup(OfAStore):

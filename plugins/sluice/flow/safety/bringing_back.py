@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -41,14 +42,15 @@ class RestoreStore(OfAStore):
         """Give its name, its address, and where it stands. Raises NotRecovered, Damaged, Broken, LogMissing, VaultDown."""
         from sluice.safety.driver import destroy_of_run, name_scratch
         from sluice.safety.physical.opening import check_port
-        from sluice.safety.standing import stands_of_run
+        from sluice.safety.standing import end_standing, stands_of_run
 
         asked, form, seed = asked_of(context, self.store), context["params"], context["run_id"]
         driver = driver_of(self.store)
         if told := stands_of_run(driver, open_vault(), seed):
             self.log.info("An earlier try of this run has brought it back. It stands, and users may be on it.")
         else:
-            destroy_of_run(driver, seed)
+            for left in destroy_of_run(driver, seed):
+                end_standing(open_vault(), self.store, left)
             if port := form.get("port"):  # by now nothing of ours listens there: it is said before it costs a restore
                 check_port(port)
             told = self._bring_back(driver, asked, name_scratch(self.store, datetime.now(UTC), seed), form)
@@ -58,17 +60,20 @@ class RestoreStore(OfAStore):
     def _bring_back(self, driver: Driver, asked: AskedBack, name: str, form: Mapping[str, Any]) -> Mapping[str, Any]:
         """Restore it, hand it over, and note only then that it stands: half of one is nobody's."""
         from sluice.safety.driver import Clock
-        from sluice.safety.standing import keep_standing
+        from sluice.safety.standing import begin_standing, end_standing, keep_standing
 
-        clock = Clock()
+        clock, vault = Clock(), open_vault()
+        begin_standing(vault, self.store, name)
         try:
             found = driver.restore(asked.target, name, clock, self.log.info)
             if form.get("warm"):  # a form of tables has neither this nor a port
                 prepare_warm(self.store, found.address)  # while we still are its superuser
-            told = told_of(found, driver.hand_over(found, form.get("port") or None), clock, asked.until)
-            keep_standing(open_vault(), self.store, name, asked.until, told)
+            port = form.get("port") or None
+            told = told_of(found, driver.hand_over(found, port), clock, asked.until) | reached_at(port)
+            keep_standing(vault, self.store, name, asked.until, told)
         except BaseException:
             driver.destroy(name)
+            end_standing(vault, self.store, name)
             raise
         return told
 
@@ -125,6 +130,15 @@ def told_of(found: Restored, address: str, clock: Clock, until: datetime) -> dic
         "phases": clock.phases,
         "until": until.isoformat(),
     }
+
+
+def reached_at(port: int | None) -> dict[str, str]:
+    """Say where users reach a copy that listens: its address is a folder of this worker."""
+    return (
+        {"reached at": f"port {port} of {gethostname()}; there alone, where its original listened no further"}
+        if port
+        else {}
+    )
 
 
 def say(store: str, told: Mapping[str, Any], log: Logger) -> None:

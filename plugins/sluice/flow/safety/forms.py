@@ -3,54 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Param
 
 from sluice.flow.forms import optional_text
 
-KINDS = ("latest", "time", "position", "point", "backup")
-DRILLED = ("as scheduled", *KINDS, "elsewhere")
+if TYPE_CHECKING:
+    from sluice.estate.backups import Backups
+
+AS_SCHEDULED = "as scheduled"
+
+_WORDS = {
+    "latest": "all that there is",
+    "time": "all that was committed by then",
+    "position": "in the log, such as 0/3000148",
+    "point": "by its name: a point that was named, or what the service has under it",
+    "backup": "as it was when that one was whole, by its name in the vault",
+    "elsewhere": "the same, out of its second copy",
+}
 
 
-def target_form(*, drill: bool, regions: Sequence[str] = ()) -> dict[str, Param]:
-    """The form; a drill may be left to choose, and a restore has more to say: where there are `regions`, in which of them."""
-    if drill:
-        return _target(DRILLED)
-    if not regions:
-        return _target(KINDS) | _OF_A_RESTORE | _PORT
-    region = Param(
-        regions[0],
-        type="string",
-        enum=list(regions),
-        title="Region",
-        description="Its own, or one that its snapshots are copied into: there a point alone can be had.",
+def backup_form(backup: Backups) -> dict[str, Param]:
+    """The form of a backup; where an increment may do, a whole one can be asked for."""
+    agree = Param(
+        False,
+        type="boolean",
+        title="Let many go",
+        description="Let go also more than half of the backups at once: look at the plan in prune_backups first.",
     )
-    return _target(KINDS) | _OF_A_RESTORE | {"region": region}
+    whole = Param(
+        False,
+        type="boolean",
+        title="A whole one",
+        description="Take all of it, though an increment would do: after damage, and before something risky.",
+    )
+    return {"agree": agree} | ({"whole": whole} if backup.way.has_increments and backup.takes else {})
 
 
-def tables_form(*, drill: bool) -> dict[str, Param]:
-    """The form for tables of a service: nothing of theirs listens on a port, and there is no memory to warm."""
-    return {name: param for name, param in target_form(drill=drill).items() if name not in ("port", "warm")}
+def drill_form(backup: Backups) -> dict[str, Param]:
+    """The form of a drill, which may choose by itself."""
+    copies = ("elsewhere",) if backup.elsewhere else ()
+    return _target((AS_SCHEDULED, *backup.way.targets, *copies))
 
 
-def tenant_form() -> dict[str, Param]:
+def restore_form(backup: Backups) -> dict[str, Param]:
+    """The form of the real day, with no word that says nothing here: tables have no port, and no memory to warm."""
+    form = _target(backup.way.targets) | _OF_A_RESTORE
+    if backup.region:
+        return form | _WARM | _region([backup.region, *(to.region for to in backup.copies)])
+    return form if backup.way.engine == "dynamodb" else form | _WARM | _PORT
+
+
+def tenant_form(backup: Backups) -> dict[str, Param]:
     """The form of one tenant as of a moment."""
-    return _target(KINDS) | _OF_A_TENANT
+    return _target(backup.way.targets) | _OF_A_TENANT
 
 
 def _target(kinds: Sequence[str]) -> dict[str, Param]:
+    told = ". ".join(f"{kind}: {_WORDS[kind]}" for kind in kinds if kind in _WORDS)
+    valued = " or ".join(f"a {kind}" for kind in kinds if kind not in (AS_SCHEDULED, "latest", "elsewhere"))
     return {
-        "target": Param(
-            kinds[0],
+        "target": Param(kinds[0], type="string", enum=list(kinds), title="To which moment", description=f"{told}."),
+        "value": optional_text("Value", f"Of {valued}. A time has its zone: 2026-03-01 14:03:00+00:00."),
+    }
+
+
+def _region(regions: Sequence[str]) -> dict[str, Param]:
+    return {
+        "region": Param(
+            regions[0],
             type="string",
-            enum=list(kinds),
-            title="To which moment",
-            description="time: all that was committed by then. position: in the log, such as 0/3000148. point: by its name."
-            " backup: as it was when that one was whole, by its name in the vault. elsewhere: the same, out of its second copy.",
-        ),
-        "value": optional_text(
-            "Value", "Of a time, a position, a point or a backup. A time has its zone: 2026-03-01 14:03:00+00:00."
-        ),
+            enum=list(regions),
+            title="Region",
+            description="Its own, or one that its snapshots are copied into: there a point alone can be had.",
+        )
     }
 
 
@@ -76,6 +103,14 @@ _OF_A_TENANT = {
         description="By which tables tell tenants apart. Tables whose policies read the same setting are found by their own.",
     ),
 }
+_WARM = {
+    "warm": Param(
+        False,
+        type="boolean",
+        title="Warm it up",
+        description="Read what users read most into its memory before they come. It leaves the extension pg_prewarm there.",
+    ),
+}
 _PORT = {
     "port": Param(
         0,
@@ -89,12 +124,6 @@ _PORT = {
 _OF_A_RESTORE = {
     "confirm": Param(
         type="string", minLength=1, title="Confirm", description="Type the store's name: this takes disk and time."
-    ),
-    "warm": Param(
-        False,
-        type="boolean",
-        title="Warm it up",
-        description="Read what users read most into its memory before they come. It leaves the extension pg_prewarm there.",
     ),
     "days": Param(
         3,

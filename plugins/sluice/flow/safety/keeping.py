@@ -195,10 +195,13 @@ def keeping_of(store: str) -> Keeping:
     return Keeping(tuple(replace(tier, elsewhere=tier.name in too) for tier in tiers), backup.window)
 
 
-def whole_where_wanted(driver: Driver, tell: Tell) -> Driver:
-    """Have the next backup be a whole one where a week or a month has none yet, or the newest whole one was not read back."""
+def whole_where_wanted(driver: Driver, tell: Tell, *, asked: bool) -> Driver:
+    """Have the next backup be a whole one: a person has asked, a week has none yet, or the newest one was not read back."""
+    from sluice.safety.pgbackrest.driver import PgBackRest
     from sluice.safety.physical.driver import Physical
 
+    if asked and isinstance(driver, Physical | PgBackRest):
+        return replace(driver, full_every=timedelta(0))
     if not isinstance(driver, Physical):
         return driver
     from sluice.safety.keeping.expiring import wants_whole

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.errors import SluiceError
 from sluice.flow.connections import open_vault
+from sluice.flow.safety.forms import AS_SCHEDULED
 from sluice.flow.safety.keeping import keeps
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, elsewhere_of
@@ -84,15 +85,15 @@ class DrawMoments(OfAStore):
 
 def read_target(store: str, kind: str, value: str | None) -> Target | None:
     """Read what a person has asked for in a form: None where it is left to the drill. Raises AirflowFailException."""
-    if kind == "as scheduled":
+    if kind == AS_SCHEDULED:
         return None
     if (kind == "latest") is bool(value):
         raise AirflowFailException(f"Say a value with {kind}, and none with latest. Nothing was done.")
-    target = target_of(kind, value or "")
-    if target.is_a_backup and not keeps(store):
-        raise AirflowFailException(
-            f"{store} is backed up by {backup_of(store)[1].by}: name a moment. Nothing was done."
-        )
+    target, backup = target_of(kind, value or ""), backup_of(store)[1]
+    there = (*backup.way.targets, *(("elsewhere",) if backup.elsewhere else ()))
+    if target.kind not in there:
+        told = f"{store} is backed up by {backup.by}: ask for {', '.join(there[:-1])} or {there[-1]}"
+        raise AirflowFailException(f"{told}. Nothing was done.")
     return target
 
 

@@ -94,12 +94,6 @@ def tables_of(name: str) -> DocumentDriver:
     return driver
 
 
-def regions_of(name: str) -> list[str]:
-    """Name the regions that a store can be brought back in, its own first; none where it lies in none. Raises EstateErrors."""
-    _, backup = backup_of(name)
-    return [region for region in (backup.region, *(to.region for to in backup.copies)) if region]
-
-
 def goals_of(store: Store) -> Goals:
     """Give what the estate's file promises of a store."""
     from sluice.safety.drill.certificate import Goals

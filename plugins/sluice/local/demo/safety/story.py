@@ -25,7 +25,7 @@ def play(stage: Safety) -> Report:
     with app.phase("quiet"):
         time.sleep(stage.options.quiet_seconds)
     app.mark("backup")
-    stage.run(f"backup__{STORE}")
+    stage.run(f"backup__{STORE}", whole=True)
     say("what changes from now on is in the next backup, and the log all the while")
     app.burst(stage.options.after)
     app.mark("increment")
