@@ -15,8 +15,9 @@ nothing needs; never without a newer backup that was read back. And a bit is fli
 its manifest: verification must see each.
 
 Tables of DynamoDB: `documents` reads every item; `service` has AWS keep their history and make a backup on demand, by its word
-alone (`gate_service_fresh`). Of dumps, of pgBackRest and of tables nothing goes by itself, and nothing is poisoned: those tasks
-skip.
+alone (`gate_service_fresh`). Where the file has `exports`, `take_exports` asks for an export of each table to the vault when
+the newest is old, and reads it back the next night. Of dumps, of pgBackRest and of tables nothing goes by itself, and nothing
+is poisoned: those tasks skip.
 
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
@@ -32,6 +33,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 from sluice.estate.backups import Backups
 from sluice.flow.policy import defaults
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup, gate_of
+from sluice.flow.safety.exporting import TakeExports
 from sluice.flow.safety.forms import backup_form
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
@@ -59,6 +61,8 @@ def backup_store(name: str, backup: Backups) -> DAG:
             return dag
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")
+        if backup.exports:
+            verified >> TakeExports(task_id="take_exports", trigger_rule="all_success")
         fresh = BackupGate(task_id=f"gate_{gate_of(backup.by)}", gate=gate_of(backup.by), trigger_rule="all_success")
         kept = KeepBackups(task_id="prune_backups", trigger_rule="all_success")
         verified >> fresh >> kept >> KeptBackupsGate(task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success")

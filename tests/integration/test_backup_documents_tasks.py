@@ -23,6 +23,7 @@ from sluice.flow.safety.bringing_back import RestoreStore
 from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import DrillGate, DrillRestore, of_drill
+from sluice.flow.safety.exporting import TakeExports
 from sluice.flow.safety.exposing import facts_now
 from sluice.flow.safety.keeping import KeepBackups, PoisonBackup
 from sluice.flow.safety.moments import DrawMoments
@@ -31,6 +32,7 @@ from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
 from sluice.flow.safety.shipping_tables import ShipStreams, StartBase
 from sluice.flow.safety.stores import shipped, tables_of
 from sluice.local import databases
+from sluice.safety.documents.exporting import NotExported
 from sluice.safety.documents.tables import BOTH
 from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.exposure import exposure
@@ -190,6 +192,13 @@ def test_what_the_service_keeps_is_taken_judged_and_drilled(project: None, monke
     assert (facts["whole"], facts["window_seconds"] >= 0) == (1, True), "its history is switched on"
     assert ran(BackupGate(task_id="gate_service_fresh", store="shop_service", gate=SERVICE))["passed"]
     time.sleep(1)
+    exports = TakeExports(task_id="take_exports", store="shop_service")
+    assert ["is asked for" in line for line in ran(exports)] == [True, True]
+    with pytest.raises(
+        NotExported, match="it is not there"
+    ):  # this engine calls it complete, and has written nothing
+        ran(exports)
+
     ran(CountStore(task_id="take_census", store="shop_service"))
     told = ran(DrillRestore(task_id="drill_restore", store="shop_service", kind="point", value=taken))
     assert told["wrong"] == []

@@ -16,9 +16,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 import pytest
+from sluice.errors import SluiceError
+from sluice.safety.documents import exports
 from sluice.safety.documents.counting import count_still
 from sluice.safety.documents.drilling import drill
-from sluice.safety.documents.exporting import NotExported, begin_export, look_at_export, read_export
+from sluice.safety.documents.exporting import NotExported, StillExporting, begin_export, look_at_export, read_export
+from sluice.safety.documents.exports import go_on
 from sluice.safety.documents.scratch import table_under
 from sluice.safety.documents.service import HISTORY, Begun, NoHistory, NoSuchBackup, NotRestored, ServiceBackups
 from sluice.safety.drill.certificate import Certificate
@@ -146,6 +149,11 @@ def test_an_export_that_is_called_complete_counts_when_it_was_read(night: Night)
         time.sleep(0.1)
     with pytest.raises(NotExported, match="the service says that its export is complete"):
         read_export(vault, table, told)
+    assert read_export(vault, table, exported(vault)).items == 1
+
+
+def exported(vault: Vault) -> dict[str, str]:
+    """Write an export of one item as AWS lays it out; gives what it says of one that is complete."""
     body = gzip.compress(b'{"Item":{"id":{"S":"a"},"b":{"B":"AA=="}}}\n')
     md5 = b64encode(hashlib.md5(body).digest()).decode()
     files = {"itemCount": 1, "md5Checksum": md5, "etag": "e", "dataFileS3Key": "exported/data/a.json.gz"}
@@ -153,4 +161,40 @@ def test_an_export_that_is_called_complete_counts_when_it_was_read(night: Night)
     vault.put_once("exported/data/a.json.gz", body, "application/gzip")
     vault.put_once("exported/manifest-files.json", json.dumps(files).encode(), "application/json")
     vault.put_once("exported/manifest-summary.json", json.dumps(summary).encode(), "application/json")
-    assert read_export(vault, table, {"ExportManifest": "exported/manifest-summary.json"}).items == 1
+    return {"ExportManifest": "exported/manifest-summary.json"}
+
+
+def test_an_export_is_asked_for_read_back_the_next_night_and_asked_for_anew_when_it_is_old(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = night.driver.tables.names[0]
+    tables, vault, at = replace(night.driver.tables, names=(table,)), night.driver.vault, night.counted.at
+
+    def told(days: float) -> str:
+        (line,) = go_on(tables, vault, timedelta(days=31), at + timedelta(days=days), night.shop.said.append)
+        return line
+
+    assert "is asked for" in told(0)
+    with pytest.raises(NotExported, match="complete"):
+        told(1)
+    assert "is asked for" in told(2), "what was none is asked for again"
+    with monkeypatch.context() as patch:
+        patch.setattr(exports, "look_at_export", lambda *_: None)
+        assert "is under way" in told(3)
+        with pytest.raises(StillExporting, match=f"{table} of shop: the service exports it since"):
+            told(5)
+        patch.setattr(exports, "look_at_export", lambda *_: exported(vault))
+        assert told(5).endswith("is read back, 1 items")
+    assert "is younger than 31 days" in told(32)
+    assert "is asked for" in told(34), "it is of when it was asked for"
+    kept = [key for key in vault.list(f"backups/stores/shop/exports/{table}/") if "/read-" in key]
+    assert [json.loads(vault.get(key))["items"] for key in kept] == [1]
+
+
+def test_one_table_that_cannot_be_exported_holds_up_no_other(night: Night) -> None:
+    there = night.driver.tables.names[1]
+    tables = replace(night.driver.tables, names=("no_such_table", there))
+    said: list[str] = []
+    with pytest.raises(SluiceError, match="no_such_table"):
+        go_on(tables, night.driver.vault, timedelta(days=31), night.counted.at, said.append)
+    assert f"{there}: its export of" in said[-1]

@@ -71,7 +71,7 @@ WAYS: Mapping[By, Way] = {
         frozenset({"tables", "every", "beside"}), frozenset({"tables"}), engine="dynamodb", on_disk=False, ships=True
     ),
     "service": Way(
-        frozenset({"tables", "every", "beside", "days"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
+        frozenset({"tables", "every", "beside", "days", "exports"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
         ships=True, targets=("latest", "time", "point"),
         least_rpo=timedelta(minutes=10), why="10m or more with a backup by service: its history is some five minutes behind",
     ),

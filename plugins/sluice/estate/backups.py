@@ -135,6 +135,8 @@ class Backups(Part):
     """`documents`, `service`: services of AWS whose settings of the tables come back too. `[]` where there are none."""
     days: int = Field(default=35, ge=1, le=35)
     """`service`: for how many days it keeps the history of each table (PITR)."""
+    exports: Annotated[timedelta, lasting("1d", "366d")] | None = None
+    """`service`: how old the newest export of a table in the vault may be before another is asked for; none unless told."""
     window: Annotated[timedelta, lasting("1d", "3650d")] = timedelta(days=35)
     """For how long a past the store can be brought back to any moment."""
     keep: Kept = Kept()
