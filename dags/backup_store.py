@@ -31,12 +31,12 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from sluice.estate.backups import Backups
-from sluice.flow.policy import defaults
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup, gate_of
 from sluice.flow.safety.exporting import TakeExports
 from sluice.flow.safety.forms import backup_form
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
+from sluice.flow.safety.policy import keeping
 from sluice.flow.safety.rds import GATE as SNAPSHOT
 from sluice.flow.safety.rds import TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.stores import backed_up, daily
@@ -50,7 +50,7 @@ def backup_store(name: str, backup: Backups) -> DAG:
         catchup=False,
         max_active_runs=1,
         params=backup_form(backup),
-        default_args=defaults(name) | {"store": name},
+        default_args=keeping(name),
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from sluice.flow.forms import optional_text
 from sluice.flow.policy import UPKEEP
+from sluice.flow.safety.policy import tell_failed
 from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 
 with DAG(
@@ -29,7 +30,7 @@ with DAG(
             "Drop", "The name of what restore__<store> has brought back, and nobody needs any more. All of it is lost."
         )
     },
-    default_args={**UPKEEP},
+    default_args={**UPKEEP, "on_failure_callback": tell_failed},
     doc_md=__doc__,
     tags=["safety"],
 ):

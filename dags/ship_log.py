@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 from sluice.flow.policy import TERMINAL_FAILS
+from sluice.flow.safety.policy import tell_failed
 from sluice.flow.safety.shipping import ShipLog, StartBackup
 from sluice.flow.safety.shipping_tables import ShipStreams, StartBase
 from sluice.flow.safety.stores import backed_up, shipped
@@ -43,6 +44,7 @@ def ship_log(name: str, engine: str) -> DAG:
             "retries": 5,
             "retry_delay": timedelta(seconds=10),
             "retry_policy": TERMINAL_FAILS,
+            "on_failure_callback": tell_failed,
         },
         doc_md=__doc__.replace("NAME", name),
         tags=["safety"],

@@ -68,7 +68,8 @@ def test_tasks_and_pools_that_they_name_exist(known: Known, bag) -> None:
     assert "`restore_store` of `restore__certify`" in text
     assert "restore_store" in bag.dags["restore__certify"].task_dict
     assert "`store_certify` to 0 slots (4 else)" in text
-    assert bag.dags["restore__certify"].get_task("restore_store").pool == "store_certify"
+    assert bag.dags["restore__certify"].get_task("restore_store").pool == "default_pool", "that one may be closed"
+    assert bag.dags["backup__certify"].get_task("take_backup").pool == "store_certify"
 
 
 def test_they_name_this_estate_and_whom_to_call_first(known: Known) -> None:

@@ -104,7 +104,7 @@ def drilled(store: str, moment: dict[str, str]) -> dict[str, Any]:
 def test_a_night_of_tables_is_green_and_says_what_it_has_not_put_back(project: None, shop: Shop) -> None:
     assert shipped() == ["shop", "shop_service"]
     log = ship()
-    assert started(log) == f"log_begun__{log}", "a log that is begun wants a base at once"
+    assert started(log) == f"log_begun__{log}__{shipping.this_hour()}", "a log that is begun wants a base at once"
     with pytest.raises(AirflowSkipException, match="takes the first"):
         ran(DrawMoments(task_id="list_moments", store="shop"), **FORM)
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
@@ -173,7 +173,7 @@ def test_a_stream_that_was_switched_off_is_told_and_a_base_is_asked_for_once(
     log = ship()
     assert f"P1: the log of shop: {shop.table}: its stream was switched off and on again" in capsys.readouterr().out
     assert ship() == log, "as long as nobody has taken it, it is the same one"
-    assert started(log) == f"log_begun__{log}"
+    assert started(log) == f"log_begun__{log}__{shipping.this_hour()}"
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
     assert ship() is None
     ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))

@@ -19,11 +19,12 @@ from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 from sluice.flow import connections
+from sluice.flow.alerting import note_told
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import exposing, keeping, naming, shipping, stores
+from sluice.flow.safety import exposing, keeping, naming, policy, shipping, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
-from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
+from sluice.flow.safety.bringing_back import NotHandedOver, RestoreStore, WarmStore
 from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import DrillGate, DrillRestore, facts_of
@@ -283,6 +284,7 @@ def test_a_whole_backup_is_taken_where_a_person_asks(project: Path, backed_up: N
     take = TakeStoreBackup(task_id="take_backup", store="shop")
     assert ran(take).endswith("-increment")
     assert ran(take, whole=True).endswith("-full")
+    shipped()
 
 
 def test_a_backup_whose_log_does_not_come_is_red(project: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -521,6 +523,58 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
     assert driver_of("shop").scratches() == []
 
 
+def test_a_copy_that_cannot_be_made_ready_is_kept_and_a_further_try_goes_on_there(
+    project: Path, shop: Shop, backed_up: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restore = RestoreStore(task_id="restore_store", store="shop")
+    with socket.socket() as taken, monkeypatch.context() as late:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        late.setattr("sluice.safety.physical.opening.check_port", lambda _: None)  # it is taken while the copy comes up
+        with pytest.raises(
+            NotHandedOver, match=r"(?s)shop is back as sluice-scratch-shop-.*It is kept.*clear `restore_store`"
+        ):
+            ran(restore, target="latest", confirm="shop", port=port)
+    (name,) = driver_of("shop").scratches()
+    assert reap(driver_of("shop"), open_vault(), datetime.now(UTC) + timedelta(days=2), print) == []
+    with monkeypatch.context() as once:
+        once.setattr(Physical, "restore", None)
+        told = ran(restore, target="latest", confirm="shop", port=port)
+    try:
+        assert told["name"] == name
+        assert told["reached at"].startswith(f"port {port} of ")
+        with psycopg.connect(host="127.0.0.1", port=port, user="postgres", password="secret", dbname="postgres") as c:
+            assert c.execute("SELECT text FROM notes WHERE text = 'after it'").fetchone()
+    finally:
+        assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=name) == [name]
+    assert standing() == []
+
+
+def test_people_are_told_once_of_what_has_failed_for_good(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[tuple[str, str]]()
+    monkeypatch.setattr(policy, "raise_alarm", lambda log, subject, what, context: told.append((subject, what)))
+    why = Broken("nothing comes back")
+    task = DrillRestore(task_id="drill_restore", store="shop", kind="latest", value="")
+    context: Any = {"task": task, "ti": SimpleNamespace(dag_id="restore_drill__shop"), "exception": why}
+    policy.tell_failed(context)
+    assert told == [("shop", "drill_restore of restore_drill__shop failed: Broken: nothing comes back")]
+    note_told(why)
+    policy.tell_failed(context)
+    assert len(told) == 1
+
+
+def test_a_certificate_that_cannot_be_read_stops_no_drill_and_hides_no_store(project: Path, backed_up: None) -> None:
+    vault, key = open_vault(), "drills/shop/of-a-later-release.json"
+    vault.put_once(key, json.dumps({"format": "sluice", "version": 99}).encode(), "application/json")
+    try:
+        found = exposure(facts_now("shop"), datetime.now(UTC))
+        assert [line for line in found.warnings if key in line], found.warnings
+        assert ran(DrawMoments(task_id="list_moments", store="shop"))
+    finally:
+        vault.remove(key)
+
+
 def standing() -> list[str]:
     """List what is noted of copies for people."""
     return open_vault().list("backups/stores/shop/standing/")
@@ -735,8 +789,11 @@ def test_a_server_that_was_promoted_is_backed_up_at_once(project: Path, shop: Sh
     with pytest.raises(DagRunTriggerException) as told:
         ran(start)
     system = shop.log.system
-    assert (told.value.trigger_dag_id, told.value.dag_run_id) == ("backup__shop", f"promoted__{system}_2")
-    assert told.value.skip_when_already_exists, "each run of ship_log asks for the same one"
+    assert (told.value.trigger_dag_id, told.value.dag_run_id) == (
+        "backup__shop",
+        f"promoted__{system}_2__{shipping.this_hour()}",
+    )
+    assert told.value.skip_when_already_exists, "each run of ship_log asks for the same one within the hour"
     shipped()
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
     shipped()

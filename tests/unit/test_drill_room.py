@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sluice.safety import room
 from sluice.safety.physical.feeding import Feeder
-from sluice.safety.room import NoFolder, NoRoom, check_free, check_left, make_folder, one_at_a_time
+from sluice.safety.room import NoFolder, NoRoom, check_free, check_left, first, make_folder, one_at_a_time
 
 
 def test_a_gigabyte_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,28 @@ def test_one_drills_at_a_time_and_the_other_says_that_it_waits(tmp_path: Path, m
         done.append("first")
     other.join(5)
     assert done == ["first", "second"]
-    assert said == [f"Another drill is under way in {tmp_path / 'scratch'}: this one waits for its end"]
+    assert said == [f"Something else is being brought back in {tmp_path / 'scratch'}: this one waits for its end"]
+
+
+def test_drills_wait_for_what_people_wait_for_and_that_waits_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "EVERY", 0.02)
+    done, waits = list[str](), threading.Event()
+
+    def drill() -> None:
+        with one_at_a_time(tmp_path, lambda _: waits.set()):
+            done.append("drill")
+
+    with one_at_a_time(tmp_path, done.append), first(tmp_path):
+        done.append("people")
+    with first(tmp_path):
+        other = threading.Thread(target=drill)
+        other.start()
+        assert waits.wait(5)
+        done.append("people")
+    other.join(5)
+    assert done == ["people", "people", "drill"]
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_its_store(tmp_path: Path) -> None:

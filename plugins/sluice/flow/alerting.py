@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sluice.upkeep.partitions.headroom import Severity
 
+TOLD = "People were told of this."
 PATIENCE = 15
 """Seconds until an alert that gets no answer is tried again."""
 
@@ -49,6 +50,16 @@ def raise_alarm(log: Logger, subject: str, what: str, context: Context) -> None:
     log.error("%s", text)
     if not send_alert("P1", subject, text, context):
         log.warning("Nobody is told: estate.yaml has no `alerts`.")
+
+
+def note_told(why: BaseException) -> None:
+    """Note on an error that people were told of it: once is enough."""
+    why.add_note(TOLD)
+
+
+def is_told(why: BaseException) -> bool:
+    """Tell whether they were."""
+    return TOLD in getattr(why, "__notes__", ())
 
 
 def _post(connection_id: str, body: Mapping[str, Any]) -> None:

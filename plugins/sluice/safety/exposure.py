@@ -37,6 +37,8 @@ class Facts:
     """How much of the log may be on its way into the vault at any moment; zero where none is shipped."""
     silent: str = ""
     """Why the service that keeps its backups does not say what there is, where one does."""
+    unread: Sequence[str] = ()
+    """What could not be read of its proofs."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def exposure(facts: Facts, now: datetime) -> Exposure:
         warnings=(),
         silent=bool(facts.silent),
     )
-    return Exposure(**{**vars(found), "warnings": (*_warnings(facts, found, now), *_old_ones(facts.certificates))})
+    return Exposure(
+        **{**vars(found), "warnings": (*_warnings(facts, found, now), *facts.unread, *_old_ones(facts.certificates))}
+    )
 
 
 def _lost(facts: Facts, now: datetime) -> float | None:

@@ -23,6 +23,8 @@ class LeftOver(Terminal):
     """A store has left something, and nobody will look there again."""
 
 
+HELD = 8 << 30
+"""Bytes of log that a server may keep for us: a busy one writes them in an hour, which is as often as this is looked at."""
 SLOT = "sluice_log_"
 STORES = "backups/stores/"
 
@@ -64,6 +66,17 @@ def slots_left(c: Connection, shipped: Collection[str]) -> dict[str, str]:
         for row in rows(c, statement("safety.list_log_slots"), prefix=SLOT)
         if row["slot"] not in kept
     }
+
+
+def slots_behind(c: Connection, shipped: Collection[str]) -> list[str]:
+    """Name each slot on this server by which a store is shipped, and which keeps more than it should, and what to do about it."""
+    stores = {slot_of(store): store for store in shipped}
+    return [
+        f"{row['slot']} on {c.info.host}:{c.info.port} keeps {int(row['bytes']) / 1e9:,.1f} GB of its server's log that the vault"
+        f" does not have: that disk fills. See why ship_log__{stores[row['slot']]} does not ship it: paused, or red?"
+        for row in rows(c, statement("safety.list_log_slots"), prefix=SLOT)
+        if row["slot"] in stores and int(row["bytes"] or 0) > HELD
+    ]
 
 
 def servers_left(drills: Path, backed_up: Collection[str]) -> list[str]:

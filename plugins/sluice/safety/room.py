@@ -70,9 +70,17 @@ def one_at_a_time(folder: Path, tell: Tell) -> Iterator[None]:
         waits = False
         while not _taken(held.fileno()):
             if not waits:
-                tell(f"Another drill is under way in {folder}: this one waits for its end")
+                tell(f"Something else is being brought back in {folder}: this one waits for its end")
             waits = True
             time.sleep(EVERY)
+        yield
+
+
+@contextmanager
+def first(folder: Path) -> Iterator[None]:
+    """Have drills in a folder wait for as long as the block lasts, and wait for nobody: people wait for this."""
+    with (folder / LOCK).open("a") as held:
+        _taken(held.fileno())
         yield
 
 

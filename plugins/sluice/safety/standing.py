@@ -4,6 +4,7 @@ Users may have been pointed at it since: nothing takes it away by itself, howeve
 
 backups/stores/<store>/standing/<scratch's name>.json
 backups/stores/<store>/standing/<scratch's name>.begun.json   while it is brought back
+backups/stores/<store>/standing/<scratch's name>.up.json      it is up, and is not handed over yet
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from sluice.errors import SluiceError
 from sluice.safety.backup import place_of
 from sluice.safety.driver import Driver, NotScratch, Tell, is_of_run, made_at
+from sluice.safety.keeping.reading import end_reading
 from sluice.stores.objects import Damaged, NoSuchKey, Vault
 
 LONGEST_DRILL = timedelta(days=1)
@@ -30,9 +32,15 @@ def begin_standing(vault: Vault, store: str, name: str) -> None:
     vault.put_once(_begun(store, name), b"{}", "application/json")
 
 
+def note_up(vault: Vault, store: str, name: str, told: Mapping[str, Any]) -> None:
+    """Note what is `told` of a copy that is up: whatever fails from here on, it is kept. Raises VaultDown, AccessDenied."""
+    vault.put_once(_up(store, name), json.dumps(told, indent=1).encode(), "application/json")
+
+
 def end_standing(vault: Vault, store: str, name: str) -> None:
-    """Note that nobody is bringing it back any more: it stands, or has failed. Safe to repeat. Raises VaultDown."""
-    vault.remove(_begun(store, name))
+    """Note that nobody is bringing it back any more: it stands, or is gone. Safe to repeat. Raises VaultDown."""
+    for key in (_begun(store, name), _up(store, name)):
+        vault.remove(key)
 
 
 def keep_standing(vault: Vault, store: str, name: str, until: datetime, told: Mapping[str, Any] | None = None) -> None:
@@ -71,8 +79,15 @@ def told_of(vault: Vault, store: str, name: str) -> Mapping[str, Any] | None:
 
 def stands_of_run(driver: Driver, vault: Vault, seed: str) -> Mapping[str, Any] | None:
     """Give what was told of a copy that an earlier try of the same run has handed over. Raises Damaged, VaultDown."""
-    found = [told_of(vault, driver.store, name) for name in driver.scratches() if is_of_run(name, driver.store, seed)]
+    found = [told_of(vault, driver.store, name) for name in _of_run(driver, seed)]
     return next((told for told in found if told), None)
+
+
+def up_of_run(driver: Driver, vault: Vault, seed: str) -> Mapping[str, Any] | None:
+    """Give what was told of a copy that an earlier try of the same run has brought up, and not handed over. Raises VaultDown."""
+    there = [_up(driver.store, name) for name in _of_run(driver, seed)]
+    found: Mapping[str, Any] | None = next((json.loads(vault.get(key)) for key in there if vault.sizes(key)), None)
+    return found
 
 
 def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "") -> list[str]:
@@ -87,6 +102,7 @@ def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "
                 driver.destroy(name)
                 vault.remove(_key(driver.store, name))
                 end_standing(vault, driver.store, name)
+                end_reading(vault, driver.store, name)
                 tell(f"{name} is gone")
                 gone.append(name)
         except NotScratch as why:
@@ -104,7 +120,8 @@ def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, nam
     made = made_at(name)
     until = stands_until(vault, driver.store, name)
     if until is None or name == named:
-        longest = LONGEST_RESTORE if vault.sizes(_begun(driver.store, name)) else LONGEST_DRILL
+        for_people = any(vault.sizes(key) for key in (_begun(driver.store, name), _up(driver.store, name)))
+        longest = LONGEST_RESTORE if for_people else LONGEST_DRILL
         return name == named or now >= made + longest
     time = f"it stands until {until:%Y-%m-%d %H:%M} UTC" if now < until else "its time is over, and users may be on it"
     tell(f'{name} was brought back for people: {time}. It goes when reap_scratch is run with {{"drop": "{name}"}}')
@@ -117,3 +134,11 @@ def _key(store: str, name: str) -> str:
 
 def _begun(store: str, name: str) -> str:
     return f"{place_of(store)}/standing/{name}.begun.json"
+
+
+def _up(store: str, name: str) -> str:
+    return f"{place_of(store)}/standing/{name}.up.json"
+
+
+def _of_run(driver: Driver, seed: str) -> list[str]:
+    return [name for name in driver.scratches() if is_of_run(name, driver.store, seed)]

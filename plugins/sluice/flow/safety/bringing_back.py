@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from sluice.errors import SluiceError, Terminal
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.moments import read_target
 from sluice.flow.safety.of_a_store import OfAStore
@@ -33,48 +36,88 @@ class AskedBack:
     """How long it is meant to stand."""
 
 
+class NotHandedOver(Terminal):
+    """What was brought back is up, and could not be made ready for people."""
+
+
 class RestoreStore(OfAStore):
     """Bring a store back as of a moment, under a name of its own, and let it stand. What a killed try has left goes first."""
 
     ui_color = "#dcefe2"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give its name, its address, and where it stands. Raises NotRecovered, Damaged, Broken, LogMissing, VaultDown."""
-        from sluice.safety.driver import destroy_of_run, name_scratch
-        from sluice.safety.physical.opening import check_port
-        from sluice.safety.standing import end_standing, stands_of_run
+        """Give its name, its address, and where it stands.
+
+        Raises NotRecovered, NotHandedOver, Damaged, Broken, LogMissing, VaultDown.
+        """
+        from sluice.safety.standing import stands_of_run, up_of_run
 
         asked, form, seed = asked_of(context, self.store), context["params"], context["run_id"]
-        driver = driver_of(self.store)
-        if told := stands_of_run(driver, open_vault(), seed):
+        driver, vault = driver_of(self.store), open_vault()
+        if told := stands_of_run(driver, vault, seed):
             self.log.info("An earlier try of this run has brought it back. It stands, and users may be on it.")
         else:
-            for left in destroy_of_run(driver, seed):
-                end_standing(open_vault(), self.store, left)
-            if port := form.get("port"):  # by now nothing of ours listens there: it is said before it costs a restore
-                check_port(port)
-            told = self._bring_back(driver, asked, name_scratch(self.store, datetime.now(UTC), seed), form)
+            if up := up_of_run(driver, vault, seed):
+                self.log.info("An earlier try of this run has brought it up as %s. It is handed over now.", up["name"])
+            else:
+                up = self._bring_back(driver, asked, seed, form)
+            told = self._hand_over(driver, up, asked, form)
         say(self.store, told, self.log)
         return dict(told)
 
-    def _bring_back(self, driver: Driver, asked: AskedBack, name: str, form: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Restore it, hand it over, and note only then that it stands: half of one is nobody's."""
-        from sluice.safety.driver import Clock
-        from sluice.safety.standing import begin_standing, end_standing, keep_standing
+    def _bring_back(self, driver: Driver, asked: AskedBack, seed: str, form: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Restore it, and note that it is up. What a killed try of this run has left goes first: its disk is wanted."""
+        from sluice.safety.driver import Clock, destroy_of_run, name_scratch
+        from sluice.safety.keeping.reading import end_reading, reading
+        from sluice.safety.physical.opening import check_port
+        from sluice.safety.standing import LONGEST_RESTORE, begin_standing, end_standing, note_up
 
-        clock, vault = Clock(), open_vault()
+        clock, vault, now = Clock(), open_vault(), datetime.now(UTC)
+        for left in destroy_of_run(driver, seed):
+            end_standing(vault, self.store, left)
+            end_reading(vault, self.store, left)
+        if port := form.get("port"):  # by now nothing of ours listens there: it is said before it costs a restore
+            check_port(port)
+        name = name_scratch(self.store, now, seed)
         begin_standing(vault, self.store, name)
         try:
-            found = driver.restore(asked.target, name, clock, self.log.info)
-            if form.get("warm"):  # a form of tables has neither this nor a port
-                prepare_warm(self.store, found.address)  # while we still are its superuser
-            port = form.get("port") or None
-            told = told_of(found, driver.hand_over(found, port), clock, asked.until) | reached_at(port)
-            keep_standing(vault, self.store, name, asked.until, told)
+            # A drill's note that it reads ends after a day; nothing may go under this one's hands either.
+            with self._alone(), reading(vault, self.store, name, now, LONGEST_RESTORE):
+                found = driver.restore(asked.target, name, clock, self.log.info)
         except BaseException:
             driver.destroy(name)
             end_standing(vault, self.store, name)
             raise
+        told = told_of(found, clock)
+        note_up(vault, self.store, name, told)
+        return told
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Have drills wait that want the same disk, and wait for none."""
+        from sluice.safety.room import first, make_folder
+
+        backup = backup_of(self.store)[1]
+        return first(make_folder(Path(backup.scratch), self.store)) if backup.way.on_disk else nullcontext()
+
+    def _hand_over(
+        self, driver: Driver, up: Mapping[str, Any], asked: AskedBack, form: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Hand over what is up, and note that it stands. Where that fails it is kept: a further try goes on here."""
+        from sluice.safety.standing import keep_standing
+
+        found, port = restored_of(up), form.get("port") or None
+        if form.get("warm"):  # a form of tables has neither this nor a port
+            prepare_warm(self.store, found.address, self.log)  # while we still are its superuser
+        try:
+            address = driver.hand_over(found, port)
+        except SluiceError as why:
+            raise NotHandedOver(
+                f"{self.store} is back as {found.name}, all of it, and could not be made ready for people: {str(why).rstrip('.')}. It is"
+                " kept. Mend that where it stands, and clear `restore_store` of this run: it goes on from here, and fetches"
+                " nothing again."
+            ) from why
+        told = {**up, "address": address, **reached_at(port), "until": asked.until.isoformat()}
+        keep_standing(open_vault(), self.store, found.name, asked.until, told)
         return told
 
 
@@ -102,7 +145,7 @@ class WarmStore(OfAStore):
         backup = backup_of(self.store)[1]
         address = as_role(dsn_of(backup.connection), self.restored["address"])
         if backup.way.is_begun:  # we never were its superuser
-            prepare_warm(self.store, address)
+            prepare_warm(self.store, address, self.log)
         live = newest_baseline(open_vault(), self.store)
         with connect(address, purpose="warm") as c:
             return warm(c, live.hot if live else (), self.log.info).blocks
@@ -119,17 +162,24 @@ def asked_of(context: Context, store: str) -> AskedBack:
     return AskedBack(target, datetime.now(UTC) + timedelta(days=form["days"]))
 
 
-def told_of(found: Restored, address: str, clock: Clock, until: datetime) -> dict[str, Any]:
-    """Say what stands there."""
+def told_of(found: Restored, clock: Clock) -> dict[str, Any]:
+    """Say what is up."""
     return {
         "name": found.name,
-        "address": address,
+        "address": found.address,
         "from": list(found.backups),
         "last_commit": found.reached.isoformat() if found.reached else None,
         "position": found.position,
         "phases": clock.phases,
-        "until": until.isoformat(),
     }
+
+
+def restored_of(told: Mapping[str, Any]) -> Restored:
+    """Read that back."""
+    from sluice.safety.driver import Restored
+
+    reached = datetime.fromisoformat(told["last_commit"]) if told["last_commit"] else None
+    return Restored(told["name"], told["address"], tuple(told["from"]), reached, told["position"])
 
 
 def reached_at(port: int | None) -> dict[str, str]:
@@ -147,13 +197,18 @@ def say(store: str, told: Mapping[str, Any], log: Logger) -> None:
     log.info("Look at it there. Nothing was changed at %s itself: pointing users at the copy is your step.", store)
 
 
-def prepare_warm(store: str, address: str) -> None:
-    """Make what warms it up, as a role that may."""
+def prepare_warm(store: str, address: str, log: Logger) -> None:
+    """Make what warms it up, as a role that may. Where that fails the copy is as good: WarmStore says what it lacks."""
+    from psycopg import Error
+
     from sluice.safety.warming import prepare_warming
     from sluice.stores.postgres import connect
 
-    with connect(address, purpose=f"warm {store}") as c:
-        prepare_warming(c)
+    try:
+        with connect(address, purpose=f"warm {store}") as c:
+            prepare_warming(c)
+    except (SluiceError, Error) as why:
+        log.warning("It cannot be warmed up: %s", why)
 
 
 def as_role(dsn: str, address: str) -> str:

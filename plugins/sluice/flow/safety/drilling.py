@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sluice.errors import Terminal
+from sluice.errors import SluiceError, Terminal
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
 from sluice.flow.safety.keeping import keeps, note_proven
@@ -85,7 +86,8 @@ class DrillRestore(OfAMoment):
             else:
                 made = drill(driver, asked, self.log.info)
         except Terminal as why:
-            failed(self.store, asked, why).keep(vault)
+            with suppress(SluiceError):  # what stopped it is worth more than its certificate
+                replace(failed(self.store, asked, why), name=name_scratch(self.store, now, seed)).keep(vault)
             raise
         if target.kind == "latest" and keeps(self.store):  # an older moment may be older than the key
             looked = wrongly_encrypted(place, look(place, self.store), made.backups)

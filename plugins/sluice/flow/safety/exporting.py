@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluice.errors import Terminal
-from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import open_vault
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import backup_of, driver_of, of_backup
+from sluice.flow.safety.stores import backup_of, driver_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,8 +28,4 @@ class TakeExports(OfAStore):
         window = driver.window()
         if window is None:
             raise NoHistory(f"{self.store}: the service keeps no history of some table, and exports from that alone.")
-        try:
-            return go_on(driver.tables, open_vault(), every, window.latest, self.log.info)
-        except Terminal as why:
-            raise_alarm(self.log, of_backup(self.store), f"an export is none: {why}", context)
-            raise
+        return go_on(driver.tables, open_vault(), every, window.latest, self.log.info)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def facts_now(name: str) -> Facts:
-    """Gather it. The store itself need not be up. Raises NotBackedUp, NoConnection, Unreadable, VaultDown."""
-    from sluice.safety.drill.certificate import certificates_of
+    """Gather it. The store itself need not be up. Raises NotBackedUp, NoConnection, VaultDown."""
+    from sluice.safety.drill.certificate import readable_certificates
     from sluice.safety.exposure import Facts
 
     store, backup = backup_of(name)
-    silent = ""
+    silent, unread = "", list[str]()
     window: Window | None = None
     backups: Sequence[Taken] = ()
     try:
@@ -39,10 +39,11 @@ def facts_now(name: str) -> Facts:
         goals=goals_of(store),
         window=window,
         backups=backups,
-        certificates=certificates_of(open_vault(), name),
+        certificates=readable_certificates(open_vault(), name, unread.append),
         drill_at=backup.drill_at,
         on_its_way=on_its_way(backup),
         silent=silent,
+        unread=unread,
     )
 
 
@@ -52,7 +53,7 @@ def on_its_way(backup: Backups) -> timedelta:
 
 
 def known_at(now: datetime) -> Known:
-    """Gather what runbooks are written from. The stores need not be up. Raises NoConnection, Unreadable, VaultDown."""
+    """Gather what runbooks are written from. The stores need not be up. Raises NoConnection, VaultDown."""
     from sluice.safety.exposure import exposure
     from sluice.safety.runbooks.known import Known
 

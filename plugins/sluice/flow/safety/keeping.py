@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.estate import read_stores
-from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import MODES, open_vault, opened_control
 from sluice.flow.project import ROOT
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
@@ -75,8 +74,6 @@ class KeepBackups(OfAStore):
         apply_locks(vault, seen, wanted, tell)
         facts = {"locked": verify_locks(vault, seen, wanted), **let_go(vault, self.store, keeping, now, agreed, tell)}
         facts |= let_go_elsewhere(vault, there, self.store, keeping, now, agreed, tell) if there else NONE_ELSEWHERE
-        if facts["lost"]:
-            raise_alarm(self.log, of_backup(self.store), f"backups have lost something: {facts['lost_told']}", context)
         with opened_control(of_backup(self.store), context["run_id"]) as control:
             control.record_facts(GATE, facts, epoch=1)
         return facts
@@ -101,7 +98,6 @@ class PoisonBackup(OfAStore):
         vault, now = open_vault(), datetime.now(UTC)
         made = poison(vault, look(vault, self.store), self.backup, context["run_id"], now, self.log.info)
         if made.missed:
-            raise_alarm(self.log, of_backup(self.store), "; ".join(made.missed), context)
             raise Unnoticed(
                 f"{self.store}: {'; '.join(made.missed)}. Trust no verification of this store until that is mended."
             )

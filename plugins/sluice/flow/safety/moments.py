@@ -62,13 +62,13 @@ class DrawMoments(OfAStore):
 
     def _owed(self, counted: Sequence[datetime]) -> Iterator[Target]:
         """Give the full recoveries that have not passed yet this month."""
-        from sluice.safety.drill.certificate import certificates_of
+        from sluice.safety.drill.certificate import readable_certificates
         from sluice.safety.drill.monthly import is_due, oldest
         from sluice.safety.keeping.looking import look
         from sluice.safety.target import Target
 
         vault, there = open_vault(), elsewhere_of(self.store)
-        certificates = certificates_of(vault, self.store)
+        certificates = readable_certificates(vault, self.store, self.log.warning)
         places: dict[Kind, Vault | None] = {"backup": vault, "elsewhere": there}
         for kind, place in places.items() if keeps(self.store) else ():
             if place is None or not is_due(certificates, kind, datetime.now(UTC)):

@@ -238,6 +238,6 @@ class RestoreRdsStore(_BringsUp):
         found = driver.restore(asked.target, name, clock, self.log.info)
         address = driver.hand_over(found, None)
         until = stands_until(open_vault(), self.store, name) or asked.until
-        told = told_of(found, address, clock, until)
+        told = told_of(found, clock) | {"address": address, "until": until.isoformat()}
         say(self.store, told, self.log)
         return told

@@ -11,7 +11,6 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.errors import SluiceError
-from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import all_stores, backed_up, driver_of, shipped
@@ -66,10 +65,10 @@ class DropScratch(OfAStore):
 
 
 class DetectLeftOver(BaseOperator):
-    """Look for slots and servers of stores that are backed up no more, or are called otherwise. Nothing is taken away."""
+    """Look for what fills disks: slots and servers that stores have left, slots that are not shipped. Nothing is taken away."""
 
     def execute(self, context: Context) -> None:
-        """Raise LeftOver where there is something, once people were told. What cannot be asked is told in the log."""
+        """Raise LeftOver where there is something. What cannot be asked is told in the log."""
         from sluice.safety.left_over import LeftOver, servers_left
 
         roots = {one.backup.scratch for one in backed_up().values() if one.backup}
@@ -77,12 +76,11 @@ class DetectLeftOver(BaseOperator):
         for root in sorted(roots):
             found += servers_left(Path(root) / "drills", backed_up())
         if found:
-            raise_alarm(self.log, "what a store has left", "\n".join(found), context)
             raise LeftOver("\n".join(found))
 
     def _slots(self, vault: Vault) -> Iterator[str]:
         """Ask every server that a store leads to, or has led to, for slots by which none is shipped."""
-        from sluice.safety.left_over import forget_shipped, shipped_before, slot_of, slots_left
+        from sluice.safety.left_over import forget_shipped, shipped_before, slot_of, slots_behind, slots_left
         from sluice.stores.postgres import connect
 
         ships, before = shipped(), list(shipped_before(vault, shipped()))
@@ -91,10 +89,10 @@ class DetectLeftOver(BaseOperator):
         for connection in dict.fromkeys([*named, *(one for _, one in before)]):
             try:
                 with connect(dsn_of(connection), purpose="left over") as c:
-                    slots = slots_left(c, ships)
+                    slots, behind = slots_left(c, ships), slots_behind(c, ships)
             except SluiceError as why:
                 self.log.warning("%s cannot be asked for what was left there: %s", connection, why)
                 continue
-            yield from slots.values()
+            yield from (*slots.values(), *behind)
             for store in [store for store, one in before if one == connection and slot_of(store) not in slots]:
                 forget_shipped(vault, store, connection)

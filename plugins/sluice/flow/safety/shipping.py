@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.errors import Terminal
-from sluice.flow.alerting import raise_alarm
+from sluice.flow.alerting import note_told, raise_alarm
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.keeping import check_residency
 from sluice.flow.safety.of_a_store import OfAStore
@@ -48,6 +48,7 @@ class Ships(OfAStore):
         except Terminal as why:
             raise_alarm(self.log, f"the log of {self.store}", str(why), context)
             time.sleep(RESTS)
+            note_told(why)
             raise
 
     def ship(self, context: Context) -> str | None:
@@ -86,7 +87,7 @@ class ShipLog(Ships):
 
 
 class StartsBackup(TriggerDagRunOperator):
-    """What has a store backed up now, once for each reason."""
+    """What has a store backed up now, once an hour for as long as its reason lasts."""
 
     template_fields: Sequence[str] = ("store",)
     ui_color = "#dcefe2"
@@ -112,8 +113,13 @@ class StartsBackup(TriggerDagRunOperator):
         raise NotImplementedError
 
 
+def this_hour() -> str:
+    """Name the hour: a run that has failed is no reason to ask for none any more."""
+    return f"{datetime.now(UTC):%Y%m%dT%H}"
+
+
 class StartBackup(StartsBackup):
-    """Have a server backed up that was promoted since its newest backup, or made anew: once for each timeline."""
+    """Have a server backed up that was promoted since its newest backup, or made anew."""
 
     def due(self) -> str:
         """Name it by its server and timeline. Skipped where that has a backup, or does not answer: `ship_log` says so."""
@@ -129,4 +135,4 @@ class StartBackup(StartsBackup):
         if now is None:
             raise AirflowSkipException(f"{self.store} has a backup of its server and timeline, or none is due yet.")
         system, timeline = now
-        return f"promoted__{system}_{timeline}"
+        return f"promoted__{system}_{timeline}__{this_hour()}"

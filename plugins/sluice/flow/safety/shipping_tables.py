@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.alerting import raise_alarm
-from sluice.flow.safety.shipping import Ships, StartsBackup
+from sluice.flow.safety.shipping import Ships, StartsBackup, this_hour
 from sluice.flow.safety.stores import backup_of, tables_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ShipStreams(Ships):
 
 
 class StartBase(StartsBackup):
-    """Have a base taken now, once for each log that is begun. Nobody waits for it: the log is shipped meanwhile."""
+    """Have a base taken now for a log that is begun. Nobody waits for it: the log is shipped meanwhile."""
 
     template_fields: Sequence[str] = ("store", "begun")
 
@@ -52,4 +52,4 @@ class StartBase(StartsBackup):
         """Name it by its log. Skipped where that has its base."""
         if not self.begun:
             raise AirflowSkipException("The log has its base.")
-        return f"log_begun__{self.begun}"
+        return f"log_begun__{self.begun}__{this_hour()}"

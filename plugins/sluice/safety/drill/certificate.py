@@ -14,6 +14,7 @@ from typing import Any
 from sluice.safety.backup import Unreadable
 from sluice.safety.census import Census
 from sluice.safety.drill.checking import Checked
+from sluice.safety.driver import Tell
 from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import Stored, Vault
 
@@ -150,6 +151,20 @@ class Certificate:
 def certificates_of(vault: Vault, store: str) -> list[Certificate]:
     """Give every drill of a store, oldest first. Raises Unreadable, VaultDown."""
     found = [_read(vault, key) for key in vault.list(_folder(store))]
+    return sorted(found, key=lambda one: one.asked_at)
+
+
+def readable_certificates(vault: Vault, store: str, tell: Tell) -> list[Certificate]:
+    """Give those that can be read, oldest first, and tell of the others: what they hold up is a report, and nothing else.
+
+    Raises VaultDown, AccessDenied.
+    """
+    found = []
+    for key in vault.list(_folder(store)):
+        try:
+            found.append(_read(vault, key))
+        except Unreadable as why:
+            tell(str(why))
     return sorted(found, key=lambda one: one.asked_at)
 
 

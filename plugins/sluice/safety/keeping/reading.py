@@ -33,6 +33,12 @@ def reading(vault: Vault, store: str, name: str, now: datetime, lasts: timedelta
             vault.remove(key)
 
 
+def end_reading(vault: Vault, store: str, name: str) -> None:
+    """Note that a restore of that name is under way no more: it was killed. Safe to repeat."""
+    for key in vault.list(f"{_folder(store)}{name}-"):
+        vault.remove(key)
+
+
 def readers(vault: Vault, store: str, now: datetime) -> Sequence[str]:
     """Name the restores that are under way. Raises VaultDown, AccessDenied."""
     found = [key.removeprefix(_folder(store)).removesuffix(".json") for key in vault.list(_folder(store))]

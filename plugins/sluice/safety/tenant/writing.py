@@ -80,6 +80,8 @@ def _put_rows(one: Difference) -> sql.Composed:
 def _put_row(one: Difference, key: Key, was: Values, hashed: int) -> sql.Composed | None:
     fixed = {*one.owned.shape.key, *(column.name for column in one.owned.shape.columns if column.identity == ALWAYS)}
     pairs = [(name, value) for name, value in zip(one.columns, was, strict=True) if name not in fixed]
+    if not pairs:
+        return None
     told = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in pairs
     )
