@@ -112,9 +112,9 @@ class RestoreStore(OfAStore):
             address = driver.hand_over(found, port)
         except SluiceError as why:
             raise NotHandedOver(
-                f"{self.store} is back as {found.name}, all of it, and could not be made ready for people: {str(why).rstrip('.')}. It is"
-                " kept. Mend that where it stands, and clear `restore_store` of this run: it goes on from here, and fetches"
-                " nothing again."
+                f"{self.store} is back as {found.name}, all of it, and could not be made ready for people:"
+                f" {str(why).rstrip('.')}. It is kept. Mend that where it stands, and clear `restore_store` of this run: it goes"
+                " on from here, and fetches nothing again."
             ) from why
         told = {**up, "address": address, **reached_at(port), "until": asked.until.isoformat()}
         keep_standing(open_vault(), self.store, found.name, asked.until, told)
