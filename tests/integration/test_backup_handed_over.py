@@ -23,7 +23,7 @@ from sluice.stores.cluster import Cluster
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, connect
 
-from tests.backed_up import STORE, Shop, opened_shop
+from tests.backed_up import STORE, Shop, ids, opened_shop
 
 FILES = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 
@@ -117,3 +117,17 @@ def test_a_copy_comes_up_without_the_libraries_and_the_memory_that_this_machine_
     assert "not_on_this_machine of shared_preload_libraries is left out" in caplog.text
     assert 'could not access file "not_on_this_machine"' in caplog.text
     assert "shared_buffers is" in caplog.text
+
+
+def test_a_server_that_was_given_more_of_something_since_its_backup_comes_back(shop: Shop) -> None:
+    with shop.shipped():
+        full = take(shop.cluster.dsn(), STORE, shop.vault, None, shop.said.append)
+    with shop.connect() as c:
+        c.execute("ALTER SYSTEM SET max_worker_processes = 32")
+    shop.cluster.stop()
+    shop.cluster.start()
+    with shop.shipped(), shop.connect() as c:
+        c.execute("INSERT INTO notes (text) VALUES ('since')")
+        held = ids(c)
+    with shop.restored([full], Target("latest")) as (_, copy, _):
+        assert ids(copy) == held

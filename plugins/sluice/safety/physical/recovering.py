@@ -69,7 +69,11 @@ def recover(
             clock.note("combined")
         # By its number: the newest history in the vault may be of a timeline to which no way leads from here.
         onto = "current" if stretch.timeline == last.timeline else str(stretch.timeline)
-        told = {"recovery_target_timeline": onto, "restore_command": feeder.command}
+        told = {
+            "recovery_target_timeline": onto,
+            "restore_command": feeder.command,
+            "hot_standby": "off",  # with it, a setting that grew since the backup would be waited for, for ever
+        }
         tell_lacks(last.id, scratch.configure({**last.settings, **target.settings, **told}), tell)
         (scratch.data / "recovery.signal").touch()
         scratch.identity.give(scratch.data / "recovery.signal")
