@@ -22,7 +22,7 @@ from sluice.safety.pgbackrest.info import Kept
 from sluice.safety.pgbackrest.program import Program
 from sluice.safety.physical.feeding import Feeder
 from sluice.safety.physical.recovering import Reached, wait_until_reached
-from sluice.safety.physical.scratch import NotRecovered, Scratch
+from sluice.safety.physical.scratch import NotRecovered, Scratch, tell_lacks
 from sluice.safety.room import check_free
 from sluice.safety.target import Target
 from sluice.stores.binaries import client
@@ -81,7 +81,8 @@ def recover(wanted: Wanted, archive: Archive, scratch: Scratch, clock: Clock, te
             "restore_command": feeder.command,
             "hot_standby": "off",
         }  # with it, a setting that grew would be waited for
-        scratch.configure({**replayed(scratch.data), **wanted.target.settings, **told})
+        lacks = scratch.configure({**replayed(scratch.data), **wanted.target.settings, **told})
+        tell_lacks(wanted.backup.id, lacks, tell)
         scratch.start()
         reached = wait_until_reached(scratch, scratch.dsn(wanted.database, wanted.role), feeder, wanted.target, clock)
     check_reached(reached, wanted.target)

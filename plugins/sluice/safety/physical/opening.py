@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from sluice.errors import Terminal
 from sluice.safety.physical.scratch import NotRecovered, Scratch
+from sluice.safety.physical.suiting import suited, told
 from sluice.stores.binaries import client
 from sluice.stores.cluster import tail
 
@@ -24,6 +25,9 @@ OF_A_COPY = {
     "synchronous_standby_names": "",  # its standbys follow another: every commit would wait for ever
     "max_logical_replication_workers": "0",  # its subscriptions would take the changes that the original waits for
     "cron.launch_active_jobs": "off",  # what pg_cron has scheduled would run twice
+    # Whatever its files say, or where they are: users write to it.
+    **dict.fromkeys(("fsync", "full_page_writes", "autovacuum"), "on"),
+    "huge_pages": "try",  # this machine may have set none aside
 }
 """What the original's settings may say, and a copy must not do: whoever makes it the one that counts switches them on again."""
 
@@ -37,21 +41,18 @@ class PortTaken(Terminal):
 
 
 def open_up(scratch: Scratch, port: int | None) -> None:
-    """Start it anew, durable, with what it had. Safe to repeat. Raises NotRecovered."""
+    """Start it anew, durable, with what it had, as far as this machine can give it. Safe to repeat. Raises NotRecovered."""
     scratch.stop("fast")
     flush(scratch)
     scratch.give_back(OF_A_COPY)
-    scratch.give_back({"listen_addresses": listens(scratch), "port": str(port)} if port else {"listen_addresses": ""})
+    where = {"listen_addresses": listens(scratch), "port": str(port)} if port else {"listen_addresses": ""}
+    scratch.give_back({**where, **suited(scratch)})
     scratch.start(wait=True)
 
 
 def listens(scratch: Scratch) -> str:
     """Say where a copy listens: no further than its original did. Other addresses than local ones were of another machine."""
-    command = [*scratch.identity.prefix, str(client("postgres")), "-D", str(scratch.data), "-C", "listen_addresses"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", **scratch.identity.arguments)
-    if done.returncode:
-        raise NotRecovered(f"The settings of {scratch.data} cannot be read: {done.stderr.strip()[-300:]}")
-    own = {address.strip() for address in done.stdout.strip().split(",")}
+    own = {address.strip() for address in told(scratch, "listen_addresses").split(",")}
     return "localhost" if own <= LOCAL else "*"
 
 
@@ -76,9 +77,9 @@ def flush(scratch: Scratch) -> None:
     """Bring every file onto the disk: it was written without. Raises NotRecovered."""
     command = [*scratch.identity.prefix, str(client("initdb")), "--sync-only", f"--pgdata={scratch.data}"]
     said = scratch.folder / "sync.log"
-    with said.open("w") as told:
+    with said.open("w") as output:
         done = subprocess.run(
-            command, stdout=told, stderr=told, cwd="/", env={**os.environ}, **scratch.identity.arguments
+            command, stdout=output, stderr=output, cwd="/", env={**os.environ}, **scratch.identity.arguments
         )
     if done.returncode:
         raise NotRecovered(f"{scratch.data} could not be brought onto its disk: {tail(said, 3)}")

@@ -21,7 +21,7 @@ from sluice.safety.driver import Clock, Tell
 from sluice.safety.physical.feeding import Feeder
 from sluice.safety.physical.fetching import check_room, combine, unpack, verify_unpacked
 from sluice.safety.physical.log import LogMissing, LogStore
-from sluice.safety.physical.scratch import NotRecovered, Scratch
+from sluice.safety.physical.scratch import NotRecovered, Scratch, tell_lacks
 from sluice.safety.physical.wal import as_text, position
 from sluice.safety.target import Target
 from sluice.stores.postgres import StoreDown, connect, one, translated
@@ -69,8 +69,12 @@ def recover(
             clock.note("combined")
         # By its number: the newest history in the vault may be of a timeline to which no way leads from here.
         onto = "current" if stretch.timeline == last.timeline else str(stretch.timeline)
-        told = {"recovery_target_timeline": onto, "restore_command": feeder.command}
-        scratch.configure({**last.settings, **target.settings, **told})
+        told = {
+            "recovery_target_timeline": onto,
+            "restore_command": feeder.command,
+            "hot_standby": "off",  # with it, a setting that grew since the backup would be waited for, for ever
+        }
+        tell_lacks(last.id, scratch.configure({**last.settings, **target.settings, **told}), tell)
         (scratch.data / "recovery.signal").touch()
         scratch.identity.give(scratch.data / "recovery.signal")
         failpoint("restore.configured")

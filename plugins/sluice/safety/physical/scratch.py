@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from typing import Literal
 from psycopg.conninfo import make_conninfo
 
 from sluice.errors import Terminal, Transient
+from sluice.safety.driver import Tell
 from sluice.stores.binaries import client
 from sluice.stores.cluster import processes_in, tail
 from sluice.stores.privileges import Identity, unprivileged
@@ -41,6 +42,11 @@ SCRATCH = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "256MB",
 OWN = ".own"
 """What the original's settings and rules are called while ours stand in their place."""
 HBA = "local all all trust\n"
+OPEN_HBA = f"""{HBA}host all all 0.0.0.0/0 scram-sha-256
+host all all ::/0 scram-sha-256
+"""
+"""The rules of a copy whose own were not in its backup: with a password one gets in, over the port that it was given. Whoever may
+enter the closed folder of its socket may read its files as well."""
 
 
 class NotRecovered(Terminal):
@@ -81,22 +87,30 @@ class Scratch:
         """Give the address: through the socket, as any role, for whoever may enter the folder."""
         return make_conninfo(host=str(self.socket), dbname=database, user=user)
 
-    def configure(self, settings: Mapping[str, str]) -> None:
-        """Put ours in the place of the original's settings and rules, which know other machines."""
+    def configure(self, settings: Mapping[str, str]) -> tuple[str, ...]:
+        """Put ours in the place of the original's settings and rules, which know other machines.
+
+        Gives which of them the backup does not have: a server may have them outside of its data folder, as Debian's does.
+        """
         (self.folder / "socket").symlink_to(tempfile.mkdtemp(prefix="sluice-"))
         self.identity.give(self.socket)
         told = {**SILENT, **SCRATCH, "unix_socket_directories": str(self.socket), **settings}
         ours = {"postgresql.conf": _lines(told), "postgresql.auto.conf": "", "pg_hba.conf": HBA, "pg_ident.conf": ""}
+        lacks = tuple(name for name in ours if not (self.data / name).exists())
         for name, text in ours.items():
-            if (self.data / name).exists():
+            if name in lacks:
+                # Nothing of a drill may stay in a copy for people: what is set back then is PostgreSQL's own.
+                self._write(f"{name}{OWN}", OPEN_HBA if name == "pg_hba.conf" else "")
+            else:
                 (self.data / name).rename(self.data / f"{name}{OWN}")
             self._write(name, text)
+        return lacks
 
     def give_back(self, settings: Mapping[str, str]) -> None:
         """Put the original's settings and rules back, with `settings` above them. Safe to repeat."""
         for own in self.data.glob(f"*{OWN}"):
             own.replace(self.data / own.name.removesuffix(OWN))
-        # A server whose files lie elsewhere (Debian's) has none in its backup: then ours, closed ones, stay.
+        # The original's own may lie elsewhere, where this machine has nothing, or another server's.
         files = {"hba_file": str(self.data / "pg_hba.conf"), "ident_file": str(self.data / "pg_ident.conf")}
         auto = self.data / "postgresql.auto.conf"
         told = {**files, "unix_socket_directories": str(self.socket), **settings}
@@ -157,6 +171,16 @@ class Scratch:
             raise NotRecovered(
                 f"The server in {self.folder} does not {verb}: {tail(self.folder / 'pg_ctl.log', 3)} {self.said()}"
             )
+
+
+def tell_lacks(what: str, lacks: Sequence[str], tell: Tell) -> None:
+    """Tell which files a backup does not have, and what a copy has instead of them."""
+    if lacks:
+        tell(
+            f"{what} has no {', no '.join(lacks)}: the server has them outside of its data folder. What is handed over has"
+            " PostgreSQL's own settings instead, listens on this machine alone, and lets in whoever has a password"
+            " (scram-sha-256). Bring them from the server's machine, or from its configuration management."
+        )
 
 
 def _lines(settings: Mapping[str, str]) -> str:
