@@ -11,8 +11,9 @@ promotes nothing: the old server takes writes again, and all follow it. It is re
 
 **Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` takes its fence back where
 nobody was promoted, and says so; it may be cleared: what was broken off is gone on with. Two servers that take writes: stop the
-one that was left, at once. How the old one comes back as a replica stands at the end of the log of `promote_replica`; it is never
-started before. docs/howto/fail-over.md
+one that was left, at once. How the old one comes back as a replica stands in the log of `promote_replica`; it is never started
+before. `ship_record` alone is red: the promotion stands, its record is in the ledger; clear that task once the vault answers.
+docs/howto/fail-over.md
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, chain
 from sluice.flow.forms import optional_text
 from sluice.flow.policy import UPKEEP
-from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
+from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, ShipRecord, SwitchName
 from sluice.flow.safety.switching import SwitchPooler, TakeBack
 
 with DAG(
@@ -53,6 +54,7 @@ with DAG(
     chain(
         PlanPromotion(task_id="plan_promotion"),
         PromoteReplica(task_id="promote_replica"),
-        [SwitchName(task_id="switch_name"), SwitchPooler(task_id="switch_pooler")],
+        # The record is shipped beside the switches: where the vault is gone with the old server, users are led away all the same.
+        [SwitchName(task_id="switch_name"), SwitchPooler(task_id="switch_pooler"), ShipRecord(task_id="ship_record")],
     )
     TakeBack(task_id="take_back")  # in this DAG, as one run of it at a time: never beside a promotion

@@ -13,19 +13,19 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow import connections
 from sluice.flow.connections import opened_control
-from sluice.flow.safety import failing_over, replicated, stores
-from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, SwitchName
+from sluice.flow.safety import failing_over, replicated, stores, watching_replicas
+from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, ShipRecord, SwitchName
 from sluice.flow.safety.replicated import FENCED, LED, PROMOTED, SILENT, NotReplicated, asked_of, of_replicas
 from sluice.flow.safety.switching import SwitchPooler, TakeBack
 from sluice.flow.safety.watching_replicas import GATE, ListReplicated, ReplicasGate, WatchReplicas
 from sluice.local import databases
-from sluice.safety.replicas.fencing import cut, fence_writes
+from sluice.safety.replicas.fencing import allow_writes, cut, fence_writes
 from sluice.safety.replicas.planning import Asked, NotDead, NotPromotable, Proven
 from sluice.safety.replicas.rivals import NotOurs
 from sluice.safety.replicas.scratch_group import set_standby_names, wait_for
 from sluice.safety.replicas.servers import Server
 from sluice.safety.replicas.taking_back import undo
-from sluice.stores.objects import Vault
+from sluice.stores.objects import Vault, VaultDown
 
 from tests.as_airflow import postgres_connection, ran, vault_connection
 from tests.conftest import Database
@@ -59,11 +59,12 @@ stores:
 FORM = {"store": "shop", "confirm": "shop", "word": "", "switch_name": False, "take_back": False, "dry_run": False}
 PROVEN = Proven("b", "quorum", "a listens no more", 1, 9, 9, None)
 UNDO = {**FORM, "take_back": True}
-PLAN, PROMOTE, SWITCH, LEAD, BACK = (
+PLAN, PROMOTE, SWITCH, LEAD, SHIP, BACK = (
     PlanPromotion(task_id="plan_promotion"),
     PromoteReplica(task_id="promote_replica"),
     SwitchName(task_id="switch_name"),
     SwitchPooler(task_id="switch_pooler"),
+    ShipRecord(task_id="ship_record"),
     TakeBack(task_id="take_back"),
 )
 
@@ -150,9 +151,15 @@ def test_the_store_is_watched_promoted_and_its_name_switched(
     with pytest.raises(AirflowSkipException, match="nothing was changed"):
         ran(PLAN, **{**FORM, "dry_run": True})
     assert "nothing that was acknowledged is lost" in ran(PLAN, **FORM)
-    made = ran(PROMOTE, **FORM)
-    assert (made["new"], made["writable"] < 60) == ("b", True)
-    assert b'"kept_all": true' in Vault(vault.client(), vault.bucket).get(made["record"])
+    with monkeypatch.context() as without:
+        without.setenv("AIRFLOW_CONN_S3_VAULT", vault_connection(vault).replace(vault.endpoint, "http://127.0.0.1:1"))
+        made = ran(PROMOTE, **FORM)
+        assert (made["new"], made["writable"] < 60) == ("b", True)
+        assert ran(SWITCH, **FORM)["plan"], "users are led away without the vault"
+        with pytest.raises(VaultDown):
+            ran(SHIP, **FORM)
+    assert b'"kept_all": true' in Vault(vault.client(), vault.bucket).get(ran(SHIP, **FORM))
+    assert ran(SHIP, **FORM) == ran(SHIP, **FORM), "another try stores no second one"
 
     def records() -> list[str]:
         """Give where the name leads."""
@@ -169,6 +176,7 @@ def test_the_store_is_watched_promoted_and_its_name_switched(
         ran(BACK, **UNDO)
 
     pair.leading.start()
+    _is_told_where_the_old_server_cannot_be_fenced(pair, monkeypatch)
     assert "both take writes" in watched("three")["broken_told"]
     assert "both take writes" not in watched("four")["broken_told"], "whoever was left is fenced by the look before"
     old = pair.swap("b")
@@ -182,6 +190,21 @@ def test_an_address_that_leads_to_the_new_server_is_not_taken_for_the_old(
     told = watched("five")["broken_told"]
     assert "P1 a: does not answer: its address leads to b" in told
     assert "both take writes" not in told
+
+
+def _is_told_where_the_old_server_cannot_be_fenced(pair: Trio, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+    with pair.connect() as c, monkeypatch.context() as while_it_writes:
+        while_it_writes.setattr(watching_replicas, "raise_alarm", lambda log, subject, what, context: told.append(what))
+        c.execute("SET synchronous_commit = local")  # whom it would wait for has left it
+        c.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
+        seen = watched("unfenced")["broken_told"]
+    with pair.connect() as c:
+        c.execute("SET synchronous_commit = local; ALTER ROLE postgres RESET default_transaction_read_only")
+    allow_writes(pair.leading.server)
+    assert [what for what in told if what.startswith("both take writes")], "whoever is called must know of it"
+    assert [what for what in told if what.startswith("was left, takes writes beside b, and cannot be fenced")]
+    assert "P1 a: was left, takes writes beside b, and cannot be fenced" in seen, "the gate judges it, too"
 
 
 def _leads_the_pooler(pair: Trio, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

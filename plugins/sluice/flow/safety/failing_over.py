@@ -165,19 +165,32 @@ class PromoteReplica(OfAPromotion):
                 self.log.info,
                 lambda proven: control.record_facts(FENCED, asdict(proven), epoch=1),
             )
-            told = promotion_told(made, clock)
-            control.record_facts(PROMOTED, told, epoch=1)
-        key = f"promotions/{store}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{made.new}.json"
-        open_vault().put_once(key, json.dumps(told, indent=1).encode(), "application/json")
+            # First of all, as it must be read on the day on which all else fails.
+            self.log.info("%s", commands(made, host_of(store, made.new)))
+            control.record_facts(PROMOTED, promotion_told(made, clock), epoch=1)
         if made.waits_for == str(NOBODY):
             self.log.warning(
                 "Commits of %s wait for nobody: its loss would lose some. Let its synchronous_standby_names name the others.",
                 made.new,
             )
-        self.log.info("%s\n%s", key, commands(made, host_of(store, made.new)))
         if clock.phases["writable"] > replicas.within.total_seconds():
             self.log.warning("It took %.0f s, and %s are promised.", clock.phases["writable"], replicas.within)
-        return {"store": store, "new": made.new, "record": key, **clock.phases}
+        return {"store": store, "new": made.new, **clock.phases}
+
+
+class ShipRecord(OfAPromotion):
+    """Store what was proven of the promotion in the vault. Beside the switches: users never wait for the vault."""
+
+    def execute(self, context: Context) -> str:
+        """Give the record's key. Raises NoFacts, NoConnection, VaultDown, AccessDenied, AlreadyThere."""
+        store = self.store_of(context)
+        with opened_control(of_replicas(store), context["run_id"]) as control:
+            found = control.facts(PROMOTED)
+        # By when it was noted: another try stores no second one.
+        key = f"promotions/{store}/{found.at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{found.facts['new']}.json"
+        open_vault().put_once(key, json.dumps(found.facts, indent=1).encode(), "application/json")
+        self.log.info("%s", key)
+        return key
 
 
 class SwitchName(OfAPromotion):
