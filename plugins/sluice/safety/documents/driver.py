@@ -11,7 +11,7 @@ from functools import cached_property
 
 from sluice.errors import SluiceError, Terminal
 from sluice.failpoints import failpoint
-from sluice.safety.backup import DAMAGED, note_damaged, place_of
+from sluice.safety.backup import DAMAGED, named, note_damaged, place_of
 from sluice.safety.census import Census
 from sluice.safety.documents.base import Base, bases_of
 from sluice.safety.documents.counting import count_live
@@ -93,7 +93,7 @@ class Documents:
         """Read every byte of a base, and the log without which it is of no one moment; gives how many of the base.
 
         What of the log is on its way still is shipped. That a base is damaged is noted beside it, until it is read back whole.
-        Raises Damaged, NoSuchKey, LogShort, LogLost, LogLate.
+        Raises Broken where its manifest is damaged, Damaged, NoSuchKey, LogShort, LogLost, LogLate.
         """
         bases_of(self.vault, self.store, tell)  # whatever of the others is damaged is told
         base, rounds = self._base(backup), 0
@@ -238,8 +238,7 @@ class Documents:
             raise
 
     def _base(self, id: str) -> Base:
-        (found,) = [one for one in bases_of(self.vault, self.store) if one.id == id]
-        return found
+        return named(bases_of(self.vault, self.store), self.store, id)
 
     def _reached(self, base: Base) -> datetime:
         """Tell up to when the log of every table is shipped. Raises LogShort where one has not come past the base yet."""
