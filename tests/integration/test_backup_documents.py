@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
-from sluice.safety.backup import MANIFEST, folder_of
+from sluice.safety.backup import MANIFEST, Broken, folder_of
 from sluice.safety.documents.base import bases_of
 from sluice.safety.documents.driver import Documents, NotReachable
 from sluice.safety.documents.log import LogShort
@@ -200,6 +200,8 @@ def test_a_manifest_that_is_damaged_is_no_base_and_stands_in_no_others_way(night
         assert bases_of(vault, STORE) == [whole]
         night.shop.driver.verify(night.backup, said.append)
         assert [line for line in said if "20200101T000000000Z-full" in line and "keep it as evidence" in line]
+        with pytest.raises(Broken, match=r"shop has no backup 20200102T000000000Z-full: .* its manifest is damaged"):
+            night.shop.driver.verify("20200102T000000000Z-full", said.append)
     finally:
         for id in ("20200101T000000000Z-full", "20200102T000000000Z-full"):
             vault.remove(f"{folder_of(STORE, id)}/{MANIFEST}")

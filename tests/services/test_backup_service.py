@@ -1,7 +1,8 @@
 """The service's own backups, on an engine that has some of them and only pretends at the rest: what pretends is found out.
 
-Backups on demand are real here. History is not: a table comes back as it is now, whatever moment was asked for. Exports are
-called complete with nothing written. What is asked is what AWS takes: tests/unit/test_safety_documents.py holds it.
+Backups on demand are real here. History is not: a table comes back as it is now, whatever moment was asked for, and of one that
+is deleted nothing is kept. Exports are called complete with nothing written. What is asked is what AWS takes:
+tests/unit/test_safety_documents.py holds it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import timedelta
 
 import pytest
 from sluice.errors import SluiceError
-from sluice.safety.documents import exports
+from sluice.safety.documents import exports, service
 from sluice.safety.documents.counting import count_still
 from sluice.safety.documents.drilling import drill
 from sluice.safety.documents.exporting import NotExported, StillExporting, begin_export, look_at_export, read_export
@@ -28,6 +29,7 @@ from sluice.safety.drill.certificate import Certificate
 from sluice.safety.drill.drilling import Asked, Counted
 from sluice.safety.driver import Clock, NotScratch, name_scratch
 from sluice.safety.target import Target
+from sluice.stores.dynamodb.backups import KeptOfDeleted
 from sluice.stores.objects import Vault
 
 from tests.documented import EVERY, GOALS, STORE, Shop, closed_shop, one_second, opened_shop
@@ -136,6 +138,42 @@ def test_a_name_that_lives_and_a_backup_that_is_not_there_are_refused(night: Nig
     with pytest.raises(NotScratch, match="not its tag"):
         driver.begin(Target("point", night.backup), name, print)
     shop.engine.drop(stranger)
+
+
+def test_a_table_that_is_gone_and_of_which_nothing_is_kept_is_named_with_what_there_is(night: Night) -> None:
+    shop, gone = night.shop, night.shop.engine.make(name="gone")
+    shop.client.create_backup(TableName=gone, BackupName="by-hand")  # here it is listed as if the service had made it
+    shop.engine.drop(gone)
+    driver = replace(night.driver, tables=replace(night.driver.tables, names=(*night.driver.tables.names, gone)))
+    name = name_scratch(STORE, night.counted.at, "gone")
+    with pytest.raises(NoHistory, match=rf"table {gone} is gone, and the service kept nothing.*ListBackups.*`tables`"):
+        driver.begin(Target("latest"), name, print)
+    assert driver.scratches() == [], "nothing is begun before all is looked for"
+
+
+def test_a_table_that_was_deleted_is_handed_over_with_the_others_and_what_was_set_of_it(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, gone = night.shop, night.shop.engine.make(name="gone")
+    driver = replace(night.driver, tables=replace(night.driver.tables, names=(*night.driver.tables.names, gone)))
+    shop.client.put_item(TableName=gone, Item={"id": {"S": "of the last minute"}})
+    driver.keep_settings(driver.tables.now())
+    made = shop.client.create_backup(TableName=gone, BackupName="as-it-was-deleted")["BackupDetails"]
+    shop.engine.drop(gone)
+    # AWS makes it by itself, and names it as tests/unit/test_safety_documents.py has it: here one on demand stands for it.
+    told = KeptOfDeleted(made["BackupArn"], made["BackupCreationDateTime"])
+    monkeypatch.setattr(service, "kept_of_deleted", lambda client, table: told if table == gone else None)
+    name = name_scratch(STORE, night.counted.at, "deleted")
+    try:
+        found = driver.restore(Target("latest"), name, Clock(), shop.said.append)
+        assert found.backups == (HISTORY, made["BackupArn"])
+        assert driver.hand_over(found, None) == found.address
+        copy = shop.client.describe_table(TableName=table_under(name, gone))["Table"]
+        assert copy["StreamSpecification"]["StreamEnabled"], "what a restore drops is put back"
+        (item,) = shop.client.scan(TableName=copy["TableName"])["Items"]
+        assert item == {"id": {"S": "of the last minute"}}
+    finally:
+        driver.destroy(name)
 
 
 def test_an_export_that_is_called_complete_counts_when_it_was_read(night: Night) -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import boto3
 import botocore.session
 import pytest
+from botocore.stub import Stubber
 from sluice.safety.documents import exporting, restoring, scratch
 from sluice.safety.documents.putting_back import LEFT_IN_A_DRILL, plan_put_back, put_back, settings_lines
 from sluice.safety.documents.restoring import Source, restore_request
 from sluice.safety.documents.scratch import creation_of, table_under
-from sluice.safety.documents.settings import Settings, described, read_settings
+from sluice.safety.documents.service import HISTORY, NoHistory, ServiceBackups
+from sluice.safety.documents.settings import OURS, Settings, described, read_settings
 from sluice.safety.documents.tables import Clients, Tables
 from sluice.safety.driver import NotScratch, name_scratch
+from sluice.safety.target import Target
+from sluice.stores.dynamodb.backups import BackupNotReady
 from sluice.stores.objects import Vault
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -322,3 +331,128 @@ def test_a_copy_has_a_name_that_the_service_takes_and_nothing_else_is_one() -> N
     for name in ("orders", "sluice-scratch-orders", f"{NAME}.orders", ""):
         with pytest.raises(NotScratch):
             table_under(name, "orders")
+
+
+DELETED_AT = datetime(2026, 11, 23, 15, 0, 7, 250_000, tzinfo=UTC)
+KEPT = f"{settings().arn}/backup/01795446007250-7c1d2e3f"
+BOTH = ("orders", "customers")
+
+
+def kept(at: datetime = DELETED_AT, address: str = KEPT, **more: Any) -> dict[str, Any]:
+    """What ListBackups tells of the backup that AWS makes by itself when a table is deleted whose history it keeps.
+
+    No emulator makes one: the shape is that of AWS's documentation, and is held against its model when it is given here.
+    """
+    return {
+        "TableName": "orders",
+        "TableId": "5f1d0c3e-6a7b-4c8d-9e0f-112233445566",
+        "TableArn": settings().arn,
+        "BackupArn": address,
+        "BackupName": "orders$DeletedTableBackup",
+        "BackupCreationDateTime": at,
+        "BackupExpiryDateTime": at + timedelta(days=35),
+        "BackupStatus": "AVAILABLE",
+        "BackupType": "SYSTEM",
+        "BackupSizeBytes": 421_000,
+        **more,
+    }
+
+
+class Deleted:
+    """AWS once `orders` is deleted, and `customers` is not: answers of recorded shape, in the order in which they are asked for.
+
+    botocore holds each question and each answer against the service's model. That AWS answers so, AWS alone can show.
+    """
+
+    def __init__(self, stub: Stubber, *pages: dict[str, Any]) -> None:
+        self.stub = stub
+        stub.add_client_error(
+            "describe_continuous_backups", "TableNotFoundException", expected_params={"TableName": "orders"}
+        )
+        asked: dict[str, Any] = {"TableName": "orders", "BackupType": "SYSTEM"}
+        for page in pages or ({"BackupSummaries": []},):
+            stub.add_response("list_backups", page, asked)
+            asked = {**asked, "ExclusiveStartBackupArn": page.get("LastEvaluatedBackupArn")}
+
+    def lives(self) -> None:
+        """Have it tell the history of the table that is there."""
+        told = {
+            "PointInTimeRecoveryStatus": "ENABLED",
+            "EarliestRestorableDateTime": DELETED_AT - timedelta(days=35),
+            "LatestRestorableDateTime": DELETED_AT + timedelta(hours=1),
+        }
+        whole = {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": told}
+        asked = {"TableName": "customers"}
+        self.stub.add_response("describe_continuous_backups", {"ContinuousBackupsDescription": whole}, asked)
+
+    def restores(self, name: str, call: str, **source: Any) -> None:
+        """Have it take the restore of a table."""
+        copy = {"TableName": f"{NAME}.{name}"}
+        self.stub.add_client_error("describe_table", "ResourceNotFoundException", expected_params=copy)
+        asked = {"TargetTableName": copy["TableName"], **restoring.overrides(settings(name)), **source}
+        self.stub.add_response(call, {}, asked)
+        arn = settings(copy["TableName"]).arn
+        self.stub.add_response("describe_table", {"Table": {**copy, "TableArn": arn}}, copy)
+        tags = [{"Key": OURS, "Value": NAME}]
+        self.stub.add_response("tag_resource", {}, {"ResourceArn": arn, "Tags": tags})
+
+
+@contextmanager
+def by_the_service(said: list[str]) -> Iterator[tuple[ServiceBackups, Stubber]]:
+    """Give a store of two tables, with what was set of them in the vault."""
+    body = json.dumps({name: asdict(settings(name)) for name in BOTH}, default=str).encode()
+    key = "backups/stores/shop/settings/20261123T020000Z.json"
+    listed = {"Contents": [{"Key": key, "Size": len(body)}]}
+
+    class Objects(Recorded):
+        """S3 with one object."""
+
+        def get_object(self, **asked: Any) -> dict[str, Any]:
+            return {"Body": io.BytesIO(body)}
+
+    client = boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
+    tables = Tables("shop", BOTH, Clients(client, None))
+    vault = Vault(Objects("s3", {"list_objects_v2": listed}), "vault")
+    with Stubber(client) as stub:
+        yield ServiceBackups(tables, vault, said.append), stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("moment", [None, DELETED_AT.replace(microsecond=0) + timedelta(seconds=1)])
+def test_a_table_that_was_deleted_comes_back_as_it_was_then_and_the_others_to_the_moment(
+    moment: datetime | None,
+) -> None:
+    said: list[str] = []
+    with by_the_service(said) as (driver, stub):
+        older = kept(DELETED_AT - timedelta(days=9), f"{KEPT}0")
+        # An engine that does not know the word SYSTEM lists what was made on demand.
+        other = kept(DELETED_AT + timedelta(hours=1), f"{KEPT}1", BackupName="sluice-shop-x", BackupType="USER")
+        expired = kept(DELETED_AT + timedelta(hours=1), f"{KEPT}2", BackupStatus="DELETED")
+        aws = Deleted(
+            stub,
+            {"BackupSummaries": [older, expired], "LastEvaluatedBackupArn": f"{KEPT}0"},
+            {"BackupSummaries": [kept(), other]},
+        )
+        aws.lives()
+        aws.restores("orders", "restore_table_from_backup", BackupArn=KEPT)
+        when = {"RestoreDateTime": moment} if moment else {"UseLatestRestorableTime": True}
+        aws.restores("customers", "restore_table_to_point_in_time", SourceTableName="customers", **when)
+        begun = driver.begin(Target.at(moment) if moment else Target("latest"), NAME, said.append)
+    assert begun.backups == (KEPT, HISTORY)
+    (told,) = [line for line in said if "was deleted" in line]
+    assert "orders was deleted, and comes back as it was then: 2026-11-23 15:00:07 UTC" in told
+
+
+def test_a_moment_before_a_table_was_deleted_is_refused_with_the_one_that_there_is() -> None:
+    with by_the_service([]) as (driver, stub):
+        Deleted(stub, {"BackupSummaries": [kept()]})
+        early = Target.at(DELETED_AT - timedelta(minutes=1))
+        with pytest.raises(NoHistory, match=r"orders was deleted at 2026-11-23 15:00:07.*Ask for 2026-11-23 15:00:08"):
+            driver.begin(early, NAME, print)
+
+
+def test_what_the_service_makes_still_of_a_deleted_table_is_waited_for() -> None:
+    with by_the_service([]) as (driver, stub):
+        Deleted(stub, {"BackupSummaries": [kept(BackupStatus="CREATING")]})
+        with pytest.raises(BackupNotReady, match=r"orders\$DeletedTableBackup of orders is not ready"):
+            driver.begin(Target("latest"), NAME, print)

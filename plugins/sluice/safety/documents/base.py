@@ -10,12 +10,12 @@ each key's changes are brought in again, in order, and what is true of a key aft
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sluice.safety.backup import MANIFEST, Unreadable, folder_of, place_of, seal_of
+from sluice.safety.backup import DAMAGED, MANIFEST, Unreadable, folder_of, place_of, seal_of
 from sluice.safety.documents.log import Run
 from sluice.safety.documents.settings import Settings
 from sluice.safety.driver import Tell
@@ -58,6 +58,16 @@ class Base:
     def folder(self) -> str:
         """Where in the vault it is."""
         return folder_of(self.store, self.id)
+
+    def harm(self, sizes: Mapping[str, int]) -> Iterator[str]:
+        """Say what of it is lost, or was seen damaged, by a listing of its folder. Pure."""
+        for part in (part for table in self.tables for part in table.parts):
+            if part.key not in sizes:
+                yield f"{part.key} is not there"
+            elif sizes[part.key] != part.bytes:
+                yield f"{part.key} has {sizes[part.key]:,} bytes of {part.bytes:,}"
+        if f"{self.folder}/{DAMAGED}" in sizes:
+            yield "when it was last read, it was not what was stored"
 
     @property
     def whole(self) -> datetime:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sluice.errors import Terminal
+from sluice.errors import SluiceError, Terminal
 from sluice.failpoints import failpoint
+from sluice.safety.backup import DAMAGED, named, note_damaged, place_of
 from sluice.safety.census import Census
 from sluice.safety.documents.base import Base, bases_of
 from sluice.safety.documents.counting import count_live
@@ -24,7 +25,7 @@ from sluice.safety.documents.taking import take
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.client import speaking
-from sluice.stores.objects import Vault
+from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.parts import read_parts
 
 
@@ -91,12 +92,16 @@ class Documents:
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a base, and the log without which it is of no one moment; gives how many of the base.
 
-        What of the log is on its way still is shipped. Raises Damaged, NoSuchKey, LogShort, LogLost, LogLate.
+        What of the log is on its way still is shipped. That a base is damaged is noted beside it, until it is read back whole.
+        Raises Broken where its manifest is damaged, Damaged, NoSuchKey, LogShort, LogLost, LogLate.
         """
         bases_of(self.vault, self.store, tell)  # whatever of the others is damaged is told
         base, rounds = self._base(backup), 0
         parts = [part for table in base.tables for part in table.parts]
-        read = sum(len(piece) for piece in read_parts(self.vault, parts))
+        with self._noting_damage(base, tell):
+            read = sum(len(piece) for piece in read_parts(self.vault, parts))
+        if self.vault.sizes(noted := f"{base.folder}/{DAMAGED}"):
+            self.vault.remove(noted)
         for table, stretch in self.logs(backup).items():
             until = stretch.log.until(stretch.begins)
             if until is None or until < base.whole:
@@ -111,7 +116,7 @@ class Documents:
         Raises NotScratch, NotReachable, LogShort, Damaged, Throttled, DynamoDown.
         """
         made_at(name)
-        moment, base = self.chosen(target)
+        moment, base = self.chosen(target, tell)
         tell(f"{self.store} comes back to {moment:%Y-%m-%d %H:%M:%S} UTC, from {base.id}")
         self.destroy(name)
         last: list[datetime] = []
@@ -121,7 +126,8 @@ class Documents:
         for one in base.tables:
             copy, log = table_under(name, one.table), TableLog(self.vault, self.store, one.table, one.run)
             wait_until_active(self.tables.clients.dynamodb, copy)
-            items = load(self.tables.clients.dynamodb, self.vault, one, copy)
+            with self._noting_damage(base, tell):
+                items = load(self.tables.clients.dynamodb, self.vault, one, copy)
             done = replay(self.tables.clients.dynamodb, log, one, moment, copy)
             last += [done.last] if done.last else []
             tell(f"{self.store}: {one.table} is back as {copy}, {items:,} items and {done.changes:,} changes")
@@ -170,13 +176,17 @@ class Documents:
         """Tell how far around its moment a copy may be of: it is of this second."""
         return timedelta(0)
 
-    def chosen(self, target: Target) -> tuple[datetime, Base]:
-        """Choose the base for a target, and the moment it stands for. Raises NotReachable, LogShort."""
+    def chosen(self, target: Target, tell: Tell = lambda line: None) -> tuple[datetime, Base]:
+        """Choose the base for a target, and the moment it stands for. Raises NotReachable, LogShort.
+
+        One that lacks something, or was seen damaged, is passed over and told, unless there is no other: the log leads on from
+        the one before as well.
+        """
         bases = bases_of(self.vault, self.store)
         if not bases:
             raise NotReachable(f"{self.store} has no base in the vault: take one.")
         if target.kind == "latest":
-            return self._latest(bases)
+            return self._latest(self._newest_first(bases, tell))
         if target.kind != "time":
             raise NotReachable(
                 f"{self.store} is a store of documents: {target} is none of a time or the latest moment."
@@ -188,18 +198,47 @@ class Documents:
                 f"{self.store} cannot be brought back to {moment:%Y-%m-%d %H:%M:%S} UTC: the earliest moment is"
                 f" {bases[0].whole:%Y-%m-%d %H:%M:%S} UTC, when {bases[0].id} was read. Ask for that or a later one."
             )
-        return moment, before[-1]
+        return moment, next(self._newest_first(before, tell))
 
-    def _latest(self, bases: Sequence[Base]) -> tuple[datetime, Base]:
-        """Give the newest base that the log has come past. Raises LogShort where there is none."""
-        for base in reversed(bases[1:]):
-            with suppress(LogShort):
+    def _newest_first(self, bases: Sequence[Base], tell: Tell) -> Iterator[Base]:
+        """Give those of which nothing is lost, nor was seen damaged, the newest first; then the others all the same."""
+        sizes = self.vault.sizes(f"{place_of(self.store)}/base/")
+        harmed = []
+        for base in reversed(bases):
+            if harm := next(base.harm(sizes), None):
+                tell(f"{self.store}: {base.id} is passed over: {harm}")
+                harmed.append(base)
+            else:
+                yield base
+        for base in harmed:
+            tell(f"{self.store}: there is no other: {base.id} is tried all the same")
+            yield base
+
+    def _latest(self, newest_first: Iterator[Base]) -> tuple[datetime, Base]:
+        """Give the first base that the log has come past. Raises LogShort where there is none."""
+        short = []
+        for base in newest_first:
+            try:
                 return self._reached(base), base
-        return self._reached(bases[0]), bases[0]
+            except LogShort as why:
+                short.append(why)
+        raise short[0]
+
+    @contextmanager
+    def _noting_damage(self, base: Base, tell: Tell) -> Iterator[None]:
+        """Note it where the block finds that a base is not what was stored. Whoever may not write there is told no less."""
+        try:
+            yield
+        except (Damaged, NoSuchKey):
+            with suppress(SluiceError):
+                note_damaged(self.vault, self.store, base.id)
+                tell(
+                    f"{self.store}: it is noted that {base.id} is damaged. Ask again: a restore begins with the one before."
+                )
+            raise
 
     def _base(self, id: str) -> Base:
-        (found,) = [one for one in bases_of(self.vault, self.store) if one.id == id]
-        return found
+        return named(bases_of(self.vault, self.store), self.store, id)
 
     def _reached(self, base: Base) -> datetime:
         """Tell up to when the log of every table is shipped. Raises LogShort where one has not come past the base yet."""

@@ -30,7 +30,7 @@ from sluice.safety.documents.shipping import TableShipper, shippers_of
 from sluice.safety.documents.tables import Tables
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.target import Target
-from sluice.stores.dynamodb.backups import back_up
+from sluice.stores.dynamodb.backups import back_up, kept_of_deleted
 from sluice.stores.dynamodb.client import DynamoRefused, NoSuchTable, speaking
 from sluice.stores.dynamodb.identity import identify
 from sluice.stores.objects import Vault
@@ -164,10 +164,11 @@ class ServiceBackups:
     def begin(self, target: Target, name: str, tell: Tell) -> Begun:
         """Ask for the restore of every table; what was asked before by this name is left alone. Safe to repeat.
 
-        Raises NotScratch, NoHistory, NoSuchBackup, NoSuchTable, DynamoRefused.
+        A table that was deleted comes back as it was then. Raises NotScratch, NoHistory, NoSuchBackup, BackupNotReady,
+        DynamoRefused.
         """
         copies = {table: table_under(name, table) for table in self.tables.names}
-        sources, backups = self._sources(target)
+        sources, backups = self._sources(target, tell)
         for table, copy in copies.items():
             if identify(self._client, copy):
                 check_ours(self._client, name, copy)
@@ -292,7 +293,7 @@ class ServiceBackups:
         told = json.loads(self.vault.get(before[-1] if before else keys[0]))[table]
         return Settings(**{**told, "unanswered": tuple(told["unanswered"])})
 
-    def _sources(self, target: Target) -> tuple[dict[str, Source], tuple[str, ...]]:
+    def _sources(self, target: Target, tell: Tell) -> tuple[dict[str, Source], tuple[str, ...]]:
         if target.kind == "point":
             _, addresses = self._backup(target.value)
             return {table: Source(backup=address) for table, address in addresses.items()}, (target.value,)
@@ -301,9 +302,36 @@ class ServiceBackups:
                 f"{self.store} is a store of documents: {target} is none of a time, a backup or the latest moment."
             )
         moment = datetime.fromisoformat(target.value) if target.kind == "time" else None
-        for table in self.tables.names:
+        sources = {table: self._source(table, moment, tell) for table in self.tables.names}
+        return sources, tuple(dict.fromkeys(source.backup or HISTORY for source in sources.values()))
+
+    def _source(self, table: str, moment: datetime | None, tell: Tell) -> Source:
+        """Say from what a table is restored: its history, or what the service kept of it when it was deleted."""
+        try:
             self._check_reaches(table, moment)
-        return {table: Source(moment=moment) for table in self.tables.names}, (HISTORY,)
+        except NoSuchTable:
+            return self._source_of_deleted(table, moment, tell)
+        return Source(moment=moment)
+
+    def _source_of_deleted(self, table: str, moment: datetime | None, tell: Tell) -> Source:
+        kept = kept_of_deleted(self._client, table)
+        if kept is None:
+            raise NoHistory(
+                f"{self.store}: table {table} is gone, and the service kept nothing of it (ListBackups of type SYSTEM names"
+                " none): its history was not kept, it was deleted more than 35 days ago, or the connection leads elsewhere."
+                " Check its region and endpoint; restore a backup that was made on demand, a `point`; or, to have the others"
+                f" back without it, take {table} out of the store's `tables`."
+            )
+        deleted = f"{kept.deleted_at:%Y-%m-%d %H:%M:%S} UTC"
+        if moment and moment < kept.deleted_at:
+            after = kept.deleted_at.replace(microsecond=0) + timedelta(seconds=1)
+            raise NoHistory(
+                f"{self.store}: {table} was deleted at {deleted}, and of its history the service keeps that moment alone;"
+                f" {moment:%Y-%m-%d %H:%M:%S} was asked for. Ask for {after:%Y-%m-%d %H:%M:%S} or later, for the latest"
+                " moment, or for a backup on demand, a `point`."
+            )
+        tell(f"{self.store}: {table} was deleted, and comes back as it was then: {deleted}, out of {kept.address}")
+        return Source(backup=kept.address)
 
     def _check_reaches(self, table: str, moment: datetime | None) -> None:
         window = self._history(table)

@@ -1,7 +1,7 @@
 """The service's own copies of a table: one made on demand, or its history, from which any second can be restored.
 
-Both outlive the table: one on demand until somebody deletes it, the history for 35 days in the copy that the service makes of
-itself when such a table is deleted. Not every engine has them.
+Both outlive the table: one on demand until somebody deletes it; of the history its last moment, for 35 days, in the backup that
+the service makes by itself when such a table is deleted. Not every engine has them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sluice.errors import Terminal, Transient
@@ -37,6 +38,14 @@ class Backup:
     name: str
 
 
+@dataclass(frozen=True)
+class KeptOfDeleted:
+    """What the service keeps of a table that was deleted: all that it held just before."""
+
+    address: str
+    deleted_at: datetime
+
+
 def check_backups(client: Any, table: str, way: Way) -> None:
     """Ask the engine for what it has, without making anything. Raises NoBackups."""
     with _asking(f"look for backups ({way}) of", table):
@@ -58,6 +67,26 @@ def back_up(client: Any, table: TableIdentity, way: Way, name: str, seconds: flo
     while _status(client, table, address) == "CREATING":
         _rest(f"Backup {name} of {table.name}", deadline)
     return Backup(way, address)
+
+
+def kept_of_deleted(client: Any, table: str) -> KeptOfDeleted | None:
+    """Give what the service keeps of the last table that bore a name and was deleted; None where it keeps nothing.
+
+    Raises BackupNotReady while it makes it still, NoBackups, Throttled, DynamoDown, AccessDenied.
+    """
+    with _asking("look for what is kept of the deleted", table):
+        pages = client.get_paginator("list_backups").paginate(TableName=table, BackupType="SYSTEM")
+        found = [one for page in pages for one in page.get("BackupSummaries", [])]
+    # An engine that does not know the word SYSTEM lists what was made on demand.
+    there = [one for one in found if one["BackupType"] == "SYSTEM" and one["BackupStatus"] != "DELETED"]
+    if not there:
+        return None
+    last = max(there, key=lambda one: one["BackupCreationDateTime"])
+    if last["BackupStatus"] == "CREATING":
+        raise BackupNotReady(
+            f"Backup {last['BackupName']} of {table} is not ready yet: the service makes it. Run it again."
+        )
+    return KeptOfDeleted(str(last["BackupArn"]), last["BackupCreationDateTime"].astimezone(UTC))
 
 
 def _keep_history(client: Any, table: TableIdentity, deadline: float) -> Backup:
