@@ -9,14 +9,13 @@ nobody.
 Where RDS keeps the backups, a snapshot is taken instead, and copied into other regions; that these are whole is what RDS says, as
 it shows nobody their bytes, and `gate_snapshot_fresh` judges it. All that follows here is not done there: snapshots stay.
 
-Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. With
-`by: physical`, what is kept for nothing any more goes then (`keep` and `window` in the file), in both places, with the log that
-nothing needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of
-its manifest: verification must see each.
+Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. What is
+kept for nothing any more goes then (`keep` and `window` in the file), in both places, with the log that nothing needs; never
+without a newer backup that was read back. Of dumps, what nobody has read back yet is read first. With `by: physical`, a bit is
+flipped in copies of the backup, of its log and of its manifest: verification must see each.
 
 Tables of DynamoDB: `documents` reads every item; `service` has AWS keep their history and make a backup on demand, by its word
-alone (`gate_service_fresh`). Of dumps, of pgBackRest and of tables nothing goes by itself, and nothing is poisoned: those tasks
-skip.
+alone (`gate_service_fresh`). Of pgBackRest and of tables nothing goes by itself: those tasks skip.
 
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log

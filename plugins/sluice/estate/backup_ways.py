@@ -27,6 +27,8 @@ class Way:
     """Whether its log is brought into the vault as it is written."""
     prunes: bool = False
     """Whether it is ours to say how long a backup stays."""
+    has_names: bool = False
+    """Whether one backup alone is brought back by its name, poisoned, and copied elsewhere."""
     has_points: bool = False
     """Whether it keeps a log in which a point can be named."""
     has_places: bool = True
@@ -41,11 +43,12 @@ class Way:
 
 WAYS: Mapping[By, Way] = {
     "physical": Way(
-        frozenset({"full_every", "window", "keep", "elsewhere", "checks"}), ships=True, prunes=True, has_points=True
+        frozenset({"full_every", "window", "keep", "elsewhere", "checks"}), ships=True, prunes=True, has_names=True,
+        has_points=True,
     ),
     "logical": Way(
-        frozenset({"jobs", "checks"}), least_rpo=timedelta(days=1), why="1d or more with a backup by logical: between two"
-        " dumps nothing is kept",
+        frozenset({"jobs", "keep", "checks"}), prunes=True,
+        least_rpo=timedelta(days=1), why="1d or more with a backup by logical: between two dumps nothing is kept",
     ),
     "pgbackrest": Way(
         frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}), frozenset({"stanza"}), in_vault=False,
@@ -58,8 +61,8 @@ WAYS: Mapping[By, Way] = {
         why="10m or more with a backup by rds: it brings its log away every five minutes",
     ),
     "neon": Way(
-        frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}), frozenset({"service", "project"}),
-        on_disk=False, has_places=False,
+        frozenset({"jobs", "service", "project", "branch", "keep", "amcheck", "checks"}), frozenset({"service", "project"}),
+        on_disk=False, prunes=True, has_places=False,
     ),
     "documents": Way(
         frozenset({"tables", "every", "beside"}), frozenset({"tables"}), engine="dynamodb", on_disk=False, ships=True

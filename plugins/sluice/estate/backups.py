@@ -32,7 +32,10 @@ Called: TypeAlias = Annotated[
 
 
 class Kept(Part):
-    """How long backups stay. One goes only when a newer one was read back, byte by byte, and never the last two of these."""
+    """How long backups stay. One goes only when a newer one was read back, byte by byte, and never the last two of these.
+
+    Dumps of the days that `daily` names all stay.
+    """
 
     daily: Term = KeptFor(30, "days")
     """The first of each day."""

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice.errors import SluiceError
 from sluice.flow.connections import open_vault
-from sluice.flow.safety.keeping import keeps
+from sluice.flow.safety.keeping import has_names
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, elsewhere_of
 
@@ -69,7 +69,7 @@ class DrawMoments(OfAStore):
         vault, there = open_vault(), elsewhere_of(self.store)
         certificates = certificates_of(vault, self.store)
         places: dict[Kind, Vault | None] = {"backup": vault, "elsewhere": there}
-        for kind, place in places.items() if keeps(self.store) else ():
+        for kind, place in places.items() if has_names(self.store) else ():
             if place is None or not is_due(certificates, kind, datetime.now(UTC)):
                 continue
             waits = f"no backup in s3://{place.bucket} was whole between two counts"
@@ -89,7 +89,7 @@ def read_target(store: str, kind: str, value: str | None) -> Target | None:
     if (kind == "latest") is bool(value):
         raise AirflowFailException(f"Say a value with {kind}, and none with latest. Nothing was done.")
     target = target_of(kind, value or "")
-    if target.is_a_backup and not keeps(store):
+    if target.is_a_backup and not has_names(store):
         raise AirflowFailException(
             f"{store} is backed up by {backup_of(store)[1].by}: name a moment. Nothing was done."
         )

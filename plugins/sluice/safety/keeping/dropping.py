@@ -21,6 +21,10 @@ from sluice.stores.objects import AccessDenied, NoSuchKey, Vault
 
 Facts: TypeAlias = Mapping[str, int | str]
 SHOWN = 10
+BACKUPS = ("base", "dumps")
+"""The folders of a store in which each folder is a backup, or half of one."""
+LOGS = ("wal", "log")
+"""Those of its log: a server's, and what the streams of tables have told."""
 
 
 class BeingRead(Transient):
@@ -87,7 +91,7 @@ def verify_expiry(vault: Vault, store: str, expiry: Expiry, done: Done) -> Facts
     """Look that what was to stay is there, and what went is not, hidden or not. Raises Changed, NotGone. Read only."""
     check_unchanged(vault, store, expiry)
     left = [backup for backup in done.gone if vault.ever(f"{folder_of(store, backup)}/")]
-    there = set(vault.list(f"{place_of(store)}/wal/"))
+    there = {key for log in LOGS for key in vault.list(f"{place_of(store)}/{log}/")}
     stayed = {one.split(":")[0] for one in done.stayed}
     left += [key for one in expiry.log for key in one.files.values() if key in there and key not in stayed]
     if left:
@@ -111,7 +115,7 @@ def check_nobody_reads(vault: Vault, store: str, now: datetime) -> None:
 
 def check_unchanged(vault: Vault, store: str, expiry: Expiry) -> None:
     """Raise Changed where a backup that stays has no manifest any more: what goes might be all that is left."""
-    there = set(vault.list(f"{place_of(store)}/base/"))
+    there = {key for sort in BACKUPS for key in vault.list(f"{place_of(store)}/{sort}/")}
     if gone := [backup for backup in expiry.keep if f"{folder_of(store, backup)}/{MANIFEST}" not in there]:
         raise Changed(
             f"{store}: {', '.join(gone[:SHOWN])} was to stay, and is not there. No more was taken away: see who deletes in"
