@@ -312,6 +312,11 @@ EDGES = (
         f"{_KEEPING}/dropping.py apply_expiry",
         "a file of the log is gone, not all of its range",
     ),
+    Edge(
+        "expiry.service_backup_gone",
+        f"{_KEEPING}/services.py let_go",
+        "a service has deleted one of many; nobody was told",
+    ),
     Edge("sweep.part_gone", f"{_KEEPING}/sweeping.py sweep", "an object of half a backup is gone, not all are"),
     Edge("lock.object_locked", f"{_KEEPING}/locking.py apply_locks", "an object of a backup is locked, not all are"),
     Edge("elsewhere.part_stored", f"{_KEEPING}/elsewhere.py _copy_part", "a part is stored elsewhere, not all are"),

@@ -25,6 +25,8 @@ class Way:
     """Whether what it takes lies in the vault."""
     ships: bool = False
     """Whether its log is brought into the vault as it is written."""
+    at_service: bool = False
+    """Whether a service keeps its backups, and deletes them when it is told."""
     prunes: bool = False
     """Whether it is ours to say how long a backup stays."""
     has_names: bool = False
@@ -55,8 +57,9 @@ WAYS: Mapping[By, Way] = {
         has_points=True,
     ),
     "rds": Way(
-        frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
-        frozenset({"service", "instance", "region"}), on_disk=False, in_vault=False, has_places=False, is_begun=True,
+        frozenset({"service", "instance", "region", "drill_class", "copies", "keep", "amcheck", "checks"}),
+        frozenset({"service", "instance", "region"}), on_disk=False, in_vault=False, at_service=True, prunes=True,
+        has_places=False, is_begun=True,
         least_rpo=timedelta(minutes=10),
         why="10m or more with a backup by rds: it brings its log away every five minutes",
     ),

@@ -13,7 +13,7 @@ from sluice.estate import read_stores
 from sluice.flow.alerting import raise_alarm
 from sluice.flow.connections import MODES, open_vault, opened_control
 from sluice.flow.project import ROOT
-from sluice.flow.safety.letting_go import NONE_ELSEWHERE, let_go, let_go_elsewhere, read_the_unread
+from sluice.flow.safety.letting_go import NONE_ELSEWHERE, let_go, let_go_at, let_go_elsewhere, read_the_unread
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, elsewhere_of, of_backup
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sluice.safety.keeping.describing import Line
     from sluice.safety.keeping.expiring import Keeping
     from sluice.safety.keeping.looking import Seen, Sort
+    from sluice.safety.keeping.services import Service
     from sluice.stores.objects import Vault
 
 GATE = "backups_kept"
@@ -64,18 +65,25 @@ class KeepBackups(OfAStore):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give what stayed and went. Raises MustAsk, BeingRead, Changed, NotGone, ClockWrong, NotLocked, VaultDown."""
+        check_keeps(self.store)
+        now, agreed = datetime.now(UTC), context["params"]["agree"]
+        if service := service_of(self.store):
+            facts = let_go_at(service, self.store, keeping_of(self.store), now, agreed, self.log.info)
+        else:
+            facts = self._in_vault(now, agreed)
+        if facts["lost"]:
+            raise_alarm(self.log, of_backup(self.store), f"backups have lost something: {facts['lost_told']}", context)
+        with opened_control(of_backup(self.store), context["run_id"]) as control:
+            control.record_facts(GATE, facts, epoch=1)
+        return facts
+
+    def _in_vault(self, now: datetime, agreed: bool) -> dict[str, Any]:
         from sluice.safety.keeping.locking import apply_locks, check_can_lock, plan_locks, verify_locks
         from sluice.safety.keeping.looking import look_at
         from sluice.safety.logical.kept import thin_out_counts
 
-        check_keeps(self.store)
         sort, vault, there = sort_of(self.store), open_vault(), elsewhere_of(self.store)
-        keeping, now, tell, agreed = (
-            keeping_of(self.store),
-            datetime.now(UTC),
-            self.log.info,
-            context["params"]["agree"],
-        )
+        keeping, tell = keeping_of(self.store), self.log.info
         check_can_lock(vault, keeping)
         if not has_names(self.store):
             read_the_unread(sort, driver_of(self.store), vault, tell)
@@ -89,10 +97,6 @@ class KeepBackups(OfAStore):
         facts |= let_go_elsewhere(vault, there, self.store, keeping, now, agreed, tell) if there else NONE_ELSEWHERE
         if backup_of(self.store)[1].by == "logical":  # nobody counts such a store but for a dump
             thin_out_counts(vault, self.store, tell)
-        if facts["lost"]:
-            raise_alarm(self.log, of_backup(self.store), f"backups have lost something: {facts['lost_told']}", context)
-        with opened_control(of_backup(self.store), context["run_id"]) as control:
-            control.record_facts(GATE, facts, epoch=1)
         return facts
 
 
@@ -145,7 +149,7 @@ def keeping_of(store: str) -> Keeping:
     from sluice.safety.keeping.tiers import Tier
 
     _, backup = backup_of(store)
-    lock, keep = read_stores(ROOT).vault.lock, backup.keep
+    lock, keep = None if backup.way.at_service else read_stores(ROOT).vault.lock, backup.kept
     # Where no moment between two can be had, all of the days stay that `daily` names: one that somebody took before something
     # risky is not gone the day after.
     window = backup.window if "window" in backup.way.fields else timedelta(days=keep.daily.days)
@@ -188,14 +192,15 @@ def kept_of(store: str) -> list[Line]:
 
     Raises NotBackedUp, NoConnection, VaultDown, AccessDenied.
     """
-    from sluice.safety.keeping.describing import describe_of
+    from sluice.safety.keeping.describing import describe_at, describe_of
 
     if not keeps(store):
         return []
+    now, keeping = datetime.now(UTC), keeping_of(store)
+    if service := service_of(store):
+        return describe_at(service.look(now), keeping, now)
     there = elsewhere_of(store)
-    return describe_of(
-        sort_of(store), open_vault(), store, keeping_of(store), datetime.now(UTC), [there] if there else ()
-    )
+    return describe_of(sort_of(store), open_vault(), store, keeping, now, [there] if there else ())
 
 
 def sort_of(store: str) -> Sort[Any]:
@@ -206,8 +211,22 @@ def sort_of(store: str) -> Sort[Any]:
     return SERVERS if has_names(store) else DUMPS
 
 
+def service_of(store: str) -> Service | None:
+    """Give what keeps its backups, where that is a service; else None. Raises NotBackedUp, NoConnection, VaultDown."""
+    if not backup_of(store)[1].way.at_service:
+        return None
+    from sluice.safety.drill.certificate import certificates_of
+    from sluice.safety.rds.driver import Rds
+    from sluice.safety.rds.ours import Snapshots
+
+    driver, drills = driver_of(store), certificates_of(open_vault(), store)
+    proven = frozenset(backup for one in drills if not one.wrong for backup in one.backups)
+    assert isinstance(driver, Rds)
+    return Snapshots(driver, proven)
+
+
 def keeps(store: str) -> bool:
-    """Tell whether we say how long its backups stay: pgBackRest and AWS have rules of their own."""
+    """Tell whether we say how long its backups stay: pgBackRest has rules of its own, and of tables all stays."""
     return backup_of(store)[1].way.prunes
 
 
@@ -239,7 +258,7 @@ def note_proven(vault: Vault, store: str, made: Certificate) -> None:
     from sluice.safety.keeping.notes import note_restored
 
     against = made.compared
-    if not keeps(store) or against is None or against.at != made.target:
+    if not keeps(store) or backup_of(store)[1].way.at_service or against is None or against.at != made.target:
         return  # what was compared came out of another copy, and maybe out of other backups
     for name in made.backups:
         note_restored(vault, sort_of(store).read(vault, f"{folder_of(store, name)}/{MANIFEST}"), made)

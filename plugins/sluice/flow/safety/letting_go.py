@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from sluice.safety.driver import Driver, Tell
     from sluice.safety.keeping.expiring import Keeping
     from sluice.safety.keeping.looking import K, Sort
+    from sluice.safety.keeping.services import Service
     from sluice.stores.objects import Vault
 
 NONE_ELSEWHERE = {"elsewhere_lacking": 0, "elsewhere_wrong": 0}
@@ -48,8 +50,10 @@ def let_go(
 
     seen = look_at(sort, vault, store, locks=True)
     planned = plan_expiry(seen.holding, keeping, now)
+    if sort.plan_log:
+        planned = replace(planned, log=tuple(sort.plan_log(vault, seen, planned)))
     tell(f"s3://{vault.bucket}:\n{planned}")
-    done = apply_expiry(vault, store, planned, now, tell, agreed)
+    done = apply_expiry(vault, store, planned, now, tell, agreed, sort.note_gap)
     newest = [name for name in seen.backups if seen.holding.is_sound(name)][-1:]
     keyed = [*lacking_encryption(vault), *wrongly_encrypted(vault, seen, newest)] if vault.kms_key else []
     return {
@@ -80,6 +84,19 @@ def let_go_elsewhere(
         **_counted("elsewhere_lacking", lacking_copies(look(vault, store), seen, keeping, now)),
         **_counted("elsewhere_wrong", filter(None, told)),
     }
+
+
+def let_go_at(
+    service: Service, store: str, keeping: Keeping, now: datetime, agreed: bool, tell: Tell
+) -> dict[str, Any]:
+    """Let go what is over at a service, and give what a gate judges: what is asked of a bucket is nothing here.
+
+    Raises MustAsk, Changed, NotGone, ClockWrong, and what the service raises.
+    """
+    from sluice.safety.keeping.services import let_go as let_go_there
+
+    of_a_bucket = {"hidden": 0, "rules_wrong": 0, "wrongly_encrypted": 0}
+    return {**let_go_there(service, store, keeping, now, agreed, tell), **of_a_bucket, **NONE_ELSEWHERE}
 
 
 def _counted(name: str, found: Iterable[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sluice.safety.keeping.expiring import ClockWrong, Holding, Keeping, plan_expiry
 from sluice.safety.keeping.looking import SERVERS, K, Sort, look_at
 from sluice.safety.keeping.notes import read_note
+from sluice.safety.keeping.services import AtService
 from sluice.safety.keeping.tiers import Tier, assign, chain
 from sluice.stores.objects import Vault
 
@@ -64,6 +65,29 @@ def describe_of(
             elsewhere=tuple(bucket for bucket, other in others.items() if name in other.holding.verified),
         )
         lines.append(made)
+    return sorted(lines, key=lambda line: (line.whole_at, line.id))
+
+
+def describe_at(seen: AtService, keeping: Keeping, now: datetime) -> list[Line]:
+    """Tell what a service keeps of a store, of what Sluice had it take. Pure."""
+    held = seen.holding
+    tiers = assign(held.backups.values(), keeping.tiers)
+    whys, until = _whys(held, keeping, now), expires(held, keeping, tiers)
+    lines = [
+        Line(
+            id=name,
+            whole_at=one.whole_at,
+            after=None,
+            bytes=seen.bytes[name],
+            tiers=tuple(tier.name for tier in tiers.get(name, ())),
+            why=whys[name],
+            expires_at=until[name],
+            verified_at=None,
+            locked_until=None,
+            elsewhere=(),
+        )
+        for name, one in held.backups.items()
+    ]
     return sorted(lines, key=lambda line: (line.whole_at, line.id))
 
 

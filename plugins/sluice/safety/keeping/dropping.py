@@ -6,7 +6,7 @@ manifest, and is swept (sweeping.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from sluice.errors import Terminal, Transient
 from sluice.failpoints import failpoint
 from sluice.safety.backup import MANIFEST, folder_of, place_of
 from sluice.safety.driver import Tell
-from sluice.safety.keeping.expiring import Expiry
+from sluice.safety.keeping.expiring import Expiry, LogDrop
 from sluice.safety.keeping.reading import readers
 from sluice.stores.objects import AccessDenied, NoSuchKey, Vault
 
@@ -53,16 +53,21 @@ class Done:
     log_files: int = 0
 
 
-def apply_expiry(vault: Vault, store: str, expiry: Expiry, now: datetime, tell: Tell, agreed: bool = False) -> Done:
+def apply_expiry(
+    vault: Vault,
+    store: str,
+    expiry: Expiry,
+    now: datetime,
+    tell: Tell,
+    agreed: bool = False,
+    note_gap: Callable[[Vault, str, LogDrop], None] | None = None,
+) -> Done:
     """Do what a plan says. Safe to repeat, and to kill. `agreed`: a person has said yes to a plan that is much.
 
+    `note_gap` is told of each stretch of the log before it goes.
     Raises MustAsk, BeingRead, Changed, VaultDown.
     """
-    if expiry.is_much and not agreed:
-        raise MustAsk(
-            f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups would go at once. Nothing was taken"
-            " away: look at the plan, and say yes to it if it is meant."
-        )
+    check_agreed(store, expiry, agreed)
     check_nobody_reads(vault, store, now)
     check_unchanged(vault, store, expiry)
     done = Done()
@@ -75,10 +80,13 @@ def apply_expiry(vault: Vault, store: str, expiry: Expiry, now: datetime, tell: 
             stays |= {backup, expiry.going[backup].after or backup}
     left = [expiry.going[one].needs for one in stays if one in expiry.going]
     needed = {(needs.system, name) for needs in left if needs for name in needs.files}
+    unknown = None in left  # what of the log it needs is not known: all of it stays
     for stretch in expiry.log:
         check_nobody_reads(vault, store, now)
+        if note_gap and not unknown:
+            note_gap(vault, store, stretch)
         for name, key in stretch.files.items():
-            if (stretch.system, name) in needed:
+            if unknown or (stretch.system, name) in needed:
                 done.stayed.append(f"{key}: a backup that stays needs it")
             elif _removed(vault, key, done):
                 done.log_files += 1
@@ -103,6 +111,15 @@ def verify_expiry(vault: Vault, store: str, expiry: Expiry, done: Done) -> Facts
         "stayed": len(done.stayed),
         "stayed_told": "; ".join(done.stayed[:SHOWN]),
     }
+
+
+def check_agreed(store: str, expiry: Expiry, agreed: bool) -> None:
+    """Raise MustAsk where a plan is much, and nobody has said yes to it."""
+    if expiry.is_much and not agreed:
+        raise MustAsk(
+            f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups would go at once. Nothing was taken"
+            " away: look at the plan, and say yes to it if it is meant."
+        )
 
 
 def check_nobody_reads(vault: Vault, store: str, now: datetime) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
 
 from sluice.safety.backup import MANIFEST, Backup, Held, harm_of, place_of, read_backup
-from sluice.safety.keeping.expiring import Holding, LogObject
+from sluice.safety.keeping.expiring import Expiry, Holding, LogDrop, LogObject
 from sluice.safety.keeping.notes import verified_by
 from sluice.safety.keeping.tiers import Needs, One
 from sluice.safety.physical.wal import position
@@ -45,7 +45,11 @@ class Sort(Generic[K]):
     one_of: Callable[[K], One]
     """Gives one as its keeping sees it."""
     log: Callable[[Vault, str], Sequence[LogObject]] | None = None
-    """Names the log that goes with them."""
+    """Names the log that goes with them, where it is a server's."""
+    plan_log: Callable[[Vault, SeenOf[K], Expiry], Sequence[LogDrop]] | None = None
+    """Says what goes of a log that is none of a server's."""
+    note_gap: Callable[[Vault, str, LogDrop], None] | None = None
+    """Notes that a stretch of such a log is about to go."""
 
 
 def look(vault: Vault, store: str, locks: bool = False) -> Seen:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -85,6 +85,12 @@ def read_note(vault: Vault, backup: Held) -> Verified | None:
 def verified_by(backup: Held, keys: Iterable[str]) -> bool:
     """Whether a listing has a note that all of it was read back. Pure."""
     return any(_is_whole(key) for key in _notes(backup, keys))
+
+
+def noted_whole(backups: Iterable[Held], dated: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Give when it was first noted of each backup that all of it was read back, by S3's clock, out of a listing. Pure."""
+    found = {one.id: [at for key, at in dated.items() if verified_by(one, [key])] for one in backups}
+    return {name: min(moments) for name, moments in found.items() if moments}
 
 
 def read_so_far(vault: Vault, backup: Held) -> int:
