@@ -11,12 +11,12 @@ it shows nobody their bytes, and `gate_snapshot_fresh` judges it. Of what follow
 
 Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. What is
 kept for nothing any more goes then (`keep` and `window` in the file), in both places, with the log that nothing needs; never
-without a newer backup that was read back, or that AWS calls whole where it keeps them. Of dumps, what nobody has read back yet is
-read first. With `by: physical`, a bit is flipped in copies of the backup, of its log and of its manifest:
+without a newer backup that was read back, or that AWS calls whole where it keeps them. Of dumps and tables, what nobody has read
+back yet is read first. With `by: physical`, a bit is flipped in copies of the backup, of its log and of its manifest:
 verification must see each; in all others that task skips.
 
 Tables of DynamoDB: `documents` reads every item; `service` has AWS keep their history and make a backup on demand, by its word
-alone (`gate_service_fresh`). Of pgBackRest and of tables nothing goes by itself: `prune_backups` skips.
+alone (`gate_service_fresh`). What goes of pgBackRest's is its own configuration's to say: `prune_backups` skips.
 
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log

@@ -298,7 +298,7 @@ EDGES = (
     Edge("documents.made", f"{_DOCUMENTS}/driver.py Documents._create", "a copy is there, and nothing in it"),
     Edge("documents.loaded", f"{_DOCUMENTS}/replaying.py load", "the base is loaded, nothing that was changed since"),
     Edge("documents.replayed", f"{_DOCUMENTS}/replaying.py _bring_in", "some of what was changed is brought in"),
-    Edge("documents.restored", f"{_DOCUMENTS}/driver.py Documents.restore", "every copy is whole; nobody was told"),
+    Edge("documents.restored", f"{_DOCUMENTS}/driver.py Documents._restore", "every copy is whole; nobody was told"),
     Edge(
         "promotion.fenced", f"{_REPLICAS}/promoting.py promote", "nobody can acknowledge a write, nothing is promoted"
     ),

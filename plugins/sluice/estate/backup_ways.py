@@ -68,11 +68,12 @@ WAYS: Mapping[By, Way] = {
         on_disk=False, prunes=True, has_places=False,
     ),
     "documents": Way(
-        frozenset({"tables", "every", "beside"}), frozenset({"tables"}), engine="dynamodb", on_disk=False, ships=True
+        frozenset({"tables", "every", "beside", "window", "keep"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
+        ships=True, prunes=True,
     ),
     "service": Way(
-        frozenset({"tables", "every", "beside", "days"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
-        ships=True,
+        frozenset({"tables", "every", "beside", "days", "keep"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
+        at_service=True, ships=True, prunes=True,
         least_rpo=timedelta(minutes=10), why="10m or more with a backup by service: its history is some five minutes behind",
     ),
 }  # fmt: skip

@@ -38,7 +38,7 @@ class Kept(Part):
     """
 
     daily: Term = KeptFor(30, "days")
-    """The first of each day. Of dumps, and of snapshots: all of these days."""
+    """The first of each day. Of dumps, of snapshots, and where `by` is `service`: all of these days."""
     weekly: Term = KeptFor(1, "years")
     """The first of each week, a whole one."""
     monthly: Term = KeptFor(7, "years")

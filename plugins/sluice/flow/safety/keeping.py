@@ -205,28 +205,35 @@ def kept_of(store: str) -> list[Line]:
 
 def sort_of(store: str) -> Sort[Any]:
     """Give how its backups lie in the vault. Raises NotBackedUp, EstateErrors."""
+    from sluice.safety.documents.kept import BASES
     from sluice.safety.keeping.looking import SERVERS
     from sluice.safety.logical.kept import DUMPS
 
-    return SERVERS if has_names(store) else DUMPS
+    if has_names(store):
+        return SERVERS
+    return BASES if backup_of(store)[0].engine == "dynamodb" else DUMPS
 
 
 def service_of(store: str) -> Service | None:
     """Give what keeps its backups, where that is a service; else None. Raises NotBackedUp, NoConnection, VaultDown."""
     if not backup_of(store)[1].way.at_service:
         return None
+    from sluice.safety.documents.on_demand import OnDemand
+    from sluice.safety.documents.service import ServiceBackups
     from sluice.safety.drill.certificate import certificates_of
     from sluice.safety.rds.driver import Rds
     from sluice.safety.rds.ours import Snapshots
 
     driver, drills = driver_of(store), certificates_of(open_vault(), store)
     proven = frozenset(backup for one in drills if not one.wrong for backup in one.backups)
-    assert isinstance(driver, Rds)
-    return Snapshots(driver, proven)
+    if isinstance(driver, Rds):
+        return Snapshots(driver, proven)
+    assert isinstance(driver, ServiceBackups)
+    return OnDemand(driver, proven)
 
 
 def keeps(store: str) -> bool:
-    """Tell whether we say how long its backups stay: pgBackRest has rules of its own, and of tables all stays."""
+    """Tell whether we say how long its backups stay: pgBackRest has rules of its own."""
     return backup_of(store)[1].way.prunes
 
 

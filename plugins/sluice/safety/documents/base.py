@@ -65,16 +65,37 @@ class Base:
         return datetime.fromisoformat(self.whole_at)
 
     @property
+    def manifest(self) -> str:
+        """The key of its manifest."""
+        return f"{self.folder}/{MANIFEST}"
+
+    @property
+    def objects(self) -> tuple[Part, ...]:
+        """All that it is but its manifest, and the log."""
+        return tuple(part for table in self.tables for part in table.parts)
+
+    @property
+    def seal(self) -> str:
+        """A hash of all that its manifest says."""
+        return seal_of(self._told)
+
+    @property
     def stored(self) -> int:
         """How many bytes it has in the vault."""
-        return sum(part.bytes for table in self.tables for part in table.parts)
+        return sum(part.bytes for part in self.objects)
 
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a base. Raises AlreadyThere, VaultDown, AccessDenied."""
+        body = json.dumps({**self._told, "seal": self.seal}, indent=1, ensure_ascii=False).encode()
+        return vault.put_once(self.manifest, body, "application/json")
+
+    @property
+    def _told(self) -> dict[str, Any]:
         # As it reads when it is read back: a moment among the settings is a text then.
-        told = json.loads(json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, default=str))
-        body = json.dumps({**told, "seal": seal_of(told)}, indent=1, ensure_ascii=False).encode()
-        return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
+        told: dict[str, Any] = json.loads(
+            json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, default=str)
+        )
+        return told
 
 
 def bases_of(vault: Vault, store: str, tell: Tell = lambda _: None) -> list[Base]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sluice.failpoints import failpoint
 from sluice.safety.census import Census
 from sluice.safety.documents.base import Base, bases_of
 from sluice.safety.documents.counting import count_live
-from sluice.safety.documents.log import LogShort, Stretch, TableLog, runs_of
+from sluice.safety.documents.log import LogShort, Run, Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
 from sluice.safety.documents.replaying import load, replay, rounds_until
 from sluice.safety.documents.scratch import creation_of, destroy, scratches, table_under
@@ -22,9 +23,11 @@ from sluice.safety.documents.shipping import TableShipper, shippers_of
 from sluice.safety.documents.tables import Streamed, Tables
 from sluice.safety.documents.taking import take
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
+from sluice.safety.keeping.notes import forget, note_read
+from sluice.safety.keeping.reading import reading
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.client import speaking
-from sluice.stores.objects import Vault
+from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.parts import read_parts
 
 
@@ -73,13 +76,15 @@ class Documents:
     def window(self) -> Window | None:
         """From when the first base was whole behind which the log is unbroken up to now, until where it is shipped.
 
-        What an older base can be brought back to, before the log was lost, is told by asking for it.
+        What an older base can be brought back to, before the log was lost or let go, is told by asking for it.
         """
         now = {table: runs_of(self.vault, self.store, table)[-1:] for table in self.tables.names}
+        begins = {table: self._log(table, run).unbroken for table, runs in now.items() for run in runs}
         bases = [
             base
             for base in bases_of(self.vault, self.store)
             if {one.table: [one.run] for one in base.tables if one.table in now} == now
+            and all(one.begins >= begins[one.table] for one in base.tables if one.table in now)
         ]
         if not bases:
             return None
@@ -91,26 +96,40 @@ class Documents:
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a base, and the log without which it is of no one moment; gives how many of the base.
 
-        What of the log is on its way still is shipped. Raises Damaged, NoSuchKey, LogShort, LogLost, LogLate.
+        What of the log is on its way still is shipped. That all was read is noted beside it, so that older ones may go by it; one
+        that is damaged loses its notes. Raises Damaged, NoSuchKey, LogShort, LogLost, LogLate, VaultDown.
         """
         bases_of(self.vault, self.store, tell)  # whatever of the others is damaged is told
-        base, rounds = self._base(backup), 0
-        parts = [part for table in base.tables for part in table.parts]
-        read = sum(len(piece) for piece in read_parts(self.vault, parts))
-        for table, stretch in self.logs(backup).items():
-            until = stretch.log.until(stretch.begins)
-            if until is None or until < base.whole:
-                self.shippers[table].reach(base.whole)
-            rounds += sum(1 for _ in rounds_until(stretch.log, stretch.begins, base.whole))
+        base, began = self._base(backup), time.monotonic()
+        try:
+            read, rounds = self._read(base)
+        except (Damaged, NoSuchKey):
+            forget(self.vault, self.store, backup)
+            raise
+        note_read(self.vault, base, time.monotonic() - began)
         tell(f"{self.store}: {backup} read back with {rounds} rounds of the log, {read:,} bytes")
         return read
+
+    def _read(self, base: Base) -> tuple[int, int]:
+        read = sum(len(piece) for piece in read_parts(self.vault, base.objects))
+        rounds = 0
+        for table, stretch in self.logs(base.id).items():
+            until = stretch.log.until(stretch.begins)
+            if (until is None or until < base.whole) and table in self.shippers:
+                self.shippers[table].reach(base.whole)
+            rounds += sum(1 for _ in rounds_until(stretch.log, stretch.begins, base.whole))
+        return read, rounds
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
         """Bring every table back as of a moment, each beside its original. What an earlier try has left goes first.
 
+        Meanwhile nothing of the store's bases and logs is taken away.
         Raises NotScratch, NotReachable, LogShort, Damaged, Throttled, DynamoDown.
         """
-        made_at(name)
+        with reading(self.vault, self.store, name, made_at(name)):
+            return self._restore(target, name, clock, tell)
+
+    def _restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
         moment, base = self.chosen(target)
         tell(f"{self.store} comes back to {moment:%Y-%m-%d %H:%M:%S} UTC, from {base.id}")
         self.destroy(name)
@@ -196,6 +215,9 @@ class Documents:
             with suppress(LogShort):
                 return self._reached(base), base
         return self._reached(bases[0]), bases[0]
+
+    def _log(self, table: str, run: Run) -> TableLog:
+        return TableLog(self.vault, self.store, table, run)
 
     def _base(self, id: str) -> Base:
         (found,) = [one for one in bases_of(self.vault, self.store) if one.id == id]

@@ -18,6 +18,7 @@ from sluice.stores.dynamodb.client import speaking
 from sluice.stores.dynamodb.identity import TableIdentity
 
 Way = Literal["on_demand", "point_in_time"]
+IN_USE, GONE = "BackupInUseException", "BackupNotFoundException"
 UNKNOWN = {"UnknownOperationException", "UnknownOperation", "InvalidAction", "UnsupportedOperation", "NotImplemented"}
 
 
@@ -58,6 +59,24 @@ def back_up(client: Any, table: TableIdentity, way: Way, name: str, seconds: flo
     while _status(client, table, address) == "CREATING":
         _rest(f"Backup {name} of {table.name}", deadline)
     return Backup(way, address)
+
+
+def delete_backup(client: Any, table: str, address: str) -> str | None:
+    """Delete a backup on demand; gives why it stays, where something else is being done with it. Safe to repeat.
+
+    Raises NoBackups, Throttled, DynamoDown, AccessDenied.
+    """
+    from botocore.exceptions import ClientError
+
+    with _asking("delete a backup of", table):
+        try:
+            client.delete_backup(BackupArn=address)
+        except ClientError as error:
+            if code_of(error) == IN_USE:
+                return f"it is made, restored or deleted at this moment: {error}"
+            if code_of(error) != GONE:
+                raise
+    return None
 
 
 def _keep_history(client: Any, table: TableIdentity, deadline: float) -> Backup:
