@@ -7,17 +7,18 @@ each dump. `restore_drill__NAME` proves it. *Trigger* takes one now, *A whole on
 changed, and a second one harms nobody.
 
 Where RDS keeps the backups, a snapshot is taken instead, and copied into other regions; that these are whole is what RDS says, as
-it shows nobody their bytes, and `gate_snapshot_fresh` judges it. All that follows here is not done there: snapshots stay.
+it shows nobody their bytes, and `gate_snapshot_fresh` judges it. Of what follows `prune_backups` alone is done there.
 
-Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. With
-`by: physical`, what is kept for nothing any more goes then (`keep` and `window` in the file), in both places, with the log that
-nothing needs; never without a newer backup that was read back. And a bit is flipped in copies of the backup, of its log and of
-its manifest: verification must see each.
+Where the file has `elsewhere`, `copy_elsewhere` copies what is to lie in another region too, and reads it back there. What is
+kept for nothing any more goes then (`keep` and `window` in the file), in both places, with the log that nothing needs; never
+without a newer backup that was read back, or that AWS calls whole where it keeps them. Of dumps and tables, what nobody has read
+back yet is read first. With `by: physical`, a bit is flipped in copies of the backup, of its log and of its manifest:
+verification must see each; in all others that task skips.
 
 Tables of DynamoDB: `documents` reads every item; `service` has AWS keep their history and make a backup on demand, by its word
 alone (`gate_service_fresh`). Where the file has `exports`, `take_exports` asks for an export of each table to the vault when
-the newest is old, and reads it back the next night. Of dumps, of pgBackRest and of tables nothing goes by itself, and nothing
-is poisoned: those tasks skip.
+the newest is old, and reads it back the next night. What goes of pgBackRest's is its own configuration's to say:
+`prune_backups` skips.
 
 **Red?** `take_backup` says what is in the way: a role that may not replicate, tablespaces, a vault that cannot be reached. Half
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
@@ -57,7 +58,9 @@ def backup_store(name: str, backup: Backups) -> DAG:
         if backup.by == "rds":  # which keeps them itself, and shows nobody their bytes
             snapshot = TakeRdsSnapshot(task_id="take_backup")
             seen = VerifyRdsSnapshot(task_id="verify_backup", backup_id=snapshot.output, trigger_rule="all_success")
-            seen >> BackupGate(task_id=f"gate_{SNAPSHOT}", gate=SNAPSHOT, trigger_rule="all_success")
+            fresh = BackupGate(task_id=f"gate_{SNAPSHOT}", gate=SNAPSHOT, trigger_rule="all_success")
+            kept = KeepBackups(task_id="prune_backups", trigger_rule="all_success")
+            seen >> fresh >> kept >> KeptBackupsGate(task_id=f"gate_{KEPT}", gate=KEPT, trigger_rule="all_success")
             return dag
         taken = TakeStoreBackup(task_id="take_backup")
         verified = VerifyBackup(task_id="verify_backup", backup=taken.output, trigger_rule="all_success")

@@ -298,7 +298,7 @@ EDGES = (
     Edge("documents.made", f"{_DOCUMENTS}/driver.py Documents._create", "a copy is there, and nothing in it"),
     Edge("documents.loaded", f"{_DOCUMENTS}/replaying.py load", "the base is loaded, nothing that was changed since"),
     Edge("documents.replayed", f"{_DOCUMENTS}/replaying.py _bring_in", "some of what was changed is brought in"),
-    Edge("documents.restored", f"{_DOCUMENTS}/driver.py Documents.restore", "every copy is whole; nobody was told"),
+    Edge("documents.restored", f"{_DOCUMENTS}/driver.py Documents._restore", "every copy is whole; nobody was told"),
     Edge(
         "promotion.fenced", f"{_REPLICAS}/promoting.py promote", "nobody can acknowledge a write, nothing is promoted"
     ),
@@ -311,6 +311,11 @@ EDGES = (
         "expiry.log_file_gone",
         f"{_KEEPING}/dropping.py apply_expiry",
         "a file of the log is gone, not all of its range",
+    ),
+    Edge(
+        "expiry.service_backup_gone",
+        f"{_KEEPING}/services.py let_go",
+        "a service has deleted one of many; nobody was told",
     ),
     Edge("sweep.part_gone", f"{_KEEPING}/sweeping.py sweep", "an object of half a backup is gone, not all are"),
     Edge("lock.object_locked", f"{_KEEPING}/locking.py apply_locks", "an object of a backup is locked, not all are"),

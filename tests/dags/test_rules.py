@@ -229,7 +229,13 @@ def test_what_was_brought_back_may_be_ended_by_the_form(bag) -> None:
 
 def test_no_worker_waits_for_rds_and_whatever_becomes_of_a_drill_its_copy_goes(bag) -> None:
     ways = {
-        "backup__in_rds": ["take_backup", "verify_backup", "gate_snapshot_fresh"],
+        "backup__in_rds": [
+            "take_backup",
+            "verify_backup",
+            "gate_snapshot_fresh",
+            "prune_backups",
+            "gate_backups_kept",
+        ],
         "restore__in_rds": ["restore_store", "warm_store"],
         "restore_tenant__in_rds": ["start_copy", "compare_tenant", "drop_copy"],
     }

@@ -25,7 +25,8 @@ from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import DrillGate, DrillRestore, of_drill
 from sluice.flow.safety.exporting import TakeExports
 from sluice.flow.safety.exposing import facts_now
-from sluice.flow.safety.keeping import KeepBackups, PoisonBackup
+from sluice.flow.safety.keeping import GATE as KEPT
+from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate, PoisonBackup
 from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.reaping import DropScratch
 from sluice.flow.safety.reporting import MakeRunbooks, ShowDrills
@@ -111,9 +112,13 @@ def test_a_night_of_tables_is_green_and_says_what_it_has_not_put_back(project: N
     facts = ran(VerifyBackup(task_id="verify_backup", store="shop", backup=taken))
     assert facts["bytes_read"] > 10_000
     assert ran(BackupGate(task_id="gate_backup_fresh", store="shop", gate=FRESH))["passed"]
-    for task in (KeepBackups(task_id="k", store="shop"), PoisonBackup(task_id="p", store="shop", backup=taken)):
-        with pytest.raises(AirflowSkipException, match="backed up by documents: nothing of it is kept, or goes, by us"):
-            ran(task, agree=False)
+    with pytest.raises(AirflowSkipException, match="backed up by documents: nothing of it is poisoned by us"):
+        ran(PoisonBackup(task_id="p", store="shop", backup=taken))
+    kept = ran(KeepBackups(task_id="prune_backups", store="shop"), agree=False)
+    assert (kept["kept"], kept["gone"], kept["lost"]) == (1, 0, 0)
+    assert ran(KeptBackupsGate(task_id="gate_backups_kept", store="shop", gate=KEPT))["passed"]
+    (line,) = keeping.kept_of("shop")
+    assert (line.id, line.verified_at is not None) == (taken, True)
     assert ship() is None
     with pytest.raises(AirflowSkipException, match="has its base"):
         ran(StartBase(task_id="start_backup", store="shop", begun=""))
@@ -203,3 +208,8 @@ def test_what_the_service_keeps_is_taken_judged_and_drilled(project: None, monke
     told = ran(DrillRestore(task_id="drill_restore", store="shop_service", kind="point", value=taken))
     assert told["wrong"] == []
     assert tables_of("shop_service").scratches() == []
+    kept = ran(KeepBackups(task_id="prune_backups", store="shop_service"), agree=False)
+    assert (kept["kept"], kept["gone"], kept["lost"]) == (1, 0, 0)
+    assert ran(KeptBackupsGate(task_id="gate_backups_kept", store="shop_service", gate=KEPT))["passed"]
+    (line,) = keeping.kept_of("shop_service")
+    assert (line.id, "the newest that a drill has brought back whole" in line.why) == (taken, True)

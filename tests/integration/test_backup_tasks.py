@@ -335,7 +335,7 @@ def test_what_is_to_lie_in_another_region_is_copied_read_back_and_missed_where_i
     lines = keeping.kept_of("shop")
     assert [line.id for line in lines if line.elsewhere == (THERE,)] == [first.id]
     assert re.search(rf"{first.id} .* tasks-elsewhere  daily until .*weekly until", kept_told(lines))
-    assert keeping.kept_of("dumped") == [], "not ours to say"
+    assert keeping.kept_of("dumped") == [], "there is none yet"
     there.remove(first.parts[0].key)
     harmed = kept_now()
     assert harmed["elsewhere_wrong"] == 1
@@ -417,8 +417,13 @@ def test_a_store_that_is_dumped_goes_the_same_way(project: Path, shop: Shop) -> 
     taken = ran(TakeStoreBackup(task_id="take_backup", store="dumped"))
     assert ran(VerifyBackup(task_id="verify_backup", store="dumped", backup=taken))["bytes_read"] > 0
     assert ran(BackupGate(task_id="gate_backup_fresh", store="dumped", gate=FRESH))["passed"]
-    with pytest.raises(AirflowSkipException, match="nothing of it is kept, or goes, by us"):
-        ran(KeepBackups(task_id="prune_backups", store="dumped"), agree=False)
+    kept = ran(KeepBackups(task_id="prune_backups", store="dumped"), agree=False)
+    assert (kept["kept"], kept["gone"], kept["lost"]) == (1, 0, 0)
+    assert ran(KeptBackupsGate(task_id="gate_backups_kept", store="dumped", gate=KEPT))["passed"]
+    (line,) = keeping.kept_of("dumped")
+    assert (line.id, line.verified_at is not None, line.tiers) == (taken, True, ("daily", "weekly", "monthly"))
+    with pytest.raises(AirflowSkipException, match="nothing of it is poisoned by us"):
+        ran(PoisonBackup(task_id="poison_copy", store="dumped", backup=taken))
     with pytest.raises(AirflowSkipException, match="each dump was counted in its own snapshot"):
         ran(CountStore(task_id="take_census", store="dumped"))
     (latest,) = ran(DrawMoments(task_id="list_moments", store="dumped"))

@@ -23,6 +23,7 @@ from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import DrillGate, DrillRestore
 from sluice.flow.safety.exposing import facts_now
+from sluice.flow.safety.keeping import KeepBackups
 from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.reaping import DropScratch
 from sluice.flow.safety.tenants import CompareTenant
@@ -300,6 +301,9 @@ def test_a_night_from_the_file_is_green_and_on_the_real_day_a_branch_stands(esta
     taken = ran(task(TakeStoreBackup), **FORM)
     assert ran(task(VerifyBackup, backup=taken), **FORM)["bytes_read"] > 0
     assert ran(task(BackupGate, gate=FRESH), **FORM)["passed"]
+    kept = ran(task(KeepBackups), **FORM, agree=False)
+    assert (kept["kept"], kept["gone"], kept["lost"]) == (1, 0, 0)
+    assert [line.id for line in keeping.kept_of("filed")] == [taken]
     with connect(estate.driver.dumps.dsn, purpose="test") as c:
         c.execute("CREATE TABLE orders (id int PRIMARY KEY, tenant_id int); INSERT INTO orders VALUES (1, 1), (2, 2)")
     estate.neon.remember()

@@ -18,16 +18,21 @@ from datetime import timedelta
 
 import pytest
 from sluice.errors import SluiceError
+from sluice.failpoints import Broken, armed
 from sluice.safety.documents import exports, service
 from sluice.safety.documents.counting import count_still
 from sluice.safety.documents.drilling import drill
 from sluice.safety.documents.exporting import NotExported, StillExporting, begin_export, look_at_export, read_export
 from sluice.safety.documents.exports import go_on
+from sluice.safety.documents.on_demand import OnDemand
 from sluice.safety.documents.scratch import table_under
 from sluice.safety.documents.service import HISTORY, Begun, NoHistory, NoSuchBackup, NotRestored, ServiceBackups
 from sluice.safety.drill.certificate import Certificate
 from sluice.safety.drill.drilling import Asked, Counted
 from sluice.safety.driver import Clock, NotScratch, name_scratch
+from sluice.safety.keeping.dropping import MustAsk
+from sluice.safety.keeping.expiring import Keeping
+from sluice.safety.keeping.services import let_go
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.backups import KeptOfDeleted
 from sluice.stores.objects import Vault
@@ -236,3 +241,67 @@ def test_one_table_that_cannot_be_exported_holds_up_no_other(night: Night) -> No
     with pytest.raises(SluiceError, match="no_such_table"):
         go_on(tables, night.driver.vault, timedelta(days=31), night.counted.at, said.append)
     assert f"{there}: its export of" in said[-1]
+
+
+def test_backups_on_demand_that_are_over_go_of_every_table_and_nobody_elses(night: Night) -> None:
+    client, driver, told = night.shop.client, night.driver, night.shop.said
+    bare, now = Keeping(tiers=(), window=timedelta(0)), driver.tables.now()
+    old = [f"sluice-{STORE}-20200{month}01T020000000Z-full" for month in (1, 2, 3, 4, 5)]
+    others = ["by-hand", "sluice-shop-eu-20200101T020000000Z-full", f"sluice-{STORE}-before-7.2"]
+    for name in (*old[:4], *others):
+        for table in driver.tables.names:
+            client.create_backup(TableName=table, BackupName=name)
+    client.create_backup(TableName=driver.tables.names[0], BackupName=old[4])  # killed before the second table
+    try:
+        seen = OnDemand(driver).look(now)
+        assert [*seen.holding.backups] == [*sorted(old[:4]), night.backup]
+        assert seen.halves == [], "young ones may be made at this moment"
+        with pytest.raises(MustAsk, match="3 of 5 backups would go at once"):
+            let_go(OnDemand(driver), STORE, bare, now, False, told.append)
+        proven = OnDemand(driver, frozenset({night.backup}))
+        with armed("expiry.service_backup_gone=raise"), pytest.raises(Broken):
+            let_go(proven, STORE, bare, now, True, told.append)
+        facts = let_go(proven, STORE, bare, now + timedelta(days=2), True, told.append)
+        assert (facts["gone"], facts["halves_swept"], facts["lost"]) == (1, 1, 0)
+        left = {night.backup, *old[2:4]}  # a drill has brought that one back, and the newest two
+        for table in driver.tables.names:
+            there = {one["BackupName"] for one in client.list_backups(TableName=table)["BackupSummaries"]}
+            assert there == {*others, *left}
+    finally:
+        for table in driver.tables.names:
+            for one in client.list_backups(TableName=table)["BackupSummaries"]:
+                if one["BackupName"] != night.backup:
+                    client.delete_backup(BackupArn=one["BackupArn"])
+
+
+def test_a_table_that_joined_the_store_later_makes_no_older_backup_half(night: Night) -> None:
+    driver, later = night.driver, night.shop.engine.make(name="later")
+    try:
+        joined = replace(driver, tables=replace(driver.tables, names=(*driver.tables.names, later)))
+        seen = OnDemand(joined).look(driver.tables.now() + timedelta(days=2))
+        assert (seen.halves, [*seen.holding.backups]) == ([], [night.backup])
+        kept = next(key for key in driver.vault.list(f"backups/stores/{STORE}/settings/"))
+        body = driver.vault.get(kept)
+        driver.vault.remove(kept)
+        try:
+            assert OnDemand(joined).look(driver.tables.now() + timedelta(days=2)).halves == [night.backup]
+        finally:
+            driver.vault.put_once(kept, body, "application/json")
+    finally:
+        night.shop.engine.drop(later)
+
+
+def test_a_backup_that_is_being_restored_stays(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = night.driver
+    name = name_scratch(STORE, night.counted.at, "busy")
+    begun = driver.begin(Target("point", night.backup), name, night.shop.said.append)
+    address = driver.made()[night.backup][night.shop.table]["BackupArn"]
+    working = {"SourceBackupArn": address, "RestoreInProgress": True}
+    monkeypatch.setattr(OnDemand, "_summary", lambda self, copy: working)
+    try:
+        copy = OnDemand(driver).remove(night.backup)
+        assert copy is not None
+        assert copy.split(" ")[0] in begun.copies.values()
+        assert night.backup in driver.made()
+    finally:
+        driver.destroy(name)

@@ -26,6 +26,8 @@ from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE as DRILLED
 from sluice.flow.safety.drilling import DrillGate, DrillRestore
 from sluice.flow.safety.exposing import facts_now
+from sluice.flow.safety.keeping import GATE as KEPT
+from sluice.flow.safety.keeping import KeepBackups, KeptBackupsGate
 from sluice.flow.safety.moments import DrawMoments
 from sluice.flow.safety.rds import DropRdsCopy, RestoreRdsStore, StartRdsCopy, TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.rds_waiting import RdsTrigger
@@ -189,6 +191,12 @@ def test_a_snapshot_is_taken_copied_and_judged_and_a_second_try_takes_no_other(r
     verify = VerifyRdsSnapshot(task_id="verify_backup", store=STORE, backup_id=taken[0])
     assert ran(verify)["whole"] == 2
     assert ran(gate)["passed"]
+    kept = ran(KeepBackups(task_id="prune_backups", store=STORE), agree=False)
+    assert (kept["kept"], kept["gone"], kept["lost"]) == (1, 0, 0)
+    assert ran(KeptBackupsGate(task_id=f"gate_{KEPT}", store=STORE, gate=KEPT))["passed"]
+    (line,) = keeping.kept_of(STORE)
+    assert (line.id, line.tiers) == (taken[0], ("daily", "weekly", "monthly"))
+    assert line.expires_at - line.whole_at == timedelta(days=366), "as many as RDS allows"
     rds.inside(INSTANCE).backup_retention_period = 0
     assert ran(verify)["window_seconds"] == 0
     with pytest.raises(AirflowFailException, match="keeps backups by itself"):

@@ -394,7 +394,8 @@ WRONG_ESTATE = {
         "pool_slots: 4}",
         "backup: {by: logical, connection: pg_backup, window: 7d}}",
         [
-            'estate.yaml:5: stores.shop.backup.window: found "7d", allowed: none with logical: it is a field of physical',
+            'estate.yaml:5: stores.shop.backup.window: found "7d", allowed: none with logical:'
+            " it is a field of physical or documents",
             'estate.yaml:5: stores.shop.rpo: found "30s",'
             " allowed: 1d or more with a backup by logical: between two dumps nothing is kept",
         ],

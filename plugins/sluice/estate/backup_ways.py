@@ -27,8 +27,12 @@ class Way:
     """Whether its log is brought into the vault as it is written."""
     has_increments: bool = False
     """Whether a backup may be of what has changed alone."""
+    at_service: bool = False
+    """Whether a service keeps its backups, and deletes them when it is told."""
     prunes: bool = False
     """Whether it is ours to say how long a backup stays."""
+    has_names: bool = False
+    """Whether one backup alone is brought back by its name, poisoned, and copied elsewhere."""
     has_points: bool = False
     """Whether it keeps a log in which a point can be named."""
     targets: tuple[str, ...] = ("latest", "time")
@@ -45,34 +49,34 @@ class Way:
 
 WAYS: Mapping[By, Way] = {
     "physical": Way(
-        frozenset({"full_every", "window", "keep", "elsewhere", "checks"}), ships=True, prunes=True,
-        has_increments=True, has_points=True,
-        targets=("latest", "time", "position", "point", "backup"),
+        frozenset({"full_every", "window", "keep", "elsewhere", "checks"}), ships=True, prunes=True, has_names=True,
+        has_increments=True, has_points=True, targets=("latest", "time", "position", "point", "backup"),
     ),
     "logical": Way(
-        frozenset({"jobs", "checks"}), least_rpo=timedelta(days=1), why="1d or more with a backup by logical: between two"
-        " dumps nothing is kept",
+        frozenset({"jobs", "keep", "checks"}), prunes=True,
+        least_rpo=timedelta(days=1), why="1d or more with a backup by logical: between two dumps nothing is kept",
     ),
     "pgbackrest": Way(
         frozenset({"full_every", "stanza", "config", "repo", "takes", "checks"}), frozenset({"stanza"}), in_vault=False,
         has_increments=True, has_points=True, targets=("latest", "time", "position", "point"),
     ),
     "rds": Way(
-        frozenset({"service", "instance", "region", "drill_class", "copies", "amcheck", "checks"}),
-        frozenset({"service", "instance", "region"}), on_disk=False, in_vault=False, has_places=False, is_begun=True,
-        targets=("latest", "time", "point"), least_rpo=timedelta(minutes=10),
+        frozenset({"service", "instance", "region", "drill_class", "copies", "keep", "amcheck", "checks"}),
+        frozenset({"service", "instance", "region"}), on_disk=False, in_vault=False, at_service=True, prunes=True,
+        has_places=False, is_begun=True, targets=("latest", "time", "point"), least_rpo=timedelta(minutes=10),
         why="10m or more with a backup by rds: it brings its log away every five minutes",
     ),
     "neon": Way(
-        frozenset({"jobs", "service", "project", "branch", "amcheck", "checks"}), frozenset({"service", "project"}),
-        on_disk=False, has_places=False, targets=("latest", "time", "position"),
+        frozenset({"jobs", "service", "project", "branch", "keep", "amcheck", "checks"}), frozenset({"service", "project"}),
+        on_disk=False, prunes=True, has_places=False, targets=("latest", "time", "position"),
     ),
     "documents": Way(
-        frozenset({"tables", "every", "beside"}), frozenset({"tables"}), engine="dynamodb", on_disk=False, ships=True
+        frozenset({"tables", "every", "beside", "window", "keep"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
+        ships=True, prunes=True,
     ),
     "service": Way(
-        frozenset({"tables", "every", "beside", "days", "exports"}), frozenset({"tables"}), engine="dynamodb", on_disk=False,
-        ships=True, targets=("latest", "time", "point"),
+        frozenset({"tables", "every", "beside", "days", "exports", "keep"}), frozenset({"tables"}), engine="dynamodb",
+        on_disk=False, at_service=True, ships=True, prunes=True, targets=("latest", "time", "point"),
         least_rpo=timedelta(minutes=10), why="10m or more with a backup by service: its history is some five minutes behind",
     ),
 }  # fmt: skip

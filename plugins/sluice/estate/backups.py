@@ -32,14 +32,18 @@ Called: TypeAlias = Annotated[
 
 
 class Kept(Part):
-    """How long backups stay. One goes only when a newer one was read back, byte by byte, and never the last two of these."""
+    """How long backups stay. One goes only when a newer one was read back, byte by byte, and never the last two of these.
+
+    Where AWS keeps them, and gives no byte out, its word that it is whole counts for that.
+    """
 
     daily: Term = KeptFor(30, "days")
-    """The first of each day."""
+    """The first of each day. Of dumps, of snapshots, and where `by` is `service`: all of these days."""
     weekly: Term = KeptFor(1, "years")
     """The first of each week, a whole one."""
     monthly: Term = KeptFor(7, "years")
-    """The first of each month, a whole one; locked where `vault` has `lock`."""
+    """The first of each month, a whole one; in the vault locked, where that has `lock`. `rds`: a year unless told, as AWS allows
+    a hundred snapshots."""
 
 
 class CopiedTo(Part):
@@ -151,6 +155,13 @@ class Backups(Part):
     """Suites of yours that a drill runs over the tables of the copy, by table."""
     scratch: Folder = "/var/tmp/sluice"
     """A folder on the workers' disk, with room for the store twice, where it is brought back. Made where it is missing."""
+
+    @property
+    def kept(self) -> Kept:
+        """How long backups stay, with what its way has otherwise where the file says nothing."""
+        if self.by == "rds" and "monthly" not in self.keep.model_fields_set:
+            return self.keep.model_copy(update={"monthly": KeptFor(1, "years")})
+        return self.keep
 
     @property
     def way(self) -> Way:

@@ -81,6 +81,11 @@ class Backup:
         return f"{self.folder}/{MANIFEST}"
 
     @property
+    def objects(self) -> tuple[Part, ...]:
+        """All that it is but its manifest, and the log."""
+        return (*self.parts, self.own_manifest)
+
+    @property
     def size(self) -> int:
         """How many bytes it has, unpacked."""
         return sum(part.raw for part in self.parts)
@@ -100,16 +105,6 @@ class Backup:
         """When it was begun, by the server's clock."""
         return datetime.fromisoformat(self.began_at)
 
-    def harm(self, sizes: Mapping[str, int]) -> Iterator[str]:
-        """Say what of it is lost, or was seen damaged, by a listing of its folder. Pure."""
-        for part in (*self.parts, self.own_manifest):
-            if part.key not in sizes:
-                yield f"{part.key} is not there"
-            elif sizes[part.key] != part.bytes:
-                yield f"{part.key} has {sizes[part.key]:,} bytes of {part.bytes:,}"
-        if f"{self.folder}/{DAMAGED}" in sizes:
-            yield "when it was last read, it was not what was stored"
-
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a backup. Raises AlreadyThere, VaultDown, AccessDenied."""
         body = json.dumps({**self._told, "seal": self.seal}, indent=1, ensure_ascii=False).encode()
@@ -123,6 +118,49 @@ class Backup:
     @property
     def _told(self) -> dict[str, Any]:
         return {"format": FORMAT, "version": VERSION, **asdict(self)}
+
+
+class Held(Protocol):
+    """A backup in the vault, of whatever sort, as its keeping sees it."""
+
+    @property
+    def store(self) -> str:
+        """Whose it is."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def folder(self) -> str:
+        """Where in the vault it is."""
+
+    @property
+    def manifest(self) -> str:
+        """The key of its manifest."""
+
+    @property
+    def objects(self) -> tuple[Part, ...]:
+        """All that it is but its manifest, and the log."""
+
+    @property
+    def seal(self) -> str:
+        """A hash of all that its manifest says."""
+
+    @property
+    def stored(self) -> int:
+        """How many bytes it has in the vault."""
+
+
+def harm_of(backup: Held, sizes: Mapping[str, int]) -> Iterator[str]:
+    """Say what of a backup is lost, or was seen damaged, by a listing of its folder. Pure."""
+    for part in backup.objects:
+        if part.key not in sizes:
+            yield f"{part.key} is not there"
+        elif sizes[part.key] != part.bytes:
+            yield f"{part.key} has {sizes[part.key]:,} bytes of {part.bytes:,}"
+    if f"{backup.folder}/{DAMAGED}" in sizes:
+        yield "when it was last read, it was not what was stored"
 
 
 def seal_of(told: Mapping[str, Any]) -> str:
@@ -172,7 +210,7 @@ def note_damaged(vault: Vault, store: str, backup: str) -> None:
 
 
 @contextmanager
-def noting_damage(vault: Vault, backup: Backup) -> Iterator[None]:
+def noting_damage(vault: Vault, backup: Held) -> Iterator[None]:
     """Note it where the block finds that this backup is not what was stored. Whoever may not write there is told no less."""
     try:
         yield
@@ -231,5 +269,5 @@ def place_of(store: str) -> str:
 
 
 def folder_of(store: str, backup: str) -> str:
-    """Name the folder of a backup."""
-    return f"{place_of(store)}/base/{backup}"
+    """Name the folder of a backup: its name says whether it is a dump."""
+    return f"{place_of(store)}/{'dumps' if backup.endswith('-dump') else 'base'}/{backup}"

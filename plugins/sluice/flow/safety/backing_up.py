@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety.keeping import check_residency, keeps, whole_where_wanted
+from sluice.flow.safety.keeping import check_residency, has_names, whole_where_wanted
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, of_backup
 from sluice.flow.steps import check_words
@@ -55,7 +55,7 @@ class VerifyBackup(OfAStore):
 
         driver = driver_of(self.store)
         begun = datetime.now(UTC)
-        if keeps(self.store):
+        if has_names(self.store):
             read = verify_whole(open_vault(), self.store, self.backup, self.log.info, self.patience)
         else:
             read = driver.verify(self.backup, self.log.info)

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sluice.errors import SluiceError, Terminal
 from sluice.flow.connections import open_vault, opened_control
 from sluice.flow.gate import FactsGate
-from sluice.flow.safety.keeping import keeps, note_proven
+from sluice.flow.safety.keeping import has_names, note_proven
 from sluice.flow.safety.moments import OfAMoment, target_of
 from sluice.flow.safety.stores import (
     backup_of,
@@ -89,7 +89,7 @@ class DrillRestore(OfAMoment):
             with suppress(SluiceError):  # what stopped it is worth more than its certificate
                 replace(failed(self.store, asked, why), name=name_scratch(self.store, now, seed)).keep(vault)
             raise
-        if target.kind == "latest" and keeps(self.store):  # an older moment may be older than the key
+        if target.kind == "latest" and has_names(self.store):  # an older moment may be older than the key
             looked = wrongly_encrypted(place, look(place, self.store), made.backups)
             made = replace(made, kms_key=place.kms_key, wrongly_encrypted=tuple(looked))
         # It is called by when it was made: a drill that is run again finds a copy of the same name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from sluice.estate import read_stores
 from sluice.flow.connections import MODES, open_vault, opened_control
 from sluice.flow.project import ROOT
+from sluice.flow.safety.letting_go import NONE_ELSEWHERE, let_go, let_go_at, let_go_elsewhere, read_the_unread
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
-from sluice.flow.safety.stores import backup_of, elsewhere_of, of_backup
+from sluice.flow.safety.stores import backup_of, driver_of, elsewhere_of, of_backup
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from sluice.safety.driver import Driver, Tell
     from sluice.safety.keeping.describing import Line
     from sluice.safety.keeping.expiring import Keeping
-    from sluice.safety.keeping.looking import Seen
+    from sluice.safety.keeping.looking import Seen, Sort
+    from sluice.safety.keeping.services import Service
     from sluice.stores.objects import Vault
 
 GATE = "backups_kept"
@@ -62,20 +64,36 @@ class KeepBackups(OfAStore):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give what stayed and went. Raises MustAsk, BeingRead, Changed, NotGone, ClockWrong, NotLocked, VaultDown."""
-        from sluice.safety.keeping.locking import apply_locks, check_can_lock, plan_locks, verify_locks
-        from sluice.safety.keeping.looking import look
-
         check_keeps(self.store)
-        vault, there, keeping = open_vault(), elsewhere_of(self.store), keeping_of(self.store)
-        now, tell, agreed = datetime.now(UTC), self.log.info, context["params"]["agree"]
-        check_can_lock(vault, keeping)
-        seen = look(vault, self.store)
-        wanted = plan_locks(seen.holding, keeping, now)
-        apply_locks(vault, seen, wanted, tell)
-        facts = {"locked": verify_locks(vault, seen, wanted), **let_go(vault, self.store, keeping, now, agreed, tell)}
-        facts |= let_go_elsewhere(vault, there, self.store, keeping, now, agreed, tell) if there else NONE_ELSEWHERE
+        now, agreed = datetime.now(UTC), context["params"]["agree"]
+        if service := service_of(self.store):
+            facts = let_go_at(service, self.store, keeping_of(self.store), now, agreed, self.log.info)
+        else:
+            facts = self._in_vault(now, agreed)
         with opened_control(of_backup(self.store), context["run_id"]) as control:
             control.record_facts(GATE, facts, epoch=1)
+        return facts
+
+    def _in_vault(self, now: datetime, agreed: bool) -> dict[str, Any]:
+        from sluice.safety.keeping.locking import apply_locks, check_can_lock, plan_locks, verify_locks
+        from sluice.safety.keeping.looking import look_at
+        from sluice.safety.logical.kept import thin_out_counts
+
+        sort, vault, there = sort_of(self.store), open_vault(), elsewhere_of(self.store)
+        keeping, tell = keeping_of(self.store), self.log.info
+        check_can_lock(vault, keeping)
+        if not has_names(self.store):
+            read_the_unread(sort, driver_of(self.store), vault, tell)
+        seen = look_at(sort, vault, self.store)
+        wanted = plan_locks(seen.holding, keeping, now)
+        apply_locks(vault, seen, wanted, tell)
+        facts = {
+            "locked": verify_locks(vault, seen, wanted),
+            **let_go(sort, vault, self.store, keeping, now, agreed, tell),
+        }
+        facts |= let_go_elsewhere(vault, there, self.store, keeping, now, agreed, tell) if there else NONE_ELSEWHERE
+        if backup_of(self.store)[1].by == "logical":  # nobody counts such a store but for a dump
+            thin_out_counts(vault, self.store, tell)
         return facts
 
 
@@ -94,7 +112,10 @@ class PoisonBackup(OfAStore):
         from sluice.safety.keeping.looking import look
         from sluice.safety.keeping.poisoning import Unnoticed, poison
 
-        check_keeps(self.store)
+        if not has_names(self.store):
+            raise AirflowSkipException(
+                f"{self.store} is backed up by {backup_of(self.store)[1].by}: nothing of it is poisoned by us."
+            )
         vault, now = open_vault(), datetime.now(UTC)
         made = poison(vault, look(vault, self.store), self.backup, context["run_id"], now, self.log.info)
         if made.missed:
@@ -118,77 +139,23 @@ class KeptBackupsGate(GateOfAStore):
         return f"what is kept of {self.store}'s backups"
 
 
-NONE_ELSEWHERE = {"elsewhere_lacking": 0, "elsewhere_wrong": 0}
-"""What a gate is told of a store that has no second copy."""
-
-
-def let_go(vault: Vault, store: str, keeping: Keeping, now: datetime, agreed: bool, tell: Tell) -> dict[str, Any]:
-    """Let go what is over in one bucket, sweep halves, and give what a gate judges of it.
-
-    Raises MustAsk, BeingRead, Changed, NotGone, ClockWrong, VaultDown, AccessDenied.
-    """
-    from sluice.safety.keeping.dropping import apply_expiry, verify_expiry
-    from sluice.safety.keeping.encrypting import lacking_encryption, wrongly_encrypted
-    from sluice.safety.keeping.expiring import plan_expiry
-    from sluice.safety.keeping.looking import look
-    from sluice.safety.keeping.staying import wrong_rules
-    from sluice.safety.keeping.sweeping import sweep
-
-    seen = look(vault, store, locks=True)
-    planned = plan_expiry(seen.holding, keeping, now)
-    tell(f"s3://{vault.bucket}:\n{planned}")
-    done = apply_expiry(vault, store, planned, now, tell, agreed)
-    newest = [name for name in seen.backups if seen.holding.is_sound(name)][-1:]
-    keyed = [*lacking_encryption(vault), *wrongly_encrypted(vault, seen, newest)] if vault.kms_key else []
-    return {
-        **verify_expiry(vault, store, planned, done),
-        "halves_swept": len((swept := sweep(vault, store, now, tell)).gone),
-        **_counted("hidden", swept.hidden),
-        **_counted("lost", seen.lost),
-        **_counted("rules_wrong", wrong_rules(vault, store, keeping)),
-        **_counted("wrongly_encrypted", keyed),
-    }
-
-
-def let_go_elsewhere(
-    vault: Vault, there: Vault, store: str, keeping: Keeping, now: datetime, agreed: bool, tell: Tell
-) -> dict[str, Any]:
-    """Let go what is over there, by its own rule, and give what a gate judges: what stands, what lacks. Raises as `let_go`."""
-    from sluice.safety.keeping.elsewhere import keeping_elsewhere, lacking_copies
-    from sluice.safety.keeping.looking import look
-
-    facts = let_go(there, store, keeping_elsewhere(keeping), now, agreed, tell)
-    seen = look(there, store)
-    ages = [(now - one.whole_at).total_seconds() for one in seen.holding.backups.values()]
-    told = (facts[f"{name}_told"] for name in ("lost", "hidden", "rules_wrong", "wrongly_encrypted"))
-    return {
-        "elsewhere_kept": facts["kept"],
-        "elsewhere_gone": facts["gone"],
-        **({"elsewhere_age_seconds": min(ages)} if ages else {}),
-        **_counted("elsewhere_lacking", lacking_copies(look(vault, store), seen, keeping, now)),
-        **_counted("elsewhere_wrong", filter(None, told)),
-    }
-
-
-def _counted(name: str, found: Iterable[str]) -> dict[str, Any]:
-    listed = list(found)
-    return {name: len(listed), f"{name}_told": "; ".join(listed)}
-
-
 def keeping_of(store: str) -> Keeping:
     """Give what the estate's file promises of a store's backups. The monthly ones are locked where the vault locks at all."""
     from sluice.safety.keeping.expiring import Keeping
     from sluice.safety.keeping.tiers import Tier
 
     _, backup = backup_of(store)
-    lock, keep = read_stores(ROOT).vault.lock, backup.keep
+    lock, keep = None if backup.way.at_service else read_stores(ROOT).vault.lock, backup.kept
+    # Where no moment between two can be had, all of the days stay that `daily` names: one that somebody took before something
+    # risky is not gone the day after.
+    window = backup.window if "window" in backup.way.fields else timedelta(days=keep.daily.days)
     tiers = (
         Tier("daily", "day", timedelta(days=keep.daily.days)),
         Tier("weekly", "week", timedelta(days=keep.weekly.days), whole=True),
         Tier("monthly", "month", timedelta(days=keep.monthly.days), MODES[lock.mode] if lock else None, whole=True),
     )
     too = backup.elsewhere.tiers if backup.elsewhere else ()
-    return Keeping(tuple(replace(tier, elsewhere=tier.name in too) for tier in tiers), backup.window)
+    return Keeping(tuple(replace(tier, elsewhere=tier.name in too) for tier in tiers), window)
 
 
 def whole_where_wanted(driver: Driver, tell: Tell, *, asked: bool) -> Driver:
@@ -224,17 +191,54 @@ def kept_of(store: str) -> list[Line]:
 
     Raises NotBackedUp, NoConnection, VaultDown, AccessDenied.
     """
-    from sluice.safety.keeping.describing import describe
+    from sluice.safety.keeping.describing import describe_at, describe_of
 
     if not keeps(store):
         return []
+    now, keeping = datetime.now(UTC), keeping_of(store)
+    if service := service_of(store):
+        return describe_at(service.look(now), keeping, now)
     there = elsewhere_of(store)
-    return describe(open_vault(), store, keeping_of(store), datetime.now(UTC), [there] if there else ())
+    return describe_of(sort_of(store), open_vault(), store, keeping, now, [there] if there else ())
+
+
+def sort_of(store: str) -> Sort[Any]:
+    """Give how its backups lie in the vault. Raises NotBackedUp, EstateErrors."""
+    from sluice.safety.documents.kept import BASES
+    from sluice.safety.keeping.looking import SERVERS
+    from sluice.safety.logical.kept import DUMPS
+
+    if has_names(store):
+        return SERVERS
+    return BASES if backup_of(store)[0].engine == "dynamodb" else DUMPS
+
+
+def service_of(store: str) -> Service | None:
+    """Give what keeps its backups, where that is a service; else None. Raises NotBackedUp, NoConnection, VaultDown."""
+    if not backup_of(store)[1].way.at_service:
+        return None
+    from sluice.safety.documents.on_demand import OnDemand
+    from sluice.safety.documents.service import ServiceBackups
+    from sluice.safety.drill.certificate import certificates_of
+    from sluice.safety.rds.driver import Rds
+    from sluice.safety.rds.ours import Snapshots
+
+    driver, drills = driver_of(store), certificates_of(open_vault(), store)
+    proven = frozenset(backup for one in drills if not one.wrong for backup in one.backups)
+    if isinstance(driver, Rds):
+        return Snapshots(driver, proven)
+    assert isinstance(driver, ServiceBackups)
+    return OnDemand(driver, proven)
 
 
 def keeps(store: str) -> bool:
-    """Tell whether we say how long its backups stay: dumps and bases stay, pgBackRest and AWS have rules of their own."""
+    """Tell whether we say how long its backups stay: pgBackRest has rules of its own."""
     return backup_of(store)[1].way.prunes
+
+
+def has_names(store: str) -> bool:
+    """Tell whether one backup of it alone is brought back by its name, poisoned, and copied elsewhere."""
+    return backup_of(store)[1].way.has_names
 
 
 def check_keeps(store: str) -> None:
@@ -256,11 +260,11 @@ def check_residency(store: str, vault: Vault) -> None:
 
 def note_proven(vault: Vault, store: str, made: Certificate) -> None:
     """Note of each backup that a drill has restored it, where it has passed: that is worth as much as reading it back."""
-    from sluice.safety.backup import MANIFEST, folder_of, read_backup
+    from sluice.safety.backup import MANIFEST, folder_of
     from sluice.safety.keeping.notes import note_restored
 
     against = made.compared
-    if not keeps(store) or against is None or against.at != made.target:
+    if not keeps(store) or backup_of(store)[1].way.at_service or against is None or against.at != made.target:
         return  # what was compared came out of another copy, and maybe out of other backups
     for name in made.backups:
-        note_restored(vault, read_backup(vault, f"{folder_of(store, name)}/{MANIFEST}"), made)
+        note_restored(vault, sort_of(store).read(vault, f"{folder_of(store, name)}/{MANIFEST}"), made)

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.errors import SluiceError
 from sluice.flow.connections import open_vault
 from sluice.flow.safety.forms import AS_SCHEDULED
-from sluice.flow.safety.keeping import keeps
+from sluice.flow.safety.keeping import has_names
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of, elsewhere_of
 
@@ -70,7 +70,7 @@ class DrawMoments(OfAStore):
         vault, there = open_vault(), elsewhere_of(self.store)
         certificates = readable_certificates(vault, self.store, self.log.warning)
         places: dict[Kind, Vault | None] = {"backup": vault, "elsewhere": there}
-        for kind, place in places.items() if keeps(self.store) else ():
+        for kind, place in places.items() if has_names(self.store) else ():
             if place is None or not is_due(certificates, kind, datetime.now(UTC)):
                 continue
             waits = f"no backup in s3://{place.bucket} was whole between two counts"

@@ -10,12 +10,12 @@ each key's changes are brought in again, in order, and what is true of a key aft
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sluice.safety.backup import DAMAGED, MANIFEST, Unreadable, folder_of, place_of, seal_of
+from sluice.safety.backup import MANIFEST, Unreadable, folder_of, place_of, seal_of
 from sluice.safety.documents.log import Run
 from sluice.safety.documents.settings import Settings
 from sluice.safety.driver import Tell
@@ -59,32 +59,43 @@ class Base:
         """Where in the vault it is."""
         return folder_of(self.store, self.id)
 
-    def harm(self, sizes: Mapping[str, int]) -> Iterator[str]:
-        """Say what of it is lost, or was seen damaged, by a listing of its folder. Pure."""
-        for part in (part for table in self.tables for part in table.parts):
-            if part.key not in sizes:
-                yield f"{part.key} is not there"
-            elif sizes[part.key] != part.bytes:
-                yield f"{part.key} has {sizes[part.key]:,} bytes of {part.bytes:,}"
-        if f"{self.folder}/{DAMAGED}" in sizes:
-            yield "when it was last read, it was not what was stored"
-
     @property
     def whole(self) -> datetime:
         """When all reading was over."""
         return datetime.fromisoformat(self.whole_at)
 
     @property
+    def manifest(self) -> str:
+        """The key of its manifest."""
+        return f"{self.folder}/{MANIFEST}"
+
+    @property
+    def objects(self) -> tuple[Part, ...]:
+        """All that it is but its manifest, and the log."""
+        return tuple(part for table in self.tables for part in table.parts)
+
+    @property
+    def seal(self) -> str:
+        """A hash of all that its manifest says."""
+        return seal_of(self._told)
+
+    @property
     def stored(self) -> int:
         """How many bytes it has in the vault."""
-        return sum(part.bytes for table in self.tables for part in table.parts)
+        return sum(part.bytes for part in self.objects)
 
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a base. Raises AlreadyThere, VaultDown, AccessDenied."""
+        body = json.dumps({**self._told, "seal": self.seal}, indent=1, ensure_ascii=False).encode()
+        return vault.put_once(self.manifest, body, "application/json")
+
+    @property
+    def _told(self) -> dict[str, Any]:
         # As it reads when it is read back: a moment among the settings is a text then.
-        told = json.loads(json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, default=str))
-        body = json.dumps({**told, "seal": seal_of(told)}, indent=1, ensure_ascii=False).encode()
-        return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
+        told: dict[str, Any] = json.loads(
+            json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, default=str)
+        )
+        return told
 
 
 def bases_of(vault: Vault, store: str, tell: Tell = lambda _: None) -> list[Base]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sluice.errors import SluiceError, Terminal
+from sluice.errors import Terminal
 from sluice.failpoints import failpoint
-from sluice.safety.backup import DAMAGED, named, note_damaged, place_of
+from sluice.safety.backup import harm_of, named, noting_damage, place_of
 from sluice.safety.census import Census
 from sluice.safety.documents.base import Base, bases_of
 from sluice.safety.documents.counting import count_live
-from sluice.safety.documents.log import LogShort, Stretch, TableLog, runs_of
+from sluice.safety.documents.log import LogShort, Run, Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
 from sluice.safety.documents.replaying import load, replay, rounds_until
 from sluice.safety.documents.scratch import creation_of, destroy, scratches, table_under
@@ -23,9 +23,11 @@ from sluice.safety.documents.shipping import TableShipper, shippers_of
 from sluice.safety.documents.tables import Streamed, Tables
 from sluice.safety.documents.taking import take
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
+from sluice.safety.keeping.notes import note_read
+from sluice.safety.keeping.reading import reading
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.client import speaking
-from sluice.stores.objects import Damaged, NoSuchKey, Vault
+from sluice.stores.objects import Vault
 from sluice.stores.parts import read_parts
 
 
@@ -74,13 +76,15 @@ class Documents:
     def window(self) -> Window | None:
         """From when the first base was whole behind which the log is unbroken up to now, until where it is shipped.
 
-        What an older base can be brought back to, before the log was lost, is told by asking for it.
+        What an older base can be brought back to, before the log was lost or let go, is told by asking for it.
         """
         now = {table: runs_of(self.vault, self.store, table)[-1:] for table in self.tables.names}
+        begins = {table: self._log(table, run).unbroken for table, runs in now.items() for run in runs}
         bases = [
             base
             for base in bases_of(self.vault, self.store)
             if {one.table: [one.run] for one in base.tables if one.table in now} == now
+            and all(one.begins >= begins[one.table] for one in base.tables if one.table in now)
         ]
         if not bases:
             return None
@@ -92,30 +96,39 @@ class Documents:
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a base, and the log without which it is of no one moment; gives how many of the base.
 
-        What of the log is on its way still is shipped. That a base is damaged is noted beside it, until it is read back whole.
-        Raises Broken where its manifest is damaged, Damaged, NoSuchKey, LogShort, LogLost, LogLate.
+        What of the log is on its way still is shipped. That all was read is noted beside it, so that older ones may go by it;
+        that it is damaged is noted too, until it is read back whole.
+        Raises Broken where its manifest is damaged, Damaged, NoSuchKey, LogShort, LogLost, LogLate, VaultDown.
         """
         bases_of(self.vault, self.store, tell)  # whatever of the others is damaged is told
-        base, rounds = self._base(backup), 0
-        parts = [part for table in base.tables for part in table.parts]
-        with self._noting_damage(base, tell):
-            read = sum(len(piece) for piece in read_parts(self.vault, parts))
-        if self.vault.sizes(noted := f"{base.folder}/{DAMAGED}"):
-            self.vault.remove(noted)
-        for table, stretch in self.logs(backup).items():
-            until = stretch.log.until(stretch.begins)
-            if until is None or until < base.whole:
-                self.shippers[table].reach(base.whole)
-            rounds += sum(1 for _ in rounds_until(stretch.log, stretch.begins, base.whole))
+        base, began = self._base(backup), time.monotonic()
+        with noting_damage(self.vault, base):
+            read = sum(len(piece) for piece in read_parts(self.vault, base.objects))
+        rounds = self._read_log(base)
+        note_read(self.vault, base, time.monotonic() - began)
         tell(f"{self.store}: {backup} read back with {rounds} rounds of the log, {read:,} bytes")
         return read
+
+    def _read_log(self, base: Base) -> int:
+        """Read the log without which a base is of no one moment; gives how many rounds."""
+        rounds = 0
+        for table, stretch in self.logs(base.id).items():
+            until = stretch.log.until(stretch.begins)
+            if (until is None or until < base.whole) and table in self.shippers:
+                self.shippers[table].reach(base.whole)
+            rounds += sum(1 for _ in rounds_until(stretch.log, stretch.begins, base.whole))
+        return rounds
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
         """Bring every table back as of a moment, each beside its original. What an earlier try has left goes first.
 
+        Meanwhile nothing of the store's bases and logs is taken away.
         Raises NotScratch, NotReachable, LogShort, Damaged, Throttled, DynamoDown.
         """
-        made_at(name)
+        with reading(self.vault, self.store, name, made_at(name)):
+            return self._restore(target, name, clock, tell)
+
+    def _restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
         moment, base = self.chosen(target, tell)
         tell(f"{self.store} comes back to {moment:%Y-%m-%d %H:%M:%S} UTC, from {base.id}")
         self.destroy(name)
@@ -126,7 +139,7 @@ class Documents:
         for one in base.tables:
             copy, log = table_under(name, one.table), TableLog(self.vault, self.store, one.table, one.run)
             wait_until_active(self.tables.clients.dynamodb, copy)
-            with self._noting_damage(base, tell):
+            with noting_damage(self.vault, base):
                 items = load(self.tables.clients.dynamodb, self.vault, one, copy)
             done = replay(self.tables.clients.dynamodb, log, one, moment, copy)
             last += [done.last] if done.last else []
@@ -205,7 +218,7 @@ class Documents:
         sizes = self.vault.sizes(f"{place_of(self.store)}/base/")
         harmed = []
         for base in reversed(bases):
-            if harm := next(base.harm(sizes), None):
+            if harm := next(harm_of(base, sizes), None):
                 tell(f"{self.store}: {base.id} is passed over: {harm}")
                 harmed.append(base)
             else:
@@ -224,18 +237,8 @@ class Documents:
                 short.append(why)
         raise short[0]
 
-    @contextmanager
-    def _noting_damage(self, base: Base, tell: Tell) -> Iterator[None]:
-        """Note it where the block finds that a base is not what was stored. Whoever may not write there is told no less."""
-        try:
-            yield
-        except (Damaged, NoSuchKey):
-            with suppress(SluiceError):
-                note_damaged(self.vault, self.store, base.id)
-                tell(
-                    f"{self.store}: it is noted that {base.id} is damaged. Ask again: a restore begins with the one before."
-                )
-            raise
+    def _log(self, table: str, run: Run) -> TableLog:
+        return TableLog(self.vault, self.store, table, run)
 
     def _base(self, id: str) -> Base:
         return named(bases_of(self.vault, self.store), self.store, id)

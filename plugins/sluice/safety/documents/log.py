@@ -2,6 +2,7 @@
 
     backups/stores/<store>/log/<table>/<run>/run.json                       of which stream it is
     backups/stores/<store>/log/<table>/<run>/000000/000000000.zst …         one round of reading each
+    backups/stores/<store>/log/<table>/<run>/unbroken-000000000.json        from which on nothing of it was let go
 
 A round holds, behind a line about itself, one line a change: each shard's in its order, a child's behind its parent's. The place
 up to which each shard is read is in the round itself, so that changes and places are stored together or not at all. Nothing in
@@ -29,6 +30,7 @@ from sluice.stores.parts import TYPE, packed, unpacked
 
 FOLDER = 1000
 """Rounds in one folder: the last is found by two short listings."""
+UNBROKEN = "unbroken-"
 AHEAD = 16
 """Rounds that are fetched at once: many are small."""
 
@@ -129,17 +131,33 @@ class TableLog:
             raise Damaged(f"s3://{self.vault.bucket}/{key} cannot be read ({error}). Keep it as evidence.") from error
 
     def since(self, number: int) -> Iterator[Round]:
-        """Give every round from a number on, in order. Raises LogShort where one is missing, Damaged, VaultDown."""
+        """Give every round from a number on, in order. Raises LogShort once it comes to one that is missing, Damaged, VaultDown.
+
+        Behind an old base that is kept for itself the log ends once that is consistent: whoever needs no more reads no more.
+        """
         numbers = [one for one in map(_number, self._keys(number)) if one >= number]
-        for wanted, there in zip(range(number, number + len(numbers)), numbers, strict=True):
-            if wanted != there:
-                raise LogShort(
-                    f"{self.store}: round {wanted} of the log of {self.table} is not in the vault ({self._key(wanted)}). Nothing"
-                    " behind it can be brought back: restore to an earlier moment, and take a base now."
-                )
         with ThreadPoolExecutor(AHEAD) as pool:
             for start in range(0, len(numbers), AHEAD):
-                yield from pool.map(self.read, numbers[start : start + AHEAD])
+                there, wanted = numbers[start : start + AHEAD], range(number + start, number + start + AHEAD)
+                whole = [one for one, due in zip(there, wanted, strict=False) if one == due]
+                yield from pool.map(self.read, whole)
+                if len(whole) < len(there):
+                    missing = wanted[len(whole)]
+                    raise LogShort(
+                        f"{self.store}: round {missing} of the log of {self.table} is not in the vault ({self._key(missing)}):"
+                        " it is lost, or older than what is kept. Nothing behind it can be brought back from this base: restore"
+                        " to an earlier moment; where it is lost, take a base now."
+                    )
+
+    @property
+    def unbroken(self) -> int:
+        """The number from which on nothing of it was let go. Raises VaultDown."""
+        noted = self.vault.list(f"{self.folder}{UNBROKEN}")
+        return max((int(key.rpartition("-")[2].removesuffix(".json")) for key in noted), default=0)
+
+    def note_unbroken(self, number: int) -> None:
+        """Note that all before a number may go. Safe to repeat. Raises VaultDown, AccessDenied."""
+        self.vault.put_once(f"{self.folder}{UNBROKEN}{number:09}.json", b"{}", "application/json")
 
     def _keys(self, number: int) -> Iterator[str]:
         first = f"{self.folder}{number // FOLDER:06}/"

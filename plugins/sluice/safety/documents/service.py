@@ -9,6 +9,7 @@ set of the tables is kept in the vault with each backup, for the day when there 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -363,22 +364,33 @@ class ServiceBackups:
             raise NoSuchBackup(f"{self.store}: the service has no backup {name} of all of its tables; it has {there}.")
         return found[name]
 
-    def _backups(self) -> dict[str, tuple[Taken, dict[str, str]]]:
-        """Give those that every table has, by name: what is common to them, and the address of each table's."""
+    def made(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Give what the service keeps that Sluice had it make, by name: what it says of each table's. Halves are among them."""
         by_name: dict[str, dict[str, dict[str, Any]]] = {}
+        ours = re.compile(rf"{re.escape(self._prefix)}\d{{8}}T\d{{9}}Z-full")
         for table in self.tables.names:
             with speaking("look for backups of", table):
                 pages = self._client.get_paginator("list_backups").paginate(TableName=table)
                 for one in [one for page in pages for one in page.get("BackupSummaries", [])]:
-                    if one["BackupName"].startswith(self._prefix) and one["BackupStatus"] == "AVAILABLE":
+                    if ours.fullmatch(one["BackupName"]) and one["BackupStatus"] == "AVAILABLE":
                         by_name.setdefault(one["BackupName"], {})[table] = one
-        whole = {name: found for name, found in sorted(by_name.items()) if len(found) == len(self.tables.names)}
-        return {name: (_taken(name, found), _addresses(found)) for name, found in whole.items()}
+        return dict(sorted(by_name.items()))
 
+    def tables_then(self, backup: str) -> set[str]:
+        """Name the tables that the store had when a backup was made, of those that it has still. Raises VaultDown."""
+        kept = f"{self._kept}{backup.removeprefix(self._prefix)[:15]}Z.json"
+        there = json.loads(self.vault.get(kept)) if self.vault.sizes(kept) else self.tables.names
+        return {table for table in self.tables.names if table in there}
 
-def _taken(name: str, found: Mapping[str, Mapping[str, Any]]) -> Taken:
-    at = max(one["BackupCreationDateTime"].astimezone(UTC) for one in found.values())
-    return Taken(name, at, sum(int(one.get("BackupSizeBytes") or 0) for one in found.values()))
+    def _backups(self) -> dict[str, tuple[Taken, dict[str, str]]]:
+        """Give those that every table has, by name: what is common to them, and the address of each table's."""
+        whole = {name: found for name, found in self.made().items() if len(found) == len(self.tables.names)}
+        return {name: (self.taken(name, found), _addresses(found)) for name, found in whole.items()}
+
+    def taken(self, name: str, found: Mapping[str, Mapping[str, Any]]) -> Taken:
+        """Say of a backup on demand what every driver says of one, by what the service says of each table's. Pure."""
+        at = max(one["BackupCreationDateTime"].astimezone(UTC) for one in found.values())
+        return Taken(name, at, sum(int(one.get("BackupSizeBytes") or 0) for one in found.values()))
 
 
 def _addresses(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.safety.keeping.expiring import ClockWrong, Holding, Keeping, plan_expiry
-from sluice.safety.keeping.looking import look
+from sluice.safety.keeping.looking import SERVERS, K, Sort, look_at
 from sluice.safety.keeping.notes import read_note
+from sluice.safety.keeping.services import AtService
 from sluice.safety.keeping.tiers import Tier, assign, chain
 from sluice.stores.objects import Vault
 
@@ -35,8 +36,16 @@ class Line:
 
 
 def describe(vault: Vault, store: str, keeping: Keeping, now: datetime, elsewhere: Sequence[Vault] = ()) -> list[Line]:
-    """Tell what is kept. Raises VaultDown, AccessDenied."""
-    seen, others = look(vault, store, locks=True), {other.bucket: look(other, store) for other in elsewhere}
+    """Tell what is kept of a server. Raises VaultDown, AccessDenied."""
+    return describe_of(SERVERS, vault, store, keeping, now, elsewhere)
+
+
+def describe_of(
+    sort: Sort[K], vault: Vault, store: str, keeping: Keeping, now: datetime, elsewhere: Sequence[Vault] = ()
+) -> list[Line]:
+    """Tell what is kept of one sort of backups. Raises VaultDown, AccessDenied."""
+    seen = look_at(sort, vault, store, locks=True)
+    others = {other.bucket: look_at(sort, other, store) for other in elsewhere}
     held = seen.holding
     tiers = assign([one for one in held.backups.values() if held.is_sound(one.id)], keeping.tiers)
     whys, until = _whys(held, keeping, now), expires(held, keeping, tiers)
@@ -45,8 +54,8 @@ def describe(vault: Vault, store: str, keeping: Keeping, now: datetime, elsewher
         note = read_note(vault, backup) if name in held.verified else None
         made = Line(
             id=name,
-            whole_at=backup.ended,
-            after=backup.after,
+            whole_at=held.backups[name].whole_at,
+            after=held.backups[name].after,
             bytes=backup.stored,
             tiers=tuple(tier.name for tier in tiers.get(name, ())),
             why=whys[name],
@@ -56,6 +65,29 @@ def describe(vault: Vault, store: str, keeping: Keeping, now: datetime, elsewher
             elsewhere=tuple(bucket for bucket, other in others.items() if name in other.holding.verified),
         )
         lines.append(made)
+    return sorted(lines, key=lambda line: (line.whole_at, line.id))
+
+
+def describe_at(seen: AtService, keeping: Keeping, now: datetime) -> list[Line]:
+    """Tell what a service keeps of a store, of what Sluice had it take. Pure."""
+    held = seen.holding
+    tiers = assign(held.backups.values(), keeping.tiers)
+    whys, until = _whys(held, keeping, now), expires(held, keeping, tiers)
+    lines = [
+        Line(
+            id=name,
+            whole_at=one.whole_at,
+            after=None,
+            bytes=seen.bytes[name],
+            tiers=tuple(tier.name for tier in tiers.get(name, ())),
+            why=whys[name],
+            expires_at=until[name],
+            verified_at=None,
+            locked_until=None,
+            elsewhere=(),
+        )
+        for name, one in held.backups.items()
+    ]
     return sorted(lines, key=lambda line: (line.whole_at, line.id))
 
 

@@ -6,7 +6,7 @@ manifest, and is swept (sweeping.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -15,12 +15,16 @@ from sluice.errors import Terminal, Transient
 from sluice.failpoints import failpoint
 from sluice.safety.backup import MANIFEST, folder_of, place_of
 from sluice.safety.driver import Tell
-from sluice.safety.keeping.expiring import Expiry
+from sluice.safety.keeping.expiring import Expiry, LogDrop
 from sluice.safety.keeping.reading import readers
 from sluice.stores.objects import AccessDenied, NoSuchKey, Vault
 
 Facts: TypeAlias = Mapping[str, int | str]
 SHOWN = 10
+BACKUPS = ("base", "dumps")
+"""The folders of a store in which each folder is a backup, or half of one."""
+LOGS = ("wal", "log")
+"""Those of its log: a server's, and what the streams of tables have told."""
 
 
 class BeingRead(Transient):
@@ -49,16 +53,21 @@ class Done:
     log_files: int = 0
 
 
-def apply_expiry(vault: Vault, store: str, expiry: Expiry, now: datetime, tell: Tell, agreed: bool = False) -> Done:
+def apply_expiry(
+    vault: Vault,
+    store: str,
+    expiry: Expiry,
+    now: datetime,
+    tell: Tell,
+    agreed: bool = False,
+    note_gap: Callable[[Vault, str, LogDrop], None] | None = None,
+) -> Done:
     """Do what a plan says. Safe to repeat, and to kill. `agreed`: a person has said yes to a plan that is much.
 
+    `note_gap` is told of each stretch of the log before it goes.
     Raises MustAsk, BeingRead, Changed, VaultDown.
     """
-    if expiry.is_much and not agreed:
-        raise MustAsk(
-            f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups would go at once. Nothing was taken"
-            " away: look at the plan, and say yes to it if it is meant."
-        )
+    check_agreed(store, expiry, agreed)
     check_nobody_reads(vault, store, now)
     check_unchanged(vault, store, expiry)
     done = Done()
@@ -71,10 +80,13 @@ def apply_expiry(vault: Vault, store: str, expiry: Expiry, now: datetime, tell: 
             stays |= {backup, expiry.going[backup].after or backup}
     left = [expiry.going[one].needs for one in stays if one in expiry.going]
     needed = {(needs.system, name) for needs in left if needs for name in needs.files}
+    unknown = None in left  # what of the log it needs is not known: all of it stays
     for stretch in expiry.log:
         check_nobody_reads(vault, store, now)
+        if note_gap and not unknown:
+            note_gap(vault, store, stretch)
         for name, key in stretch.files.items():
-            if (stretch.system, name) in needed:
+            if unknown or (stretch.system, name) in needed:
                 done.stayed.append(f"{key}: a backup that stays needs it")
             elif _removed(vault, key, done):
                 done.log_files += 1
@@ -87,7 +99,7 @@ def verify_expiry(vault: Vault, store: str, expiry: Expiry, done: Done) -> Facts
     """Look that what was to stay is there, and what went is not, hidden or not. Raises Changed, NotGone. Read only."""
     check_unchanged(vault, store, expiry)
     left = [backup for backup in done.gone if vault.ever(f"{folder_of(store, backup)}/")]
-    there = set(vault.list(f"{place_of(store)}/wal/"))
+    there = {key for log in LOGS for key in vault.list(f"{place_of(store)}/{log}/")}
     stayed = {one.split(":")[0] for one in done.stayed}
     left += [key for one in expiry.log for key in one.files.values() if key in there and key not in stayed]
     if left:
@@ -101,6 +113,15 @@ def verify_expiry(vault: Vault, store: str, expiry: Expiry, done: Done) -> Facts
     }
 
 
+def check_agreed(store: str, expiry: Expiry, agreed: bool) -> None:
+    """Raise MustAsk where a plan is much, and nobody has said yes to it."""
+    if expiry.is_much and not agreed:
+        raise MustAsk(
+            f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups would go at once. Nothing was taken"
+            " away: look at the plan, and say yes to it if it is meant."
+        )
+
+
 def check_nobody_reads(vault: Vault, store: str, now: datetime) -> None:
     """Raise BeingRead while a restore is under way."""
     if found := readers(vault, store, now):
@@ -111,7 +132,7 @@ def check_nobody_reads(vault: Vault, store: str, now: datetime) -> None:
 
 def check_unchanged(vault: Vault, store: str, expiry: Expiry) -> None:
     """Raise Changed where a backup that stays has no manifest any more: what goes might be all that is left."""
-    there = set(vault.list(f"{place_of(store)}/base/"))
+    there = {key for sort in BACKUPS for key in vault.list(f"{place_of(store)}/{sort}/")}
     if gone := [backup for backup in expiry.keep if f"{folder_of(store, backup)}/{MANIFEST}" not in there]:
         raise Changed(
             f"{store}: {', '.join(gone[:SHOWN])} was to stay, and is not there. No more was taken away: see who deletes in"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sluice.safety.keeping.locking import objects_of
-from sluice.safety.keeping.looking import Seen
+from sluice.safety.keeping.looking import K, SeenOf
 from sluice.stores.aws import code_of
 from sluice.stores.objects import Vault
 from sluice.stores.parts import in_order
@@ -35,7 +35,7 @@ def lacking_encryption(vault: Vault) -> Iterator[str]:
         yield f"s3://{vault.bucket} encrypts by {key or 'a key of S3'}, and its vault names {vault.kms_key}: make it the default"
 
 
-def wrongly_encrypted(vault: Vault, seen: Seen, backups: Iterable[str]) -> list[str]:
+def wrongly_encrypted(vault: Vault, seen: SeenOf[K], backups: Iterable[str]) -> list[str]:
     """Say which objects of some backups are encrypted by another key than their vault names; none where it names none.
 
     A history of the log is left out: it may be years older than the backup. Raises NoSuchKey, VaultDown, AccessDenied.

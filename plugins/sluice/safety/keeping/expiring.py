@@ -7,7 +7,7 @@ backup comes, or none that was read back, nothing grows old. A clock that disagr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -58,6 +58,8 @@ class Holding:
     log: Sequence[LogObject] = ()
     locked: Mapping[str, datetime] = field(default_factory=dict)
     """Until when each cannot be taken away."""
+    proven: frozenset[str] = frozenset()
+    """Where nobody can read a byte of them: those that a drill has brought back whole."""
 
     def is_sound(self, backup: str) -> bool:
         """Whether it can be restored, as far as anybody has seen: it and all that it rests on were read back."""
@@ -90,6 +92,10 @@ class Expiry:
     going: Mapping[str, One]
     """What is known of those that go."""
     log: tuple[LogDrop, ...]
+    anchor: str | None = None
+    """The backup with which the window begins; None while none was verified."""
+    since: datetime | None = None
+    """When the window begins."""
 
     @property
     def is_much(self) -> bool:
@@ -121,6 +127,7 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
         *_by_tier(holding, tiers, age),
         *(_by_window(ordered, anchor, age - keeping.window, keeping.window) if keeping.window else ()),
         *_by_number(ordered, sound, keeping.at_least),
+        *_by_proof(sound, holding.proven),
         *((name, f"locked until {until:%Y-%m-%d}") for name, until in holding.locked.items() if until > now),
     ):
         reasons[name].append(why)
@@ -132,7 +139,7 @@ def plan_expiry(holding: Holding, keeping: Keeping, now: datetime) -> Expiry:
     kept = [one for one in ordered if one.id in keep]
     going = {name: holding.backups[name] for name in drop}
     log = tuple(_log_drops(holding, kept, anchor, age - keeping.window))
-    return Expiry(keep, drop, going, log)
+    return Expiry(keep, drop, going, log, anchor.id, age - keeping.window)
 
 
 def wants_whole(holding: Holding, keeping: Keeping, now: datetime) -> str | None:
@@ -190,6 +197,11 @@ def _by_number(ordered: Sequence[One], sound: Sequence[One], at_least: int) -> I
             yield one.id, "no newer one was verified"
     for one in [one for one in ordered if one.after is None][-1:]:
         yield one.id, "the next increment rests on it"
+
+
+def _by_proof(sound: Sequence[One], proven: Collection[str]) -> Iterator[tuple[str, str]]:
+    for one in [one for one in sound if one.id in proven][-1:]:
+        yield one.id, "the newest that a drill has brought back whole"
 
 
 def _why_gone(one: One, newer: One, tiers: Sequence[Tier]) -> str:

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from sluice.errors import Transient
 from sluice.failpoints import failpoint
-from sluice.safety.backup import Backup
+from sluice.safety.backup import Held
 from sluice.safety.driver import Tell
 from sluice.safety.keeping.expiring import Holding, Keeping
-from sluice.safety.keeping.looking import Seen
+from sluice.safety.keeping.looking import K, SeenOf
 from sluice.safety.keeping.tiers import assign, chain
 from sluice.stores.locks import Locked
 from sluice.stores.objects import NotLocked, Vault
@@ -52,7 +52,7 @@ def check_can_lock(vault: Vault, keeping: Keeping) -> None:
         )
 
 
-def apply_locks(vault: Vault, seen: Seen, wanted: Mapping[str, Locked], tell: Tell) -> int:
+def apply_locks(vault: Vault, seen: SeenOf[K], wanted: Mapping[str, Locked], tell: Tell) -> int:
     """Lock; gives how many backups there was something to do for. Safe to repeat, and to kill.
 
     Raises NoSuchKey, VaultDown, AccessDenied.
@@ -71,7 +71,7 @@ def apply_locks(vault: Vault, seen: Seen, wanted: Mapping[str, Locked], tell: Te
     return done
 
 
-def verify_locks(vault: Vault, seen: Seen, wanted: Mapping[str, Locked]) -> int:
+def verify_locks(vault: Vault, seen: SeenOf[K], wanted: Mapping[str, Locked]) -> int:
     """Ask S3 how each object is locked; gives how many there are. Raises NotHeld, NoSuchKey, VaultDown. Read only."""
     count = 0
     for name, lock in wanted.items():
@@ -92,16 +92,18 @@ def is_held(vault: Vault, key: str, version: str | None, lock: Locked) -> bool:
     return lock.and_at_least(there) == there
 
 
-def objects_of(seen: Seen, backup: Backup) -> list[tuple[str, str | None]]:
+def objects_of(seen: SeenOf[K], backup: Held) -> list[tuple[str, str | None]]:
     """Name all that a backup needs but its manifest: its parts, the log that makes it consistent, and where timelines part."""
-    parts = [(part.key, part.version) for part in (*backup.parts, backup.own_manifest)]
+    parts = [(part.key, part.version) for part in backup.objects]
     needs = seen.holding.backups[backup.id].needs
-    names = set(needs.files) if needs else set()
+    if needs is None:
+        return [*parts]
+    names = set(needs.files)
     return [
         *parts,
         *(
             (file.key, None)
             for file in seen.holding.log
-            if file.system == backup.system and (file.name in names or file.name.endswith(".history"))
+            if file.system == needs.system and (file.name in names or file.name.endswith(".history"))
         ),
     ]

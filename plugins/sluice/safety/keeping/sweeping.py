@@ -14,7 +14,7 @@ from itertools import groupby
 from sluice.failpoints import failpoint
 from sluice.safety.backup import MANIFEST, place_of
 from sluice.safety.driver import Tell
-from sluice.safety.keeping.dropping import check_nobody_reads
+from sluice.safety.keeping.dropping import BACKUPS, check_nobody_reads
 from sluice.stores.objects import AccessDenied, Vault
 
 GRACE = timedelta(days=1)
@@ -32,8 +32,9 @@ class Swept:
 def plan_sweep(store: str, dated: Mapping[str, datetime], now: datetime, grace: timedelta = GRACE) -> list[str]:
     """Name the folders of halves, by when each object of the store was stored. Pure."""
     newest = min(now, max(dated.values(), default=now))
-    inside = sorted(key for key in dated if key.startswith(f"{place_of(store)}/base/"))
-    found = {folder: list(keys) for folder, keys in groupby(inside, lambda key: key.rpartition("/")[0])}
+    place = f"{place_of(store)}/"
+    inside = sorted(key for key in dated if key.removeprefix(place).split("/")[0] in BACKUPS)
+    found = {folder: list(keys) for folder, keys in groupby(inside, lambda key: _folder(place, key))}
     return [
         folder
         for folder, keys in found.items()
@@ -61,3 +62,8 @@ def sweep(vault: Vault, store: str, now: datetime, tell: Tell, grace: timedelta 
         gone.append(folder)
         tell(f"{folder} was half a backup: it is gone")
     return Swept(tuple(gone), tuple(hidden))
+
+
+def _folder(place: str, key: str) -> str:
+    """Name the folder of the backup that an object is of: tables have folders of their own within it."""
+    return place + "/".join(key.removeprefix(place).split("/")[:2])

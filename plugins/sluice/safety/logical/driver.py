@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sluice.safety.backup import MANIFEST, Broken, named
+from sluice.safety.backup import MANIFEST, Broken, folder_of, named, noting_damage
 from sluice.safety.census import Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
-from sluice.safety.logical.dump import DATA, TOC, Dump, dumps_of, folder_of, read_dump
+from sluice.safety.keeping.notes import note_read
+from sluice.safety.keeping.reading import reading
+from sluice.safety.logical.dump import DATA, TOC, Dump, dumps_of, read_dump
 from sluice.safety.logical.dumping import Dumping
 from sluice.safety.logical.places import Place
 from sluice.safety.logical.restoring import bring_back
@@ -59,9 +62,17 @@ class Logical:
     def verify(self, backup: str, tell: Tell) -> int:
         """Read every byte of a dump, and have pg_restore read its list of contents; tell of others that are damaged.
 
-        Raises Broken, Damaged, NoSuchKey.
+        That is noted beside it, so that older ones may go by it. One that is damaged loses its notes.
+        Raises Broken, Damaged, NoSuchKey, VaultDown.
         """
-        dump = self._named(backup, tell)
+        dump, began = self._named(backup, tell), time.monotonic()
+        with noting_damage(self.vault, dump):
+            self._read(dump)
+        note_read(self.vault, dump, time.monotonic() - began)
+        tell(f"{self.store}: {backup} read back, {dump.size:,} bytes")
+        return dump.size
+
+    def _read(self, dump: Dump) -> None:
         with tempfile.TemporaryDirectory(prefix="sluice-") as made:
             folder = Path(made) / DATA
             unpack(dump, self.vault, folder, Identity(), TOC)
@@ -69,15 +80,19 @@ class Logical:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise Damaged(
-                f"{backup} of {self.store} is as it was stored, and pg_restore cannot read what is in it:"
+                f"{dump.id} of {self.store} is as it was stored, and pg_restore cannot read what is in it:"
                 f" {done.stderr.strip()[-300:]}. Nothing rests on it: take another, and keep this one as evidence."
             )
-        tell(f"{self.store}: {backup} read back, {dump.size:,} bytes")
-        return dump.size
 
     def restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
-        """Bring the newest dump back that is no later than the target. Raises NotScratch, Broken, NotRecovered, Damaged."""
-        made_at(name)
+        """Bring the newest dump back that is no later than the target; meanwhile none of them is taken away.
+
+        Raises NotScratch, Broken, NotRecovered, Damaged.
+        """
+        with reading(self.vault, self.store, name, made_at(name)):
+            return self._restore(target, name, clock, tell)
+
+    def _restore(self, target: Target, name: str, clock: Clock, tell: Tell) -> Restored:
         dump = choose(dumps_of(self.vault, self.store), self.store, target)
         tell(f"{self.store} comes back to {dump.moment:%Y-%m-%d %H:%M:%S} UTC, from {dump.id}; asked for {target}")
         folder = self.place.folder_of(name)

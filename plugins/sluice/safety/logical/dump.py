@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sluice.safety.backup import MANIFEST, Unreadable, place_of
+from sluice.safety.backup import MANIFEST, Unreadable, folder_of, place_of, seal_of
 from sluice.safety.driver import Tell
 from sluice.stores.objects import Damaged, NoSuchKey, Stored, Vault
 from sluice.stores.parts import Part
@@ -120,6 +120,21 @@ class Dump:
         return folder_of(self.store, self.id)
 
     @property
+    def manifest(self) -> str:
+        """The key of its manifest."""
+        return f"{self.folder}/{MANIFEST}"
+
+    @property
+    def objects(self) -> tuple[Part, ...]:
+        """All that it is but its manifest."""
+        return self.parts
+
+    @property
+    def seal(self) -> str:
+        """A hash of all that its manifest says: a note of another one counts for nothing."""
+        return seal_of(self._told)
+
+    @property
     def size(self) -> int:
         """How many bytes it has, unpacked."""
         return sum(part.raw for part in self.parts)
@@ -136,9 +151,12 @@ class Dump:
 
     def keep(self, vault: Vault) -> Stored:
         """Store the manifest: from now on it is a backup. Raises AlreadyThere, VaultDown, AccessDenied."""
-        told = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        body = json.dumps(told, indent=1, ensure_ascii=False).encode()
-        return vault.put_once(f"{self.folder}/{MANIFEST}", body, "application/json")
+        body = json.dumps(self._told, indent=1, ensure_ascii=False).encode()
+        return vault.put_once(self.manifest, body, "application/json")
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        return {"format": FORMAT, "version": VERSION, **asdict(self)}
 
 
 def dumps_of(vault: Vault, store: str, tell: Tell = lambda line: None) -> Sequence[Dump]:
@@ -154,11 +172,6 @@ def dumps_of(vault: Vault, store: str, tell: Tell = lambda line: None) -> Sequen
             except (Damaged, NoSuchKey) as why:
                 tell(f"{store}: {why}")
     return sorted(found, key=lambda one: one.moment)
-
-
-def folder_of(store: str, dump: str) -> str:
-    """Name the folder of a dump."""
-    return f"{place_of(store)}/dumps/{dump}"
 
 
 def read_dump(vault: Vault, key: str) -> Dump:

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from sluice.errors import Terminal
 from sluice.failpoints import failpoint
-from sluice.safety.backup import name_at
+from sluice.safety.backup import folder_of, name_at
 from sluice.safety.census import Census, Marked, Moment, mark_now
 from sluice.safety.censuses import keep_census
 from sluice.safety.driver import Tell
 from sluice.safety.logical.counting import count_dumped, lacks_of
-from sluice.safety.logical.dump import DATA, Dump, Globals, Membership, Right, Role, Setting, Shape, dumps_of, folder_of
+from sluice.safety.logical.dump import DATA, Dump, Globals, Membership, Right, Role, Setting, Shape, dumps_of
 from sluice.safety.logical.progress import Progress, attend, bytes_in
 from sluice.stores.binaries import client
 from sluice.stores.cluster import processes_in

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from sluice.errors import Terminal, Transient
-from sluice.safety.backup import Backup, Broken, backups_of, chain_of, place_of
+from sluice.safety.backup import Backup, Broken, backups_of, chain_of, harm_of, place_of
 from sluice.safety.driver import Tell
 from sluice.safety.physical.log import LogStore
 from sluice.safety.physical.recovering import Whole
@@ -110,7 +110,7 @@ def _harm(backups: Mapping[str, Backup], backup: Backup, sizes: Mapping[str, int
         chain = chain_of(backups, backup)
     except Broken as error:
         return str(error)
-    return next((f"{link.id}: {harm}" for link in chain for harm in link.harm(sizes)), None)
+    return next((f"{link.id}: {harm}" for link in chain for harm in harm_of(link, sizes)), None)
 
 
 def _followed(vault: Vault, whole: Sequence[Backup]) -> Sequence[Backup]:

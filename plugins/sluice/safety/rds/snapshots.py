@@ -10,7 +10,7 @@ from typing import Any
 
 from sluice.errors import Terminal
 from sluice.safety.driver import Taken
-from sluice.safety.rds.service import AlreadyStands, as_tags, find_snapshot, speaking, tags_of
+from sluice.safety.rds.service import Absent, AlreadyStands, NotYet, as_tags, find_snapshot, speaking, tags_of
 from sluice.safety.rds.settings import OURS
 
 STORE = f"{OURS}store"
@@ -40,8 +40,13 @@ class CopyTo:
 
 def name_snapshot(store: str, moment: datetime) -> str:
     """Name the snapshot of a moment. RDS takes letters, digits and single hyphens."""
-    plain = re.sub(r"[^a-z0-9]+", "-", store.lower()).strip("-")
-    return f"sluice-{plain}-{moment.astimezone(UTC):%Y%m%dt%H%M%Sz}"
+    return f"{_prefix(store)}{moment.astimezone(UTC):%Y%m%dt%H%M%Sz}"
+
+
+def named_at(name: str, store: str) -> datetime | None:
+    """Give the moment of a snapshot that is called as Sluice calls them; None for any other name. Pure."""
+    found = re.fullmatch(rf"{re.escape(_prefix(store))}(\d{{8}}t\d{{6}}z)", name)
+    return datetime.strptime(found[1], "%Y%m%dt%H%M%Sz").replace(tzinfo=UTC) if found else None
 
 
 def begin_snapshot(client: Any, store: str, instance: str, name: str, tags: Mapping[str, str]) -> None:
@@ -84,6 +89,23 @@ def begin_copy(to: CopyTo, store: str, snapshot: Mapping[str, Any]) -> None:
         _begun_here(to.client, store, name)
 
 
+def delete_snapshot(client: Any, store: str, name: str) -> str | None:
+    """Have RDS delete a snapshot of ours; gives why it stays, where something else is being done with it. Safe to repeat.
+
+    Raises NotOurSnapshot, Throttled, RdsDown, AccessDenied, RdsRefused.
+    """
+    if not _begun_here(client, store, name):
+        return None
+    try:
+        with speaking("delete snapshot", name):
+            client.delete_db_snapshot(DBSnapshotIdentifier=name)
+    except Absent:
+        return None
+    except NotYet as why:
+        return str(why)
+    return None
+
+
 def taken_of(snapshot: Mapping[str, Any]) -> Taken:
     """Say of a snapshot what every driver says of a backup. Where RDS tells no size, it is the disk's: never more than that."""
     size = snapshot.get("FullSnapshotSizeInBytes") or int(snapshot.get("AllocatedStorage", 0)) * GIB
@@ -99,11 +121,16 @@ def whole_at(snapshot: Mapping[str, Any]) -> datetime:
     return moment.astimezone(UTC)
 
 
+def _prefix(store: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", store.lower()).strip("-")
+    return f"sluice-{plain}-"
+
+
 def _begun_here(client: Any, store: str, name: str) -> bool:
     found = find_snapshot(client, name)
     if found and tags_of(found).get(STORE) != store:
         raise NotOurSnapshot(
-            f"Snapshot {name} is there, and its tag {STORE} does not say {store}: somebody else's. Nothing was taken; rename"
-            " it, or run again at another moment."
+            f"Snapshot {name} is there, and its tag {STORE} does not say {store}: somebody else's. Nothing was done with it;"
+            " rename it, or run again at another moment."
         )
     return found is not None

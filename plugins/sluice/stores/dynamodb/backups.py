@@ -19,6 +19,7 @@ from sluice.stores.dynamodb.client import speaking
 from sluice.stores.dynamodb.identity import TableIdentity
 
 Way = Literal["on_demand", "point_in_time"]
+IN_USE, GONE = "BackupInUseException", "BackupNotFoundException"
 UNKNOWN = {"UnknownOperationException", "UnknownOperation", "InvalidAction", "UnsupportedOperation", "NotImplemented"}
 
 
@@ -87,6 +88,24 @@ def kept_of_deleted(client: Any, table: str) -> KeptOfDeleted | None:
             f"Backup {last['BackupName']} of {table} is not ready yet: the service makes it. Run it again."
         )
     return KeptOfDeleted(str(last["BackupArn"]), last["BackupCreationDateTime"].astimezone(UTC))
+
+
+def delete_backup(client: Any, table: str, address: str) -> str | None:
+    """Delete a backup on demand; gives why it stays, where something else is being done with it. Safe to repeat.
+
+    Raises NoBackups, Throttled, DynamoDown, AccessDenied.
+    """
+    from botocore.exceptions import ClientError
+
+    with _asking("delete a backup of", table):
+        try:
+            client.delete_backup(BackupArn=address)
+        except ClientError as error:
+            if code_of(error) == IN_USE:
+                return f"it is made, restored or deleted at this moment: {error}"
+            if code_of(error) != GONE:
+                raise
+    return None
 
 
 def _keep_history(client: Any, table: TableIdentity, deadline: float) -> Backup:
