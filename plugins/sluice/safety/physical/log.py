@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from sluice.errors import Terminal
 from sluice.safety.backup import Backup, place_of
@@ -186,6 +187,14 @@ class LogStore:
                 " Restore another backup; take a full one now."
             )
         return stretch
+
+    def stored_until(self, stretch: Stretch) -> datetime:
+        """Tell when the last of a stretch was stored: what was committed later is not in it. Raises NoSuchKey, VaultDown."""
+        last = stretch.files[-1]
+        try:
+            return self.vault.stored_at(last.key)
+        except NoSuchKey:  # it was written to meanwhile
+            return self.vault.stored_at(self._grown(last).key)
 
     def _listed(self, below: str) -> list[LogFile]:
         found = []
