@@ -137,12 +137,22 @@ def test_a_moment_before_every_backup_or_behind_the_log_is_refused(past: History
     with pytest.raises(NotRecovered, match="restore an older backup"), past.shop.restored([past.full], early):
         pass
     late = Target.at(datetime(2100, 1, 1, tzinfo=UTC))
-    chain = choose(past.shop.vault, STORE, late)
+    chain, before = choose(past.shop.vault, STORE, late), len(past.shop.said)
     with (
-        pytest.raises(NotRecovered, match=r"recovery ended before configured.*The last commit .* is of 20\d\d-"),
+        pytest.raises(NotRecovered, match=r"in the vault is of 20\d\d-.* UTC: .*Nothing was fetched.*latest moment"),
         past.shop.restored(chain, late),
     ):
         pass
+    assert not any("is unpacked" in line for line in past.shop.said[before:])
+
+
+def test_a_time_right_behind_the_last_commit_is_all_that_there_is(past: History) -> None:
+    stretch = past.shop.log.since(past.increment)
+    late = Target.at(past.shop.log.stored_until(stretch) + timedelta(seconds=40))
+    with past.shop.restored(past.newest, late) as (reached, copy, _):
+        assert ids(copy) == past.at_end
+        assert reached.timeline == 2
+    assert "its last commit is of" in past.shop.said[-2]
 
 
 def unversioned(backup: Backup) -> Backup:

@@ -140,14 +140,18 @@ class Vault:
             stored: datetime = self.client.head_object(Bucket=self.bucket, Key=key)["LastModified"]
         return stored.astimezone(UTC)
 
-    def list(self, prefix: str) -> Sequence[str]:
-        """Name every key below `prefix`, in order. Raises VaultDown, AccessDenied."""
-        return [*self.sizes(prefix)]
+    def list(self, prefix: str, after: str = "") -> Sequence[str]:
+        """Name every key below `prefix`, in order, or those `after` a key alone. Raises VaultDown, AccessDenied."""
+        return [*self.sizes(prefix, after)]
 
-    def sizes(self, prefix: str) -> Mapping[str, int]:
-        """Give every key below `prefix`, in order, with the bytes under it. Raises VaultDown, AccessDenied."""
+    def sizes(self, prefix: str, after: str = "") -> Mapping[str, int]:
+        """Give every key below `prefix`, in order, with the bytes under it, or those `after` a key alone.
+
+        What is before that is not even listed: it costs nothing, however much there is. Raises VaultDown, AccessDenied.
+        """
+        asked = {"Bucket": self.bucket, "Prefix": prefix, **({"StartAfter": after} if after else {})}
         with self.translated("list", prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            pages = self.client.get_paginator("list_objects_v2").paginate(**asked)
             return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
 
     def has(self, key: str, version: str) -> bool:

@@ -131,7 +131,7 @@ class PgBackRest(OnDisk):
         archive = self._archive(backup)
         needed = position(place.value if place.kind == "position" else backup.ends)
         reach = archive.wait_for(backup, needed, LOG_COMES_WITHIN, tell)
-        check_reachable(backup, reach, place, REPOSITORY)
+        check_reachable(backup, reach, place, REPOSITORY, max((file.at for file in reach.files), default=None))
         scratch = Scratch(self.scratch / name)
         scratch.folder.mkdir(mode=0o700, parents=True)
         told = conninfo_to_dict(self.dsn)

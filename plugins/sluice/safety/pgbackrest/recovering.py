@@ -84,7 +84,8 @@ def recover(wanted: Wanted, archive: Archive, scratch: Scratch, clock: Clock, te
         lacks = scratch.configure({**replayed(scratch.data), **wanted.target.settings, **told})
         tell_lacks(wanted.backup.id, lacks, tell)
         scratch.start()
-        reached = wait_until_reached(scratch, scratch.dsn(wanted.database, wanted.role), feeder, wanted.target, clock)
+        address, gap = scratch.dsn(wanted.database, wanted.role), wanted.reach.missing
+        reached = wait_until_reached(scratch, address, feeder, wanted.target, clock, tell, gap)
     check_reached(reached, wanted.target)
     tell(f"it is up, at {reached.position} of timeline {reached.timeline}")
     return reached

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sluice.safety.backup import MANIFEST, Backup, backups_of, folder_of, read_backup
+from sluice.safety.backup import MANIFEST, Backup, backups_of, folder_of, place_of, read_backup
 from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.keeping.reading import reading
@@ -21,7 +21,7 @@ from sluice.safety.physical.recovering import recover
 from sluice.safety.physical.scratch import Scratch
 from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
-from sluice.stores.objects import Vault
+from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.parts import read_parts
 from sluice.stores.postgres import Connection, StoreDown, connect, one
 from sluice.stores.statements import statement
@@ -92,21 +92,21 @@ class Physical(OnDisk):
 
         None where it is the same, where there is no backup yet, and of a server that follows another. Raises StoreDown.
         """
-        found = backups_of(self.vault, self.store)
+        newest = self._newest()
         with self._connect("backup of") as c:
             server = one(c, statement("safety.find_server"))
         now = server["system"], server["timeline"]
-        known = not found or server["in_recovery"] or (found[-1].system, found[-1].timeline) == now
+        known = newest is None or server["in_recovery"] or (newest.system, newest.timeline) == now
         return None if known else now
 
     def reaches(self) -> int:
         """Give the position up to which the vault has the log behind the newest backup without a gap; 0 where it has none."""
-        found = backups_of(self.vault, self.store)
-        log = self._log_of(found[-1]) if found else None
+        backup = self._newest()
+        log = self._log_of(backup) if backup else None
         with suppress(LogMissing):
-            if log and (newest := log.newest()):
+            if backup and log and (newest := log.newest()):
                 return min(
-                    log.since(found[-1]).reaches, newest.reaches
+                    log.since(backup).reaches, newest.reaches
                 )  # the file that is being written ends before its end
         return 0
 
@@ -139,6 +139,13 @@ class Physical(OnDisk):
         until = reached.last_commit or (chain[-1].began if target.is_a_backup else None)
         backups = tuple(one.id for one in chain)
         return Restored(name, address, backups, until, reached.position, whole_server=True)
+
+    def _newest(self) -> Backup | None:
+        """Give the newest backup, by its own manifest alone: asked every few minutes, of years of them. None: there is none."""
+        for folder in reversed(self.vault.folders(f"{place_of(self.store)}/base/")):  # names sort as they were taken
+            with suppress(Damaged, NoSuchKey):  # one that is being taken has none yet
+                return read_backup(self.vault, f"{folder}{MANIFEST}")
+        return None
 
     def _log_of(self, backup: Backup) -> LogStore:
         return LogStore(self.vault, self.store, backup.system, backup.segment_bytes)

@@ -11,8 +11,9 @@ As pgBackRest names them: a listing alone says what there is, what is missing, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sluice.errors import Terminal
 from sluice.safety.backup import Backup, place_of
@@ -106,10 +107,31 @@ class LogStore:
         return {one: file for file in newest.values() if (one := Segment.named(file.name, self.size))}
 
     def held(self) -> Held:
-        """Give all that the vault has of it. Raises VaultDown."""
+        """Give all that the vault has of it: a page for each thousand files. Raises VaultDown."""
         begun, found = self.begun(), self.files()  # in this order: what becomes whole meanwhile is not missed
-        whole = {one: file for file in found if (one := Segment.named(file.name, self.size))}
-        return Held(tuple(one for one in found if one.name.endswith(".history")), whole, begun, self.size)
+        return self._held(begun, found)
+
+    def held_since(self, first: Segment) -> Held:
+        """Give what the vault has of it from a file on: of later timelines all, of that one and those before what follows.
+
+        Raises VaultDown.
+        """
+        begun = self.begun()
+        found = [
+            file
+            for timeline in self._timelines()
+            for file in self._of_timeline(timeline, first.number if timeline <= first.timeline else 0)
+        ]
+        return self._held(begun, found)
+
+    def tail(self, timeline: int, begun: Iterable[Segment]) -> dict[Segment, LogFile]:
+        """Give the last whole files of a timeline, from just before the one of it that was `begun`; all, where none was.
+
+        Raises VaultDown.
+        """
+        numbers = [one.number for one in begun if one.timeline == timeline and one.number > 0]
+        found = self._whole(self._of_timeline(timeline, max(numbers) - 1)) if numbers else {}
+        return found or self._whole(self._of_timeline(timeline, 0))
 
     def lines(self, held: Held) -> list[Line]:
         """Say of each timeline how it came about, the newest first. Raises Damaged, VaultDown."""
@@ -120,16 +142,18 @@ class LogStore:
         ]
 
     def newest(self) -> Newest | None:
-        """Give the newest file, whole or being written; None where there is nothing."""
-        held = self.held()
-        last = max((*held.whole, *held.begun), default=None)
-        if last is None:
-            return None
-        if last in held.whole:
-            return Newest(held.whole[last], last.ends)
-        written = int(held.begun[last].key.rsplit("/", 1)[-1].split("-")[1])
-        # What was read is known without the zeros behind it: a record may end in some, and takes 8 bytes at least.
-        return Newest(held.begun[last], last.begins + -(-written // 8) * 8)
+        """Give the newest file, whole or being written; None where there is nothing. Raises VaultDown."""
+        begun = self.begun()
+        for timeline in sorted({*self._timelines(), *(segment.timeline for segment in begun)}, reverse=True):
+            whole, now = self.tail(timeline, begun), [one for one in begun if one.timeline == timeline]
+            last = max((*whole, *now), default=None)
+            if last in whole:
+                return Newest(whole[last], last.ends)
+            if last is not None:
+                written = int(begun[last].key.rsplit("/", 1)[-1].split("-")[1])
+                # What was read is known without the zeros behind it: a record may end in some, and takes 8 bytes at least.
+                return Newest(begun[last], last.begins + -(-written // 8) * 8)
+        return None
 
     def read(self, file: LogFile) -> bytes:
         """Read a file. Raises Damaged, NoSuchKey, VaultDown."""
@@ -177,7 +201,7 @@ class LogStore:
 
         Raises LogMissing where the vault does not even have what makes the backup consistent.
         """
-        held = self.held()
+        held = self.held_since(Segment.at(position(backup.begins), backup.timeline, self.size))
         stretch = held.behind(backup, self.lines(held))
         if stretch.reaches < position(backup.ends):
             raise LogMissing(
@@ -187,9 +211,38 @@ class LogStore:
             )
         return stretch
 
-    def _listed(self, below: str) -> list[LogFile]:
-        found = []
-        for key in self.vault.list(f"{place_of(self.name)}/{below}"):
+    def stored_until(self, stretch: Stretch) -> datetime:
+        """Tell when the last of a stretch was stored: what was committed later is not in it. Raises NoSuchKey, VaultDown."""
+        last = stretch.files[-1]
+        try:
+            return self.vault.stored_at(last.key)
+        except NoSuchKey:  # it was written to meanwhile
+            return self.vault.stored_at(self._grown(last).key)
+
+    def _held(self, begun: Mapping[Segment, LogFile], found: Sequence[LogFile]) -> Held:
+        histories = tuple(one for one in found if one.name.endswith(".history"))
+        return Held(histories, self._whole(found), begun, self.size)
+
+    def _whole(self, found: Iterable[LogFile]) -> dict[Segment, LogFile]:
+        return {one: file for file in found if (one := Segment.named(file.name, self.size))}
+
+    def _timelines(self) -> list[int]:
+        """Give those of which there is a file, or a history, in order."""
+        folders = self.vault.folders(f"{place_of(self.name)}/wal/{self.system}/")
+        return [int(folder.rstrip("/").rsplit("/", 1)[-1], 16) for folder in folders]
+
+    def _of_timeline(self, timeline: int, number: int) -> list[LogFile]:
+        """Give a timeline's history, and its files from a number on."""
+        folder = f"wal/{self.system}/{timeline:08X}/"
+        if number == 0:
+            return self._listed(folder)
+        history = self._listed(f"{folder}{timeline:08X}.history-") if timeline > 1 else []
+        return history + self._listed(folder, Segment(timeline, number, self.size).name)
+
+    def _listed(self, below: str, since: str = "") -> list[LogFile]:
+        """Give what is in a folder, in order; `since` a name of a file on, where there is one."""
+        found, folder = [], f"{place_of(self.name)}/{below}"
+        for key in self.vault.list(folder, f"{folder}{since}" if since else ""):
             name, *_, rest = key.rsplit("/", 1)[-1].split("-")
             found.append(LogFile(name, rest.removesuffix(".zst"), key))
         return found

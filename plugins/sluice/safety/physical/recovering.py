@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
@@ -29,6 +29,8 @@ from sluice.stores.statements import statement
 
 COMES_UP = 20.0
 """Seconds within which a server that was started is there at all."""
+DIFFERS = timedelta(minutes=1)
+"""How far two clocks may differ, and how far behind the last commit a time may be that a person names: the end is meant."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def recover(
     last = chain[-1]
     inputs = [scratch.folder / backup.id for backup in chain] if len(chain) > 1 else [scratch.data]
     stretch = log.since(last)
-    check_reachable(last, stretch, target)
+    check_reachable(last, stretch, target, until=log.stored_until(stretch) if target.kind == "time" else None)
     check_room(chain, scratch.folder)
     files = [(file.name, partial(log.read, file)) for file in (*stretch.histories, *stretch.files)]
     feeder = Feeder(files, scratch.folder / "log")
@@ -79,7 +81,8 @@ def recover(
         scratch.identity.give(scratch.data / "recovery.signal")
         failpoint("restore.configured")
         scratch.start()
-        reached = wait_until_reached(scratch, scratch.dsn(last.database, last.superuser), feeder, target, clock)
+        address = scratch.dsn(last.database, last.superuser)
+        reached = wait_until_reached(scratch, address, feeder, target, clock, tell, gap=stretch.missing)
     tell(f"it is up, at {reached.position} of timeline {reached.timeline}")
     return reached
 
@@ -116,40 +119,54 @@ class Behind(Protocol):
         """The file that is not there, though there is more behind it."""
 
 
-def check_reachable(backup: Whole, log: Behind, target: Target, kept_in: str = "the vault") -> None:
-    """Raise NotRecovered where the moment lies before the backup was whole: PostgreSQL would give a later one, without an error.
+def check_reachable(
+    backup: Whole, log: Behind, target: Target, kept_in: str = "the vault", until: datetime | None = None
+) -> None:
+    """Raise NotRecovered where the moment lies before the backup was whole: PostgreSQL would give a later one, without an error;
+    and where it lies behind all of the log, of which the last was stored at `until`: that would be found out at the end.
 
     Raise LogMissing where it lies behind a gap in the log.
     """
     at = position(target.value) if target.kind == "position" else None
+    moment = datetime.fromisoformat(target.value) if target.kind == "time" else None
     early = at is not None and at < position(backup.ends)
-    early = early or (target.kind == "time" and datetime.fromisoformat(target.value) <= backup.ended)
-    if early:
+    if early or (moment is not None and moment <= backup.ended):
         raise NotRecovered(
             f"{backup.id} of {backup.store} was whole at {backup.ends}, {backup.ended:%Y-%m-%d %H:%M:%S} UTC, not by {target}:"
             " restore an older backup."
         )
-    behind = target.kind == "latest" or (at is not None and at > log.reaches)
+    late = moment is not None and until is not None and moment > until + DIFFERS
+    behind = target.kind == "latest" or late or (at is not None and at > log.reaches)
     if log.missing and behind:
         raise LogMissing(
             f"{log.missing} of the log of {backup.store} is missing in {kept_in}, and there is more behind it, or"
             f" on a later timeline: {target} is not reached from {backup.id}. What is before it can be restored: name a moment,"
             f" or the position {as_text(log.reaches)}. A full backup since the promotion reaches what came after."
         )
+    if late and until:
+        raise NotRecovered(
+            f"The newest of the log of {backup.store} in {kept_in} is of {until:%Y-%m-%d %H:%M:%S} UTC: nobody knows what was"
+            f" committed by {target}. Nothing was fetched. Restore to the latest moment, which has all that has come, or to one"
+            " before; where the server still writes, see that its log is shipped."
+        )
 
 
-def why_stopped(scratch: Scratch) -> str:
-    """Say why the server stopped; of a moment behind the end of the log also what the last one is."""
-    said = scratch.said()
+def ended_before(scratch: Scratch) -> str | None:
+    """Give the last commit of the log where the server stopped because that ended before the time that was asked for."""
+    if "before configured recovery target" not in scratch.said():
+        return None
     last = re.findall(r"last completed transaction was at log time (.+)", scratch.log.read_text(errors="replace"))
-    if "before configured recovery target" not in said or not last:
-        return said
-    return f"{said}. The last commit that the vault has is of {last[-1]}: restore to that, or to the latest moment."
+    return last[-1] if last else None
 
 
-def wait_until_reached(scratch: Scratch, address: str, feeder: Feeder, target: Target, clock: Clock) -> Reached:
-    """Wait until the server is writable: only then it has reached its moment. Raises NotRecovered, and what the feeder met."""
-    seen, until = False, time.monotonic() + COMES_UP
+def wait_until_reached(
+    scratch: Scratch, address: str, feeder: Feeder, target: Target, clock: Clock, tell: Tell, gap: str | None
+) -> Reached:
+    """Wait until the server is writable: only then it has reached its moment. Raises NotRecovered, and what the feeder met.
+
+    A time behind the last commit of a log without a `gap` is all that there is: the server goes on from where it is, to there.
+    """
+    seen, until, all_there_is = False, time.monotonic() + COMES_UP, target.kind != "time" or gap is not None
     while True:
         with suppress(StoreDown), connect(address, purpose="drill") as c, translated("looking how far it is"):
             found = one(c, statement("safety.find_reached"))
@@ -160,5 +177,12 @@ def wait_until_reached(scratch: Scratch, address: str, feeder: Feeder, target: T
         if not scratch.runs() and (seen or time.monotonic() > until):
             if feeder.failed:
                 raise feeder.failed
-            raise NotRecovered(f"The server stopped on its way to {target}: {why_stopped(scratch)}")
+            last = ended_before(scratch)
+            if last is None or all_there_is:
+                told = f". The last commit before that is of {last}: restore to that" if last else ""
+                raise NotRecovered(f"The server stopped on its way to {target}: {scratch.said()}{told}")
+            tell(f"the log ends before {target}: its last commit is of {last}. What it has until then comes back")
+            scratch.add({"recovery_target_time": ""})
+            scratch.start()
+            seen, until, all_there_is = False, time.monotonic() + COMES_UP, True
         time.sleep(0.05)

@@ -117,6 +117,11 @@ class Scratch:
         # The last line counts.
         self._write(auto.name, auto.read_text() + _lines(told))
 
+    def add(self, settings: Mapping[str, str]) -> None:
+        """Put more settings below ours: the last line counts."""
+        ours = (self.data / "postgresql.conf").read_text()
+        self._write("postgresql.conf", ours + _lines(settings))
+
     def start(self, *, wait: bool = False) -> None:
         """Start the server; without `wait`, do not wait until it takes sessions. Raises NotRecovered."""
         self._pg_ctl("start", *(("--wait", "--timeout=300") if wait else ("--no-wait",)), f"--log={self.log}")

@@ -18,7 +18,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -137,10 +137,9 @@ class Shipper:
 
     def _begin(self, c: Connection) -> Path:
         """Find where to go on, and make pg_receivewal begin there: at the file that stands unfinished in its folder."""
-        source, held = self._source(c), self.log.held()
-        size = self.log.size
-        last = max((one for one in held.whole if source.line.has(one)), key=lambda one: one.number, default=None)
-        begun = [one.number for one in held.begun if one in source.line.files(one.number, size)]
+        source, there = self._source(c), self.log.begun()
+        size, last = self.log.size, self._last(source, there)
+        begun = [one.number for one in there if one in source.line.files(one.number, size)]
         self._keeps_from = self._keeps(c)
         wanted = last.number + 1 if last else min(begun, default=None)
         first = self._first(source, ([last.number] if last else []) + ([wanted] if wanted is not None else []))
@@ -152,12 +151,19 @@ class Shipper:
             )
         number = max(first, last.number) if last else first
         self.shipped = last if last and last.number >= number - 1 else self._named(source, number - 1)
-        self._begun = {file.name: self.log.read(file).rstrip(bytes(1)) for file in held.begun.values()}
+        self._begun = {file.name: self.log.read(file).rstrip(bytes(1)) for file in there.values()}
         folder = self._own_folder()
         # Not the file before: behind one with the number 0, pg_receivewal begins where the server is by now.
         (folder / f"{self._named(source, number).name}{PARTIAL}").touch()
         self.tell(f"{self.log.name}: the log goes on at {as_text(number * size)} of timeline {source.line.timeline}")
         return folder
+
+    def _last(self, source: Source, begun: Iterable[Segment]) -> Segment | None:
+        """Give the last whole file of the server's log that the vault has. Raises VaultDown."""
+        # A file of the timeline that is written lies behind all of those before: the others are not even listed.
+        newest = [one for one in self.log.tail(source.line.timeline, begun) if source.line.has(one)]
+        found = newest or [one for one in self.log.held().whole if source.line.has(one)]
+        return max(found, key=lambda one: one.number, default=None)
 
     def _first(self, source: Source, wanted: Sequence[int]) -> int:
         """Give the first file that the server has for us: that which the slot keeps, or an older one that is there still.
