@@ -13,13 +13,13 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow import connections
 from sluice.flow.connections import opened_control
-from sluice.flow.safety import failing_over, replicated, stores
+from sluice.flow.safety import failing_over, replicated, stores, watching_replicas
 from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, ShipRecord, SwitchName
 from sluice.flow.safety.replicated import FENCED, LED, PROMOTED, SILENT, NotReplicated, asked_of, of_replicas
 from sluice.flow.safety.switching import SwitchPooler, TakeBack
 from sluice.flow.safety.watching_replicas import GATE, ListReplicated, ReplicasGate, WatchReplicas
 from sluice.local import databases
-from sluice.safety.replicas.fencing import cut, fence_writes
+from sluice.safety.replicas.fencing import allow_writes, cut, fence_writes
 from sluice.safety.replicas.planning import Asked, NotDead, NotPromotable, Proven
 from sluice.safety.replicas.rivals import NotOurs
 from sluice.safety.replicas.scratch_group import set_standby_names, wait_for
@@ -176,6 +176,7 @@ def test_the_store_is_watched_promoted_and_its_name_switched(
         ran(BACK, **UNDO)
 
     pair.leading.start()
+    _is_told_where_the_old_server_cannot_be_fenced(pair, monkeypatch)
     assert "both take writes" in watched("three")["broken_told"]
     assert "both take writes" not in watched("four")["broken_told"], "whoever was left is fenced by the look before"
     old = pair.swap("b")
@@ -189,6 +190,21 @@ def test_an_address_that_leads_to_the_new_server_is_not_taken_for_the_old(
     told = watched("five")["broken_told"]
     assert "P1 a: does not answer: its address leads to b" in told
     assert "both take writes" not in told
+
+
+def _is_told_where_the_old_server_cannot_be_fenced(pair: Trio, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+    with pair.connect() as c, monkeypatch.context() as while_it_writes:
+        while_it_writes.setattr(watching_replicas, "raise_alarm", lambda log, subject, what, context: told.append(what))
+        c.execute("SET synchronous_commit = local")  # whom it would wait for has left it
+        c.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
+        seen = watched("unfenced")["broken_told"]
+    with pair.connect() as c:
+        c.execute("SET synchronous_commit = local; ALTER ROLE postgres RESET default_transaction_read_only")
+    allow_writes(pair.leading.server)
+    assert [what for what in told if what.startswith("both take writes")], "whoever is called must know of it"
+    assert [what for what in told if what.startswith("was left, takes writes beside b, and cannot be fenced")]
+    assert "P1 a: was left, takes writes beside b, and cannot be fenced" in seen, "the gate judges it, too"
 
 
 def _leads_the_pooler(pair: Trio, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

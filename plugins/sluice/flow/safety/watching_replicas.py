@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from sluice.errors import SluiceError
 from sluice.flow.alerting import raise_alarm, send_alert
 from sluice.flow.connections import dsn_of, opened_control
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
@@ -25,7 +26,7 @@ from sluice.flow.safety.replicated import (
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -55,7 +56,7 @@ class WatchReplicas(OfAStore):
     ui_color = "#e8f1fb"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give what was seen. Raises NotReplicated, NoConnection, AlertLate, AlertRefused."""
+        """Give what was seen. Raises NotReplicated, NoConnection, StoreDown, AlertLate, AlertRefused."""
         from sluice.safety.replicas.health import Limits, judge, within_target
         from sluice.safety.replicas.servers import look_at
 
@@ -63,20 +64,22 @@ class WatchReplicas(OfAStore):
         own, others = servers_of(self.store)
         group = look_at([own, *others])
         lags = self._lags(others) if group.leading else {}
-        found = judge(group, lags, Limits(replicas.alert, replicas.target))
+        limits = Limits(replicas.alert, replicas.target)
+        found = [*judge(group, lags, limits)]
         unknown = sorted({one.name for one in group.following} - lags.keys())
-        facts = {**_counted(found, lags, unknown), "servers": 1 + len(others)}
-        facts["over_target"] = sum(
-            not kept for kept in within_target(lags, Limits(replicas.alert, replicas.target)).values()
-        )
-        with opened_control(of_replicas(self.store), context["run_id"]) as control:
-            control.record_facts(GATE, facts, epoch=1)
-            for leading in (one for one in group.leading if one.name == own.name and not one.read_only):
-                control.record_facts(LED, seen_of(leading), epoch=1)
-            if any(one.name == own.name for one in group.silent):
-                self._note_silence(control)
-            self._hold_off(group, [own, *others], control)
-        self._tell(found, context)
+        try:
+            with opened_control(of_replicas(self.store), context["run_id"]) as control:
+                for leading in (one for one in group.leading if one.name == own.name and not one.read_only):
+                    control.record_facts(LED, seen_of(leading), epoch=1)
+                if any(one.name == own.name for one in group.silent):
+                    self._note_silence(control)
+                found += self._hold_off(group, [own, *others], control)
+                facts = {**_counted(found, lags, unknown), "servers": 1 + len(others)}
+                facts["over_target"] = sum(not kept for kept in within_target(lags, limits).values())
+                control.record_facts(GATE, facts, epoch=1)
+        finally:
+            # People are told whatever fails above: the worse things stand, the more of it does. And the fence waits for no alert.
+            self._tell(found, context)
         return facts
 
     def _lags(self, replicas: Sequence[Server]) -> dict[str, Lag]:
@@ -104,8 +107,12 @@ class WatchReplicas(OfAStore):
         if led and (silent is None or is_newer(led, silent)):
             control.record_facts(SILENT, {}, epoch=1)
 
-    def _hold_off(self, group: Group, servers: Sequence[Server], control: Control) -> None:
-        """Fence a server that a person has agreed to leave, where it is back and takes writes beside the one that leads since."""
+    def _hold_off(self, group: Group, servers: Sequence[Server], control: Control) -> Iterator[Finding]:
+        """Fence a server that a person has agreed to leave, where it is back and takes writes beside the one that leads since.
+
+        Gives what is wrong where that fails.
+        """
+        from sluice.safety.replicas.health import Finding
         from sluice.safety.replicas.promoting import hold_off
 
         if (found := last(control, PROMOTED)) is None:
@@ -113,7 +120,17 @@ class WatchReplicas(OfAStore):
         promoted = found.facts
         writable = {one.name for one in group.leading if not one.read_only}
         for old in (one for one in servers if one.name == promoted["old"]):
-            if {old.name, promoted["new"]} <= writable and hold_off(old):
+            if not {old.name, promoted["new"]} <= writable:
+                continue
+            try:
+                fenced = hold_off(old)
+            except SluiceError as error:
+                what = (
+                    f"was left, takes writes beside {promoted['new']}, and cannot be fenced: stop it at once. {error}"
+                )
+                yield Finding("P1", old.name, what)
+                continue
+            if fenced:
                 self.log.error(
                     "%s was back and took writes; it is fenced. Each write to it since is to be looked for.", old.name
                 )
