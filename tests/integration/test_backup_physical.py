@@ -223,6 +223,7 @@ def test_only_what_has_its_manifest_is_a_backup(past: History) -> None:
     assert [backup.id for backup in backups_of(past.shop.vault, STORE)] == [past.full.id, past.increment.id]
     assert past.increment.size < past.full.size / 3 or not past.increment.after
     assert past.full.system == past.increment.system
+    assert past.full.elsewhere == past.increment.elsewhere == {}, "its settings are among its files"
 
 
 def test_a_census_is_kept_and_read_again(past: History) -> None:
