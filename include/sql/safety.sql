@@ -17,6 +17,16 @@ SELECT name, setting FROM pg_settings
 WHERE name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')
 ORDER BY name
 
+-- name: list_own_settings
+-- What a server was told for itself, of what is good on another machine too: no file, no socket, no locale, nobody that it follows.
+SELECT name, setting FROM pg_settings
+WHERE source IN ('configuration file', 'command line') AND name <> 'io_method'
+  AND (category LIKE 'Resource Usage / %%' OR category LIKE 'Query Tuning / %%' OR category LIKE '%%utovacuum%%' OR category LIKE 'Vacuuming%%'
+       OR category IN ('Lock Management', 'Write-Ahead Log / Settings', 'Write-Ahead Log / Checkpoints',
+                       'Client Connection Defaults / Statement Behavior')
+       OR name IN ('listen_addresses', 'max_connections', 'shared_preload_libraries'))
+ORDER BY name
+
 -- name: find_position
 SELECT pg_current_wal_flush_lsn()::text AS position, clock_timestamp() AS now
 

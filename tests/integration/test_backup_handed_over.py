@@ -91,10 +91,15 @@ def settings(c: Connection, *names: str) -> dict[str, str]:
 
 def test_a_copy_is_durable_though_the_settings_of_its_original_lie_outside_of_its_data_folder(shop: Shop) -> None:
     apart, port = Apart(shop.cluster.folder, shop.cluster.port, "secret", durable=False), free_port()
-    apart.move()
+    apart.move("work_mem = '77MB'", "deadlock_timeout = '3s'", "lc_messages = 'C'")
     with handed_over(shop, port) as (c, _):
         on = ("fsync", "full_page_writes", "autovacuum")
         assert settings(c, *on) == dict.fromkeys(on, "on")
+        assert settings(c, "work_mem", "deadlock_timeout", "max_connections") == {
+            "work_mem": "78848",
+            "deadlock_timeout": "3000",
+            "max_connections": "200",
+        }
         c.execute("CREATE ROLE people LOGIN PASSWORD 'theirs'")
         with psycopg.connect(f"host=127.0.0.1 port={port} user=people password=theirs dbname=postgres") as theirs:
             assert theirs.execute("SELECT count(*) > 0 FROM pg_tables").fetchone() == (True,)

@@ -14,7 +14,7 @@ from sluice.safety.census import Census, count_copy, unseen_in
 from sluice.safety.censuses import censuses_of, keep_census, read_census
 from sluice.safety.comparing import compare
 from sluice.safety.driver import Clock, NotScratch, name_scratch
-from sluice.safety.physical.choosing import choose, name_point
+from sluice.safety.physical.choosing import choose, known, name_point
 from sluice.safety.physical.driver import Physical
 from sluice.safety.physical.log import LogMissing, LogStore
 from sluice.safety.physical.recovering import NotRecovered
@@ -59,6 +59,8 @@ def past(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
                     shop.cluster.dsn(), STORE, shop.vault, full if increments(shop.cluster) else None, shop.said.append
                 )
                 census = shop.count()
+            c.execute("SELECT pg_create_restore_point(%s)", (POINT,))  # a try that died before it was noted
+            c.execute("INSERT INTO notes (text) VALUES ('between the two of that name')")
             name_point(c, STORE, POINT, shop.vault)
             at_point = ids(c)
             c.execute("INSERT INTO notes (text) VALUES ('after the point')")
@@ -78,11 +80,24 @@ def test_it_comes_back_to_a_point_a_time_and_the_end(past: History) -> None:
     ):
         chain = choose(past.shop.vault, STORE, target)
         assert chain == past.newest
-        with past.shop.restored(chain, target) as (reached, copy, clock):
+        with past.shop.restored(chain, known(past.shop.vault, STORE, target)) as (reached, copy, clock):
             assert ids(copy) == held, target
             assert reached.timeline == 2
             combined = ["combined"] if len(chain) > 1 else []
             assert list(clock.phases) == ["fetched", "verified inputs", *combined, "available"]
+
+
+def test_a_point_is_where_it_was_noted_and_not_where_a_try_that_died_has_named_it(past: History) -> None:
+    noted = known(past.shop.vault, STORE, Target("point", POINT))
+    assert (noted.kind, noted.settings["recovery_target_inclusive"]) == ("position", "off")
+    driver = Physical(STORE, past.shop.cluster.dsn(), past.shop.vault, past.shop.folder / "drills")
+    name = name_scratch(STORE, past.full.ended, "twin")
+    try:
+        back = driver.restore(Target("point", POINT), name, Clock(), past.shop.said.append)
+        with connect(back.address, purpose="test") as copy:
+            assert ids(copy) == past.at_point
+    finally:
+        driver.destroy(name)
 
 
 def test_what_was_counted_under_load_is_what_comes_back(past: History) -> None:
@@ -208,6 +223,7 @@ def test_only_what_has_its_manifest_is_a_backup(past: History) -> None:
     assert [backup.id for backup in backups_of(past.shop.vault, STORE)] == [past.full.id, past.increment.id]
     assert past.increment.size < past.full.size / 3 or not past.increment.after
     assert past.full.system == past.increment.system
+    assert past.full.elsewhere == past.increment.elsewhere == {}, "its settings are among its files"
 
 
 def test_a_census_is_kept_and_read_again(past: History) -> None:

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -64,6 +64,8 @@ class Backup:
     """What a server that replays the log may not have less of."""
     parts: tuple[Part, ...]
     own_manifest: Part
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """What the server was told in a postgresql.conf that is in none of its folders; older backups do not know it."""
 
     @property
     def major(self) -> int:
@@ -117,7 +119,10 @@ class Backup:
 
     @property
     def _told(self) -> dict[str, Any]:
-        return {"format": FORMAT, "version": VERSION, **asdict(self)}
+        told = asdict(self)
+        if not self.elsewhere:  # as those of before say it: their seals stay what they are
+            del told["elsewhere"]
+        return {"format": FORMAT, "version": VERSION, **told}
 
 
 class Held(Protocol):

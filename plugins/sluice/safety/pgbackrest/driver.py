@@ -136,7 +136,7 @@ class PgBackRest(OnDisk):
         scratch.folder.mkdir(mode=0o700, parents=True)
         told = conninfo_to_dict(self.dsn)
         role, database = str(told["user"]), str(told["dbname"])
-        reached = recover(Wanted(backup, reach, target, database, role), archive, scratch, clock, tell)
+        reached = recover(Wanted(backup, reach, place, database, role), archive, scratch, clock, tell)
         with connect(scratch.dsn(database, role), purpose="drill") as c:
             superuser = one(c, statement("safety.find_server"))["superuser"]
         address = scratch.dsn(database, superuser)

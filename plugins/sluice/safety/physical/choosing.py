@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -24,11 +25,24 @@ LOOKS_EVERY = 1.0
 
 
 class AlreadyNamed(Terminal):
-    """A point of that name is noted already: of two in one log, a recovery stops at the first."""
+    """A point of that name is noted already."""
 
 
 class NotThere(Transient):
     """The log is not kept up to a point yet."""
+
+
+@dataclass(frozen=True)
+class Noted(Target):
+    """The position of a point that we have named: a recovery stops there, wherever else in the log that name stands.
+
+    A try that named it, and died before it was noted, has left another one: PostgreSQL itself stops at the first of a name.
+    """
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What PostgreSQL is told. A position is where a point ends: what begins there came after it."""
+        return {**super().settings, "recovery_target_inclusive": "off"}
 
 
 @runtime_checkable
@@ -63,7 +77,8 @@ def name_point(c: Connection, store: str, name: str, vault: Vault) -> str:
 def wait_for_point(driver: Shipped, named: Target, within: timedelta) -> None:
     """Wait until the log is kept up to a point that was noted. Raises NotThere."""
     until = time.monotonic() + within.total_seconds()
-    while (reaches := driver.reaches()) < position(named.value):
+    # Something that comes after it has to be there: by that a recovery knows that it is at the point.
+    while (reaches := driver.reaches()) <= position(named.value):
         if time.monotonic() > until:
             raise NotThere(
                 f"The log of {driver.store} is kept up to {as_text(reaches)}, and the point is {named.value}. Nobody ships it, or"
@@ -134,7 +149,7 @@ def known(vault: Vault, store: str, target: Target) -> Target:
     if target.kind != "point":
         return target
     try:
-        return Target("position", json.loads(vault.get(_key(store, target.value)))["position"])
+        return Noted("position", json.loads(vault.get(_key(store, target.value)))["position"])
     except NoSuchKey:
         return target
 

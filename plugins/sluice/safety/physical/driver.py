@@ -13,7 +13,7 @@ from sluice.safety.census import WORKERS, Census, take_census
 from sluice.safety.driver import Clock, Restored, Taken, Tell, Window, made_at
 from sluice.safety.keeping.reading import reading
 from sluice.safety.physical.arriving import first_followed, reaches_at_least, reaches_until, wait_for_log
-from sluice.safety.physical.choosing import choose
+from sluice.safety.physical.choosing import choose, known
 from sluice.safety.physical.log import LogMissing, LogStore, log_of
 from sluice.safety.physical.on_disk import OnDisk
 from sluice.safety.physical.placing import Place
@@ -133,7 +133,8 @@ class Physical(OnDisk):
             tell(f"{self.store} comes back to {target}, from {' and '.join(backup.id for backup in chain)}")
             place = Scratch(self.scratch / name)
             place.folder.mkdir(mode=0o700, parents=True)
-            reached = recover(chain, self._log_of(chain[-1]), target, place, clock, tell)
+            stops_at = known(self.vault, self.store, target)
+            reached = recover(chain, self._log_of(chain[-1]), stops_at, place, clock, tell)
         address = place.dsn(chain[-1].database, chain[-1].superuser)
         # Where nothing was committed while a backup was taken, it is what the store was when it was begun.
         until = reached.last_commit or (chain[-1].began if target.is_a_backup else None)

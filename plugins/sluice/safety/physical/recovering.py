@@ -76,7 +76,7 @@ def recover(
             "restore_command": feeder.command,
             "hot_standby": "off",  # with it, a setting that grew since the backup would be waited for, for ever
         }
-        tell_lacks(last.id, scratch.configure({**last.settings, **target.settings, **told}), tell)
+        tell_lacks(last.id, scratch.configure({**last.settings, **target.settings, **told}, last.elsewhere), tell)
         (scratch.data / "recovery.signal").touch()
         scratch.identity.give(scratch.data / "recovery.signal")
         failpoint("restore.configured")

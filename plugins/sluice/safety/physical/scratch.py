@@ -87,10 +87,11 @@ class Scratch:
         """Give the address: through the socket, as any role, for whoever may enter the folder."""
         return make_conninfo(host=str(self.socket), dbname=database, user=user)
 
-    def configure(self, settings: Mapping[str, str]) -> tuple[str, ...]:
+    def configure(self, settings: Mapping[str, str], elsewhere: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Put ours in the place of the original's settings and rules, which know other machines.
 
-        Gives which of them the backup does not have: a server may have them outside of its data folder, as Debian's does.
+        Gives which of them the backup does not have: a server may have them outside of its data folder, as Debian's does. What is
+        known of its settings `elsewhere` is in their place then.
         """
         (self.folder / "socket").symlink_to(tempfile.mkdtemp(prefix="sluice-"))
         self.identity.give(self.socket)
@@ -100,7 +101,8 @@ class Scratch:
         for name, text in ours.items():
             if name in lacks:
                 # Nothing of a drill may stay in a copy for people: what is set back then is PostgreSQL's own.
-                self._write(f"{name}{OWN}", OPEN_HBA if name == "pg_hba.conf" else "")
+                instead = {"pg_hba.conf": OPEN_HBA, "postgresql.conf": _lines(elsewhere or {})}
+                self._write(f"{name}{OWN}", instead.get(name, ""))
             else:
                 (self.data / name).rename(self.data / f"{name}{OWN}")
             self._write(name, text)
@@ -183,7 +185,7 @@ def tell_lacks(what: str, lacks: Sequence[str], tell: Tell) -> None:
     if lacks:
         tell(
             f"{what} has no {', no '.join(lacks)}: the server has them outside of its data folder. What is handed over has"
-            " PostgreSQL's own settings instead, listens on this machine alone, and lets in whoever has a password"
+            " those settings alone that were noted with the backup, if any, no SSL, and lets in whoever has a password"
             " (scram-sha-256). Bring them from the server's machine, or from its configuration management."
         )
 

@@ -23,6 +23,7 @@ from sluice.stores.programs import running
 from sluice.stores.statements import statement
 
 OWN_MANIFEST = "backup_manifest"
+SETTINGS = "postgresql.conf"
 
 
 class NotTaken(Terminal):
@@ -47,11 +48,13 @@ def take(dsn: str, store: str, vault: Vault, after: Backup | None, tell: Tell) -
         failpoint("base.stored")
         own = store_part(vault, f"{folder}/{OWN_MANIFEST}.zst", bytes(walk.found))
         ended = one(c, statement("safety.find_position"))["now"].astimezone(UTC)
+        own_settings = {row["name"]: row["setting"] for row in rows(c, statement("safety.list_own_settings"))}
     span = span_of(bytes(walk.found))
     made = Backup(
         store, name, after.id if after else None, server["system"], server["server"], server["superuser"], server["database"],
         span["Timeline"],
         server["segment_bytes"], span["Start-LSN"], span["End-LSN"], began.isoformat(), ended.isoformat(), settings, parts, own,
+        {} if walk.has_settings else own_settings,
     )  # fmt: skip
     made.keep(vault)
     failpoint("base.kept")
@@ -89,9 +92,11 @@ def span_of(own_manifest: bytes) -> dict[str, Any]:
 
 @dataclass
 class Walk:
-    """Reads a tar as it passes by, and keeps PostgreSQL's manifest, which comes last in it."""
+    """Reads a tar as it passes by, and keeps PostgreSQL's manifest, which comes last in it; sees whether settings are in it."""
 
     found: bytearray = field(default_factory=bytearray)
+    has_settings: bool = False
+    """Whether postgresql.conf has passed by: a server may have it outside of its data folder."""
     _skip: int = 0
     _keep: int = 0
     _rest: bytes = b""
@@ -120,6 +125,7 @@ class Walk:
         if not block.strip(b"\0"):
             return  # the end of the tar
         header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        self.has_settings = self.has_settings or header.name == SETTINGS
         padding = -header.size % tarfile.BLOCKSIZE
         if header.name == OWN_MANIFEST:
             self._keep, self._skip = header.size, padding
