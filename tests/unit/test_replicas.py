@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sluice.safety.replicas.health import Finding, judge, within_target
+from sluice.safety.replicas.health import Finding, judge, judge_left, within_target
 from sluice.safety.replicas.lag import Lag
 from sluice.safety.replicas.planning import Asked, NotDead, NotPromotable, SplitBrain, plan_promotion
 from sluice.safety.replicas.pooler import PoolerRefused, plan_repoint
@@ -18,7 +18,7 @@ from sluice.safety.replicas.servers import Following, Group, Leading, Link, Serv
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 A, B, C = (Server(name, f"host={name}") for name in "abc")
 LINKS = {name: Link("streaming", "quorum", 0) for name in "bc"}
-LED = Leading("a", "7", 3, 1000, "ANY 1 (b, c)", "on", False, LINKS, {}, NOW, NOW)
+LED = Leading("a", "7", 3, 1000, "ANY 1 (b, c)", "on", False, LINKS, {}, NOW, NOW, 700)
 AT_B = Following("b", "7", 3, 900, 900, "streaming", "", False, 0, NOW)
 AT_C = replace(AT_B, name="c", received=950, replayed=800)
 WELL = Group((LED,), (AT_B, AT_C), ())
@@ -176,6 +176,14 @@ SLOTTED = replace(LED, slots={"s": Slot(False, "lost")})
 def test_what_is_wrong_is_said_with_its_urgency(group: Group, found: str) -> None:
     (told,) = judge(group, {})
     assert str(told).replace(":", "", 1).startswith(found)
+
+
+def test_a_write_behind_a_fence_is_urgent() -> None:
+    assert judge_left(replace(LED, read_only=True), 700) == ()
+    (told,) = judge_left(replace(LED, read_only=True), 698)
+    assert str(told).startswith(
+        "P1 a: was fenced and left, and 2 transactions have written there since, past the fence"
+    )
 
 
 def test_lag_is_urgent_past_its_threshold_and_told_past_its_target() -> None:
