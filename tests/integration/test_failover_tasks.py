@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -234,6 +235,13 @@ def _leads_the_pooler(pair: Trio, folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AIRFLOW_CONN_PGBOUNCER", postgres_connection("host=127.0.0.1 port=1 user=postgres"))
     with pytest.raises(AirflowFailException, match=r"pgbouncer.ini cannot be read .* lead PgBouncer to b by hand"):
         ran(LEAD, **FORM)
+    with monkeypatch.context() as as_somebody_else:
+        (folder / "pgbouncer.ini").write_text("[databases]\nshop = host=a\n")
+        as_somebody_else.setattr(os, "chown", _refuse)
+        with pytest.raises(
+            AirflowFailException, match=r"pgbouncer.ini cannot be written .* lead PgBouncer to b by hand"
+        ):
+            ran(LEAD, **{**FORM, "switch_name": True})
     if PGBOUNCER is None:
         return
     with opened_pooler(pair, folder) as pooler:
@@ -275,6 +283,10 @@ def test_what_was_seen_of_a_server_proves_nothing_of_another_nor_later(
         control.record_facts(LED, seen, epoch=1)
         assert (asked().led_since, asked().proven) == ("", None), "it leads again"
         assert next_write_of("a", control) is None, "it may write again"
+
+
+def _refuse(path: Path, user: int, group: int) -> None:
+    raise PermissionError(1, "Operation not permitted")
 
 
 def _refuses_what_nobody_has_asked_for() -> None:
