@@ -9,7 +9,8 @@ SELECT pg_is_in_recovery() AS follows, (pg_control_system()).system_identifier::
 -- The timeline by the file that is written: the control file tells it only after the next checkpoint.
 SELECT pg_current_wal_flush_lsn()::text AS position, pg_walfile_name(pg_current_wal_insert_lsn()) AS file,
        current_setting('synchronous_standby_names') AS standby_names, current_setting('synchronous_commit') AS waits_for,
-       current_setting('transaction_read_only') = 'on' AS read_only
+       current_setting('transaction_read_only') = 'on' AS read_only,
+       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
 
 -- name: list_links
 SELECT application_name AS name, state, sync_state AS sync,
@@ -54,6 +55,12 @@ ALTER SYSTEM SET default_transaction_read_only = on
 -- name: reset_read_only
 ALTER SYSTEM RESET default_transaction_read_only
 
+-- name: stop_autovacuum
+ALTER SYSTEM SET autovacuum = off
+
+-- name: reset_autovacuum
+ALTER SYSTEM RESET autovacuum
+
 -- name: find_default
 SELECT current_setting('default_transaction_read_only') = 'on' AS read_only
 
@@ -64,16 +71,16 @@ ALTER SYSTEM SET synchronous_standby_names = {names}
 SELECT pg_reload_conf()
 
 -- name: list_writers
--- Sessions of people. Those that replicate go on: the last writes are still to be sent.
+-- Sessions of people, and autovacuum. Those that replicate go on: the last writes are still to be sent.
 SELECT pid FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+WHERE backend_type IN ('client backend', 'autovacuum worker') AND pid <> pg_backend_pid()
 
 -- name: end_session
 SELECT pg_terminate_backend(%(pid)s, 5000) AS ended
 
 -- name: find_next_write
 -- One more than the last transaction that wrote and ended, and how many have a number and go on.
-SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next,
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()) AS writing
 
 -- name: flush_all

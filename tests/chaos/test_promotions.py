@@ -21,7 +21,7 @@ from sluice.failpoints import Broken, armed
 from sluice.safety.driver import Clock
 from sluice.safety.replicas.drilling import play_round
 from sluice.safety.replicas.fencing import NotFenced, allow_writes, cut, fence_writes, is_cut, listen_to
-from sluice.safety.replicas.health import judge, within_target
+from sluice.safety.replicas.health import judge, judge_left, within_target
 from sluice.safety.replicas.lag import measure_lags
 from sluice.safety.replicas.planning import NotDead, NotPromotable, Proven, SplitBrain
 from sluice.safety.replicas.promoting import hold_off, plan, promote, take_back
@@ -132,6 +132,15 @@ def test_a_server_that_answers_is_fenced_and_nothing_is_lost_without_synchronous
     with trio.connect(old) as c, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         c.execute("INSERT INTO sluice_trial.written VALUES (-1)")
     assert not [one for one in judge(trio.look(), {}) if "both take writes" in one.text]
+    assert made.next_write is not None
+    seen = look(old.server)
+    assert isinstance(seen, Leading)
+    assert judge_left(seen, made.next_write) == ()
+    with trio.connect(old) as c:
+        c.execute("BEGIN READ WRITE; INSERT INTO sluice_trial.written VALUES (-1); COMMIT")
+    seen = look(old.server)
+    assert isinstance(seen, Leading)
+    assert [one.severity for one in judge_left(seen, made.next_write)] == ["P1"], "that default is no lock"
     trio.swap(made.new)
     with trio.connect() as c:
         assert trio.trial.lost(c) == []
@@ -150,6 +159,26 @@ def test_a_fence_is_taken_back_and_the_old_server_leads_on(synchronous: Trio) ->
     wait_for(lambda: all_well(trio), trio.leading, "lead on")
     with trio.trial.running(1):
         trio.trial.wait_since(time.monotonic(), 10)
+
+
+def test_what_the_server_does_by_itself_behind_its_fence_is_no_write(trio: Trio) -> None:
+    analyses = {"autovacuum": "on", "autovacuum_naptime": "1", "autovacuum_analyze_threshold": "0"}
+    with trio.connect() as c:
+        for name, value in {**analyses, "autovacuum_analyze_scale_factor": "0"}.items():
+            c.execute(f"ALTER SYSTEM SET {name} = {value}")
+        c.execute("SELECT pg_reload_conf()")
+        c.execute("CREATE TABLE busy AS SELECT generate_series(1, 1000) AS n")
+    try:
+        fenced = fence_writes(trio.leading.server)
+        time.sleep(3)
+        seen = look(trio.leading.server)
+        assert isinstance(seen, Leading)
+        assert seen.next_write == fenced.next_write
+    finally:
+        allow_writes(trio.leading.server)
+    with trio.connect() as c:
+        c.execute("ALTER SYSTEM RESET ALL")
+        c.execute("SELECT pg_reload_conf()")
 
 
 def test_a_role_that_writes_past_the_fence_stops_the_promotion(trio: Trio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -15,7 +16,17 @@ from sluice.flow import connections
 from sluice.flow.connections import opened_control
 from sluice.flow.safety import failing_over, replicated, stores, watching_replicas
 from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, ShipRecord, SwitchName
-from sluice.flow.safety.replicated import FENCED, LED, PROMOTED, SILENT, NotReplicated, asked_of, of_replicas
+from sluice.flow.safety.replicated import (
+    FENCED,
+    HELD_OFF,
+    LED,
+    PROMOTED,
+    SILENT,
+    NotReplicated,
+    asked_of,
+    next_write_of,
+    of_replicas,
+)
 from sluice.flow.safety.switching import SwitchPooler, TakeBack
 from sluice.flow.safety.watching_replicas import GATE, ListReplicated, ReplicasGate, WatchReplicas
 from sluice.local import databases
@@ -179,6 +190,7 @@ def test_the_store_is_watched_promoted_and_its_name_switched(
     _is_told_where_the_old_server_cannot_be_fenced(pair, monkeypatch)
     assert "both take writes" in watched("three")["broken_told"]
     assert "both take writes" not in watched("four")["broken_told"], "whoever was left is fenced by the look before"
+    _is_told_where_somebody_writes_past_the_fence(pair)
     old = pair.swap("b")
     wait_for(lambda: "a: does not stream" not in str(pair.look()), old, "stream")
 
@@ -207,10 +219,29 @@ def _is_told_where_the_old_server_cannot_be_fenced(pair: Trio, monkeypatch: pyte
     assert "P1 a: was left, takes writes beside b, and cannot be fenced" in seen, "the gate judges it, too"
 
 
+def _is_told_where_somebody_writes_past_the_fence(pair: Trio) -> None:
+    assert "since, past the fence" not in watched("before")["broken_told"]
+    with pair.connect() as c:
+        c.execute(
+            "SET synchronous_commit = local; BEGIN READ WRITE; INSERT INTO sluice_trial.written VALUES (-1); COMMIT"
+        )
+    assert (
+        "P1 a: was fenced and left, and 1 transaction has written there since, past the fence"
+        in watched("after")["broken_told"]
+    )
+
+
 def _leads_the_pooler(pair: Trio, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PGBOUNCER", postgres_connection("host=127.0.0.1 port=1 user=postgres"))
     with pytest.raises(AirflowFailException, match=r"pgbouncer.ini cannot be read .* lead PgBouncer to b by hand"):
         ran(LEAD, **FORM)
+    with monkeypatch.context() as as_somebody_else:
+        (folder / "pgbouncer.ini").write_text("[databases]\nshop = host=a\n")
+        as_somebody_else.setattr(os, "chown", _refuse)
+        with pytest.raises(
+            AirflowFailException, match=r"pgbouncer.ini cannot be written .* lead PgBouncer to b by hand"
+        ):
+            ran(LEAD, **{**FORM, "switch_name": True})
     if PGBOUNCER is None:
         return
     with opened_pooler(pair, folder) as pooler:
@@ -244,10 +275,18 @@ def test_what_was_seen_of_a_server_proves_nothing_of_another_nor_later(
         assert (asked().promise, asked().last_seen) == (None, None)
         control.record_facts(FENCED, asdict(PROVEN), epoch=1)
         assert asked().proven == PROVEN
-        control.record_facts(PROMOTED, {"old": "a", "new": "b"}, epoch=1)
+        control.record_facts(PROMOTED, {"old": "a", "new": "b", "next_write": 7}, epoch=1)
+        assert (next_write_of("a", control), next_write_of("b", control)) == (7, None)
+        control.record_facts(HELD_OFF, {"server": "a", "next_write": 9}, epoch=1)
+        assert next_write_of("a", control) == 9, "it was back, and fenced again"
         assert (asked().led_since, asked().promise, asked().proven) == ("b", None, PROVEN)
         control.record_facts(LED, seen, epoch=1)
         assert (asked().led_since, asked().proven) == ("", None), "it leads again"
+        assert next_write_of("a", control) is None, "it may write again"
+
+
+def _refuse(path: Path, user: int, group: int) -> None:
+    raise PermissionError(1, "Operation not permitted")
 
 
 def _refuses_what_nobody_has_asked_for() -> None:

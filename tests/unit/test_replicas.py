@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from sluice.safety.replicas.health import Finding, judge, within_target
+from sluice.safety.replicas.health import Finding, judge, judge_left, within_target
 from sluice.safety.replicas.lag import Lag
 from sluice.safety.replicas.planning import Asked, NotDead, NotPromotable, SplitBrain, plan_promotion
-from sluice.safety.replicas.pooler import PoolerRefused, plan_repoint
+from sluice.safety.replicas.pooler import Pooler, PoolerDown, PoolerRefused, Repoint, apply_repoint, plan_repoint
 from sluice.safety.replicas.promise import Promise, read_promise
 from sluice.safety.replicas.promoting import bounds
 from sluice.safety.replicas.rivals import NotOurs, read_signs
@@ -18,7 +20,7 @@ from sluice.safety.replicas.servers import Following, Group, Leading, Link, Serv
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 A, B, C = (Server(name, f"host={name}") for name in "abc")
 LINKS = {name: Link("streaming", "quorum", 0) for name in "bc"}
-LED = Leading("a", "7", 3, 1000, "ANY 1 (b, c)", "on", False, LINKS, {}, NOW, NOW)
+LED = Leading("a", "7", 3, 1000, "ANY 1 (b, c)", "on", False, LINKS, {}, NOW, NOW, 700)
 AT_B = Following("b", "7", 3, 900, 900, "streaming", "", False, 0, NOW)
 AT_C = replace(AT_B, name="c", received=950, replayed=800)
 WELL = Group((LED,), (AT_B, AT_C), ())
@@ -178,6 +180,14 @@ def test_what_is_wrong_is_said_with_its_urgency(group: Group, found: str) -> Non
     assert str(told).replace(":", "", 1).startswith(found)
 
 
+def test_a_write_behind_a_fence_is_urgent() -> None:
+    assert judge_left(replace(LED, read_only=True), 700) == ()
+    (told,) = judge_left(replace(LED, read_only=True), 698)
+    assert str(told).startswith(
+        "P1 a: was fenced and left, and 2 transactions have written there since, past the fence"
+    )
+
+
 def test_lag_is_urgent_past_its_threshold_and_told_past_its_target() -> None:
     lags = {"b": Lag(timedelta(seconds=6), False), "c": Lag(timedelta(milliseconds=60), True)}
     assert judge(WELL, lags) == (Finding("P2", "b", "is 6.0 s behind, and 5 s are allowed"),)
@@ -206,6 +216,30 @@ def test_a_line_of_a_pool_is_changed_in_two_words_and_no_other_line_is(line: str
 def test_a_pool_without_a_line_of_its_own_is_changed_by_hand() -> None:
     with pytest.raises(PoolerRefused, match="by hand"):
         plan_repoint(f"{INI}* = host=x\n", "shop", "b", 6000)
+
+
+def test_a_pools_file_is_nobody_elses_to_read_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, modes = tmp_path / "pgbouncer.ini", list[int]()
+    file.write_text("old")
+    file.chmod(0o644)
+    new = tmp_path / "pgbouncer.ini.sluice"
+    new.write_text("what a run left that was broken off")
+
+    def refuse(path: Path, user: int, group: int) -> None:
+        modes.append(path.stat().st_mode & 0o777)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(PermissionError):
+        apply_repoint(Pooler(file, "host=127.0.0.1 port=1", "shop"), Repoint("", "", "password=secret"))
+    assert modes == [0o600]
+    assert (file.read_text(), new.exists()) == ("old", False), "it is as it was, and nothing lies beside it"
+    monkeypatch.undo()
+    with pytest.raises(PoolerDown):
+        apply_repoint(Pooler(file, "host=127.0.0.1 port=1", "shop"), Repoint("", "", "password=secret"))
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("password=secret", 0o644), "whoever could read it can"
 
 
 def test_a_loss_is_bounded_from_when_a_server_was_last_seen_to_when_nobody_listened_any_more() -> None:

@@ -238,6 +238,7 @@ def promotion_told(made: Promoted, clock: Clock) -> dict[str, Any]:
         "following": list(made.following),
         "not_following": list(made.not_following),
         "waits_for": made.waits_for,
+        "next_write": made.next_write,
         "phases": clock.phases,
     }
 

@@ -25,6 +25,8 @@ FENCED = "promotion_fenced"
 """The facts of a promotion right before a replica was told to lead: what it had proven."""
 PROMOTED = "promoted"
 """The facts of a promotion: who leads since."""
+HELD_OFF = "replicas_held_off"
+"""The facts of a server that was left, came back and was fenced, or was to be: what would be its next write."""
 LOOKED_WITHIN = timedelta(minutes=30)
 """How long nobody may have looked at a server before its settings may be others."""
 
@@ -110,6 +112,17 @@ def last(control: Control, gate: str) -> Measured | None:
 def is_newer(one: Measured, other: Measured | None) -> bool:
     """Whether facts are newer than others, which there may be none of."""
     return other is None or one.at > other.at
+
+
+def next_write_of(name: str, control: Control) -> int | None:
+    """Give which transaction nobody was to begin any more on a server that was left; None where it was not, or leads again."""
+    led = last(control, LED)
+    held, promoted = last(control, HELD_OFF), last(control, PROMOTED)
+    told = held if held and is_newer(held, promoted) else promoted
+    if told is None or not is_newer(told, led) or name != told.facts.get("server", told.facts.get("old")):
+        return None
+    found: int | None = told.facts.get("next_write")
+    return found
 
 
 def _is_fresh(led: Measured, silent: Measured | None) -> bool:

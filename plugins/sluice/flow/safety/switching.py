@@ -44,7 +44,13 @@ class SwitchPooler(OfAPromotion):
         self.log.info("%s", planned)
         done = bool(context["params"]["switch_name"])
         if done:
-            apply_repoint(pooler, planned)
+            try:
+                apply_repoint(pooler, planned)
+            except OSError as error:
+                raise AirflowFailException(
+                    f"{asked.file} cannot be written by this worker, as whose it is ({error.strerror}), and was left as it was:"
+                    f" lead PgBouncer to {new} by hand."
+                ) from error
             verify_repoint(pooler, host_of(store, new), port)
         return {"plan": str(planned), "done": done}
 

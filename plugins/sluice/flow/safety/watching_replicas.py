@@ -12,11 +12,13 @@ from sluice.flow.alerting import raise_alarm, send_alert
 from sluice.flow.connections import dsn_of, opened_control
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.replicated import (
+    HELD_OFF,
     LED,
     PROMOTED,
     SILENT,
     is_newer,
     last,
+    next_write_of,
     of_replicas,
     replicas_of,
     replicated,
@@ -73,6 +75,7 @@ class WatchReplicas(OfAStore):
                     control.record_facts(LED, seen_of(leading), epoch=1)
                 if any(one.name == own.name for one in group.silent):
                     self._note_silence(control)
+                found += self._written_behind(group, control)
                 found += self._hold_off(group, [own, *others], control)
                 facts = {**_counted(found, lags, unknown), "servers": 1 + len(others)}
                 facts["over_target"] = sum(not kept for kept in within_target(lags, limits).values())
@@ -107,6 +110,14 @@ class WatchReplicas(OfAStore):
         if led and (silent is None or is_newer(led, silent)):
             control.record_facts(SILENT, {}, epoch=1)
 
+    def _written_behind(self, group: Group, control: Control) -> Iterator[Finding]:
+        """Give which servers that are fenced were written to since: a fence is a default, and no lock."""
+        from sluice.safety.replicas.health import judge_left
+
+        for one in (one for one in group.leading if one.read_only):
+            if (next_write := next_write_of(one.name, control)) is not None:
+                yield from judge_left(one, next_write)
+
     def _hold_off(self, group: Group, servers: Sequence[Server], control: Control) -> Iterator[Finding]:
         """Fence a server that a person has agreed to leave, where it is back and takes writes beside the one that leads since.
 
@@ -118,22 +129,22 @@ class WatchReplicas(OfAStore):
         if (found := last(control, PROMOTED)) is None:
             return
         promoted = found.facts
-        writable = {one.name for one in group.leading if not one.read_only}
-        for old in (one for one in servers if one.name == promoted["old"]):
-            if not {old.name, promoted["new"]} <= writable:
-                continue
-            try:
-                fenced = hold_off(old)
-            except SluiceError as error:
-                what = (
-                    f"was left, takes writes beside {promoted['new']}, and cannot be fenced: stop it at once. {error}"
-                )
-                yield Finding("P1", old.name, what)
-                continue
-            if fenced:
+        writable = {one.name: one for one in group.leading if not one.read_only}
+        if not {promoted["old"], promoted["new"]} <= writable.keys():
+            return
+        old = promoted["old"]
+        next_write: int | None = writable[old].next_write
+        try:
+            if fenced := hold_off(next(one for one in servers if one.name == old)):
+                next_write = fenced.next_write
                 self.log.error(
-                    "%s was back and took writes; it is fenced. Each write to it since is to be looked for.", old.name
+                    "%s was back and took writes; it is fenced. Each write to it since is to be looked for.", old
                 )
+        except SluiceError as error:
+            what = f"was left, takes writes beside {promoted['new']}, and cannot be fenced: stop it at once. {error}"
+            yield Finding("P1", old, what)
+        # Where the fence has failed, too: it may stand all the same, and whoever wrote past it goes on.
+        control.record_facts(HELD_OFF, {"server": old, "next_write": next_write}, epoch=1)
 
     def _tell(self, found: Sequence[Finding], context: Context) -> None:
         for one in found:

@@ -3,7 +3,8 @@
 Three ways, and each says what it has proven:
 
 - *read-only*: the old one answers. Sessions begin read-only from now on, those that are open are ended, and no transaction gets
-  a number any more. What it wrote last is known, and the replica that is promoted has it.
+  a number any more. What it wrote last is known, and the replica that is promoted has it. It is a default and no lock: a session
+  that asks for READ WRITE writes past it. So the next number is kept, and each look compares it (health.py).
 - *quorum*: it does not answer, and its commits wait for standbys. So many of them are told to listen no more that it can have
   no commit acknowledged any more (promise.py), wherever it lives.
 - *word*: a person says that it is dead. Nobody proves it.
@@ -47,6 +48,8 @@ class Fenced:
     proof: str
     last: int | None = None
     """The position up to which it has written, where it was asked."""
+    next_write: int | None = None
+    """The number that its next transaction would get, if one wrote past the fence; None where it was not asked."""
 
 
 # ---- the old one answers ----
@@ -56,6 +59,7 @@ def fence_writes(old: Server) -> Fenced:
     """Let the old server write no more. Safe to repeat; `allow_writes` takes it back. Raises NotFenced, Refused, StoreDown."""
     with connect(old.dsn, purpose="fence") as c, translated(f"fencing {old.name}"):
         c.execute(statement("replicas.set_read_only"))
+        c.execute(statement("replicas.stop_autovacuum"))  # or its numbers would be taken for somebody's writes
         one(c, statement("replicas.reload"))
         _wait_reloaded(old)
         for _ in range(TRIES):
@@ -66,7 +70,8 @@ def fence_writes(old: Server) -> Fenced:
             after = one(c, statement("replicas.find_next_write"))
             if before["next"] == after["next"] and not after["writing"]:
                 proof = f"{old.name} begins every session read-only, and wrote nothing for {STILL} s: {after['next']} is next"
-                return Fenced("read-only", proof, position(one(c, statement("replicas.flush_all"))["position"]))
+                last = position(one(c, statement("replicas.flush_all"))["position"])
+                return Fenced("read-only", proof, last, after["next"])
     raise NotFenced(
         f"{old.name} begins its sessions read-only, and somebody writes all the same: a role or a database that sets"
         " default_transaction_read_only of its own. Take that setting away, or stop the server. Nothing was promoted."
@@ -77,6 +82,7 @@ def allow_writes(old: Server) -> None:
     """Take the fence back: the old server leads on. Safe to repeat. Raises Refused, StoreDown."""
     with connect(old.dsn, purpose="fence") as c, translated(f"fencing {old.name}"):
         c.execute(statement("replicas.reset_read_only"))
+        c.execute(statement("replicas.reset_autovacuum"))
         one(c, statement("replicas.reload"))
 
 

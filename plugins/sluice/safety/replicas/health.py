@@ -50,6 +50,18 @@ def judge(group: Group, lags: Mapping[str, Lag], limits: Limits = Limits()) -> t
     return tuple(sorted(found, key=lambda one: (one.severity, one.server)))
 
 
+def judge_left(left: Leading, next_write: int) -> tuple[Finding, ...]:
+    """Tell whether anybody wrote to a server that was fenced and left; `next_write` is what was next when it was."""
+    if (written := left.next_write - next_write) <= 0:
+        return ()
+    what = (
+        f"was fenced and left, and {written:,} transaction{'s have' if written > 1 else ' has'} written there since, past the"
+        " fence: whoever asks for READ WRITE, or whose role has default_transaction_read_only off. No other server has it. Stop"
+        " this one at once, and bring those writes over before pg_rewind throws them away"
+    )
+    return (Finding("P1", left.name, what),)
+
+
 def within_target(lags: Mapping[str, Lag], limits: Limits = Limits()) -> dict[str, bool]:
     """Tell of each replica whether it keeps to the target."""
     return {name: lag.arrived and lag.behind <= limits.target for name, lag in lags.items()}

@@ -43,6 +43,8 @@ class Proven:
     replayed: int
     last: int | None
     """The position up to which the old server had written, where it was asked."""
+    next_write: int | None = None
+    """The number of the transaction that nobody was to begin there any more, where it was asked."""
 
 
 @dataclass(frozen=True)

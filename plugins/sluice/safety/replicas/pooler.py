@@ -69,13 +69,21 @@ def plan_repoint(text: str, database: str, host: str, port: int) -> Repoint:
 
 
 def apply_repoint(pooler: Pooler, planned: Repoint) -> None:
-    """Write the file, and have PgBouncer read it. Safe to repeat. Raises PoolerDown, PoolerRefused."""
-    new = pooler.file.with_name(f"{pooler.file.name}.sluice")
-    new.write_text(planned.text)
+    """Write the file, and have PgBouncer read it. Safe to repeat.
+
+    Raises PoolerDown, PoolerRefused; OSError where the file cannot be written as whose it is: then it is as it was.
+    """
     found = pooler.file.stat()
-    new.chmod(found.st_mode & 0o777)
-    os.chown(new, found.st_uid, found.st_gid)
-    new.replace(pooler.file)
+    new = pooler.file.with_name(f"{pooler.file.name}.sluice")
+    new.unlink(missing_ok=True)
+    try:
+        new.touch(mode=0o600, exist_ok=False)  # there are passwords in it: nobody else's until it is whose the file is
+        new.write_text(planned.text)
+        os.chown(new, found.st_uid, found.st_gid)
+        new.chmod(found.st_mode & 0o777)
+        new.replace(pooler.file)
+    finally:
+        new.unlink(missing_ok=True)
     with _opened(pooler) as c:
         _say(c, "pooler.reload")
 

@@ -59,6 +59,8 @@ class Promoted:
     not_following: tuple[str, ...]
     waits_for: str
     """For whom its commits wait, by its own settings: the next promotion proves as much as they say."""
+    next_write: int | None
+    """The number that the old server's next transaction would have, where it was fenced: nobody is to write there since."""
 
 
 def plan(asked: Asked) -> Plan:
@@ -115,6 +117,7 @@ def promote(
         tuple(one.name for one in others if one.name in following),
         tuple(one.name for one in others if one.name not in following),
         str(read_promise(found.standby_names)),
+        proven.next_write,
     )
     tell(f"{asked.store}: {made.new} takes writes, on timeline {found.timeline}, from {made.replayed} on")
     tell(f"{asked.store}: commits of {made.new} wait for {made.waits_for}, by its synchronous_standby_names")
@@ -145,12 +148,12 @@ def take_back(asked: Asked) -> tuple[str, ...]:
     return tuple(silent)
 
 
-def hold_off(old: Server) -> bool:
-    """Fence the old server if it is back and leads; tell whether it was. Safe to repeat. Raises NotFenced, Refused."""
-    found = look(old)
-    if isinstance(found, Leading) and not found.read_only:
-        fence_writes(old)
-    return isinstance(found, Leading)
+def hold_off(old: Server) -> Fenced | None:
+    """Fence the old server if it is back and leads; None where it is not. Safe to repeat.
+
+    Raises NotFenced, Refused, StoreDown.
+    """
+    return fence_writes(old) if isinstance(look(old), Leading) else None
 
 
 def _prove(asked: Asked, planned: Plan, tell: Tell) -> Proven:
@@ -161,7 +164,16 @@ def _prove(asked: Asked, planned: Plan, tell: Tell) -> Proven:
     except SluiceError:
         tell(f"{asked.store}: nothing was promoted; {_given_up(asked)}")
         raise
-    return Proven(best.name, fenced.how, fenced.proof, best.timeline, best.received, best.replayed, fenced.last)
+    return Proven(
+        best.name,
+        fenced.how,
+        fenced.proof,
+        best.timeline,
+        best.received,
+        best.replayed,
+        fenced.last,
+        fenced.next_write,
+    )
 
 
 def _given_up(asked: Asked) -> str:

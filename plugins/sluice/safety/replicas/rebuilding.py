@@ -50,7 +50,8 @@ cp -a "$PGDATA" "$PGDATA.before"   # what it wrote last and nobody else has is i
 pg_rewind --target-pgdata="$PGDATA" --source-server="host={new_host} user=postgres dbname=postgres" --write-recovery-conf
 #   where that refuses: rm -r "$PGDATA"/*, then
 #   pg_basebackup --pgdata="$PGDATA" --host={new_host} --user=replicator --write-recovery-conf --checkpoint=fast
-# postgresql.auto.conf, in $PGDATA: primary_conninfo gets application_name={promoted.old}, and default_transaction_read_only goes
+# postgresql.auto.conf, in $PGDATA: primary_conninfo gets application_name={promoted.old};
+# default_transaction_read_only and autovacuum go
 pg_ctl start -D "$PGDATA"
 """
 

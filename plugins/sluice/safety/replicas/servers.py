@@ -62,6 +62,8 @@ class Leading:
     slots: Mapping[str, Slot]
     now: datetime
     started: datetime
+    next_write: int
+    """One more than the number of the last transaction that wrote."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def _leading(server: Server, c: Connection, role: Row) -> Leading:
         slots,
         role["now"],
         role["started"],
+        found["next"],
     )
 
 
