@@ -107,6 +107,8 @@ def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "
                 gone.append(name)
         except NotScratch as why:
             tell(f"{name} is left alone: {why}")
+            if name == named:  # a person waits for it
+                stays.append(why)
         except SluiceError as why:
             tell(f"{name} stays: {why}")
             stays.append(why)
