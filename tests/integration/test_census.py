@@ -18,7 +18,7 @@ from sluice.safety.comparing import compare
 from sluice.safety.counting import Counting, Progress, Rewritten, Sized
 from sluice.safety.driver import Tell
 from sluice.safety.physical.commits import NotShipped
-from sluice.safety.physical.placing import NoPlace, Place
+from sluice.safety.physical.placing import NotPlaced, Place
 from sluice.safety.physical.taking import take
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
@@ -103,7 +103,7 @@ def test_a_commit_that_nobody_sees_yet_is_neither_counted_nor_brought_back(shop:
 def test_where_one_that_waits_is_overtaken_no_snapshot_has_a_place(shop: Shop) -> None:
     with shop.shipped(), shop.connect() as c, one_that_waits(shop, c):
         place = place_of(shop, c, rounds=2, snapshots=20)
-        with pytest.raises(NoPlace, match=f"{STORE}: none of 40 snapshots.*overtaken.*a standby is missing"):
+        with pytest.raises(NotPlaced, match=f"{STORE}: none of 40 snapshots.*overtaken.*a standby is missing"):
             take_census(by(c), shop.said.append, place.mark)
         there = take_census(by(c), shop.said.append)
         assert there.moment.position is None

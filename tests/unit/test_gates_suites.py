@@ -108,9 +108,9 @@ GOOD = {
         "bytes_stored": 900, "bytes_read": 9000, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90,
     },
     "snapshot_fresh": {
-        "bytes_stored": 900, "whole": 2, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90,
+        "bytes_stored": 900, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90,
     },
-    "service_fresh": {"whole": 1, "age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90},
+    "service_fresh": {"age_over_seconds": 0, "behind_over_seconds": 0, "window_seconds": 90},
     "backups_kept": {
         "kept": 9, "lost": 0, "hidden": 0, "rules_wrong": 0, "wrongly_encrypted": 0, "elsewhere_lacking": 0, "elsewhere_wrong": 0,
     },
@@ -131,7 +131,7 @@ BAD = {
     "capture_enabled": False, "capture_first_trigger": False, "reverse_capture_enabled": False,
     "forward_capture_enabled": False, "live_is_target": False, "old_kept": False, "shadow_rows": 0,
     "objects": -1, "bytes_stored": 0, "bytes_read": 0, "window_seconds": -1, "tables_compared": 0, "servers": 1, "rounds": 1,
-    "kept": 0, "whole": 0,
+    "kept": 0,
     "acknowledged": 0,
     "parts": 0, "rows_there": -1, "rows_stored": -1, "tables": 0, "stream_on": False, "routed": False, "shadow_compared": 0,
     "bytes": 0, "rows": 0, "headroom_days": 6, "shards_noted": 0, "routed_to_new": False, "routed_to_old": False,

@@ -24,9 +24,9 @@ from sluice.stores.parts import Part
 
 MANIFEST = "manifest.json"
 DAMAGED = "damaged.json"
+"""A note beside the manifest: somebody has read the backup, and it was not what was stored."""
 READ = "read-"
 """How the names of notes begin that it was read back."""
-"""A note beside the manifest: somebody has read the backup, and it was not what was stored."""
 FORMAT, VERSION = "sluice-backup", 1
 
 

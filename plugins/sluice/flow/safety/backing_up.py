@@ -68,7 +68,6 @@ class VerifyBackup(OfAStore):
         facts = {
             "backup": taken.id,
             "backups": len(found),
-            "whole": 1,
             "bytes_stored": taken.bytes,
             "bytes_read": read,
             "age_seconds": age.total_seconds(),

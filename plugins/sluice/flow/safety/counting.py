@@ -21,7 +21,7 @@ class CountStore(OfAStore):
     ui_color = "#e8f1fb"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Give where the count is. Raises NoPlace, NotShipped, Refused, Rewritten, StoreDown, VaultDown."""
+        """Give where the count is. Raises NotPlaced, NotShipped, Refused, Rewritten, StoreDown, VaultDown."""
         from sluice.safety.censuses import keep_census, thin_out
         from sluice.safety.drill import baseline
 

@@ -135,7 +135,6 @@ class VerifyRdsSnapshot(InRds):
         facts = {
             "backup": taken.id,
             "backups": len(driver.backups()),
-            "whole": 1 + len(driver.copies),
             "bytes_stored": taken.bytes,
             "age_seconds": age.total_seconds(),
             "age_over_seconds": over(age, DAILY),
@@ -179,7 +178,7 @@ class StartRdsCopy(_BringsUp, OfAMoment):
     ui_color = "#dcefe2"
 
     def execute(self, context: Context, looks: int = 0, event: Any = None) -> NoReturn:
-        """Begin it, and wait. Raises NotReachable, NoRoom, NotOurs, Throttled, RdsDown, AccessDenied."""
+        """Begin it, and wait. Raises NotReachable, NoCapacity, NotOurs, Throttled, RdsDown, AccessDenied."""
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
         target = target_of(self.kind, self.value)
@@ -218,7 +217,7 @@ class RestoreRdsStore(_BringsUp):
     likeness = "whole"
 
     def execute(self, context: Context) -> NoReturn:
-        """Begin it, and wait. Raises NotReachable, NoRoom, NotOurs, Throttled, RdsDown, AccessDenied."""
+        """Begin it, and wait. Raises NotReachable, NoCapacity, NotOurs, Throttled, RdsDown, AccessDenied."""
         from sluice.safety.standing import keep_standing
         from sluice.stores.objects import AlreadyThere
 

@@ -48,7 +48,7 @@ class Physical(OnDisk):
     def count(self, tell: Tell, workers: int = WORKERS) -> Census:
         """Count the living store at a position of its log, to which it can be brought back. Its log must be shipped meanwhile.
 
-        Raises NoPlace, NotShipped, Refused, Rewritten, StoreDown, Damaged, VaultDown.
+        Raises NotPlaced, NotShipped, Refused, Rewritten, StoreDown, Damaged, VaultDown.
         """
         place = Place(self._connect, self._log())
         return take_census(self._connect, tell, place.mark, workers)

@@ -41,7 +41,7 @@ BY_ITSELF = 1.0
 """Seconds within which a server writes what commits left to it (wal_writer_delay)."""
 
 
-class NoPlace(Transient):
+class NotPlaced(Transient):
     """None of many snapshots belongs to a place in the log."""
 
 
@@ -56,7 +56,7 @@ class Place:
     patience: timedelta = PATIENCE
 
     def mark(self, c: Connection, tell: Tell) -> Marked:
-        """Give a snapshot with its position. Raises NoPlace, NotShipped, Damaged, VaultDown."""
+        """Give a snapshot with its position. Raises NotPlaced, NotShipped, Damaged, VaultDown."""
         for number in range(1, self.rounds + 1):
             passage, taken = self._take(c, tell)
             found = fitting(taken, passage.commits(self.patience))
@@ -67,7 +67,7 @@ class Place:
             tell(
                 f"{self.log.name}: no place in the log for any of {len(taken)} snapshots, round {number} of {self.rounds}"
             )
-        raise NoPlace(
+        raise NotPlaced(
             f"{self.log.name}: none of {self.rounds * self.snapshots:,} snapshots belongs to a place in its log: commits that"
             " wait, for their disk or for a standby, are overtaken by others that do not (synchronous_commit = off or local)."
             " It is tried again by itself; choose an hour with less to do, or see whether a standby is missing."

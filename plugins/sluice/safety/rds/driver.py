@@ -179,7 +179,7 @@ class Rds:
     def begin(self, target: Target, name: str) -> None:
         """Have RDS begin a copy; one of this name that was begun before is left alone. Gives at once.
 
-        Raises NotScratch, NotOurs, NotReachable, Absent, NoRoom, Throttled, RdsDown, AccessDenied, RdsRefused.
+        Raises NotScratch, NotOurs, NotReachable, Absent, NoCapacity, Throttled, RdsDown, AccessDenied, RdsRefused.
         """
         if scratch.begun(self.client, self.store, name, target, self.likeness):
             return

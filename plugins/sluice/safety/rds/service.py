@@ -50,7 +50,7 @@ class NotYet(Transient):
     """Something else is being done with the instance or the snapshot."""
 
 
-class NoRoom(Transient):
+class NoCapacity(Transient):
     """AWS has no machine, or no disk, of this class there at the moment."""
 
 
@@ -132,7 +132,7 @@ def translated(error: Exception, what: str) -> SluiceError:
     if code in LATER:
         return NotYet(f"{what}. Something else is being done with it; it is tried again by itself.")
     if code in NO_ROOM:
-        return NoRoom(f"{what}. It is tried again by itself; where it stays, choose another class for drills.")
+        return NoCapacity(f"{what}. It is tried again by itself; where it stays, choose another class for drills.")
     if code in ABSENT:
         return Absent(f"{what}. Check its name, the region and the account of the store's connection.")
     if code in ALREADY:
