@@ -13,7 +13,7 @@ from sluice.errors import Terminal
 from sluice.failpoints import failpoint
 from sluice.safety.backup import harm_of, named, noting_damage, place_of
 from sluice.safety.census import Census
-from sluice.safety.documents.base import Base, bases_of
+from sluice.safety.documents.base import Base, TableBase, bases_of
 from sluice.safety.documents.counting import count_live
 from sluice.safety.documents.log import LogShort, Run, Stretch, TableLog, runs_of
 from sluice.safety.documents.putting_back import PutBack, put_back_all, wait_until_active
@@ -27,7 +27,7 @@ from sluice.safety.keeping.notes import note_read
 from sluice.safety.keeping.reading import reading
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.client import speaking
-from sluice.stores.objects import Vault
+from sluice.stores.objects import Damaged, NoSuchKey, Vault
 from sluice.stores.parts import read_parts
 
 
@@ -139,8 +139,7 @@ class Documents:
         for one in base.tables:
             copy, log = table_under(name, one.table), TableLog(self.vault, self.store, one.table, one.run)
             wait_until_active(self.tables.clients.dynamodb, copy)
-            with noting_damage(self.vault, base):
-                items = load(self.tables.clients.dynamodb, self.vault, one, copy)
+            items = self._load(base, one, copy, tell)
             done = replay(self.tables.clients.dynamodb, log, one, moment, copy)
             last += [done.last] if done.last else []
             tell(f"{self.store}: {one.table} is back as {copy}, {items:,} items and {done.changes:,} changes")
@@ -148,6 +147,17 @@ class Documents:
         clock.note("available")
         address = ",".join(table_under(name, one.table) for one in base.tables)
         return Restored(name, address, (base.id,), max(last, default=None), moment.isoformat())
+
+    def _load(self, base: Base, of: TableBase, copy: str, tell: Tell) -> int:
+        """Fill a copy from a base; gives how many items. Where the base is damaged, that is noted."""
+        try:
+            with noting_damage(self.vault, base):
+                return load(self.tables.clients.dynamodb, self.vault, of, copy)
+        except (Damaged, NoSuchKey):
+            tell(
+                f"{self.store}: it is noted that {base.id} is damaged. Ask again: a restore begins with the one before."
+            )
+            raise
 
     def hand_over(self, found: Restored, port: int | None) -> str:
         """Put back for good what was set of the originals, expiry, alarms and all; gives the names of the tables.
