@@ -24,6 +24,8 @@ the newest is old, and reads it back the next night. What goes of pgBackRest's i
 of a backup is none: what was there before counts. `verify_backup` is red where an object is not what was stored, or the log
 that the backup needs has not come: look at `ship_log__NAME`. `gate_backup_fresh` says, under *Details* → *Evidence*, how old
 the newest is, and how far the log in the vault is behind. `copy_elsewhere` says which bucket does not lie where it should.
+`take_exports` names each table whose export failed, or is not what its manifest says: the next night asks anew. `prune_backups`
+is red where more than half would go at once: nothing went; read its plan, then *Trigger* with *Let many go*.
 `gate_backups_kept` names what a backup has lost, what lacks elsewhere, what is encrypted by another key, and rules of the
 bucket that end one early. `poison_copy` is red where verification saw nothing: trust none of it then.
 """

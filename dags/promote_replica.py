@@ -1,13 +1,14 @@
 """Promote a replica of a store, on the day its own server is gone: fenced, promoted, proven, and the name switched.
 
 Started by a person, who types the store's name. Refused where something else promotes: the estate says `failover: platform`,
-or an agent or a platform is seen. A server that answers is fenced first and its last write waited for: nothing is lost. One that
-does not answer is not dead: where its commits wait for standbys, so many of them are told to listen no more that it can have
-none acknowledged, and the one that has most is promoted: nothing that was acknowledged is lost. Where they wait for nobody, only
-*Word* goes on: type `<server> is dead`, and what may be lost is bounded. *Dry run* writes all of it into the log of
-`plan_promotion`, and changes nothing. *Switch the name* changes the record of Route 53, too; without it `switch_name` only shows
-the diff, and leads a PgBouncer (`pooler`) to the new server. Fenced, and nobody was promoted? *Take back* lifts the fence, and
-promotes nothing: the old server takes writes again, and all follow it. It is refused where a replica leads, or may.
+or an agent or a platform is seen. A server that answers is fenced first and its last write waited for: nothing is lost. One
+that does not answer is not dead: where its commits wait for standbys, so many of them are told to listen no more that it can
+have none acknowledged, and the one that has most is promoted: nothing that was acknowledged is lost. Where they wait for
+nobody, only *Word* goes on: type `<server> is dead`, and what may be lost is bounded. *Dry run* writes all of it into the log
+of `plan_promotion`, and changes nothing. *Switch the name* changes the record of Route 53 and the line of a PgBouncer
+(`pooler`), too; without it both only show the diff, and users stay where they are. Fenced, and nobody was promoted? *Take
+back* lifts the fence, and promotes nothing: the old server takes writes again, and all follow it. It is refused where a
+replica leads, or may.
 
 **Red?** `plan_promotion` says why nothing can be promoted, and nothing was changed. `promote_replica` takes its fence back where
 nobody was promoted, and says so; it may be cleared: what was broken off is gone on with. Two servers that take writes: stop the

@@ -2,8 +2,8 @@
 
 Every hour, for each store that is backed up. A drill takes its copy away itself; one that was killed cannot. Only what has a
 name of a drill, `sluice-scratch-<store>-<moment>-…`, is looked at, and code refuses to destroy anything else. What
-`restore__<store>` has brought back for people is named in the log each hour and never taken away by itself, as users may be on
-it: *Drop* takes one away.
+`restore__<store>` has brought back for people is named in the log each hour and never taken away by itself once it was handed
+over, as users may be on it: *Drop* takes one away; of a store in RDS, you do, there.
 
 `detect_left_over` looks for what a store has left that is backed up no more, or is called otherwise by now: a slot
 `sluice_log_…` by which a server keeps its log for nobody, a copy that stands in a folder of nobody's. It takes nothing away.

@@ -23,7 +23,7 @@ Folder: TypeAlias = Annotated[
 
 
 class Lock(Part):
-    """Object Lock for what the archive stores: until then nobody deletes it, by mistake or otherwise."""
+    """Object Lock for what is stored to stay: until then nobody deletes it, by mistake or otherwise."""
 
     mode: Literal["governance", "compliance"]
     """`governance`: who has the right to may lift it. `compliance`: nobody can, the account's owner included."""
@@ -54,7 +54,8 @@ class Vault(Part):
     versioning: bool = True
     """Whether every version of an object is kept. What is switched on is never switched off."""
     lock: Lock | None = None
-    """Object Lock below `archive/`; without it, nothing is locked by us. A bucket's lock can never be switched off again."""
+    """Object Lock below `archive/`, and for the monthly backups; without it, nothing is locked by us. A bucket's lock stays for
+    good."""
     lifecycle: tuple[Lifecycle, ...] = Field(default=(), max_length=100)
     """What becomes of old objects, by folder; without it, all of them stay. Rules that others made stay as they are."""
 

@@ -32,8 +32,8 @@ PLANS = (
     "take_back",
 )
 """Tasks whose log is the answer to a dry run."""
-ANSWERS = ("restore_month", "verify_point")
-"""Tasks whose log is the answer to a run: what is back, and until when; how one comes back."""
+ANSWERS = ("restore_month", "restore_store", "verify_point")
+"""Tasks whose log is the answer to a run: what is back, where, and until when; how one comes back."""
 BRANCH = "each."
 """What the tasks of a DAG begin with that there are once for each month."""
 ARCHIVE = "archive_retention"

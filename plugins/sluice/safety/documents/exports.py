@@ -1,7 +1,7 @@
 """Exports of a store's tables in the vault: asked of the service, read back when it is done, and asked for anew as they grow old.
 
-The service's history and its backups go with the account; an export outlives it. It takes from minutes to hours, and nobody
-waits: each night goes on where the one before has left it.
+The service gives out no byte of its history and its backups; an export lies in the vault, and is read back. It takes from minutes
+to hours, and nobody waits: each night goes on where the one before has left it.
 
     backups/stores/<store>/exports/<table>/begun-<moment>.json   asked for, not read back yet
     backups/stores/<store>/exports/<table>/read-<moment>.json    read back: how many items, and their hash

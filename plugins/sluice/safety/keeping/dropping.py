@@ -118,7 +118,7 @@ def check_agreed(store: str, expiry: Expiry, agreed: bool) -> None:
     if expiry.is_much and not agreed:
         raise MustAsk(
             f"{store}: {len(expiry.drop)} of {len(expiry.drop) + len(expiry.keep)} backups would go at once. Nothing was taken"
-            " away: look at the plan, and say yes to it if it is meant."
+            f" away: look at the plan, and if it is meant: ./sluice run backup__{store} --conf '{{\"agree\": true}}' --wait"
         )
 
 
