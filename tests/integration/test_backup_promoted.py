@@ -78,6 +78,7 @@ def story(vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         roll_back(shop, snapshot)
         shop.promote()
         promoted = note(shop, "promoted")
+        time.sleep(1)  # S3 tells of an object in which second it was stored
         with shop.shipped():
             note(shop, "after the promotion")
         yield Story(shop, first, left, before, (at_once, later), promoted)
