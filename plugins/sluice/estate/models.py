@@ -21,6 +21,7 @@ from sluice.estate.design import (
     When,
 )
 from sluice.estate.fields import Connection, Name, Part, Words, lasting
+from sluice.estate.insight import Cloud, Disk, Insight, Watch
 from sluice.estate.into_postgres import Column, IntoPostgresMigration, Rows, Tenant
 from sluice.estate.items import Expiry, ItemRetention, Items, ItemsFile
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
@@ -57,11 +58,13 @@ __all__ = [
     "Backfill",
     "Backups",
     "Change",
+    "Cloud",
     "Column",
     "Contact",
     "Cut",
     "Cutover",
     "Dataset",
+    "Disk",
     "Dns",
     "DualRead",
     "DynamoSource",
@@ -70,6 +73,7 @@ __all__ = [
     "EstateFile",
     "Expiry",
     "Gates",
+    "Insight",
     "IntoPostgresMigration",
     "ItemRetention",
     "Items",
@@ -107,6 +111,7 @@ __all__ = [
     "Tenant",
     "Units",
     "Vault",
+    "Watch",
     "When",
     "default_partition_schema",
 ]
@@ -150,6 +155,8 @@ class Store(Part):
     """How it is backed up and brought back for a trial; without it, it is not."""
     replicas: Replicas | None = None
     """The servers that follow it; without it, nobody watches any, and none is promoted."""
+    watch: Watch = Watch()
+    """How it is watched, and how much it may hold."""
 
     @property
     def connections(self) -> tuple[str, ...]:
@@ -161,6 +168,7 @@ class Store(Part):
         if self.replicas:
             named += [self.replicas.connection, *(one.connection for one in self.replicas.servers.values())]
             named += [one.connection for one in (self.replicas.dns, self.replicas.pooler) if one]
+        named += [self.watch.pooler, self.watch.cloud.connection if self.watch.cloud else None]
         return tuple(dict.fromkeys(one for one in named if one))
 
 
@@ -202,6 +210,8 @@ class EstateFile(Part):
     """The Airflow connection, of type HTTP, that alerts are posted to as JSON; without it, tasks are red and nobody is told."""
     airflow: AirflowDatabase | None = None
     """Airflow's own database; without it, it is neither backed up nor kept small."""
+    insight: Insight = Insight()
+    """How the estate is watched, and how long what was measured stays."""
     contacts: tuple[Contact, ...] = Field(default=(), max_length=20)
     """Who is called, in this order: the runbooks name them."""
     stores: dict[Name, Store] = Field(min_length=1, max_length=200)

@@ -1,0 +1,93 @@
+-- What was measured, in the ledger's own database: schema insight.
+
+-- name: add_series
+INSERT INTO insight.series (store, metric, subject)
+SELECT DISTINCT store, metric, subject
+FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[]) AS t (store, metric, subject)
+ON CONFLICT DO NOTHING
+
+-- name: record_samples
+-- A number that is read again for the same moment counts as it is read now: a service completes its own for a while.
+INSERT INTO insight.sample (series, at, value)
+SELECT s.id, t.at, t.value
+FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[], %(ats)s::timestamptz[], %(values)s::float8[])
+     AS t (store, metric, subject, at, value)
+JOIN insight.series AS s USING (store, metric, subject)
+ON CONFLICT (series, at) DO UPDATE SET value = excluded.value WHERE insight.sample.value IS DISTINCT FROM excluded.value
+
+-- name: read_counters
+-- What each counter was when it was last read; whoever reads it next waits until this one is done.
+SELECT s.store, s.metric, s.subject, c.at, c.value
+FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[]) AS t (store, metric, subject)
+JOIN insight.series AS s USING (store, metric, subject)
+JOIN insight.counter AS c ON c.series = s.id
+ORDER BY c.series FOR UPDATE OF c
+
+-- name: keep_counters
+INSERT INTO insight.counter (series, at, value)
+SELECT s.id, %(at)s, t.value
+FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[], %(values)s::float8[])
+     AS t (store, metric, subject, value)
+JOIN insight.series AS s USING (store, metric, subject)
+ORDER BY s.id
+ON CONFLICT (series) DO UPDATE SET at = excluded.at, value = excluded.value WHERE insight.counter.at < excluded.at
+
+-- name: lock_days
+-- Two who make the same day at once: the second waits, and finds it.
+SELECT pg_advisory_xact_lock(hashtextextended('insight.sample', 0))
+
+-- name: make_day
+CREATE TABLE IF NOT EXISTS {day} PARTITION OF insight.sample FOR VALUES FROM ({lower}) TO ({upper})
+
+-- name: list_days
+-- The partitions of samples, by name: sample_y2024m04d05.
+SELECT c.relname AS name FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'insight.sample'::regclass ORDER BY c.relname
+
+-- name: drop_day
+DROP TABLE {day}
+
+-- name: find_latest
+SELECT s.store, s.metric, s.subject, l.at, l.value
+FROM insight.series AS s
+JOIN LATERAL (
+    SELECT at, value FROM insight.sample WHERE series = s.id AND at > %(since)s AND at <= %(until)s ORDER BY at DESC LIMIT 1
+) AS l ON true
+WHERE %(store)s::text IS NULL OR s.store = %(store)s
+ORDER BY s.store, s.metric, s.subject
+
+-- name: list_samples
+SELECT s.store, s.metric, s.subject, x.at, x.value
+FROM insight.series AS s JOIN insight.sample AS x ON x.series = s.id
+WHERE s.metric = ANY (%(metrics)s) AND x.at >= %(start)s AND x.at < %(end)s AND (%(store)s::text IS NULL OR s.store = %(store)s)
+ORDER BY s.store, s.metric, s.subject, x.at
+
+-- name: list_spans
+SELECT s.store, s.metric, s.subject, x.at, x.lowest, x.highest, x.mean, x.last, x.points
+FROM insight.series AS s JOIN {spans} AS x ON x.series = s.id
+WHERE s.metric = ANY (%(metrics)s) AND x.at >= %(start)s AND x.at < %(end)s AND (%(store)s::text IS NULL OR s.store = %(store)s)
+ORDER BY s.store, s.metric, s.subject, x.at
+
+-- name: record_spans
+INSERT INTO {spans} AS x (series, at, lowest, highest, mean, last, points)
+SELECT s.id, t.at, t.lowest, t.highest, t.mean, t.last, t.points
+FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[], %(ats)s::timestamptz[], %(lowest)s::float8[],
+            %(highest)s::float8[], %(mean)s::float8[], %(last)s::float8[], %(points)s::int[])
+     AS t (store, metric, subject, at, lowest, highest, mean, last, points)
+JOIN insight.series AS s USING (store, metric, subject)
+ON CONFLICT (series, at) DO UPDATE
+SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, last = excluded.last, points = excluded.points
+WHERE x.points <= excluded.points
+
+-- name: roll_up
+-- What is there of each hour or day. A span that was rolled up with more points stays: its own are gone by now.
+INSERT INTO {spans} AS x (series, at, lowest, highest, mean, last, points)
+SELECT series, date_trunc({unit}, at, 'UTC'), min(value), max(value), avg(value), (array_agg(value ORDER BY at DESC))[1], count(*)
+FROM insight.sample WHERE at >= %(start)s AND at < %(end)s
+GROUP BY 1, 2
+ON CONFLICT (series, at) DO UPDATE
+SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, last = excluded.last, points = excluded.points
+WHERE x.points <= excluded.points
+
+-- name: forget_spans
+DELETE FROM {spans} WHERE at < %(before)s

@@ -1,0 +1,69 @@
+"""How a store is watched, as a person writes it: `watch:` below a store, and `insight:` of the estate."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Annotated
+
+from pydantic import Field
+
+from sluice.estate.calendar import Window
+from sluice.estate.fields import Connection, Part, matching
+from sluice.estate.sizes import Bytes, Size
+from sluice.estate.terms import KeptFor, Term
+
+
+class Cloud(Part):
+    """Where AWS runs a store: CloudWatch has what a server cannot say of itself."""
+
+    connection: Connection
+    """The Airflow connection to AWS: it reads CloudWatch and describes the instance."""
+    instance: Annotated[str, matching("[A-Za-z][A-Za-z0-9-]{0,62}", "an instance of RDS, as RDS calls it")]
+    """The instance of RDS."""
+
+
+class Disk(Part):
+    """How much a store may hold."""
+
+    size: Size | None = None
+    """What its disk holds now. In RDS the service says it; of a server of yours nobody else can."""
+    most: Size = Bytes(10 * 10**12, "10 TB")
+    """To how much it may be extended."""
+    full_at: int = Field(default=85, ge=50, le=99)
+    """At how many percent it counts as full: alarms and forecasts go by that."""
+
+
+class Watch(Part):
+    """What more is measured of a store than its connection shows, and how much it may hold."""
+
+    disk: Disk = Disk()
+    """Its disk."""
+    cloud: Cloud | None = None
+    """Where AWS runs it; without it, nothing tells of processors, memory and network. DynamoDB needs none."""
+    pooler: Connection | None = None
+    """The Airflow connection to the console of the PgBouncer before it, as one of its `stats_users`."""
+
+
+class NumbersKept(Part):
+    """How long numbers stay."""
+
+    samples: Term = KeptFor(14, "days")
+    """Each as it was taken, one a minute."""
+    hours: Term = KeptFor(400, "days")
+    """Lowest, highest and mean of each hour."""
+    days: Term = KeptFor(10, "years")
+    """Those of each day."""
+
+
+class Insight(Part):
+    """How the estate is watched."""
+
+    keep: NumbersKept = NumbersKept()
+    """How long what was measured stays."""
+    maintenance: tuple[Window, ...] = Field(
+        default=(Window(days=("sun",), opens=time(5), closes=time(6)),), max_length=20
+    )
+    """Hours of the week in which work is planned: what goes wrong then is kept, and nobody is told, but of what stays when they
+    end."""
+    alive: Connection | None = None
+    """The Airflow connection, of type HTTP, that is called after every look: whoever is there tells people when the calls end."""

@@ -1,0 +1,133 @@
+"""What is measured, by name: its unit, of what it is, how often. Rules, reports and dashboards name metrics from this list alone.
+
+A name ends in its unit, as Prometheus asks. `total` ends what a server counts since its start; what is kept of it is its rate, a
+second, under the name of `rate_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Engine: TypeAlias = Literal["postgres", "dynamodb", "airflow", "sluice"]
+Often: TypeAlias = Literal["minute", "hour"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One thing that is measured."""
+
+    name: str
+    engine: Engine
+    often: Often
+    of: str
+    """What a subject is: a table, a replica; '' where the store itself is measured."""
+    told: str
+    """What it says, in a line."""
+
+    @property
+    def unit(self) -> str:
+        """The last word of its name."""
+        return self.name.rpartition("_")[2]
+
+
+def _made(engine: Engine, often: Often, *told: tuple[str, str, str]) -> dict[str, Metric]:
+    return {name: Metric(name, engine, often, of, says) for name, of, says in told}
+
+
+STORE = ""
+METRICS: Mapping[str, Metric] = {
+    **_made(
+        "postgres",
+        "minute",
+        ("up_count", STORE, "1 where the server answers, 0 where it does not"),
+        ("connections_count", STORE, "sessions of clients"),
+        ("connections_used_percent", STORE, "of those that max_connections leaves to clients"),
+        ("cache_hit_percent", STORE, "blocks found in shared buffers, since the last look"),
+        ("transactions_rate", STORE, "commits and rollbacks a second"),
+        ("rollbacks_rate", STORE, "rollbacks a second"),
+        ("deadlocks_rate", STORE, "deadlocks a second"),
+        ("fatal_sessions_rate", STORE, "sessions that ended by an error or a kill, a second"),
+        ("wal_bytes_rate", STORE, "bytes of log written a second"),
+        ("temporary_bytes_rate", STORE, "bytes of temporary files written a second"),
+        ("slow_statements_count", STORE, "statements that have run for longer than a second"),
+        ("longest_statement_seconds", STORE, "how long the oldest statement has run"),
+        ("longest_transaction_seconds", STORE, "how long the oldest transaction has been open"),
+        ("mean_statement_milliseconds", STORE, "a statement's mean, since the last look (pg_stat_statements)"),
+        ("lock_waits_count", STORE, "sessions that have waited for a lock for longer than 30 s"),
+        ("longest_lock_wait_seconds", STORE, "how long the oldest waits for its lock"),
+        ("replicas_count", STORE, "servers that follow this one"),
+        ("replica_lag_seconds", "replica", "how late a replica applies what was written"),
+        ("replica_lag_bytes", "replica", "how much of the log a replica has not applied"),
+        ("slot_retained_bytes", "slot", "how much log a replication slot holds back"),
+        ("slot_inactive_count", "slot", "1 where nobody reads a slot"),
+        ("wraparound_percent", STORE, "how far the oldest transaction number is on its way to the end of all"),
+        ("detach_pending_count", STORE, "partitions whose detaching has broken off"),
+        ("pool_clients_waiting_count", "pool", "clients that wait for a server connection of PgBouncer"),
+        ("pool_clients_active_count", "pool", "clients that have one"),
+        ("pool_servers_used_percent", "pool", "of the pool's server connections, those in use"),
+        ("pool_wait_seconds", "pool", "how long the first in line waits"),
+        ("cpu_percent", STORE, "of the instance's processors (CloudWatch)"),
+        ("memory_used_percent", STORE, "of the instance's memory (CloudWatch)"),
+        ("disk_used_percent", STORE, "of the disk"),
+        ("disk_free_bytes", STORE, "left on the disk"),
+        ("read_operations_rate", STORE, "reads of the disk a second (CloudWatch)"),
+        ("write_operations_rate", STORE, "writes to the disk a second (CloudWatch)"),
+        ("network_received_bytes_rate", STORE, "bytes a second (CloudWatch)"),
+        ("network_sent_bytes_rate", STORE, "bytes a second (CloudWatch)"),
+    ),
+    **_made(
+        "postgres",
+        "hour",
+        ("database_bytes", STORE, "the database on its disk"),
+        ("disk_used_bytes", STORE, "what the disk holds: by CloudWatch, else all databases and the log"),
+        ("wal_bytes", STORE, "the log on its disk"),
+        ("table_bytes", "table", "a table with its partitions, TOAST and indexes"),
+        ("index_bytes", "table", "its indexes"),
+        ("table_rows_count", "table", "rows, as the planner counts them"),
+        ("dead_rows_percent", "table", "of its rows, those that nobody sees any more"),
+        ("bloat_percent", "table", "of its bytes, those that hold nothing (estimated)"),
+        ("dropped_bytes", "table", "what our own archive has dropped of it, ever"),
+        ("partition_headroom_days", "table", "for how long there are partitions"),
+    ),
+    **_made(
+        "dynamodb",
+        "minute",
+        ("table_up_count", "table", "1 where the table answers, 0 where it does not"),
+        ("read_units_rate", "table", "read units consumed a second"),
+        ("write_units_rate", "table", "write units consumed a second"),
+        ("read_units_provisioned_rate", "table", "read units provisioned; none of a table on demand"),
+        ("write_units_provisioned_rate", "table", "write units provisioned; none of a table on demand"),
+        ("read_units_used_percent", "table", "of those provisioned"),
+        ("write_units_used_percent", "table", "of those provisioned"),
+        ("throttled_requests_rate", "table", "requests refused for want of units, a second"),
+        ("system_errors_rate", "table", "requests that failed inside the service, a second"),
+        ("latency_p50_milliseconds", "table", "half of the requests were quicker"),
+        ("latency_p95_milliseconds", "table", "95 % of the requests were quicker"),
+        ("latency_p99_milliseconds", "table", "99 % of the requests were quicker"),
+        ("stream_age_seconds", "migration", "how far a follower is behind its stream"),
+    ),
+    **_made(
+        "dynamodb",
+        "hour",
+        ("items_bytes", "table", "a table with its indexes, as the service counts it every six hours"),
+        ("items_count", "table", "its items"),
+    ),
+    **_made(
+        "airflow",
+        "minute",
+        ("scheduler_age_seconds", STORE, "since the scheduler's last sign of life"),
+        ("dag_processor_age_seconds", STORE, "since the DAG processor's"),
+        ("triggerer_age_seconds", STORE, "since the triggerer's"),
+        ("metadata_up_count", STORE, "1 where Airflow's database answers"),
+    ),
+    **_made(
+        "sluice",
+        "minute",
+        ("collector_age_seconds", STORE, "since the last numbers of a store were kept"),
+        ("collection_seconds", STORE, "how long a look at a store took"),
+    ),
+}
+"""Each by its name. The store of Airflow's is `airflow`."""
+AIRFLOW = "airflow"
