@@ -203,6 +203,16 @@ def test_a_snapshot_is_taken_copied_and_judged_and_a_second_try_takes_no_other(r
         ran(gate)
 
 
+def test_a_certificate_that_nobody_can_read_holds_up_neither_what_goes_nor_what_is_told_of_it(
+    rds: Emulated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = through(TakeRdsSnapshot(task_id="take_backup", store=STORE))
+    open_vault().put_once(f"drills/{STORE}/broken.json", b"{", "application/json")
+    assert ran(KeepBackups(task_id="prune_backups", store=STORE), agree=False)["kept"] == 1
+    assert f"drills/{STORE}/broken.json is no certificate" in capsys.readouterr().out
+    assert [line.id for line in keeping.kept_of(STORE)] == [taken]
+
+
 def test_a_trigger_outlives_a_service_that_does_not_answer(rds: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TaskDeferred):
         ran(copy(), **FORM)
