@@ -67,6 +67,7 @@ from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
+from tests.as_airflow import Runs, counted
 from tests.backed_up import Shop, opened_shop
 from tests.conftest import Database
 
@@ -170,12 +171,12 @@ def _connection(dsn: str) -> str:
     return json.dumps({"conn_type": "postgres", **{names[name]: told[name] for name in names if name in told}})
 
 
-def ran(task: Any, run: str = "night", **params: object) -> Any:
-    """Run one task as Airflow does."""
+def ran(task: Any, run: str = "night", runs: Runs = (), **params: object) -> Any:
+    """Run one task as Airflow does, beside `runs`."""
     pushed: dict[str, str] = {}
     ti = SimpleNamespace(
         dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
-        xcom_push=lambda key, value: pushed.update({key: value}),
+        xcom_push=lambda key, value: pushed.update({key: value}), get_dr_count=counted(runs),
     )  # fmt: skip
     known = {**FORM, "confirm": "", "drop": "", "port": 0, "days": 3, "warm": False, **params}
     told = {"ti": ti, "run_id": run, "params": known, "dag_run": SimpleNamespace(conf={}, start_date=datetime.now(UTC))}
@@ -798,6 +799,11 @@ def test_a_server_that_was_promoted_is_backed_up_at_once(project: Path, shop: Sh
         f"promoted__{system}_2__{shipping.this_hour()}",
     )
     assert told.value.skip_when_already_exists, "each run of ship_log asks for the same one within the hour"
+    for state in ("queued", "running"):
+        with pytest.raises(AirflowSkipException, match="A run of backup__shop is queued or running"):
+            ran(start, runs=[("backup__shop", state)])
+    with pytest.raises(DagRunTriggerException):
+        ran(start, runs=[("backup__shop", "failed"), ("backup__shop", "success"), ("backup__other", "running")])
     shipped()
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
     shipped()
