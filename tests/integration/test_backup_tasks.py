@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -70,6 +71,7 @@ from sluice.stores.postgres import Connection
 from tests.as_airflow import Runs, counted
 from tests.backed_up import Shop, opened_shop
 from tests.conftest import Database
+from tests.faulty_s3 import Fault, faulty
 
 ESTATE = """estate: sample
 vault: {{connection: s3_vault, bucket: {bucket}, kms_key: {key}}}
@@ -554,6 +556,23 @@ def test_a_copy_that_cannot_be_made_ready_is_kept_and_a_further_try_goes_on_ther
     finally:
         assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=name) == [name]
     assert standing() == []
+
+
+def test_a_copy_that_came_up_while_the_vault_was_down_is_noted_as_soon_as_that_answers(
+    project: Path, backed_up: None, vault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = os.environ["AIRFLOW_CONN_S3_VAULT"]
+    with faulty(vault.endpoint) as way, monkeypatch.context() as late:
+        late.setenv("AIRFLOW_CONN_S3_VAULT", straight.replace(vault.endpoint, f"http://127.0.0.1:{way.port}"))
+        late.setenv("AWS_MAX_ATTEMPTS", "1")
+        way.plan += [Fault("fails", "PUT", ".up.json"), Fault("asks for patience", "PUT", ".up.json")]
+        told = ran(RestoreStore(task_id="restore_store", store="shop"), target="latest", confirm="shop")
+        assert not way.plan, "nobody met them"
+    try:
+        said = capsys.readouterr().out
+        assert said.count(f"{told['name']} is up, and noted as soon as the vault answers: cannot store s3://") == 2
+    finally:
+        assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=told["name"]) == [told["name"]]
 
 
 def test_people_are_told_once_of_what_has_failed_for_good(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
