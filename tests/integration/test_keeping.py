@@ -19,6 +19,7 @@ from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, keeping_els
 from sluice.safety.keeping.encrypting import lacking_encryption, other_keys, wrongly_encrypted
 from sluice.safety.keeping.expiring import Keeping, plan_expiry
 from sluice.safety.keeping.locking import NotHeld, apply_locks, check_can_lock, is_held, plan_locks, verify_locks
+from sluice.safety.keeping.looking import SERVERS
 from sluice.safety.keeping.notes import read_note
 from sluice.safety.keeping.poisoning import KeepsAll, clear, poison
 from sluice.safety.keeping.reading import reading
@@ -392,7 +393,7 @@ def test_a_copy_elsewhere_is_whole_by_its_own_checksums_and_manifest_last(
     assert wrongly_encrypted(there, other.seen, [copied.id]) == []
     with pytest.raises(SameBucket):
         copy_backup(shelf.vault, shelf.vault, shelf.seen, made[2].id, NOW, shelf.tell)
-    (line,) = [one for one in describe(shelf.vault, "shop", keeping, NOW, [there]) if one.id == made[1].id]
+    (line,) = [one for one in describe(SERVERS, shelf.vault, "shop", keeping, NOW, [there]) if one.id == made[1].id]
     assert line.elsewhere == (there.bucket,)
 
 
@@ -486,14 +487,14 @@ def test_what_is_kept_is_told_with_its_reason(shelf: Shelf) -> None:
     keeping = replace(LEAN, tiers=(replace(TIERS[0], immutable="GOVERNANCE", keep=40 * DAY),))
     wanted = plan_locks(shelf.seen.holding, keeping, NOW)
     apply_locks(shelf.vault, shelf.seen, wanted, shelf.tell)
-    first, second = describe(shelf.vault, "shop", keeping, NOW)
+    first, second = describe(SERVERS, shelf.vault, "shop", keeping, NOW)
     assert (first.id, first.tiers, first.after) == (full.id, ("daily",), None)
     assert (first.verified_at, first.locked_until) == (NOW - 5 * DAY, NOW + 34 * DAY)
     assert first.why.startswith("daily until 2099-12-27; the window of 1 days begins with it")
     assert first.expires_at == NOW + 34 * DAY
     assert (second.id, second.after, second.verified_at, second.locked_until) == (increment.id, full.id, None, None)
     assert "no newer one was verified" in second.why
-    late = describe(shelf.vault, "shop", keeping, NOW + 30 * DAY)
+    late = describe(SERVERS, shelf.vault, "shop", keeping, NOW + 30 * DAY)
     assert all("a clock has jumped" in line.why for line in late)
 
 

@@ -191,7 +191,7 @@ def kept_of(store: str) -> list[Line]:
 
     Raises NotBackedUp, NoConnection, VaultDown, AccessDenied.
     """
-    from sluice.safety.keeping.describing import describe_at, describe_of
+    from sluice.safety.keeping.describing import describe, describe_at
 
     if not keeps(store):
         return []
@@ -199,7 +199,7 @@ def kept_of(store: str) -> list[Line]:
     if service := service_of(store, unread.append):  # whoever asks is told of these by how the store stands
         return describe_at(service.look(now), keeping, now)
     there = elsewhere_of(store)
-    return describe_of(sort_of(store), open_vault(), store, keeping, now, [there] if there else ())
+    return describe(sort_of(store), open_vault(), store, keeping, now, [there] if there else ())
 
 
 def sort_of(store: str) -> Sort[Any]:
