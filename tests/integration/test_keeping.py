@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sluice.estate.residency import Residency
 from sluice.failpoints import Broken, armed
-from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, noting_damage, read_backup, seal_of
+from sluice.safety.backup import DAMAGED, Backup, Unreadable, backups_of, folder_of, noting_damage, read_backup, seal_of
 from sluice.safety.drill.monthly import is_due, oldest
 from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, Changed, Done, MustAsk, NotGone, apply_expiry, verify_expiry
@@ -35,6 +35,7 @@ from sluice.stores.bucket import set_rules
 from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, NotLocked, Vault
 
 from tests.drilled import FIRST, certificate
+from tests.faulty_s3 import Fault, faulty
 from tests.kept_backups import Shelf
 
 NOW = datetime(2099, 11, 23, 2, tzinfo=UTC)
@@ -292,9 +293,24 @@ def test_damage_that_a_restore_finds_takes_the_notes_away_that_all_was_read(shel
     (made,) = days(shelf, 1)
     verify(shelf.vault, "shop", made.id, NOW, shelf.tell)
     assert read_note(shelf.vault, made)
-    with pytest.raises(Damaged), noting_damage(shelf.vault, made):
+    with pytest.raises(Damaged), noting_damage(shelf.vault, made, shelf.tell):
         raise Damaged("a page")
     assert read_note(shelf.vault, made) is None, "what is older would go, because this one is there"
+    assert shelf.said[-1] == (
+        f"shop: it is noted that {made.id} is damaged. Ask again: a restore begins with the one before."
+    )
+
+
+def test_nobody_is_told_to_ask_again_where_the_damage_could_not_be_noted(shelf: Shelf, vault) -> None:
+    (made,) = days(shelf, 1)
+    told = len(shelf.said)
+    with faulty(vault.endpoint) as way:
+        way.plan.append(Fault("fails", "PUT", DAMAGED))
+        here = way.vault(vault.store.key, vault.store.secret, shelf.vault.bucket)
+        with pytest.raises(Damaged, match="a page"), noting_damage(here, made, shelf.tell):
+            raise Damaged("a page")
+        assert not way.plan, "nobody met it"
+    assert shelf.said[told:] == []
 
 
 def chosen(shelf: Shelf) -> str:
