@@ -523,6 +523,7 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         late = datetime.now(UTC) + timedelta(days=400)
         assert reap(driver_of("shop"), open_vault(), late, told_of.append) == [], "users may be on it"
         assert "its time is over" in told_of[0] and told["name"] in told_of[0]
+        assert told_of[0].endswith(f'reap_scratch is run with {{"drop": "{told["name"]}"}}')
         assert driver_of("shop").scratches() == [told["name"]]
         assert settings["max_logical_replication_workers"] == "0"
     finally:

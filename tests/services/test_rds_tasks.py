@@ -287,7 +287,9 @@ def test_one_tenant_is_compared_with_a_copy_that_was_begun_before(real: Emulated
     assert len(real.begun) == 1
 
 
-def test_on_the_real_day_a_copy_is_the_original_in_everything_and_never_goes_by_itself(real: Emulated) -> None:
+def test_on_the_real_day_a_copy_is_the_original_in_everything_and_never_goes_by_itself(
+    real: Emulated, capsys: pytest.CaptureFixture[str]
+) -> None:
     restore = RestoreRdsStore(task_id="restore_store", store=STORE)
     with pytest.raises(AirflowFailException, match="Type the store's name"):
         ran(restore, **{**FORM, "confirm": "shpo"})
@@ -299,6 +301,10 @@ def test_on_the_real_day_a_copy_is_the_original_in_everything_and_never_goes_by_
     assert through(restore)["name"] == told["name"], "run again: it is found"
     assert len(real.begun) == 1
     assert ran(DropScratch(task_id="drop_scratch", store=STORE), **FORM) == [], "it is named in the log"
+    said = capsys.readouterr().out
+    assert f"{told['name']} was brought back for people: it stands until" in said
+    assert f"Delete {told['name']} in RDS" in said
+    assert '"drop"' not in said, "that is refused"
     with pytest.raises(NotOurs, match="Delete it by hand"):
         ran(DropScratch(task_id="drop_scratch", store=STORE), **{**FORM, "drop": told["name"]})
 
