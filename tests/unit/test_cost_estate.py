@@ -104,7 +104,3 @@ def test_sums_are_exact():
     assert total([exactly(0.1)] * 3) == exactly(Decimal("0.3"))
     assert ranging(1, 2) + ranging(10, 20) == ranging(11, 22)
     assert ranging(2, 3) * ranging(10, 20) == ranging(20, 60)
-
-
-def test_what_is_left_is_least_of_the_lowest_less_the_highest():
-    assert ranging(10, 20).less(ranging(1, 5)) == ranging(5, 19)

@@ -14,7 +14,6 @@ from pydantic_core import CoreSchema, core_schema
 _NUMBER = r"[0-9]{1,12}(\.[0-9]{1,12})?"
 PATTERN = rf"^{_NUMBER}( to {_NUMBER})?$"
 ALLOWED = "a number, or the lowest and the highest, such as 40, 0.25 or 30 to 50"
-NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,6 @@ class Between:
 
     def __truediv__(self, by: Decimal | int) -> Between:
         return Between(self.low / by, self.high / by)
-
-    def less(self, other: Between) -> Between:
-        """Take another away that has nothing to do with it: the least is left of the lowest and the other's highest."""
-        return Between(self.low - other.high, self.high - other.low)
 
     def at_least(self, least: Decimal | int) -> Between:
         """Raise both ends to what it is at least."""
