@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import Logger
 
-    from sluice.upkeep.partitions.headroom import Severity
+    from sluice.estate.severity import Severity
 
 TOLD = "People were told of this."
 PATIENCE = 15
