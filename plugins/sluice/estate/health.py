@@ -70,7 +70,8 @@ class Lasting:
 
     def __str__(self) -> str:
         """Write it as in a file."""
-        return f"{self.count} x {format_duration(self.period)}" if self.count else format_duration(self.period)
+        length = format_duration(self.period) if self.period else "0s"
+        return f"{self.count} x {length}" if self.count else length
 
 
 FOR = "a duration up to 24h, such as 5m, or how many periods of a minute and more: 2 x 300s"

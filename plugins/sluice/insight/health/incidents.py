@@ -15,7 +15,7 @@ from sluice.estate.severity import SEVERITIES, most_urgent
 from sluice.insight.health.grouping import Group, Place, grouped
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.telling import message
-from sluice.insight.health.troubles import Trouble
+from sluice.insight.health.troubles import WATCHING, Trouble
 from sluice.ledger.incidents import Board, Incident, Key, Kind, Member, Message
 
 PATIENCE = timedelta(minutes=10)
@@ -78,12 +78,13 @@ def carried(
     wide = frozenset(one.cause for one in board.incidents if not one.store and one.cleared is None)
     _place(sorting, grouped(found, wide), hushed)
     moved = {one.key for troubles in sorting.holds.values() for one in troubles}
+    blind = {one.series.store for one in found if one.cause == WATCHING}
     after: list[Incident] = []
     for one in sorting.known.values():
         if one.id in sorting.holds:
             after.append(_live(one, sorting.holds[one.id], hushed, evidence or {}))
         elif one.cleared is None:
-            after.append(_quiet(one, now, moved))
+            after.append(_quiet(one, now, moved, blind))
     return _told(after, now)
 
 
@@ -94,7 +95,7 @@ def _place(sorting: _Board, groups: Sequence[Group], hushed: Hushed) -> None:
     for group in groups:
         if (own := sorting.at(group.place)) is not None:
             sorting.add(own, group)
-        elif (held := sorting.holder(group)) is not None and held.place not in taken:
+        elif (held := sorting.holder(group)) and held.place not in taken and held.store in ("", group.place[0]):
             is_below = held.store == group.place[0] and held.cause in group.causes
             sorting.add(replace(held, cause=group.place[1]) if is_below else held, group)
         else:
@@ -128,10 +129,15 @@ def _live(one: Incident, found: Sequence[Trouble], hushed: Hushed, evidence: Map
     return replace(one, severity=severity, members=members, quiet=None, hushed=why, evidence=seen)
 
 
-def _quiet(one: Incident, now: datetime, moved: set[Key]) -> Incident:
-    """What an incident is when nothing of it is wrong. One whose troubles are another's now ends without a word."""
+def _quiet(one: Incident, now: datetime, moved: set[Key], blind: set[str]) -> Incident:
+    """What an incident is when nothing of it is wrong. One whose troubles are another's now ends without a word.
+
+    Where nobody measures nobody knows that it is well: the while begins when numbers come again.
+    """
     if one.members and {member.key for member in one.members} & moved:
         return replace(one, quiet=now, cleared=now, told_cleared=True)
+    if blind & {one.store, ""} or (blind and not one.store):
+        return replace(one, quiet=now)
     quiet = one.quiet or now
     patience = min(PATIENCE * 2 ** min(one.times, 10), LONGEST_PATIENCE)
     return replace(one, quiet=quiet, cleared=now if now - quiet >= patience else None)
