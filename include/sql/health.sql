@@ -64,12 +64,6 @@ VALUES (%(message)s, %(channel)s, CASE WHEN %(failure)s::text IS NULL THEN clock
 ON CONFLICT (message, channel) DO UPDATE
 SET told_at = coalesce(t.told_at, excluded.told_at), failure = excluded.failure, tries = t.tries + 1
 
--- name: count_unreached
--- Messages that somebody was to take and nobody did.
-SELECT count(*) AS count
-FROM (SELECT t.message FROM insight.telling AS t JOIN insight.message AS m ON m.id = t.message
-      WHERE m.at > %(since)s GROUP BY t.message HAVING count(t.told_at) = 0) AS unreached
-
 -- name: forget_incidents
 DELETE FROM insight.incident WHERE cleared < %(before)s
 
@@ -81,7 +75,7 @@ WITH waiting AS MATERIALIZED (
     SELECT DISTINCT unnest(blocked_by) AS pid FROM waiting
 )
 SELECT a.pid, coalesce(a.usename, a.backend_type) AS role, a.application_name AS application, coalesce(a.state, '') AS state,
-       coalesce(w.blocked_by, '{}') AS blocked_by, left(a.query, 1000) AS query,
+       coalesce(w.blocked_by, ARRAY[]::int[]) AS blocked_by, left(a.query, 1000) AS query,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS transaction_seconds,
        extract(epoch FROM clock_timestamp() - l.waitstart)::float8 AS waited_seconds, l.mode, l.locktype, l.relation
 FROM pg_stat_activity AS a

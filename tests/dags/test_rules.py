@@ -19,9 +19,9 @@ from tests.dags.conftest import ROOT
 from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
-    "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
+    "abort", "approve", "archive", "beat", "call", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
     "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "name", "plan", "poison", "promote", "prune",
-    "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "validate", "verify",
+    "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "tell", "validate", "verify",
     "warm", "watch",
 }  # fmt: skip
 
@@ -51,6 +51,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "validate_expiry",
         "reap_scratch",
         "watch_replicas",
+        "watch_health",
         "failover_drill",
         "promote_replica",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),

@@ -116,7 +116,7 @@ def test_what_is_much_is_told_by_what_is_usual_and_of_almost_nothing_nothing_is(
 def test_each_store_has_a_level_of_its_own_and_some_by_the_estate_s_file():
     rule = a_rule(stores={"shop": Levels(over=95)})
     estate = Estate(
-        rule, a_rule("disk", "disk_used_percent", levels=Levels(over="watch.disk.full_at")), stores=("certify", "shop")
+        rule, a_rule("disk", "disk_used_percent", levels=Levels(over="disk_full_at")), stores=("certify", "shop")
     )
     for store in ("certify", "shop"):
         estate.record(Series(store, "connections_used_percent"), [Sample(NOON, 90)])
@@ -127,7 +127,7 @@ def test_each_store_has_a_level_of_its_own_and_some_by_the_estate_s_file():
 
 
 def test_who_has_no_replicas_in_the_file_misses_none():
-    rule = a_rule("broken", "replicas_count", levels=Levels(under="replicas.servers"))
+    rule = a_rule("broken", "replicas_count", levels=Levels(under="replica_count"))
     assert looked([0], rule, 0, Series("certify", "replicas_count")) == []
 
 

@@ -19,7 +19,7 @@ from sluice.estate.severity import Severity
 if TYPE_CHECKING:
     from sluice.estate.models import Store
 
-NAMED = ("watch.disk.full_at", "replicas.alert", "replicas.servers")
+NAMED = ("disk_full_at", "replica_alert", "replica_count")
 """What a level may be called instead of its number: what the estate's file says of each store."""
 LAG_WITHOUT_FILE = 5.0
 """Seconds of lag that are too many where a store's replicas have no file."""
@@ -175,7 +175,7 @@ def level_of(level: Level | None, store: Store | None) -> float | None:
 def _named(store: Store) -> Mapping[str, float | None]:
     replicas: Any = store.replicas
     return {
-        "watch.disk.full_at": float(store.watch.disk.full_at),
-        "replicas.alert": replicas.alert.total_seconds() if replicas else LAG_WITHOUT_FILE,
-        "replicas.servers": float(len(replicas.servers)) if replicas else None,
+        "disk_full_at": float(store.watch.disk.full_at),
+        "replica_alert": replicas.alert.total_seconds() if replicas else LAG_WITHOUT_FILE,
+        "replica_count": float(len(replicas.servers)) if replicas else None,
     }

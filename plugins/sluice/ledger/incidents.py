@@ -177,11 +177,6 @@ class Incidents:
         """Note that a channel took a message, or why not."""
         self._do("note_told", message=message.id, channel=channel, failure=failure)
 
-    def reached_nobody(self, now: datetime) -> int:
-        """Count the messages of the last day that some channel was to take and none did."""
-        count: int = self._rows("count_unreached", since=now - TOO_LATE)[0]["count"]
-        return count
-
     def forget(self, before: datetime) -> None:
         """Forget incidents that were cleared before a moment, and what was told of them."""
         self._do("forget_incidents", before=before)

@@ -19,10 +19,10 @@ LONGEST = 160
 """Characters of a statement that are told."""
 OURS = "sluice:"
 """How the application's name of each of our own sessions begins."""
-# What may hold a value: comments, strings of every sort (one that is cut off ends with the text), numbers.
+# Names in quotes, which stay; and what may hold a value: comments, strings of every sort (one that is cut off ends with the text), numbers.
 _VALUES = re.compile(
-    r"""--[^\n]*|/\*.*?(?:\*/|\Z)|\$(\w*)\$.*?(?:\$\1\$|\Z)|[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|\Z)"""
-    r"""|(?<![\w$"])[0-9][\w.]*""",
+    r""""(?:[^"]|""){1,128}"|--[^\n]*|/\*.*?(?:\*/|\Z)|\$(\w*)\$.*?(?:\$\1\$|\Z)"""
+    r"""|[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|\Z)|(?<![\w$"])[0-9][\w.]*""",
     re.DOTALL,
 )
 
@@ -78,7 +78,7 @@ def tree(sessions: Sequence[Session]) -> list[str]:
     roots = root_sessions(sessions)
     drawn = set[int]()
     ordered = sorted(roots, key=lambda one: (-len(_below(one.pid, waiters)), one.pid))
-    return [line for root in ordered for line in _drawn(root, waiters, drawn, "", "")]
+    return [line for root in ordered if root.pid not in drawn for line in _drawn(root, waiters, drawn, "", "")]
 
 
 def root_sessions(sessions: Sequence[Session]) -> list[Session]:
@@ -88,7 +88,7 @@ def root_sessions(sessions: Sequence[Session]) -> list[Session]:
     roots = [one for one in sessions if one.pid not in blocked]
     reached = {pid for root in roots for pid in (root.pid, *_below(root.pid, waiters))}
     for one in sorted(sessions, key=lambda each: (-(each.transaction_seconds or 0.0), each.pid)):
-        if one.pid not in reached:
+        if one.pid not in reached and one.pid in _below(one.pid, waiters):
             roots.append(one)
             reached |= {one.pid, *_below(one.pid, waiters)}
     return roots
@@ -137,5 +137,11 @@ def _told(one: Session) -> str:
 
 def masked(query: str) -> str:
     """Give a statement's shape on one line: without comments and values, and cut."""
-    shape = " ".join(_VALUES.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "?", query).split())
+    shape = " ".join(_VALUES.sub(_shape, query).split())
     return shape if len(shape) <= LONGEST else f"{shape[:LONGEST]}…"
+
+
+def _shape(found: re.Match[str]) -> str:
+    if found[0].startswith('"'):
+        return found[0]
+    return " " if found[0].startswith(("--", "/*")) else "?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -77,3 +77,21 @@ def _details(one: Incident, kind: Kind) -> dict[str, Any]:
         "runbook": first.runbook,
         "owner": first.owner,
     }
+
+
+def table(incidents: Sequence[Incident]) -> str:
+    """Draw what is open, the most urgent first, for a task's log."""
+    opened = sorted(
+        (one for one in incidents if one.cleared is None), key=lambda one: (one.severity, one.opened, one.id)
+    )
+    if not opened:
+        return "Nothing is wrong."
+    lines = [f"{'#':>5} {'':2} {'store':16} {'cause':16} {'since (UTC)':16} wrong"]
+    for one in opened:
+        what = f"quiet since {one.quiet:%H:%M}" if one.quiet else one.members[0].text
+        hushed = f" [not told: {one.hushed}]" if one.hushed else ""
+        lines.append(
+            f"{one.id:>5} {one.severity} {where(one):16} {one.cause:16} {one.opened:%Y-%m-%d %H:%M} {len(one.members):>5}"
+            f"  {what}{hushed}"
+        )
+    return "\n".join(lines)
