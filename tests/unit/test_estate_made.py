@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from sluice.estate import EstateErrors, document, migration_files, read_estate
 from sluice.estate.fields import Part
+from sluice.estate.health import HealthFile
 from sluice.estate.models import (
     Dataset,
     EstateFile,
@@ -32,6 +33,7 @@ SAMPLES = {
     "include/estate/estate.yaml": "include/estate/schema/estate.json",
     "include/estate/migrations/user_sessions.yaml": "include/estate/schema/migration.json",
     "include/estate/migrations/audit_log.yaml": "include/estate/schema/migration.json",
+    "include/health/rules.yaml": "include/estate/schema/health.json",
 }
 
 
@@ -47,7 +49,16 @@ def test_the_command_writes_them(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "model",
-    [EstateFile, SameClusterMigration, SingleTableMigration, IntoPostgresMigration, TableModel, Dataset, ItemsFile],
+    [
+        EstateFile,
+        SameClusterMigration,
+        SingleTableMigration,
+        IntoPostgresMigration,
+        TableModel,
+        Dataset,
+        ItemsFile,
+        HealthFile,
+    ],
 )
 def test_every_field_is_described(model: type[Part]):
     schema = schema_of(model)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sluice.estate.health import NAMED
 from sluice.estate.mistakes import EstateErrors
 from sluice.estate.severity import SEVERITIES, is_as_urgent, most_urgent
 from sluice.insight.health.blockers import Session, masked, tree
+from sluice.insight.health.levels import LEVELS
 from sluice.insight.health.ours import Busy, whose
 from sluice.insight.health.rules import OWN, SHIPPED, read_rules
 from sluice.insight.health.silence import Hushed
@@ -139,6 +141,10 @@ def test_a_mistake_is_told_with_its_line(project, text):
 def test_all_mistakes_are_told_at_once(project):
     text = "rules:\n  new_one: {over: 3}\nsilences:\n  - {store: x, until: 2027-01-31, why: y}\n"
     assert len(wrong(project, text)) == 1 + 6 + 1
+
+
+def test_every_name_of_a_level_is_one_that_a_person_may_write():
+    assert set(LEVELS) == set(NAMED)
 
 
 def test_severities_have_an_order():

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -16,13 +15,8 @@ from sluice.estate.durations import format_duration, parse_duration
 from sluice.estate.fields import Name, Part, Words, Written, matching
 from sluice.estate.severity import Severity
 
-if TYPE_CHECKING:
-    from sluice.estate.models import Store
-
 NAMED = ("disk_full_at", "replica_alert", "replica_count")
 """What a level may be called instead of its number: what the estate's file says of each store."""
-LAG_WITHOUT_FILE = 5.0
-"""Seconds of lag that are too many where a store's replicas have no file."""
 
 
 @dataclass(frozen=True)
@@ -163,19 +157,3 @@ class HealthFile(Part):
     """By name: one that comes along is changed in the fields that are written here; another is new."""
     silences: tuple[Silence, ...] = Field(default=(), max_length=100)
     """What nobody is told for a while. What is wrong is kept all the same."""
-
-
-def level_of(level: Level | None, store: Store | None) -> float | None:
-    """Give a level's number at a store, None where the store has no such thing; of Airflow there is no store."""
-    if level is None or isinstance(level, int | float):
-        return level
-    return _named(store)[level] if store else None
-
-
-def _named(store: Store) -> Mapping[str, float | None]:
-    replicas: Any = store.replicas
-    return {
-        "disk_full_at": float(store.watch.disk.full_at),
-        "replica_alert": replicas.alert.total_seconds() if replicas else LAG_WITHOUT_FILE,
-        "replica_count": float(len(replicas.servers)) if replicas else None,
-    }

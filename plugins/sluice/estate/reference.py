@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from sluice.estate.fields import Part
+from sluice.estate.health import HealthFile
 from sluice.estate.models import (
     Dataset,
     EstateFile,
@@ -51,6 +52,7 @@ PAGES: dict[str, type[Part]] = {
     "`include/estate/datasets/<name>.yaml`: a table that is kept": Dataset,
     "`include/estate/items/<name>.yaml`: records that are kept": ItemsFile,
     "`include/estate/estate.yaml`: the estate": EstateFile,
+    "`include/estate/health.yaml`: what is a fault": HealthFile,
 }
 
 

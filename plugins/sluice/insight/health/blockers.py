@@ -19,7 +19,8 @@ LONGEST = 160
 """Characters of a statement that are told."""
 OURS = "sluice:"
 """How the application's name of each of our own sessions begins."""
-# Names in quotes, which stay; and what may hold a value: comments, strings of every sort (one that is cut off ends with the text), numbers.
+# Names in quotes, which stay; and what may hold a value: comments, strings of every sort, numbers. One that is cut off ends with
+# the text.
 _VALUES = re.compile(
     r""""(?:[^"]|""){1,128}"|--[^\n]*|/\*.*?(?:\*/|\Z)|\$(\w*)\$.*?(?:\$\1\$|\Z)"""
     r"""|[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|\Z)|(?<![\w$"])[0-9][\w.]*""",

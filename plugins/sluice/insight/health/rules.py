@@ -6,18 +6,19 @@ A rule is complete when it says what is wrong, for how long, how urgent that is,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from sluice.estate.checks import validated
 from sluice.estate.document import Document, open_document
-from sluice.estate.health import HealthFile, Lasting, Level, Levels, RuleFile, Silence, level_of
+from sluice.estate.health import HealthFile, Lasting, Levels, RuleFile, Silence
 from sluice.estate.mistakes import EstateErrors, Mistake, choice
 from sluice.estate.models import Store
 from sluice.estate.severity import Severity
 from sluice.estate.showing import shown
+from sluice.insight.health.levels import level_of
 from sluice.insight.metrics import METRICS, Engine, Often
 
 SHIPPED = Path("include/health/rules.yaml")
@@ -213,11 +214,3 @@ def lookback(rule: Rule) -> timedelta:
     """Give how far back numbers are read: an hour of those of each minute, a day of the others, and what it must last."""
     length = rule.lasts.period * max(rule.lasts.count, 1)
     return (timedelta(hours=1) if rule.often == "minute" else timedelta(days=1)) + length
-
-
-def only(rules: Rules, *names: str) -> Rules:
-    """Give some of the rules, for a look at these alone."""
-    return replace(rules, rules={name: rules.rules[name] for name in names})
-
-
-__all__ = ["OWN", "OWN_METRIC", "SHIPPED", "Level", "Limit", "Rule", "Rules", "lookback", "only", "read_rules"]
