@@ -129,7 +129,7 @@ def test_a_prepared_transaction_is_told_by_its_name(sessions):
     holder.execute("UPDATE app.thing SET secret = 'y' WHERE id = 1")
     holder.execute("PREPARE TRANSACTION 'forgotten'")
     sessions.wait(sessions.open("web"), "UPDATE app.thing SET secret = 'y' WHERE id = 1")
-    (root, waiter) = tree(sessions.waits())
+    root, waiter = tree(sessions.waits())
     with psycopg.connect(sessions.database.dsn("admin"), autocommit=True) as c:
         c.execute("ROLLBACK PREPARED 'forgotten'")
     assert root.startswith("a prepared transaction: 'forgotten' of ")

@@ -41,6 +41,12 @@ def test_it_counts_once_it_has_lasted_from_the_first_number_that_was_wrong():
     assert looked([81, 81, 79, 81, 81], rule, 4) == []
 
 
+def test_a_number_that_comes_a_moment_early_counts():
+    estate = Estate(a_rule(lasts="1m"))
+    estate.record(USED, [Sample(NOON, 99), Sample(NOON + MINUTE - SECOND, 99)])
+    assert estate.see(NOON + MINUTE)
+
+
 def test_between_the_level_and_the_clear_one_it_stays_what_it_was():
     rule = a_rule(levels=Levels(over=80, clear=70))
     assert looked([81, 75, 71], rule, 2) == [("busy", NOON)]

@@ -24,6 +24,8 @@ QUIET = timedelta(minutes=10)
 """Without a number of a store for so long, nobody measures it."""
 STALE: Mapping[str, timedelta] = {"minute": timedelta(minutes=15), "hour": timedelta(hours=3)}
 """Without a number of a series for so long, it is missing: CloudWatch's come some minutes late."""
+EARLY = timedelta(seconds=5)
+"""By so much a number may come early: else what lasts a minute would take two of those that come every minute."""
 LEAST_USUAL = 1.0
 """What is less than this a second, or a millisecond, counts as this much: of almost nothing, much is a multiple."""
 
@@ -157,7 +159,7 @@ def _seen(state: State, point: Sample) -> State:
 def _lasts(rule: Rule, state: State) -> bool:
     if rule.lasts.count:
         return state.streak >= rule.lasts.count
-    return state.seen - state.since >= rule.lasts.period
+    return state.seen - state.since >= rule.lasts.period - EARLY
 
 
 def _gap(rule: Rule) -> timedelta:
