@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 from sluice.flow.insight import collecting, looks
-from sluice.flow.insight.collecting import CollectSamples, ListStores, MeasureSizes, NotMeasured, RollUpSamples
+from sluice.flow.insight.collecting import (
+    CollectSamples,
+    ListStores,
+    MeasureSizes,
+    NotMeasured,
+    RollUpSamples,
+    keep_stream_age,
+)
 from sluice.flow.safety.replicated import of_replicas
 from sluice.flow.safety.watching_replicas import GATE
 from sluice.insight.metrics import METRICS
@@ -143,6 +150,11 @@ def test_a_heartbeats_word_is_kept_once_and_one_that_knows_nothing_is_not(estate
     ran(COLLECT, looks=2)
     now = samples.now()
     assert [one.value for one in samples.between([lag.metric], now - DAY, now + DAY)[lag]] == [1.5]
+
+
+def test_how_far_a_follower_is_behind_is_kept_of_its_migration(estate: Path, samples: Samples) -> None:
+    keep_stream_age("tyler", "users", 12.5)
+    assert known(samples) == {Series("tyler", "stream_age_seconds", "users"): 12.5}
 
 
 def test_each_store_is_measured_by_itself(estate: Path, database: Database, samples: Samples) -> None:

@@ -65,6 +65,7 @@ class CollectSamples(BaseOperator):
         taken: Sequence[Taken] = ()
         with unhurried(), opened_samples("collecting") as samples:
             eyes = Eyes(reached_of(samples))
+            eyes.looks(samples.now())  # connections and clients take seconds to make: before the minute, not in it
             for _ in range(looks):
                 time.sleep(seconds_to_next(samples.now()))
                 now = samples.now()
@@ -179,6 +180,14 @@ def keep_lags(samples: Samples, stores: dict[str, Store], now: datetime, run: st
             late = told.facts["lag_milliseconds"] / 1000
             found.append((Series(name, "replica_lag_seconds"), Sample(told.at, late)))
     return samples.record_history(found)
+
+
+def keep_stream_age(store: str, migration: str, seconds: float) -> None:
+    """Keep how far a follower is behind its stream. Raises NoConnection, StoreDown, Refused."""
+    from sluice.ledger.samples import Series
+
+    with opened_samples(f"stream {migration}") as samples:
+        samples.record(samples.now(), {Series(store, "stream_age_seconds", migration): seconds})
 
 
 def require_measured(taken: Sequence[Taken]) -> None:
