@@ -2,8 +2,8 @@
 
 Of each PostgreSQL store: every table with its partitions, indexes and rows, what of it is dead or empty, what our archive has
 dropped of it, for how long it has partitions; the database, and its disk. Of each table in DynamoDB, what the service counts. It
-costs each store seven queries, however many tables there are, and waits for nobody's lock. Samples stay for days, hours for
-months, days for years: `insight: {keep: …}` in include/estate/estate.yaml. An hour that was missed is missing.
+costs each store fewer than ten queries, however many tables there are, and waits for nobody's lock. Samples stay for days, hours
+for months, days for years: `insight: {keep: …}` in include/estate/estate.yaml. An hour that was missed is missing.
 
 **Red?** `measure_sizes` of that store: it is down, or its role is refused; the others are measured. A table that somebody has
 locked is no failure: the log names it, and it is measured in an hour. `roll_up_samples` is red where the ledger is down; the next

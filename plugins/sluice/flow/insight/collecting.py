@@ -28,6 +28,8 @@ DAY = timedelta(days=1)
 DROPPED = ("dropped_bytes", "dropped_rows_count")
 LAGS_WITHIN = timedelta(minutes=10)
 """How old a heartbeat's word may be: it is given every five minutes."""
+LEAST = 60.0
+"""Seconds that a run lasts which fails."""
 
 
 class NotMeasured(Terminal):
@@ -59,9 +61,11 @@ class CollectSamples(BaseOperator):
         from sluice.insight.collecting.collecting import collect, keep
 
         check_words(context)
-        looks, kept, taken = int(context["params"]["looks"]), 0, list[Taken]()
-        with opened_samples("collecting") as samples:
+        looks, kept = int(context["params"]["looks"]), 0
+        taken: Sequence[Taken] = ()
+        with unhurried(), opened_samples("collecting") as samples:
             eyes = Eyes(reached_of(samples))
+            eyes.looks(samples.now())  # connections and clients take seconds to make: before the minute, not in it
             for _ in range(looks):
                 time.sleep(seconds_to_next(samples.now()))
                 now = samples.now()
@@ -81,6 +85,17 @@ class CollectSamples(BaseOperator):
                 if what not in self._said:  # once for each run, and not every minute
                     self._said.add(what)
                     self.log.warning("%s", what)
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Let no failure come sooner than a minute: one run follows another, and one that fails at once would turn in circles."""
+    began = time.monotonic()
+    try:
+        yield
+    except Exception:
+        time.sleep(max(0.0, LEAST - (time.monotonic() - began)))
+        raise
 
 
 class ListStores(BaseOperator):
@@ -165,6 +180,14 @@ def keep_lags(samples: Samples, stores: dict[str, Store], now: datetime, run: st
             late = told.facts["lag_milliseconds"] / 1000
             found.append((Series(name, "replica_lag_seconds"), Sample(told.at, late)))
     return samples.record_history(found)
+
+
+def keep_stream_age(store: str, migration: str, seconds: float) -> None:
+    """Keep how far a follower is behind its stream. Raises NoConnection, StoreDown, Refused."""
+    from sluice.ledger.samples import Series
+
+    with opened_samples(f"stream {migration}") as samples:
+        samples.record(samples.now(), {Series(store, "stream_age_seconds", migration): seconds})
 
 
 def require_measured(taken: Sequence[Taken]) -> None:
