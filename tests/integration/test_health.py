@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -178,6 +179,18 @@ def test_a_look_is_kept_whole_told_once_and_cleared(ledger, incidents, open_stor
     looked(ledger, open_store)
     assert incidents.states() == {}
     assert incidents.board(seen.now).incidents[0].quiet is not None
+
+
+def test_two_looks_at_once_are_one_incident_and_one_message(ledger, incidents, database, open_store):
+    record(ledger, "lock_waits_count", 2)
+
+    def run(_: int) -> int:
+        with connect(database.dsn("sluice_ledger"), purpose="test") as c:
+            return len(looked(c, open_store).outcome.messages)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(run, range(6))) == [0, 0, 0, 0, 0, 1]
+    assert len(incidents.untold("x", ["P2"], incidents.now())) == 1
 
 
 def test_our_own_lock_is_kept_and_nobody_is_told(ledger, incidents, open_store, sessions):

@@ -48,8 +48,9 @@ def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State])
     """Give every state there is now."""
     silent = silent_stores(look)
     found: dict[Key, State] = {(SILENT, series): state for series, state in _silences(look, silent)}
+    measured = _by_metric(look)
     for rule in rules.values():
-        for series in _series_of(rule, look):
+        for series in (one for one in measured.get(rule.metric, ()) if rule.store in (None, one.store)):
             limit = rule.at(series.store, look.stores.get(series.store))
             key = (rule.name, series)
             if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
@@ -86,10 +87,12 @@ def _missing(last: datetime, now: datetime) -> State:
     return State("missing", last, last, value=(now - last).total_seconds())
 
 
-def _series_of(rule: Rule, look: Look) -> list[Series]:
-    """List what a rule looks at: what has numbers, and what had some within a day."""
-    found = {series for series in {**look.numbers, **look.lately} if series.metric == rule.metric}
-    return sorted(one for one in found if rule.store in (None, one.store))
+def _by_metric(look: Look) -> dict[str, list[Series]]:
+    """List what there is of each metric: what has numbers, and what had some within a day."""
+    found: dict[str, list[Series]] = {}
+    for series in {**look.numbers, **look.lately}:
+        found.setdefault(series.metric, []).append(series)
+    return found
 
 
 def _judged(

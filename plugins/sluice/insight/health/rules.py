@@ -211,6 +211,9 @@ def _wrong_silences(document: Document, own: HealthFile, rules: set[str], stores
 
 
 def lookback(rule: Rule) -> timedelta:
-    """Give how far back numbers are read: an hour of those of each minute, a day of the others, and what it must last."""
-    length = rule.lasts.period * max(rule.lasts.count, 1)
-    return (timedelta(hours=1) if rule.often == "minute" else timedelta(days=1)) + length
+    """Give how far back numbers are read: an hour of those of each minute, four of those of each hour; of periods, two more.
+
+    What lasts longer is carried by its state.
+    """
+    whole = 2 * rule.lasts.period if rule.lasts.count else timedelta()
+    return timedelta(hours=1 if rule.often == "minute" else 4) + whole
