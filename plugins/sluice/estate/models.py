@@ -37,6 +37,7 @@ from sluice.estate.same_cluster import (
     Source,
     Target,
 )
+from sluice.estate.scaling import Scaling
 from sluice.estate.single_table import (
     AttributeChange,
     DualRead,
@@ -98,6 +99,7 @@ __all__ = [
     "RoutedGates",
     "Rows",
     "SameClusterMigration",
+    "Scaling",
     "ScanPace",
     "Shadow",
     "SingleTableMigration",
@@ -157,6 +159,8 @@ class Store(Part):
     """The servers that follow it; without it, nobody watches any, and none is promoted."""
     watch: Watch = Watch()
     """How it is watched, and how much it may hold."""
+    scaling: Scaling | None = None
+    """When it is scaled, and how far; without it, nothing is proposed."""
 
     @property
     def connections(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from sluice.estate.models import (
 )
 from sluice.estate.replicas import check_replicas
 from sluice.estate.resolving import resolve
+from sluice.estate.scaling_checks import check_scaling
 from sluice.estate.vault import check_vault
 
 ESTATE_FILE = Path("include/estate/estate.yaml")
@@ -116,7 +117,7 @@ def any_follows_later(root: Path) -> bool:
 def _checked_stores(document: Document) -> tuple[EstateFile | None, list[Mistake]]:
     stores, mistakes = validated(document, EstateFile)
     told = {mistake.field for mistake in mistakes}
-    further = [*check_vault(document), *check_backups(document), *check_replicas(document)]
+    further = [*check_vault(document), *check_backups(document), *check_replicas(document), *check_scaling(document)]
     return stores, [*mistakes, *(mistake for mistake in further if mistake.field not in told)]
 
 
