@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
+from sluice.estate import EstateErrors, read_stores
 from sluice.estate.calendar import Window
 from sluice.estate.scaling import Cooldown, CpuRule, MemoryRule, Scaling, StorageRule, UnitsRule
 from sluice.insight.metrics import METRICS
@@ -53,6 +55,44 @@ def asked(instance: Instance = INSTANCE, scaling: Scaling = SCALING, **of: objec
     now = of.get("now", NOON)
     told = {"now": now, "most_bytes": 10 * TB, "maintenance": (SUNDAY,), **of}
     return Asked("shop", scaling, instance, evaluate(scaling, samples, now), samples["cpu_percent"], **told)
+
+
+# ---- what a person writes ----
+
+WRITTEN = """estate: sample
+vault: {{connection: s3, bucket: vault}}
+ledger: {{connection: ledger}}
+stores:
+  shop: {{engine: {engine}, connection: c, rto: 1h, rpo: 5m{watch}, scaling: {scaling}}}
+"""
+WATCHED = ", watch: {cloud: {connection: aws, instance: shop}}"
+
+
+@pytest.mark.parametrize(
+    ("engine", "watch", "scaling", "told"),
+    [
+        ("postgres", WATCHED, "{}", ""),
+        ("dynamodb", "", "{units: {least: 5, most: 10}}", ""),
+        ("postgres", "", "{}", "a store with `watch: {cloud: …}`"),
+        ("postgres", WATCHED, "{units: {}}", "none: of postgres, cpu and memory and storage scale"),
+        ("dynamodb", "", "{cpu: {}}", "none: of dynamodb, units scale"),
+        ("postgres", WATCHED, "{cpu: {up: 30}}", "less than `up`, which is 30"),
+        ("postgres", WATCHED, "{memory: {down: 85}}", "less than `up`, which is 80"),
+        ("postgres", WATCHED, "{memory: {smallest: 4xlarge, largest: large}}", "no larger size than large"),
+        ("dynamodb", "", "{units: {least: 50, most: 10}}", "no more than `most`, which is 10"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told(tmp_path: Path, engine: str, watch: str, scaling: str, told: str) -> None:
+    (tmp_path / "include/estate").mkdir(parents=True)
+    text = WRITTEN.format(engine=engine, watch=watch, scaling=scaling)
+    (tmp_path / "include/estate/estate.yaml").write_text(text)
+    if not told:
+        assert read_stores(tmp_path).stores["shop"].scaling is not None
+        return
+    with pytest.raises(EstateErrors) as caught:
+        read_stores(tmp_path)
+    assert told in str(caught.value)
+    assert len(caught.value.mistakes) == 1
 
 
 # ---- when a rule holds ----

@@ -110,6 +110,7 @@ def _add(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
         "DBInstanceIdentifier": step.subject,
         "SourceDBInstanceIdentifier": found["DBInstanceIdentifier"],
         "PubliclyAccessible": bool(found.get("PubliclyAccessible")),
+        "DeletionProtection": False,
         "EnableIAMDatabaseAuthentication": bool(found.get("IAMDatabaseAuthenticationEnabled")),
         "VpcSecurityGroupIds": [one["VpcSecurityGroupId"] for one in found.get("VpcSecurityGroups") or ()],
         "Tags": [{"Key": MADE_FOR, "Value": store}],

@@ -107,4 +107,7 @@ def _follower(client: Any, store: str, name: str) -> Follower:
     found = find_instance(client, name)
     if found is None:
         return Follower(name, "deleting", False)
-    return Follower(name, str(found["DBInstanceStatus"]), tags_of(found).get(MADE_FOR) == store)
+    ours = tags_of(found).get(MADE_FOR) == store and not found.get(
+        "DeletionProtection"
+    )  # a person protects what shall stay
+    return Follower(name, str(found["DBInstanceStatus"]), ours)
