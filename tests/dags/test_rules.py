@@ -21,8 +21,8 @@ from tests.samples import MIGRATIONS, copy_estate
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
     "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "name", "plan", "poison",
-    "promote", "prune", "rehearse", "replicate", "restore", "retire", "roll", "scale", "ship", "show", "simulate",
-    "start", "switch", "take", "validate", "verify", "warm", "watch",
+    "promote", "prune", "publish", "put", "rehearse", "replicate", "restore", "retire", "roll", "scale", "ship", "show",
+    "simulate", "start", "switch", "take", "validate", "verify", "warm", "watch",
 }  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "watch_replicas",
         "failover_drill",
         "promote_replica",
+        "publish_metrics",
         "scale_capacity",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
         *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore") for name in BACKED_UP),

@@ -18,6 +18,8 @@ from sluice.stores.objects import Vault
 LEFT, TOP, WIDE, TALL, BETWEEN = 62, 48, 860, 130, 44
 MOST_POINTS = 1200
 """A longer load is drawn by its highest moments: a peak must not be lost between two pixels."""
+MOST_SHOWN = 250.0
+"""Percent: what is used over that is cut off, or one moment would flatten all others."""
 USED, THERE, STATIC, WRONG = "#4f9d8b", "#7d9cc0", "#9aa05a", "#d0473a"
 STYLE = "text { font: 10px ui-monospace, monospace; fill: #7a8694 } .name { font-size: 12px; font-weight: 600 }"
 
@@ -59,8 +61,8 @@ def _one(made: Simulated, top: int) -> Iterator[str]:
 
 
 def _used(made: Simulated, shown: Sequence[Moment], begins: datetime, ends: datetime, top: int) -> Iterator[str]:
-    most = max(110.0, *(one.used for one in shown))
-    points = [(_x(one.at, begins, ends), top + TALL - one.used * TALL / most, one.at) for one in shown]
+    most = min(MOST_SHOWN, max(110.0, *(one.used for one in shown)))
+    points = [(_x(one.at, begins, ends), top + TALL - min(one.used, most) * TALL / most, one.at) for one in shown]
     yield from _lines(points, USED)
     for percent, said in ((made.target, f"{made.target:g} %"), (100.0, "100 %")):
         y = top + TALL - percent * TALL / most
