@@ -28,7 +28,7 @@ from sluice.flow.insight.scaling import (
     VerifyScaling,
 )
 from sluice.insight.scaling.applying import NotScaled, Overtaken, apply_step, verify_step
-from sluice.insight.scaling.instance import MADE_FOR, look
+from sluice.insight.scaling.instance import MADE_FOR, Follower, look
 from sluice.insight.scaling.plan import Step
 from sluice.insight.scaling.units import NotRegistered, is_registered, plan_tables, register
 from sluice.insight.scaling.units import look as look_at_table
@@ -149,7 +149,7 @@ def test_a_busy_store_gets_a_replica_after_a_yes(shop: Changing, measure: Callab
     scale()
     assert len(shop.rds.said("CreateDBInstanceReadReplica")) == 1, "done once, whoever asks again"
     (done,) = ledger[1].between(ledger[1].now() - MINUTE, ledger[1].now() + MINUTE)
-    assert (done.action, done.rule, done.after) == ("add_replica", "cpu", "1 replicas")
+    assert (done.action, done.rule, done.after) == ("add_replica", "cpu", "1 replica")
     assert done.verified_at is not None
 
 
@@ -326,8 +326,8 @@ def test_a_recorded_load_is_walked_through_and_drawn(
 
 # ---- in RDS ----
 
-ADD = Step("cpu", "up", "add_replica", "shop-scaled-1", "0 replicas", "1 replicas", "", "", "")
-DROP = Step("cpu", "down", "drop_replica", "shop-scaled-1", "1 replicas", "0 replicas", "", "", "")
+ADD = Step("cpu", "up", "add_replica", "shop-scaled-1", "0 replicas", "1 replica", "", "", "")
+DROP = Step("cpu", "down", "drop_replica", "shop-scaled-1", "1 replica", "0 replicas", "", "", "")
 EXTEND = Step("storage", "up", "extend_storage", INSTANCE, "500 GiB", "600 GiB", "", "", "")
 CLASS = Step("memory", "up", "change_class", INSTANCE, "db.r6g.xlarge", "db.r6g.2xlarge", "", "", "", at_once=False)
 
@@ -345,6 +345,14 @@ def test_what_stands_is_seen(shop: Changing) -> None:
     shop.rds.inside("shop-scaled-1").deletion_protection = True  # a person keeps it
     assert not look(shop.client(), "shop", INSTANCE, MemoryRule()).followers[0].ours
     assert look(shop.client(), "shop", INSTANCE, MemoryRule(largest="xlarge")).larger is None
+    abroad, far = shop.client(), "arn:aws:rds:eu-central-1:123456789012:db:far"
+
+    def add(parsed: dict[str, Any], **_: Any) -> None:
+        for one in parsed["DBInstances"]:
+            one["ReadReplicaDBInstanceIdentifiers"] = [far]
+
+    abroad.meta.events.register("after-call.rds.DescribeDBInstances", add)
+    assert look(abroad, "shop", INSTANCE, MemoryRule()).followers == (Follower(far, "available", False),)
     with pytest.raises(Absent, match="no instance other"):
         look(shop.client(), "shop", "other", MemoryRule())
 

@@ -16,7 +16,7 @@ from sluice.insight.scaling.classes import next_classes, times
 from sluice.insight.scaling.evaluating import Holds, Unknown, evaluate, judge, limits_of
 from sluice.insight.scaling.instance import Follower, Instance
 from sluice.insight.scaling.own_window import lies_within
-from sluice.insight.scaling.plan import Held, NoPlan, Plan, proposals, read_plan
+from sluice.insight.scaling.plan import Held, NoPlan, Plan, kept_proposals, proposals, read_plan
 from sluice.insight.scaling.planning import Asked, is_time, plan_instance
 from sluice.insight.scaling.units import TableStanding, Used, plan_tables, wanted_of
 from sluice.ledger.samples import Sample
@@ -169,7 +169,7 @@ def test_busy_processors_propose_a_replica_and_at_their_most_none() -> None:
         "add_replica",
         "shop-scaled-1",
         "0 replicas",
-        "1 replicas",
+        "1 replica",
     )
     assert "each of 6 samples" in step.why
     ten = replace(INSTANCE, followers=tuple(Follower(f"r{n}", "available", False) for n in range(10)))
@@ -326,7 +326,9 @@ def test_a_plan_is_kept_and_read_again_and_one_that_was_changed_is_refused() -> 
 def test_a_report_gets_a_line_for_each_proposal_and_for_each_that_is_held() -> None:
     plan = plan_instance(asked(cpu=taken(*[90] * 6), storage=[]))
     told = [(line.what, line.held) for line in proposals(plan)]
-    assert told == [("add a replica of shop-scaled-1: 0 replicas → 1 replicas", False), ("storage", True)]
+    assert told == [("add a replica of shop-scaled-1: 0 replicas → 1 replica", False), ("storage", True)]
+    kept = {"shop": (NOON, plan.told()), "older": (NOON - timedelta(days=2), plan.told())}
+    assert kept_proposals(kept, NOON - timedelta(days=1)) == proposals(plan)
 
 
 # ---- tables ----

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -14,6 +17,7 @@ from sluice.ledger.samples import Sample
 
 NOON = datetime(2024, 4, 3, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+IMAGE = Path(__file__).parents[2] / "docs/images/scaling.svg"
 SCALING = Scaling()
 
 
@@ -113,6 +117,32 @@ def test_the_picture_shows_each_change_and_is_whole_with_a_long_load() -> None:
     titles = [node.text for node in drawn.iter("{http://www.w3.org/2000/svg}title")]
     assert len(made.events) > 3
     assert {str(event) for event in made.events} <= set(titles)
+
+
+def test_a_rule_that_takes_hours_looks_back_for_hours() -> None:
+    slow = Scaling(cpu=CpuRule(up_for=timedelta(hours=3)))
+    made = simulate_replicas(slow, load((30, 50), (240, 90)))
+    assert [event.at for event in made.events] == [NOON + timedelta(minutes=30, hours=3)]
+
+
+def week() -> list[Sample]:
+    """A week of a shop: busy by day, quiet at night, busier by the day; with a sale on one evening."""
+
+    def percent(minute: int) -> float:
+        day, hour = divmod(minute / 60, 24)
+        busy = max(0.0, math.sin((hour - 7) / 14 * math.pi)) if 7 <= hour <= 21 else 0.0
+        sale = 90.0 if day == 4 and 19 <= hour < 21 else 0.0
+        return 14 + (40 + 9 * day) * busy + sale + 4 * math.sin(minute / 7)
+
+    return [Sample(NOON.replace(hour=0) + n * MINUTE, percent(n)) for n in range(7 * 24 * 60)]
+
+
+def test_the_page_shows_what_is_drawn() -> None:
+    drawn = picture("shop", [simulate_replicas(SCALING, week())])
+    if "SLUICE_DRAW" in os.environ:
+        IMAGE.write_text(drawn)
+    assert IMAGE.read_text() == drawn, "SLUICE_DRAW=1 draws it anew"
+    assert "../images/scaling.svg" in (IMAGE.parents[1] / "howto/scale-a-store.md").read_text()
 
 
 def test_a_gap_is_a_break_in_the_line() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from sluice.errors import Terminal
 from sluice.insight.scaling.instance import AT_REST, MADE_FOR
-from sluice.insight.scaling.plan import Step
+from sluice.insight.scaling.plan import Step, replicas
 from sluice.stores.rds import Absent, AlreadyStands, NotYet, find_instance, speaking, tags_of
 
 State: TypeAlias = Literal["there", "in its window", "under way"]
@@ -80,7 +80,7 @@ def _check_before(store: str, found: Mapping[str, Any], step: Step) -> None:
     stands = {
         "extend_storage": f"{found['AllocatedStorage']} GiB",
         "change_class": str(found["DBInstanceClass"]),
-    }.get(step.action, f"{len(found.get('ReadReplicaDBInstanceIdentifiers') or ())} replicas")
+    }.get(step.action, replicas(len(found.get("ReadReplicaDBInstanceIdentifiers") or ())))
     pending = [name for name, told in (found.get("PendingModifiedValues") or {}).items() if told not in (None, {}, [])]
     if pending and step.at_once and step.action in ("extend_storage", "change_class"):
         raise Overtaken(

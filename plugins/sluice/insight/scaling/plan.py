@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from sluice.errors import Terminal
@@ -106,6 +107,11 @@ class Plan:
         return {"seal": self.seal, **asdict(self)}
 
 
+def replicas(number: int) -> str:
+    """Write so many replicas."""
+    return f"{number} replica{'s' if number != 1 else ''}"
+
+
 def read_plan(told: Mapping[str, Any]) -> Plan:
     """Make a plan of what was kept. Raises NoPlan where it is none, or not as it was sealed."""
     try:
@@ -128,3 +134,8 @@ def proposals(plan: Plan) -> tuple[Line, ...]:
         for step in plan.steps
     )
     return (*steps, *(Line(plan.store, held.rule, held.why, True) for held in plan.held))
+
+
+def kept_proposals(kept: Mapping[str, tuple[datetime, Mapping[str, Any]]], since: datetime) -> tuple[Line, ...]:
+    """Give the lines of the last plan of each store, of those made since a moment. Raises NoPlan."""
+    return tuple(line for at, told in kept.values() if at >= since for line in proposals(read_plan(told)))

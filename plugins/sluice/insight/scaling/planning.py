@@ -16,7 +16,7 @@ from sluice.insight.scaling.classes import times
 from sluice.insight.scaling.evaluating import Evaluated, Holds, RuleName, Way
 from sluice.insight.scaling.instance import Instance
 from sluice.insight.scaling.own_window import lies_within
-from sluice.insight.scaling.plan import Held, Plan, Step
+from sluice.insight.scaling.plan import Held, Plan, Step, replicas
 from sluice.ledger.samples import Sample
 
 GIB = 2**30
@@ -133,14 +133,14 @@ def _one_more(asked: Asked, found: Holds) -> Step | Held:
     instance, most = asked.instance, asked.scaling.cpu.most_replicas
     number = len(instance.followers)
     if number >= most:
-        return Held("cpu", f"{found}. It has {number} replicas, and {most} are allowed. A larger class is the way on.")
+        return Held("cpu", f"{found}. It has {replicas(number)}, and {most} are allowed. A larger class is the way on.")
     if coming := [one.name for one in instance.followers if one.status not in ("available", "deleting")]:
         return Held("cpu", f"{found}. Nothing is done: {', '.join(coming)} is still coming up.")
     if not instance.keeps_backups:
         return Held("cpu", f"{found}. RDS makes no replica of an instance without backups: switch its retention on.")
     name = _free_name(instance)
     return Step(
-        "cpu", "up", "add_replica", name, f"{number} replicas", f"{number + 1} replicas", str(found),
+        "cpu", "up", "add_replica", name, replicas(number), replicas(number + 1), str(found),
         f"Nobody: {name} comes up beside {instance.name}. It takes reads alone, and none before it is named in `replicas:"
         " {servers: …}` of the estate: docs/howto/fail-over.md.",
         f"one more {instance.instance_class} with a disk of {instance.disk} GiB",
@@ -157,7 +157,7 @@ def _one_less(asked: Asked, found: Holds) -> Step | Held | None:
     if then > asked.scaling.cpu.up:
         return Held("cpu", f"{found}. Without {ours[-1]}, its load could be {then:.0f} %: it would come again.")
     return Step(
-        "cpu", "down", "drop_replica", ours[-1], f"{number} replicas", f"{number - 1} replicas", str(found),
+        "cpu", "down", "drop_replica", ours[-1], replicas(number), replicas(number - 1), str(found),
         f"Whoever reads from {ours[-1]} is cut off: take it out of `replicas: {{servers: …}}` of the estate before. What it has,"
         f" {instance.name} has.",
         f"one {instance.instance_class} with a disk of {instance.disk} GiB less",

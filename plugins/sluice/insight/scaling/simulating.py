@@ -8,6 +8,7 @@ more than twenty points. Where nothing was measured, nothing is scaled and nothi
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -114,6 +115,10 @@ class Simulated:
 class Follows(Protocol):
     """What decides, minute by minute."""
 
+    @property
+    def looks_back(self) -> timedelta:
+        """How old the samples are that it goes by."""
+
     def decide(self, seen: Sequence[Sample], now: datetime, load: float, capacity: float) -> tuple[float, str] | None:
         """Give another capacity and why, or None."""
 
@@ -130,16 +135,15 @@ def simulate(
     static: float,
 ) -> Simulated:
     """Walk through a load, oldest first. `used(load, capacity)` is in percent; a change counts after `takes`."""
-    capacity, coming, seen = start, list[tuple[datetime, float]](), list[Sample]()
+    capacity, coming, seen = start, list[tuple[datetime, float]](), deque[Sample]()
     moments, events = list[Moment](), list[Event]()
     for one in load:
         if coming and coming[0][0] <= one.at:
             capacity = coming.pop(0)[1]
         moments.append(Moment(one.at, one.value, capacity, used(one.value, capacity)))
-        seen = [
-            *(before for before in seen if one.at - before.at <= timedelta(hours=1)),
-            Sample(one.at, moments[-1].used),
-        ]
+        seen.append(Sample(one.at, moments[-1].used))
+        while one.at - seen[0].at > follows.looks_back:
+            seen.popleft()
         if not coming and (found := follows.decide(seen, one.at, one.value, capacity)):
             after, why = found
             events.append(Event(one.at, "up" if after > capacity else "down", capacity, after, why))
@@ -158,11 +162,16 @@ class ByRule:
     """The next capacity on a way, of the one there is and how much of that is used at most; None where there is none."""
     last: datetime | None = None
 
+    @property
+    def looks_back(self) -> timedelta:
+        """How old the samples are that it goes by."""
+        return max(self.up.lasting, self.down.lasting) + 2 * GAP
+
     def decide(self, seen: Sequence[Sample], now: datetime, load: float, capacity: float) -> tuple[float, str] | None:
         """Scale where a limit was passed in every sample of its time."""
         rests = {"up": self.scaling.cooldown.up, "down": self.scaling.cooldown.down}
         for limit in (self.up, self.down):
-            found = judge(limit, seen, now)
+            found = judge(limit, seen, now) if limit.is_past(seen[-1].value) else None
             if not isinstance(found, Holds) or (self.last and now < self.last + rests[limit.way]):
                 continue
             after = self.step(capacity, limit.way, found.highest)
@@ -180,12 +189,15 @@ class ByService:
     least: float
     most: float
     last: datetime | None = None
+    looks_back: timedelta = DOWN_FOR + 2 * GAP
     cuts: dict[date, list[datetime]] = field(default_factory=dict)
 
     def decide(self, seen: Sequence[Sample], now: datetime, load: float, capacity: float) -> tuple[float, str] | None:
         """Set the units so that the load is at the target, where an alarm says so and it does not rest."""
         aim, rests = self.scaling.units.target, self.scaling.cooldown
         wanted = min(self.most, max(self.least, math.ceil(load * 100 / aim)))
+        if aim - UNDER_BY <= seen[-1].value <= aim:
+            return None
         high = judge(Limit("units", "up", "units", aim, UP_FOR - UNITS_IN), seen, now)
         low = judge(Limit("units", "down", "units", aim - UNDER_BY, DOWN_FOR - UNITS_IN), seen, now)
         if isinstance(high, Holds) and wanted > capacity and self._rested(now, rests.up):
