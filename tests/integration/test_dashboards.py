@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sluice.insight.dashboards.panels import DASHBOARDS, Panel
 from sluice.insight.dashboards.queries import asked_at, query_of, stores_query
 from sluice.ledger.control import Control
@@ -16,6 +20,7 @@ from sluice.local import databases
 from sluice.stores.postgres import Connection, connect
 
 NOON = datetime(2024, 4, 5, 12, tzinfo=UTC)
+PAGE = Path(__file__).parents[2] / "docs/howto/see-it-in-grafana.md"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PANELS = {f"{one.name}: {panel.title}": panel for one in DASHBOARDS for panel in one.panels}
 TOLD = {"rule": "cpu", "way": "up", "action": "add_replica", "subject": "s", "before": "0", "after": "1", "why": "busy"}
@@ -57,6 +62,30 @@ def test_every_panel_s_query_finds_what_was_kept(ledger: Connection) -> None:
         if not panel.table:
             assert set(found[0]) == {"time", "metric", "value"}, f"{name}: as Grafana takes lines"
             assert [row["time"] for row in found] == sorted(row["time"] for row in found), name
+
+
+def test_the_role_of_the_page_reads_every_panel_and_can_do_nothing_else(ledger: Connection, database) -> None:
+    (block,) = re.findall(r"```sql\n(.+?)```", PAGE.read_text(), re.DOTALL)
+    role, there = f"grafana_{ledger.info.dbname}", conninfo_to_dict(ledger.info.dsn)["dbname"]
+    with connect(make_conninfo(database.dsn("admin"), dbname=there), purpose="test") as admin:
+        admin.execute(
+            block.replace("DATABASE sluice ", f"DATABASE {there} ").replace("grafana", role).replace("…", "secret")
+        )
+        try:
+            as_role = make_conninfo(database.dsn("admin"), dbname=there, user=role, password="secret")
+            with connect(as_role, purpose="test") as reader:
+                for name, panel in PANELS.items():
+                    start = NOON - (10 * DAY if panel.query == "show_growth" else timedelta())
+                    assert ran(reader, panel, start, NOON + HOUR), name
+                for change in ("DELETE FROM insight.sample", "CREATE TABLE insight.mine (id int)"):
+                    with pytest.raises(psycopg.Error, match="read-only transaction"):
+                        reader.execute(change)
+                    reader.rollback()
+                reader.execute("SET default_transaction_read_only = off")
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    reader.execute("DELETE FROM insight.sample")
+        finally:
+            admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_each_line_is_called_by_its_store_and_by_its_metric_where_there_are_several(ledger: Connection) -> None:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 PLANNED = "scaling_plan"
 """The facts of a run: its plan."""
-ASKS_FOR = timedelta(hours=2)
-"""For so long a question is open, and a yes counts: then the load is another."""
+ASKS_FOR = timedelta(hours=1)
+"""For so long a question is open; then the load is another, and the next run asks about that."""
 NO_HOLDS_FOR = timedelta(days=1)
 PATIENCE = timedelta(hours=3)
 """How long RDS may take for a change, from the plan on."""
