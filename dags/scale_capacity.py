@@ -22,9 +22,9 @@ from sluice.flow.insight.scaling import (
     ListScaled,
     PlanScaling,
     ScaleStore,
-    SimulateScaling,
     VerifyScaling,
 )
+from sluice.flow.insight.simulating import SimulateScaling
 from sluice.flow.policy import UPKEEP
 
 with DAG(

@@ -24,9 +24,9 @@ from sluice.flow.insight.scaling import (
     ListScaled,
     PlanScaling,
     ScaleStore,
-    SimulateScaling,
     VerifyScaling,
 )
+from sluice.flow.insight.simulating import SimulateScaling
 from sluice.insight.scaling.applying import NotScaled, Overtaken, apply_step, verify_step
 from sluice.insight.scaling.instance import MADE_FOR, Follower, look
 from sluice.insight.scaling.plan import Step

@@ -1,4 +1,4 @@
-"""The operators of `scale_capacity`: plan, ask, scale, see that it stands; and what the rules would have done.
+"""The operators of `scale_capacity`: plan, ask, scale, see that it stands.
 
 Nothing is scaled without a yes of this run, to just the plan that was shown. What was agreed to is read from the ledger, and
 never from the graph: a task may be cleared or marked by hand.
@@ -14,10 +14,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from sluice.flow.asking import APPROVE
-from sluice.flow.connections import open_vault, opened_control
+from sluice.flow.connections import opened_control
 from sluice.flow.connections import scaling_of as scaling_client
 from sluice.flow.consent import Consent, Removal, Shown
-from sluice.flow.evidence_link import KEY, EvidenceLink
 from sluice.flow.insight import scaled
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.steps import check_words
@@ -88,7 +87,7 @@ class ApproveScaling(Consent):
     def __init__(self, *, store: str, **kwargs: Any) -> None:
         super().__init__(lasts=ASKS_FOR, **kwargs)
         self.store = store
-        self.run = ""
+        self._run = ""
 
     @property
     def removal(self) -> Removal:
@@ -97,12 +96,12 @@ class ApproveScaling(Consent):
 
     def execute(self, context: Context) -> Any:
         """Write the question and wait, without a worker. Skipped where another run asks the same, or was told No today."""
-        self.run = context["run_id"]
+        self._run = context["run_id"]
         return super().execute(context)
 
     def look(self) -> Shown:
         """Show the plan of this run. Raises NoFacts, NoPlan."""
-        return shown(planned(self.store, self.run)[0])
+        return shown(planned(self.store, self._run)[0])
 
     def answered(self, context: Context, answer: str, who: str) -> None:
         """Note it; fail on a no."""
@@ -204,31 +203,6 @@ class VerifyScaling(OfAStore):
         return verify_step(client, self.store, instance, step)
 
 
-class SimulateScaling(OfAStore):
-    """Say what the rules would have done over a time that was recorded, and draw it: see *Details* → *Evidence* of it."""
-
-    operator_extra_links = (EvidenceLink(),)
-    ui_color = "#e8f1fb"
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Give the picture's key, and each result. Skipped unless a time is asked for."""
-        from sluice.insight.scaling.picturing import keep_picture
-
-        start, end = _asked_time(context["params"])
-        with scaled.opened_insight(f"simulate scaling {self.store}") as (samples, _):
-            made = scaled.simulations_of(self.store, samples, start, end)
-        if not made:
-            raise AirflowSkipException(
-                f"{self.store}: nothing was measured from {start} to {end}, or it is forgotten by now."
-            )
-        ti = context["ti"]
-        key = keep_picture(open_vault(), self.store, made, f"{ti.dag_id}/{ti.run_id}/{ti.task_id}")
-        ti.xcom_push(key=KEY, value=key)
-        told = "\n".join(map(str, made))
-        self.log.info("%s\nDrawn, see *Details* → *Evidence* of this task: %s", told, key)
-        return {"picture": key, "told": told}
-
-
 def scaling_of(store: str) -> Removal:
     """Name the scaling of a store, as a thing that needs a yes."""
     return Removal(
@@ -263,24 +237,6 @@ def shown(plan: Plan) -> Shown:
         ]
     lines += [f"- **Held back**: {held}" for held in plan.held]
     return Shown(plan.seal, True, f"Scale {plan.store}?", "\n".join(lines))
-
-
-def _asked_time(asked: Any) -> tuple[datetime, datetime]:
-    if not asked["simulate_from"] and not asked["simulate_to"]:
-        raise AirflowSkipException("No simulation was asked for (*Simulate from*, *to*).")
-    try:
-        start, end = (_utc(datetime.fromisoformat(asked[name] or "")) for name in ("simulate_from", "simulate_to"))
-    except ValueError as error:
-        raise AirflowFailException(
-            f"*Simulate from* and *to* are a date or a time, such as 2026-11-16: {error}."
-        ) from error
-    if end <= start:
-        raise AirflowFailException(f"*Simulate to* ({end}) is not after *from* ({start}).")
-    return start, end
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _look_again() -> NoReturn:
