@@ -21,8 +21,9 @@ from tests.samples import MIGRATIONS, copy_estate
 VERBS = {
     "abort", "approve", "archive", "beat", "call", "collect", "compare", "configure", "copy", "cut", "delete",
     "detect", "diff", "drill", "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make",
-    "measure", "name", "plan", "poison", "promote", "prune", "rehearse", "replicate", "restore", "retire", "roll",
-    "ship", "show", "start", "switch", "take", "tell", "validate", "verify", "warm", "watch",
+    "measure", "name", "plan", "poison", "promote", "prune", "publish", "put", "rehearse", "replicate", "restore",
+    "retire", "roll", "scale", "ship", "show", "simulate", "start", "switch", "take", "tell", "validate", "verify",
+    "warm", "watch",
 }  # fmt: skip
 
 
@@ -56,6 +57,8 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "promote_replica",
         "collect_samples",
         "measure_sizes",
+        "publish_metrics",
+        "scale_capacity",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
         *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore") for name in BACKED_UP),
         *(f"restore_tenant__{name}" for name in SERVERS),

@@ -95,6 +95,18 @@ def test_without_a_login_there_is_nothing(visit, evidence) -> None:
     assert visit("/sluice/openapi.json").status_code == 404
 
 
+def test_the_last_numbers_are_for_those_who_may_read_them(visit, monkeypatch) -> None:
+    import sluice.console.app as console
+
+    monkeypatch.setattr(console, "metrics_text", lambda: "# TYPE sluice_up_count gauge\n")
+    address = "/sluice/metrics/publish_metrics"
+    assert [visit(address, role=role).status_code for role in (None, "")] == [401, 403]
+    answer = visit(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert answer.text.startswith("# TYPE")
+    assert visit("/sluice/metrics/another").status_code == 404
+
+
 def test_a_role_without_rights_is_refused(visit, evidence) -> None:
     assert visit(evidence_address(evidence.key), role="").status_code == 403
 

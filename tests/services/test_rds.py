@@ -14,11 +14,11 @@ from sluice.safety.driver import Clock, NotScratch, name_scratch
 from sluice.safety.rds.driver import NotRestored, NotTaken, NotWhole, TakesTooLong
 from sluice.safety.rds.origin import NotReachable
 from sluice.safety.rds.scratch import NotOurs, Protected
-from sluice.safety.rds.service import NotYet, RdsDown
 from sluice.safety.rds.settings import LEFT_OUT, PASSED
 from sluice.safety.rds.snapshots import CopyTo, NoKeyThere, NotOurSnapshot
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
+from sluice.stores.rds import NotYet, RdsDown
 
 from tests.managed import INSTANCE, OTHER_REGION, STORE, Emulated, emulated
 

@@ -20,10 +20,10 @@ from sluice.safety.keeping.services import let_go
 from sluice.safety.keeping.tiers import TIERS
 from sluice.safety.rds.driver import Rds
 from sluice.safety.rds.ours import Snapshots
-from sluice.safety.rds.service import RdsDown
 from sluice.safety.rds.snapshots import CopyTo, NotOurSnapshot, delete_snapshot, name_snapshot, named_at
 from sluice.safety.target import Target
 from sluice.stores.objects import Vault
+from sluice.stores.rds import RdsDown
 
 from tests.managed import INSTANCE, OTHER_REGION, REGION, STORE, Emulated, emulated
 

@@ -39,9 +39,9 @@ from sluice.safety.drill.certificate import certificates_of
 from sluice.safety.exposure import exposure
 from sluice.safety.rds.driver import NotRestored
 from sluice.safety.rds.scratch import NotOurs
-from sluice.safety.rds.service import RdsDown
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import connect
+from sluice.stores.rds import RdsDown
 
 from tests.as_airflow import postgres_connection, ran, vault_connection
 from tests.conftest import Database

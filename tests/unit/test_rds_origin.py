@@ -15,8 +15,8 @@ from sluice.safety.drill.drilling import Asked, Counted, expected
 from sluice.safety.driver import Restored
 from sluice.safety.rds.kept import Kept
 from sluice.safety.rds.origin import NotReachable, OfACluster, Source, origin_of, source_of, window_of
-from sluice.safety.rds.service import Absent
 from sluice.safety.target import Target
+from sluice.stores.rds import Absent
 
 EARLIEST, LATEST = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 GONE = Source("shop", "db-SHOP", {}, lives=False)

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from sluice.errors import Terminal, Transient
 from sluice.safety.rds import settings
 from sluice.safety.rds.planning import Wanted, differences, parameters_of, plan_afterwards, wanted_of
-from sluice.safety.rds.service import translated
 from sluice.safety.rds.settings import DERIVED, LEFT_OUT, NOT_COMPARED, NOT_OF_A_SNAPSHOT, PASSED, PUT_BACK, settings_of
+from sluice.stores.rds import translated
 
 MODEL = botocore.session.get_session().get_service_model("rds")
 TO_A_TIME, FROM_A_SNAPSHOT = "RestoreDBInstanceToPointInTime", "RestoreDBInstanceFromDBSnapshot"

@@ -1,7 +1,8 @@
 """The console: evidence and data docs from the vault, inside Airflow's UI. Read only.
 
 Mounted at /sluice, and an address is a key of the vault: `/sluice/evidence/<dag>/<run>/<task>.json`. It
-serves nothing but keys below `evidence/` and `docs/`, to people who may read that DAG. Pages run no script;
+serves nothing but keys below `evidence/` and `docs/`, to people who may read that DAG, and the last numbers,
+for Prometheus. Pages run no script;
 data docs, whose HTML is not ours, come in a sandbox of their own.
 """
 
@@ -17,6 +18,8 @@ from sluice.console.pages import evidence_page, problem_page
 from sluice.console.who import may_read
 from sluice.errors import SluiceError, Transient
 from sluice.flow.connections import open_vault
+from sluice.flow.insight.publishing import PUBLISHED, metrics_text
+from sluice.insight.dashboards.prometheus import CONTENT_TYPE
 from sluice.proof.gates import evidence
 from sluice.stores.objects import NoSuchKey, Vault
 
@@ -46,6 +49,14 @@ def show_docs(dag_id: str, rest: str, vault: FromVault) -> Response:
     body = vault.get(_key("docs", dag_id, rest))
     kind = mimetypes.guess_type(rest)[0] or "application/octet-stream"
     return Response(body, media_type=kind, headers=DOCS_HEADERS)
+
+
+@app.get("/metrics/{dag_id}", dependencies=[Depends(may_read)])
+def show_metrics(dag_id: str) -> Response:
+    """Show the last number of everything that is measured, as Prometheus reads it: to people who may read `publish_metrics`."""
+    if dag_id != PUBLISHED:
+        raise NoSuchKey(f"metrics/{dag_id} is not there: the numbers are at metrics/{PUBLISHED}.")
+    return Response(metrics_text(), media_type=CONTENT_TYPE, headers=HEADERS)
 
 
 @app.exception_handler(SluiceError)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sluice.estate.calendar import Window
-from sluice.estate.fields import Connection, Part, matching
+from sluice.estate.fields import Connection, Part, Region, matching
 from sluice.estate.sizes import Bytes, Size
 from sluice.estate.terms import KeptFor, Term
 
@@ -55,6 +55,15 @@ class NumbersKept(Part):
     """Those of each day."""
 
 
+class InCloudWatch(Part):
+    """Where the numbers, and the dashboards, are put into CloudWatch."""
+
+    connection: Connection
+    """The Airflow connection to AWS: it puts numbers and dashboards. Each series is a metric of yours there, and costs."""
+    region: Region
+    """The region in whose CloudWatch they are."""
+
+
 class Insight(Part):
     """How the estate is watched."""
 
@@ -65,5 +74,7 @@ class Insight(Part):
     )
     """Hours of the week in which work is planned: what goes wrong then is kept, and nobody is told, but of what stays when they
     end."""
+    cloudwatch: InCloudWatch | None = None
+    """Where the numbers and the dashboards are put into CloudWatch; without it, they are not."""
     alive: Connection | None = None
     """The Airflow connection, of type HTTP, that is called after every look: whoever is there tells people when the calls end."""

@@ -39,6 +39,7 @@ from sluice.estate.same_cluster import (
     Source,
     Target,
 )
+from sluice.estate.scaling import Scaling
 from sluice.estate.single_table import (
     AttributeChange,
     DualRead,
@@ -105,6 +106,7 @@ __all__ = [
     "RoutedGates",
     "Rows",
     "SameClusterMigration",
+    "Scaling",
     "ScanPace",
     "Shadow",
     "SingleTableMigration",
@@ -166,6 +168,8 @@ class Store(Part):
     """How it is watched, and how much it may hold."""
     costs: tuple[CostLine, ...] = Field(default=(), max_length=100)
     """What it costs besides what is measured of it."""
+    scaling: Scaling | None = None
+    """When it is scaled, and how far; without it, nothing is proposed."""
 
     @property
     def connections(self) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from sluice.estate.models import (
 from sluice.estate.notify import check_notify
 from sluice.estate.replicas import check_replicas
 from sluice.estate.resolving import resolve
+from sluice.estate.scaling_checks import check_scaling
 from sluice.estate.vault import check_vault
 
 ESTATE_FILE = Path("include/estate/estate.yaml")
@@ -126,7 +127,7 @@ def _wrong_prices(root: Path) -> list[Mistake]:
 def _checked_stores(document: Document) -> tuple[EstateFile | None, list[Mistake]]:
     stores, mistakes = validated(document, EstateFile)
     told = {mistake.field for mistake in mistakes}
-    checks = (check_vault, check_backups, check_replicas, check_costs, check_notify)
+    checks = (check_vault, check_backups, check_replicas, check_costs, check_notify, check_scaling)
     further = [mistake for check in checks for mistake in check(document)]
     return stores, [*mistakes, *(mistake for mistake in further if mistake.field not in told)]
 

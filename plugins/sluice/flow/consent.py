@@ -41,6 +41,9 @@ class Removal:
     noun: str
     gates: tuple[str, ...]
     file: str
+    nothing: str = "Nothing was taken away."
+    no_holds_for: timedelta = NO_HOLDS_FOR
+    """For so long nobody else asks again what was answered with No, while nothing about it has changed."""
 
     def check(self, shown: Shown, run: str) -> None:
         """Raise unless this run has proven just what is to go now, and a person has agreed to it, where the file asks for one.
@@ -53,7 +56,7 @@ class Removal:
             agreed = asked is not None and (asked["answer"], asked["about"]) == (APPROVE, shown.manifest)
         if shown.asks and not agreed:
             raise AirflowSkipException(
-                f"{self.whose}: nobody has agreed to its {self.noun} in this run, as it is now. Nothing was taken away."
+                f"{self.whose}: nobody has agreed to its {self.noun} in this run, as it is now. {self.nothing}"
             )
 
     def check_proven(self, shown: Shown, control: Control) -> None:
@@ -71,10 +74,10 @@ class Removal:
                 f"{self.whose}: run {other['run']} asks about the same manifest already, since {other['at']:%Y-%m-%d %H:%M %Z}."
                 " Answer it there."
             )
-        if other["answer"] == REJECT and other["now"] < other["answered_at"] + NO_HOLDS_FOR:
+        if other["answer"] == REJECT and other["now"] < other["answered_at"] + self.no_holds_for:
             raise AirflowSkipException(
                 f"{self.whose}: {other['by_whom']} said No to this very manifest in run {other['run']}, and that holds until"
-                f" {other['answered_at'] + NO_HOLDS_FOR:%Y-%m-%d}. To be asked before, clear its tasks in that run."
+                f" {other['answered_at'] + self.no_holds_for:%Y-%m-%d %H:%M %Z}. To be asked before, clear its tasks in that run."
             )
 
 
@@ -93,8 +96,8 @@ class Shown:
 class Consent(Question):
     """Ask a person before something is taken away, where its file says so. What that is, a kind of consent says."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(subject="", lasts=ASKS_FOR, **kwargs)
+    def __init__(self, lasts: timedelta = ASKS_FOR, **kwargs: Any) -> None:
+        super().__init__(subject="", lasts=lasts, **kwargs)
 
     @property
     def removal(self) -> Removal:

@@ -242,6 +242,14 @@ def safety(chosen: argparse.Namespace) -> int:
     return 1 if any(one.warnings for one in found) else 0
 
 
+def metrics(chosen: argparse.Namespace) -> int:
+    """Print the last number of everything that is measured, as Prometheus reads it."""
+    from sluice.local.metrics import metrics_text
+
+    print(metrics_text(), end="")
+    return 0
+
+
 def runbooks(chosen: argparse.Namespace) -> int:
     """Write what to do when a region is gone, data is wrong, a store is slow or somebody was in: with this estate's own names."""
     from sluice.local.safety import write_runbooks
@@ -309,6 +317,7 @@ def _parser() -> argparse.ArgumentParser:
     add(safety).add_argument(
         "store", nargs="?", help="of include/estate/estate.yaml; without it, all that are backed up"
     )
+    add(metrics)
     add(runbooks).add_argument("folder", type=Path, help="where they are written; made where it is missing")
     drafted = add(init_migration)
     drafted.add_argument("table", metavar="STORE.SCHEMA.TABLE", help="a table of a store of include/estate/estate.yaml")

@@ -29,10 +29,11 @@ PLANS = (
     "configure_vault",
     "take_backup",
     "plan_promotion",
+    "each.plan_scaling",
     "take_back",
 )
 """Tasks whose log is the answer to a dry run."""
-ANSWERS = ("restore_month", "restore_store", "verify_point")
+ANSWERS = ("restore_month", "restore_store", "verify_point", "each.simulate_scaling")
 """Tasks whose log is the answer to a run: what is back, where, and until when; how one comes back."""
 BRANCH = "each."
 """What the tasks of a DAG begin with that there are once for each month."""

@@ -30,7 +30,14 @@ from sluice.safety.rds.planning import (
     plan_afterwards,
     wanted_of,
 )
-from sluice.safety.rds.service import (
+from sluice.safety.rds.settings import settings_of
+from sluice.safety.rds.snapshots import CopyTo, name_snapshot, taken_of, whole_at
+from sluice.safety.rds.standing import THERE, Standing, What, look
+from sluice.safety.standing import LONGEST_DRILL
+from sluice.safety.target import Target
+from sluice.stores.objects import Vault
+from sluice.stores.postgres import connect
+from sluice.stores.rds import (
     Absent,
     AlreadyStands,
     find_instance,
@@ -40,13 +47,6 @@ from sluice.safety.rds.service import (
     speaking,
     tags_of,
 )
-from sluice.safety.rds.settings import settings_of
-from sluice.safety.rds.snapshots import CopyTo, name_snapshot, taken_of, whole_at
-from sluice.safety.rds.standing import THERE, Standing, What, look
-from sluice.safety.standing import LONGEST_DRILL
-from sluice.safety.target import Target
-from sluice.stores.objects import Vault
-from sluice.stores.postgres import connect
 
 
 class NotRestored(Terminal):

@@ -10,10 +10,10 @@ from typing import Any
 from sluice.errors import Terminal
 from sluice.safety.driver import Window
 from sluice.safety.rds.kept import Kept
-from sluice.safety.rds.service import Absent, find_instance, find_snapshot, list_automated, list_snapshots
 from sluice.safety.rds.settings import Settings, settings_of
 from sluice.safety.rds.standing import THERE
 from sluice.safety.target import Target
+from sluice.stores.rds import Absent, find_instance, find_snapshot, list_automated, list_snapshots
 
 
 class NotReachable(Terminal):

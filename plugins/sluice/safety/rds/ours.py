@@ -18,10 +18,10 @@ from sluice.safety.keeping.services import AtService
 from sluice.safety.keeping.tiers import One
 from sluice.safety.rds.driver import Rds
 from sluice.safety.rds.scratch import TARGET
-from sluice.safety.rds.service import list_instances, list_snapshots, tags_of
 from sluice.safety.rds.snapshots import STORE, delete_snapshot, named_at, taken_of
 from sluice.safety.rds.standing import FAILED, GOING, THERE
 from sluice.safety.target import Target
+from sluice.stores.rds import list_instances, list_snapshots, tags_of
 
 GRACE = timedelta(days=1)
 NEVER_WHOLE = "failed"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sluice.safety.rds.service import as_tags
 from sluice.safety.rds.settings import NOT_OF_A_SNAPSHOT, PASSED, PUT_BACK, Settings
+from sluice.stores.rds import as_tags
 
 Likeness = Literal["drill", "whole"]
 GP3_IN_STRIPES = 400

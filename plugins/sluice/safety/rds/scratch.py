@@ -14,11 +14,11 @@ from typing import Any
 from sluice.errors import Terminal
 from sluice.safety.driver import NotScratch, made_at
 from sluice.safety.rds.planning import Likeness
-from sluice.safety.rds.service import Absent, NotYet, find_instance, list_instances, speaking, tags_of
 from sluice.safety.rds.settings import OURS
 from sluice.safety.rds.snapshots import STORE
 from sluice.safety.rds.standing import GOING
 from sluice.safety.target import Target
+from sluice.stores.rds import Absent, NotYet, find_instance, list_instances, speaking, tags_of
 
 KIND, TARGET, ASKED, EXPIRES = (f"{OURS}{name}" for name in ("copy", "target", "asked", "expires"))
 REACHED = f"{OURS}reached"

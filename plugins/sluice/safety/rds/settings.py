@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sluice.safety.rds.service import tags_of
+from sluice.stores.rds import tags_of
 
 Settings = Mapping[str, Any]
 """By the name that RDS describes it with; values plain enough for JSON."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from sluice.errors import Terminal
 from sluice.safety.driver import Taken
-from sluice.safety.rds.service import Absent, AlreadyStands, NotYet, as_tags, find_snapshot, speaking, tags_of
 from sluice.safety.rds.settings import OURS
+from sluice.stores.rds import Absent, AlreadyStands, NotYet, as_tags, find_snapshot, speaking, tags_of
 
 STORE = f"{OURS}store"
 GIB = 1 << 30

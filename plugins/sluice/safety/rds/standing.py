@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sluice.safety.rds.service import find_instance, find_snapshot
+from sluice.stores.rds import find_instance, find_snapshot
 
 What = Literal["instance", "snapshot"]
 State = Literal["absent", "under way", "there", "failed"]

@@ -6,8 +6,8 @@ Aims: 70 % used, up at most every 300 seconds, down every 900 seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sluice.stores.aws import code_of, is_outage
@@ -26,6 +26,21 @@ class Scaled:
     what: str
     least: int
     most: int
+    aim: float = AIM_PERCENT
+    """How many percent of its units are to be used."""
+    up: int = UP_SECONDS
+    down: int = DOWN_SECONDS
+    """Seconds until it is scaled up, or down, again."""
+    policy: str = ""
+    """What its policy is called, where that is somebody else's name: the service takes one of each metric."""
+
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most} units at {self.aim:g} %, up after {self.up} s, down after {self.down} s"
+
+    @property
+    def named(self) -> str:
+        """What its policy is called."""
+        return self.policy or f"sluice-{self.what.rpartition(':')[2]}"
 
     @property
     def metric(self) -> str:
@@ -76,17 +91,47 @@ def apply_scaling(client: Any, plan: Sequence[Scaled]) -> Scaling:
     return Scaling(len(plan), len(plan))
 
 
+def find_scaling(client: Any, wanted: Sequence[Scaled]) -> dict[tuple[str, str], Scaled]:
+    """Give what is registered of these, with its policy, by resource and dimension. Raises Throttled, DynamoDown, AccessDenied.
+
+    What has bounds and no policy is not scaled: it is left out.
+    """
+    found: dict[tuple[str, str], Scaled] = {}
+    for resource in dict.fromkeys(one.resource for one in wanted):
+        asked = {"ServiceNamespace": "dynamodb", "ResourceId": resource}
+        with speaking("look at how the service scales", resource):
+            told = {"ServiceNamespace": "dynamodb", "ResourceIds": [resource]}
+            targets = _pages(client, "describe_scalable_targets", "ScalableTargets", told)
+            policies = _pages(client, "describe_scaling_policies", "ScalingPolicies", asked)
+        bounds = {one["ScalableDimension"]: (one["MinCapacity"], one["MaxCapacity"]) for one in targets}
+        for policy in policies:
+            what, config = policy["ScalableDimension"], policy.get("TargetTrackingScalingPolicyConfiguration")
+            if config and what in bounds:
+                found[resource, what] = _scaled(resource, what, bounds[what], policy["PolicyName"], config)
+    return found
+
+
+def _scaled(resource: str, what: str, bounds: tuple[int, int], policy: str, config: Mapping[str, Any]) -> Scaled:
+    aim, up, down = config["TargetValue"], config.get("ScaleOutCooldown", 0), config.get("ScaleInCooldown", 0)
+    one = Scaled(resource, what, *bounds, float(aim), int(up), int(down))
+    return one if policy == one.named else replace(one, policy=policy)
+
+
+def _pages(client: Any, operation: str, key: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [one for page in client.get_paginator(operation).paginate(**asked) for one in page[key]]
+
+
 def _register(client: Any, one: Scaled) -> None:
     where = {"ServiceNamespace": "dynamodb", "ResourceId": one.resource, "ScalableDimension": one.what}
     client.register_scalable_target(**where, MinCapacity=one.least, MaxCapacity=one.most)
     client.put_scaling_policy(
         **where,
-        PolicyName=f"sluice-{one.what.rpartition(':')[2]}",
+        PolicyName=one.named,
         PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration={
-            "TargetValue": AIM_PERCENT,
+            "TargetValue": one.aim,
             "PredefinedMetricSpecification": {"PredefinedMetricType": one.metric},
-            "ScaleOutCooldown": UP_SECONDS,
-            "ScaleInCooldown": DOWN_SECONDS,
+            "ScaleOutCooldown": one.up,
+            "ScaleInCooldown": one.down,
         },
     )

@@ -1,0 +1,78 @@
+"""The operators of `publish_metrics`, and the text that Prometheus reads: what was measured, given to those who draw."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from sluice.flow.insight.scaled import estate, opened_insight
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.estate.insight import InCloudWatch
+
+PUBLISHED = "publish_metrics"
+"""The DAG. Who may read it may read the numbers in the console."""
+WITHIN = timedelta(minutes=10)
+"""How old a number may be and be given to CloudWatch: those of each hour are, once."""
+
+
+class PublishMetrics(BaseOperator):
+    """Give CloudWatch the last number of each series."""
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Give how many. Raises CloudWatchDown, CloudWatchRefused, NoConnection; skipped where nobody asks for it."""
+        from sluice.insight.dashboards.cloudwatch import publish
+
+        check_words(context)
+        told = _asked_for()
+        with opened_insight("publish metrics") as (samples, scalings):
+            latest = samples.latest(scalings.now(), within=WITHIN)
+        made = publish(cloudwatch_client(told), estate().estate, latest)
+        self.log.info("%d numbers were put, %d are of no metric that is known here", made.numbers, made.left_out)
+        return {"numbers": made.numbers, "left_out": made.left_out}
+
+
+class PutDashboards(BaseOperator):
+    """Put the four dashboards into CloudWatch."""
+
+    def execute(self, context: Context) -> list[str]:
+        """Give their names. Raises CloudWatchDown, CloudWatchRefused, NoConnection; skipped where nobody asks for it."""
+        from sluice.insight.dashboards.cloudwatch import put_dashboards
+
+        told = _asked_for()
+        return put_dashboards(cloudwatch_client(told), estate().estate, told.region)
+
+
+def metrics_text() -> str:
+    """Give the last number of each series, as Prometheus reads it. Raises NoConnection, StoreDown, EstateErrors."""
+    from sluice.insight.dashboards.prometheus import exposition
+
+    with opened_insight("show metrics") as (samples, scalings):
+        now = scalings.now()
+        return exposition(samples.latest(now), now)
+
+
+def cloudwatch_client(told: InCloudWatch) -> Any:
+    """Give boto3's client for CloudWatch, where the estate's file says. Raises NoConnection."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+    from botocore.config import Config
+
+    from sluice.flow.connections import require_aws
+
+    require_aws(told.connection)
+    patient = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+    hook = AwsBaseHook(aws_conn_id=told.connection, client_type="cloudwatch", region_name=told.region)
+    return hook.get_client_type(config=patient)
+
+
+def _asked_for() -> InCloudWatch:
+    told = estate().insight.cloudwatch
+    if told is None:
+        raise AirflowSkipException("include/estate/estate.yaml has no `insight: {cloudwatch: …}`: nothing goes there.")
+    return told

@@ -1,0 +1,211 @@
+"""What is proposed for an instance of RDS: rules that hold, made into steps, each checked against what stands. Pure.
+
+A disk is extended at once and never shrinks. A replica comes and goes at once, beside the instance. A change of class restarts
+the instance: it waits for the instance's own maintenance window, unless the estate's maintenance is on or a person says now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sluice.estate.calendar import Window
+from sluice.estate.scaling import Scaling
+from sluice.insight.scaling.classes import times
+from sluice.insight.scaling.evaluating import Evaluated, Holds, RuleName, Way
+from sluice.insight.scaling.instance import Instance
+from sluice.insight.scaling.own_window import lies_within
+from sluice.insight.scaling.plan import Held, Plan, Step, replicas
+from sluice.ledger.samples import Sample
+
+GIB = 2**30
+STORAGE_RESTS = timedelta(hours=6)
+"""RDS takes no second change of a disk before that."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a plan is made from."""
+
+    store: str
+    scaling: Scaling
+    instance: Instance
+    found: Evaluated
+    cpu: Sequence[Sample]
+    """Of the processors, for as long as rules look back: half the class has half of them."""
+    now: datetime
+    most_bytes: int
+    """How large the disk may become."""
+    maintenance: Sequence[Window] = ()
+    last: Mapping[tuple[RuleName, Way], datetime] = field(default_factory=dict)
+    """When each rule has scaled last."""
+    at_once: bool = False
+    """Whether a person has said: now, and not in the window."""
+
+    @property
+    def in_maintenance(self) -> bool:
+        """Whether work is planned for this hour."""
+        return any(window.holds(self.now) for window in self.maintenance)
+
+    def rests_until(self, rule: RuleName, way: Way) -> datetime | None:
+        """Say until when a rule rests; None where it does not."""
+        cooldown = self.scaling.cooldown
+        pause = {"up": cooldown.up, "down": cooldown.down}[way]
+        if rule == "storage":
+            pause = max(pause, STORAGE_RESTS)
+        before = [at for (other, _), at in self.last.items() if other == rule]
+        until = max(before) + pause if before else None
+        return until if until and until > self.now else None
+
+
+def plan_instance(asked: Asked) -> Plan:
+    """Make the plan: what must not wait comes first, and nothing goes down while anything goes up."""
+    made = [_judged(asked, one) for one in asked.found.holds]
+    ups = [one for one in made if isinstance(one, Step) and one.way == "up"]
+    downs = [one for one in made if isinstance(one, Step) and one.way == "down"]
+    steps, left = (ups, downs) if ups else (downs[:1], downs[1:])
+    why = "waits, as something else is scaled up" if ups else "waits: one step down at a time"
+    held = [one for one in made if isinstance(one, Held)]
+    held += [Held(step.rule, f"{step.before} → {step.after} {why}") for step in left]
+    held += [Held(one.limit.rule, str(one)) for one in asked.found.unknown if one.limit.way == "up"]
+    return Plan(asked.store, tuple(steps), tuple(held))
+
+
+def is_time(step: Step, now: datetime, maintenance: Sequence[Window], at_once: bool) -> bool:
+    """Whether a step may be taken at `now`: what restarts an instance at once, within maintenance or where a person says now."""
+    restarts = step.action == "change_class" and step.at_once
+    return not restarts or at_once or any(window.holds(now) for window in maintenance)
+
+
+def _judged(asked: Asked, found: Holds) -> Step | Held | None:
+    """Make a step of a rule that holds, or say what holds it back; None where there is nothing to take away."""
+    rule, way = found.limit.rule, found.limit.way
+    why = next(_in_the_way(asked, rule, way), None)
+    if why:
+        return Held(rule, f"{found}. {why}")
+    return {"storage": _storage, "cpu": _replica, "memory": _class}[rule](asked, found)
+
+
+def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:
+    instance = asked.instance
+    if instance.follows:
+        yield f"Nothing is done: {instance.name} is itself a replica, of {instance.follows}. Name that one."
+    if not instance.at_rest:
+        yield f"Nothing is done: {instance.name} is {instance.status}."
+    if until := asked.rests_until(rule, way):
+        yield f"Nothing is done: this rule has scaled, and rests until {until:%Y-%m-%d %H:%M} UTC."
+    if rule in ("storage", "memory") and instance.pending:
+        told = ", ".join(f"{name} {value}" for name, value in instance.pending.items())
+        yield (
+            f"Nothing is done: {told} waits for the instance's window ({instance.window} UTC), and a change at once would bring"
+            " that along, restart and all. Have that done, or take it back, first."
+        )
+
+
+def _storage(asked: Asked, found: Holds) -> Step | Held:
+    instance, most = asked.instance, asked.most_bytes // GIB
+    wanted = min(-(-instance.disk * (100 + asked.scaling.storage.by) // 100), most)
+    if wanted * 100 < instance.disk * 110:
+        return Held(
+            "storage",
+            f"{found}. The disk has {instance.disk} GiB, RDS extends by a tenth at least, and the estate allows {most} GiB"
+            " (`watch: {disk: {most: …}}`). Archive what is old, or allow more.",
+        )
+    if instance.extends_itself_to and wanted <= instance.extends_itself_to:
+        along = f" RDS extends it by itself, too, up to {instance.extends_itself_to} GiB, when a tenth is left."
+    else:
+        along = ""
+    return Step(
+        "storage", "up", "extend_storage", instance.name, f"{instance.disk} GiB", f"{wanted} GiB", f"{found}.{along}",
+        "Nobody: the disk stays as it is in use, a little slower while RDS rearranges it. It can never be made smaller, and not"
+        " be changed again for six hours.",
+        f"{wanted - instance.disk} GiB more of {instance.disk_type}"
+        + (", and as much for its standby" if instance.stands_by else ""),
+    )  # fmt: skip
+
+
+def _replica(asked: Asked, found: Holds) -> Step | Held | None:
+    return _one_more(asked, found) if found.limit.way == "up" else _one_less(asked, found)
+
+
+def _one_more(asked: Asked, found: Holds) -> Step | Held:
+    instance, most = asked.instance, asked.scaling.cpu.most_replicas
+    number = len(instance.followers)
+    if number >= most:
+        return Held("cpu", f"{found}. It has {replicas(number)}, and {most} are allowed. A larger class is the way on.")
+    if coming := [one.name for one in instance.followers if one.status not in ("available", "deleting")]:
+        return Held("cpu", f"{found}. Nothing is done: {', '.join(coming)} is still coming up.")
+    if not instance.keeps_backups:
+        return Held("cpu", f"{found}. RDS makes no replica of an instance without backups: switch its retention on.")
+    name = _free_name(instance)
+    return Step(
+        "cpu", "up", "add_replica", name, replicas(number), replicas(number + 1), str(found),
+        f"Nobody: {name} comes up beside {instance.name}. It takes reads alone, and none before it is named in `replicas:"
+        " {servers: …}` of the estate: docs/howto/fail-over.md.",
+        f"one more {instance.instance_class} with a disk of {instance.disk} GiB",
+    )  # fmt: skip
+
+
+def _one_less(asked: Asked, found: Holds) -> Step | Held | None:
+    instance = asked.instance
+    ours = sorted(one.name for one in instance.followers if one.ours and one.status == "available")
+    if not ours:
+        return None  # somebody else's replicas are there for a reason of theirs
+    number = len(instance.followers)
+    then = found.highest * (number + 1) / number
+    if then > asked.scaling.cpu.up:
+        return Held("cpu", f"{found}. Without {ours[-1]}, its load could be {then:.0f} %: it would come again.")
+    return Step(
+        "cpu", "down", "drop_replica", ours[-1], replicas(number), replicas(number - 1), str(found),
+        f"Whoever reads from {ours[-1]} is cut off: take it out of `replicas: {{servers: …}}` of the estate before. What it has,"
+        f" {instance.name} has.",
+        f"one {instance.instance_class} with a disk of {instance.disk} GiB less",
+    )  # fmt: skip
+
+
+def _class(asked: Asked, found: Holds) -> Step | Held:
+    instance, way = asked.instance, found.limit.way
+    after = instance.larger if way == "up" else instance.smaller
+    if after is None:
+        size = "larger" if way == "up" else "smaller"
+        return Held(
+            "memory", f"{found}. AWS offers no {size} class than {instance.instance_class} within `smallest` and `largest`."
+        )  # fmt: skip
+    share = times(instance.instance_class, after)
+    if way == "down" and (why := _too_small(asked, found, share)):
+        return Held("memory", f"{found}. {why}")
+    at_once = asked.at_once or asked.in_maintenance
+    if not at_once and not lies_within(instance.window, asked.maintenance):
+        return Held(
+            "memory",
+            f"{found}. {after} would restart it in its own window, {instance.window or 'unknown'} UTC, outside of the estate's"
+            " maintenance. Set the instance's PreferredMaintenanceWindow within that, or say `now`.",
+        )
+    short = "for a failover to its standby, about a minute" if instance.stands_by else "for some minutes"
+    when = "now" if at_once else f"in its own window, {instance.window} UTC"
+    return Step(
+        "memory", way, "change_class", instance.name, instance.instance_class, after, str(found),
+        f"Everybody, {short}: the instance is restarted, {when}. Every session ends, and caches begin cold.",
+        f"{share:g} times the price of {instance.instance_class}" + (", twice: it has a standby" if instance.stands_by else ""),
+        at_once,
+    )  # fmt: skip
+
+
+def _too_small(asked: Asked, found: Holds, share: float) -> str:
+    """Say why a smaller class would not bear what the larger one does: nothing goes down to come up again."""
+    if (memory := found.highest / share) > asked.scaling.memory.up:
+        return f"In the smaller class that could be {memory:.0f} %: it would come back."
+    busy = [one.value for one in asked.cpu if found.since <= one.at <= found.until]
+    if not busy:
+        return "Nobody knows how busy its processors were meanwhile, and the smaller class has fewer."
+    if (cpu := max(busy) / share) > asked.scaling.cpu.up:
+        return f"Its processors were {max(busy):.0f} % busy meanwhile: in the smaller class that could be {cpu:.0f} %."
+    return ""
+
+
+def _free_name(instance: Instance) -> str:
+    """Name the replica to come: the same for every try, as long as none has that name."""
+    taken = {one.name for one in instance.followers}
+    numbers = iter(range(1, len(taken) + 2))
+    return next(name for name in (f"{instance.name[:50]}-scaled-{number}" for number in numbers) if name not in taken)

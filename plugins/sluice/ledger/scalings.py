@@ -1,0 +1,81 @@
+"""What was proposed to be scaled, and what was: written before it is asked for, so that a rule rests whatever became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from sluice.ledger.releases import bring_up_to_date
+from sluice.stores.postgres import Connection, Row, one, rows, translated
+from sluice.stores.statements import statement
+
+
+@dataclass(frozen=True)
+class Done:
+    """A change that was asked for."""
+
+    store: str
+    rule: str
+    way: str
+    action: str
+    subject: str
+    before: str
+    after: str
+    why: str
+    begun_at: datetime
+    verified_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Scalings:
+    """The scalings of an estate. Each verb may be called twice."""
+
+    connection: Connection
+
+    def prepare(self) -> Scalings:
+        """Make the schema `insight` if it is missing or old. Raises ReleaseChanged, Outdated."""
+        with translated("making the ledger's schema insight"):
+            bring_up_to_date(self.connection, "insight")
+        return self
+
+    def now(self) -> datetime:
+        """Ask the ledger's clock."""
+        with translated("asking the ledger's clock"):
+            found: datetime = one(self.connection, statement("scaling.ask_time"))["now"]
+        return found
+
+    def begin(self, store: str, run: str, seal: str, step: int, told: Mapping[str, str]) -> None:
+        """Note a step of a plan before it is asked for; `told` has its rule, way, action, subject, before, after and why."""
+        self._do("begin_step", store=store, run=run, seal=seal, step=step, **told)
+
+    def verify(self, store: str, run: str, seal: str) -> None:
+        """Note that the steps of a plan stand."""
+        self._do("verify_steps", store=store, run=run, seal=seal)
+
+    def last(self, store: str) -> dict[tuple[str, str], datetime]:
+        """Say when each rule of a store has scaled last, by rule and way."""
+        return {(row["rule"], row["way"]): row["at"] for row in self._rows("find_last", store=store)}
+
+    def between(self, start: datetime, end: datetime) -> list[Done]:
+        """List what was asked for from `start` to `end`, itself not included, oldest first."""
+        return [Done(**row) for row in self._rows("list_steps", start=start, end=end)]
+
+    def keep_plan(self, store: str, at: datetime, plan: Mapping[str, Any]) -> None:
+        """Keep the last plan of a store, as plain data; an older one changes nothing."""
+        self._do("keep_plan", store=store, at=at, plan=Jsonb(dict(plan)))
+
+    def plans(self) -> dict[str, tuple[datetime, dict[str, Any]]]:
+        """Give the last plan of each store, and when it was made."""
+        return {row["store"]: (row["at"], row["plan"]) for row in self._rows("list_plans")}
+
+    def _do(self, verb: str, **values: object) -> None:
+        with translated(f"{verb.replace('_', ' ')} in the ledger"):
+            self.connection.execute(statement(f"scaling.{verb}"), values)
+
+    def _rows(self, verb: str, **values: object) -> list[Row]:
+        with translated(f"{verb.replace('_', ' ')} in the ledger"):
+            return rows(self.connection, statement(f"scaling.{verb}"), **values)

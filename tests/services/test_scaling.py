@@ -1,0 +1,506 @@
+"""Scaling from the samples to what stands, by Airflow's tasks: in RDS and in Application Auto Scaling, both emulated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
+from sluice.estate.scaling import MemoryRule, Scaling
+from sluice.flow import connections
+from sluice.flow.asking import APPROVE, REJECT
+from sluice.flow.consent import Consent
+from sluice.flow.insight import scaled
+from sluice.flow.insight import scaling as tasks
+from sluice.flow.insight.scaling import (
+    ApproveScaling,
+    ListScaled,
+    PlanScaling,
+    ScaleStore,
+    VerifyScaling,
+)
+from sluice.flow.insight.simulating import SimulateScaling
+from sluice.insight.scaling.applying import NotScaled, Overtaken, apply_step, verify_step
+from sluice.insight.scaling.instance import MADE_FOR, Follower, look
+from sluice.insight.scaling.plan import Step
+from sluice.insight.scaling.units import NotRegistered, is_registered, plan_tables, register
+from sluice.insight.scaling.units import look as look_at_table
+from sluice.ledger.samples import Sample, Samples, Series
+from sluice.ledger.scalings import Scalings
+from sluice.local import databases
+from sluice.stores.objects import Vault
+from sluice.stores.postgres import connect
+from sluice.stores.rds import Absent, AlreadyStands, NotYet
+
+from tests.as_airflow import postgres_connection, ran, vault_connection
+from tests.conftest import Database
+from tests.managed import INSTANCE, REGION
+from tests.scaled import Changing, changing
+
+ESTATE = """estate: sample
+vault: {{connection: s3_vault, bucket: {bucket}}}
+ledger: {{connection: sluice_ledger}}
+insight: {{maintenance: [{{days: [sun], from: "03:00", to: "06:00"}}]}}
+stores:
+  shop:
+    engine: postgres
+    connection: pg_shop
+    rto: 60m
+    rpo: 10m
+    watch: {{cloud: {{connection: aws_shop, instance: shop}}}}
+    scaling: {{}}
+  tyler: {{engine: dynamodb, connection: aws_shop, rto: 15m, rpo: 5m, scaling: {{units: {{least: 10}}}}}}
+  alone: {{engine: postgres, connection: pg_shop, rto: 60m, rpo: 10m}}
+"""
+FORM: dict[str, Any] = {"store": None, "now": False, "dry_run": False, "simulate_from": None, "simulate_to": None}
+MINUTE = timedelta(minutes=1)
+REAL_CLIENT = scaled.rds_client
+COUNT = iter(range(1000))
+
+
+@pytest.fixture
+def shop(vault, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Changing]:
+    """An instance in RDS, an estate that scales it, and Airflow's connections."""
+    bucket = f"scaling-{next(COUNT)}"
+    vault.store.create_bucket(bucket)
+    (tmp_path / "include/estate").mkdir(parents=True)
+    (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(bucket=bucket))
+    for module in (connections, scaled):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    login = {"conn_type": "aws", "login": "SCRATCH", "password": "SCRATCH", "extra": {"region_name": REGION}}
+    dsns = {"PG_SHOP": database.dsn("admin"), "SLUICE_LEDGER": database.dsn(databases.LEDGER)}
+    told = {name: postgres_connection(dsn) for name, dsn in dsns.items()}
+    for name, text in {"AWS_SHOP": json.dumps(login), "S3_VAULT": vault_connection(vault), **told}.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", text)
+    monkeypatch.setattr(
+        HITLOperator, "execute", lambda *_: None
+    )  # a question is asked of Airflow, which does not run here
+    monkeypatch.setattr(Consent, "_asks_still", lambda *_: True)
+    with changing(Vault(vault.client(), bucket), tmp_path / "copies") as made:
+        monkeypatch.setattr(scaled, "rds_client", lambda _: (made.client(), INSTANCE))
+        yield made
+
+
+@pytest.fixture
+def ledger(database: Database) -> Iterator[tuple[Samples, Scalings]]:
+    """What was measured, and what was scaled."""
+    with connect(database.dsn(databases.LEDGER), purpose="test") as c:
+        yield Samples(c).prepare(), Scalings(c)
+
+
+@pytest.fixture
+def measure(ledger: tuple[Samples, Scalings]) -> Callable[..., None]:
+    """A function: `measure(cpu_percent=90)` has it so for the last half hour, each minute, by the ledger's clock."""
+    samples, scalings = ledger
+
+    def keep(subject: str = "", store: str = "shop", **values: float) -> None:
+        now = scalings.now()
+        samples.record_history(
+            (Series(store, metric, subject), Sample(now - MINUTE * n, value))
+            for metric, value in values.items()
+            for n in range(30)
+        )
+
+    return keep
+
+
+def plan(run: str = "night", store: str = "shop", **form: Any) -> Any:
+    return ran(PlanScaling(task_id="plan_scaling", store=store), run, **{**FORM, **form})
+
+
+def agree(said: str = APPROVE, run: str = "night", store: str = "shop") -> ApproveScaling:
+    question = ApproveScaling(task_id="approve_scaling", store=store)
+    ran(question, run, **FORM)
+    question.answered({"run_id": run}, said, "anna")  # type: ignore[arg-type]
+    return question
+
+
+def scale(run: str = "night", store: str = "shop", **form: Any) -> Any:
+    return ran(ScaleStore(task_id="scale_store", store=store), run, **{**FORM, **form})
+
+
+def verify(run: str = "night", store: str = "shop") -> Any:
+    return ran(VerifyScaling(task_id="verify_scaling", store=store), run, **FORM)
+
+
+# ---- from the samples to what stands ----
+
+
+def test_a_busy_store_gets_a_replica_after_a_yes(shop: Changing, measure: Callable[..., None], ledger) -> None:
+    measure(cpu_percent=90, memory_used_percent=60, disk_used_percent=20)
+    assert plan()["steps"] == 1
+    question = agree()
+    assert question.subject == "Scale shop?"
+    assert "**Why**: cpu_percent was over 70 % in each of" in question.body
+    scale()
+    (asked,) = shop.rds.said("CreateDBInstanceReadReplica")
+    assert (asked["DBInstanceIdentifier"], asked["SourceDBInstanceIdentifier"]) == ("shop-scaled-1", INSTANCE)
+    assert sorted(asked["VpcSecurityGroupIds"]) == ["sg-1", "sg-2"]
+    assert (asked["PubliclyAccessible"], asked["EnableIAMDatabaseAuthentication"]) == (True, True), "as its source"
+    assert {"Key": MADE_FOR, "Value": "shop"} in asked["Tags"]
+    assert verify() == {"shop-scaled-1": "there"}
+    scale()
+    assert len(shop.rds.said("CreateDBInstanceReadReplica")) == 1, "done once, whoever asks again"
+    (done,) = ledger[1].between(ledger[1].now() - MINUTE, ledger[1].now() + MINUTE)
+    assert (done.action, done.rule, done.after) == ("add_replica", "cpu", "1 replica")
+    assert done.verified_at is not None
+
+
+def test_after_it_has_scaled_a_rule_rests(shop: Changing, measure: Callable[..., None]) -> None:
+    measure(cpu_percent=90)
+    plan()
+    agree()
+    scale()
+    with pytest.raises(AirflowSkipException, match="nothing is to be scaled"):
+        plan("next night")
+
+
+def test_nothing_is_scaled_without_a_yes(shop: Changing, measure: Callable[..., None]) -> None:
+    measure(disk_used_percent=90)
+    plan()
+    with pytest.raises(AirflowSkipException, match=r"nobody has agreed to its scaling in this run.*Nothing was scaled"):
+        scale()
+    with pytest.raises(AirflowFailException, match="anna rejected the scaling of shop"):
+        agree(REJECT)
+    with pytest.raises(AirflowSkipException, match="nobody has agreed"):
+        scale()
+    assert shop.rds.said("ModifyDBInstance") == []
+
+
+def test_a_yes_is_to_the_plan_that_was_shown_and_to_this_run(shop: Changing, measure: Callable[..., None]) -> None:
+    measure(disk_used_percent=90)
+    plan()
+    agree()
+    measure(cpu_percent=90)
+    plan()  # cleared, and another plan by now
+    with pytest.raises(AirflowSkipException, match="nobody has agreed"):
+        scale()
+    plan("another")
+    with pytest.raises(AirflowSkipException, match="nobody has agreed"):
+        scale("another")
+    assert shop.rds.said("ModifyDBInstance") == []
+
+
+def test_what_was_told_no_is_not_asked_again_today(shop: Changing, measure: Callable[..., None]) -> None:
+    measure(disk_used_percent=90)
+    plan()
+    with pytest.raises(AirflowFailException):
+        agree(REJECT)
+    plan("later")
+    with pytest.raises(AirflowSkipException, match="said No to this very manifest in run night"):
+        agree(run="later")
+
+
+def test_a_yes_that_came_too_late_counts_for_nothing(
+    shop: Changing, measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(disk_used_percent=90)
+    plan()
+    agree()
+    monkeypatch.setattr(tasks, "PATIENCE", timedelta())
+    with pytest.raises(AirflowFailException, match="the load is another by now"):
+        scale()
+
+
+def test_a_dry_run_asks_nobody_and_keeps_the_plan_for_the_report(
+    shop: Changing, measure: Callable[..., None], ledger
+) -> None:
+    measure(disk_used_percent=90)
+    with pytest.raises(AirflowSkipException, match="A dry run"):
+        plan(dry_run=True)
+    at, kept = ledger[1].plans()["shop"]
+    assert [step["action"] for step in kept["steps"]] == ["extend_storage"]
+    ledger[1].keep_plan("shop", at - MINUTE, {})
+    assert ledger[1].plans()["shop"][1] == kept, "an older plan changes nothing"
+
+
+def test_a_full_disk_is_extended_at_once_and_a_class_waits_for_its_window(
+    shop: Changing, measure: Callable[..., None]
+) -> None:
+    measure(disk_used_percent=90, memory_used_percent=95)
+    plan()
+    agree()
+    scale()
+    assert shop.instance.allocated_storage == 600
+    assert shop.instance.db_instance_class == "db.r6g.xlarge"
+    assert verify() == {INSTANCE: "in its window"}
+    shop.window_opens()
+    assert shop.instance.db_instance_class == "db.r6g.2xlarge"
+    assert verify() == {INSTANCE: "there"}
+
+
+def test_a_person_may_say_now(shop: Changing, measure: Callable[..., None]) -> None:
+    measure(memory_used_percent=95)
+    plan(now=True)
+    agree()
+    scale(now=True)
+    assert shop.instance.db_instance_class == "db.r6g.2xlarge"
+
+
+def test_what_was_agreed_for_now_is_refused_where_nobody_says_so_when_it_is_done(
+    shop: Changing, measure: Callable[..., None]
+) -> None:
+    measure(memory_used_percent=95)
+    plan(now=True)
+    agree()
+    with pytest.raises(Overtaken, match="restarts it at once"):
+        scale(now=False)
+    assert shop.instance.db_instance_class == "db.r6g.xlarge"
+
+
+def test_while_something_else_is_done_with_it_nobody_waits_at_a_worker(
+    shop: Changing, measure: Callable[..., None]
+) -> None:
+    measure(disk_used_percent=90)
+    plan()
+    agree()
+    shop.instance.status = "backing-up"
+    with pytest.raises(AirflowRescheduleException):
+        scale()
+    shop.instance.status = "available"
+    scale()
+    shop.instance.status = "modifying"
+    with pytest.raises(AirflowRescheduleException):
+        verify()
+    shop.instance.status = "storage-optimization"
+    assert verify() == {INSTANCE: "there"}
+
+
+def test_what_was_taken_back_since_is_red(
+    shop: Changing, measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(disk_used_percent=90)
+    plan()
+    agree()
+    scale()
+    shop.instance.allocated_storage = 500
+    with pytest.raises(AirflowRescheduleException):  # a service may show it late
+        verify()
+    monkeypatch.setattr(tasks, "SHOWS_WITHIN", timedelta())
+    with pytest.raises(NotScaled, match="stands as before"):
+        verify()
+
+
+def test_the_list_is_of_those_that_scale(shop: Changing) -> None:
+    listed = ListScaled(task_id="list_stores")
+    assert ran(listed, **FORM) == ["shop", "tyler"]
+    assert ran(listed, **{**FORM, "store": "shop"}) == ["shop"]
+    with pytest.raises(scaled.NotScaledHere, match=r"no `scaling` for a store 'alone'; it has one for: shop, tyler"):
+        ran(listed, **{**FORM, "store": "alone"})
+
+
+def test_the_service_is_where_the_estate_says(shop: Changing) -> None:
+    client, instance = REAL_CLIENT(scaled.scaling_of_store("shop")[0])
+    assert (client.meta.service_model.service_name, client.meta.region_name, instance) == ("rds", REGION, INSTANCE)
+
+
+def test_a_recorded_load_is_walked_through_and_drawn(
+    shop: Changing, measure: Callable[..., None], vault, ledger
+) -> None:
+    measure(cpu_percent=90, memory_used_percent=60)
+    now = ledger[1].now()
+    simulate = SimulateScaling(task_id="simulate_scaling", store="shop")
+    told = {**FORM, "simulate_from": (now - timedelta(hours=1)).isoformat(), "simulate_to": (now + MINUTE).isoformat()}
+    made = ran(simulate, **told)
+    assert "1 change from" in made["told"]
+    drawn = connections.open_vault().get(made["picture"])
+    assert b"shop: what its rules would have done" in drawn
+    with pytest.raises(AirflowSkipException, match="No simulation was asked for"):
+        ran(simulate, **FORM)
+    with pytest.raises(AirflowSkipException, match="A simulation"):
+        ran(PlanScaling(task_id="plan_scaling", store="shop"), **told)
+    with pytest.raises(AirflowFailException, match="is not after"):
+        ran(simulate, **{**told, "simulate_to": told["simulate_from"]})
+    with pytest.raises(AirflowFailException, match="such as 2026-11-16"):
+        ran(simulate, **{**told, "simulate_to": "soon"})
+    with pytest.raises(AirflowSkipException, match="nothing was measured"):
+        ran(simulate, **{**FORM, "simulate_from": "2001-01-01", "simulate_to": "2001-01-02"})
+
+
+# ---- in RDS ----
+
+ADD = Step("cpu", "up", "add_replica", "shop-scaled-1", "0 replicas", "1 replica", "", "", "")
+DROP = Step("cpu", "down", "drop_replica", "shop-scaled-1", "1 replica", "0 replicas", "", "", "")
+EXTEND = Step("storage", "up", "extend_storage", INSTANCE, "500 GiB", "600 GiB", "", "", "")
+CLASS = Step("memory", "up", "change_class", INSTANCE, "db.r6g.xlarge", "db.r6g.2xlarge", "", "", "", at_once=False)
+
+
+def test_what_stands_is_seen(shop: Changing) -> None:
+    found = look(shop.client(), "shop", INSTANCE, MemoryRule())
+    assert (found.instance_class, found.disk, found.larger, found.smaller) == (
+        "db.r6g.xlarge", 500, "db.r6g.2xlarge", "db.r6g.large",
+    )  # fmt: skip
+    assert (found.extends_itself_to, found.keeps_backups, found.stands_by) == (2000, True, True)
+    assert found.window == "sun:04:00-sun:04:30"
+    apply_step(shop.client(), "shop", INSTANCE, ADD)
+    (follower,) = look(shop.client(), "shop", INSTANCE, MemoryRule(largest="xlarge")).followers
+    assert (follower.name, follower.ours) == ("shop-scaled-1", True)
+    shop.rds.inside("shop-scaled-1").deletion_protection = True  # a person keeps it
+    assert not look(shop.client(), "shop", INSTANCE, MemoryRule()).followers[0].ours
+    assert look(shop.client(), "shop", INSTANCE, MemoryRule(largest="xlarge")).larger is None
+    abroad, far = shop.client(), "arn:aws:rds:eu-central-1:123456789012:db:far"
+
+    def add(parsed: dict[str, Any], **_: Any) -> None:
+        for one in parsed["DBInstances"]:
+            one["ReadReplicaDBInstanceIdentifiers"] = [far]
+
+    abroad.meta.events.register("after-call.rds.DescribeDBInstances", add)
+    assert look(abroad, "shop", INSTANCE, MemoryRule()).followers == (Follower(far, "available", False),)
+    with pytest.raises(Absent, match="no instance other"):
+        look(shop.client(), "shop", "other", MemoryRule())
+
+
+def test_what_has_become_otherwise_is_refused(shop: Changing) -> None:
+    shop.instance.allocated_storage = 550
+    with pytest.raises(Overtaken, match="has 550 GiB by now"):
+        apply_step(shop.client(), "shop", INSTANCE, EXTEND)
+    shop.instance.db_instance_class = "db.r6g.large"
+    with pytest.raises(Overtaken, match=r"has db.r6g.large by now"):
+        apply_step(shop.client(), "shop", INSTANCE, CLASS)
+    assert shop.rds.said("ModifyDBInstance") == []
+
+
+def test_what_waits_for_the_window_is_never_brought_along(shop: Changing) -> None:
+    apply_step(shop.client(), "shop", INSTANCE, CLASS)
+    assert verify_step(shop.client(), "shop", INSTANCE, CLASS) == "in its window"
+    with pytest.raises(Overtaken, match="DBInstanceClass of shop waits for its window"):
+        apply_step(shop.client(), "shop", INSTANCE, EXTEND)
+    assert shop.instance.db_instance_class == "db.r6g.xlarge", "nobody was restarted"
+
+
+def test_the_bound_of_its_own_growth_goes_along_with_the_disk(shop: Changing) -> None:
+    apply_step(shop.client(), "shop", INSTANCE, replace(EXTEND, after="1900 GiB"))
+    (asked,) = shop.rds.said("ModifyDBInstance")
+    assert (asked["AllocatedStorage"], asked["MaxAllocatedStorage"], asked["ApplyImmediately"]) == (1900, 2394, True)
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another store's"])
+def test_only_a_replica_that_a_rule_has_made_is_taken_away(shop: Changing, whose: str) -> None:
+    client = shop.client()
+    apply_step(client, "shop", INSTANCE, ADD)
+    tags = [] if whose == "nobody's" else [{"Key": MADE_FOR, "Value": "other"}]
+    shop.rds.inside("shop-scaled-1").tags = tags
+    with pytest.raises(Overtaken, match="no replica that a rule has made"):
+        apply_step(client, "shop", INSTANCE, DROP)
+    with pytest.raises(AlreadyStands, match="that no rule has made"):
+        verify_step(client, "shop", INSTANCE, ADD)
+    shop.rds.inside("shop-scaled-1").tags = [{"Key": MADE_FOR, "Value": "shop"}]
+    apply_step(client, "shop", INSTANCE, DROP)
+    apply_step(client, "shop", INSTANCE, DROP)
+    assert shop.rds.said("DeleteDBInstance") == [{"DBInstanceIdentifier": "shop-scaled-1", "SkipFinalSnapshot": True}]
+    assert verify_step(client, "shop", INSTANCE, DROP) == "there"
+
+
+def test_a_step_named_after_the_store_itself_never_deletes_it(shop: Changing) -> None:
+    shop.instance.tags = [{"Key": MADE_FOR, "Value": "shop"}]
+    with pytest.raises(Overtaken):
+        apply_step(shop.client(), "shop", INSTANCE, replace(DROP, subject=INSTANCE, before="0 replicas"))
+    assert shop.rds.said("DeleteDBInstance") == []
+
+
+def test_a_replica_that_failed_is_told(shop: Changing) -> None:
+    apply_step(shop.client(), "shop", INSTANCE, ADD)
+    shop.rds.inside("shop-scaled-1").status = "creating"
+    assert verify_step(shop.client(), "shop", INSTANCE, ADD) == "under way"
+    shop.rds.inside("shop-scaled-1").status = "failed"
+    with pytest.raises(NotScaled, match="shop-scaled-1 is failed"):
+        verify_step(shop.client(), "shop", INSTANCE, ADD)
+
+
+def test_an_instance_that_is_busy_is_tried_again(shop: Changing) -> None:
+    shop.instance.status = "upgrading"
+    with pytest.raises(NotYet, match="shop is upgrading"):
+        apply_step(shop.client(), "shop", INSTANCE, EXTEND)
+
+
+# ---- tables ----
+
+
+@pytest.fixture
+def tables(shop: Changing) -> tuple[Any, Any]:
+    """DynamoDB and the service that scales it, with one table that is provisioned and one on demand."""
+    login = {"region_name": REGION, "aws_access_key_id": "SCRATCH", "aws_secret_access_key": "SCRATCH"}
+    dynamodb, service = (boto3.client(name, **login) for name in ("dynamodb", "application-autoscaling"))
+    key: dict[str, Any] = {
+        "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "PK", "AttributeType": "S"}],
+    }
+    units = {"ReadCapacityUnits": 20, "WriteCapacityUnits": 20}
+    dynamodb.create_table(TableName="entity", BillingMode="PROVISIONED", ProvisionedThroughput=units, **key)
+    dynamodb.create_table(TableName="cache", BillingMode="PAY_PER_REQUEST", **key)
+    return dynamodb, service
+
+
+def test_a_table_is_registered_and_read_back_and_again_is_the_same(tables: tuple[Any, Any]) -> None:
+    dynamodb, service = tables
+    scaling = Scaling()
+    standing = look_at_table(dynamodb, service, "entity", {})
+    assert standing
+    assert not is_registered(scaling, standing)
+    for _ in range(2):
+        register(service, scaling, standing)
+    again = look_at_table(dynamodb, service, "entity", {})
+    assert again
+    assert is_registered(scaling, again)
+    assert plan_tables("tyler", scaling, [again]).steps == ()
+    policies = service.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"]
+    told = {
+        (one["TargetTrackingScalingPolicyConfiguration"]["TargetValue"],
+         one["TargetTrackingScalingPolicyConfiguration"]["ScaleOutCooldown"],
+         one["TargetTrackingScalingPolicyConfiguration"]["ScaleInCooldown"])
+        for one in policies
+    }  # fmt: skip
+    assert (len(policies), told) == (2, {(70.0, 300, 900)})
+    assert look_at_table(dynamodb, service, "gone", {}) is None
+
+
+def test_bounds_without_a_policy_scale_nothing(tables: tuple[Any, Any]) -> None:
+    dynamodb, service = tables
+    service.register_scalable_target(
+        ServiceNamespace="dynamodb", ResourceId="table/entity", ScalableDimension="dynamodb:table:ReadCapacityUnits",
+        MinCapacity=5, MaxCapacity=4000,
+    )  # fmt: skip
+    standing = look_at_table(dynamodb, service, "entity", {})
+    assert standing
+    assert standing.registered == {}
+
+
+def test_a_service_that_refuses_is_told(tables: tuple[Any, Any]) -> None:
+    dynamodb, service = tables
+    standing = look_at_table(dynamodb, service, "entity", {})
+    assert standing
+
+    def refuse(**_: Any) -> None:
+        raise service.exceptions.ValidationException({"Error": {"Code": "ValidationException", "Message": "no"}}, "x")
+
+    service.meta.events.register("before-call.application-autoscaling.PutScalingPolicy", refuse)
+    with pytest.raises(NotRegistered, match=r"entity: 0 of 2 were registered.*no"):
+        register(service, Scaling(), standing)
+
+
+def test_measured_tables_are_scaled_by_the_service_after_a_yes(
+    tables: tuple[Any, Any], measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb, service = tables
+    monkeypatch.setattr(scaled, "documents_of", lambda _: (dynamodb, None))
+    monkeypatch.setattr(scaled, "scaling_of", lambda _: service)
+    monkeypatch.setattr(tasks, "scaling_client", lambda _: service)
+    for table in ("entity", "cache", "gone"):
+        measure(subject=table, store="tyler", table_up_count=1, read_units_rate=12)
+    assert plan(store="tyler")["steps"] == 1
+    agree(store="tyler")
+    scale(store="tyler")
+    assert verify(store="tyler") == {"entity": "there"}
+    (target,) = service.describe_scalable_targets(
+        ServiceNamespace="dynamodb", ScalableDimension="dynamodb:table:WriteCapacityUnits"
+    )["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (10, 4000)
+    with pytest.raises(AirflowSkipException, match="nothing is to be scaled"):
+        plan("next night", store="tyler")
