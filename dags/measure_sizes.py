@@ -13,7 +13,7 @@ run rolls up all that is there.
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from sluice.flow.insight.collecting import ListStores, MeasureSizes, RollUpSamples
+from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSamples
 from sluice.flow.policy import UPKEEP
 
 with DAG(

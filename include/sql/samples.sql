@@ -80,14 +80,16 @@ SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, 
 WHERE x.points <= excluded.points
 
 -- name: roll_up
--- What is there of each hour or day. A span that was rolled up with more points stays: its own are gone by now.
+-- What is there of each hour or day. A span that was rolled up with more points stays: its own are gone by now. One that is as it
+-- was is not written again: a day is rolled up each hour.
 INSERT INTO {spans} AS x (series, at, lowest, highest, mean, last, points)
 SELECT series, date_trunc({unit}, at, 'UTC'), min(value), max(value), avg(value), (array_agg(value ORDER BY at DESC))[1], count(*)
 FROM insight.sample WHERE at >= %(start)s AND at < %(end)s
 GROUP BY 1, 2
 ON CONFLICT (series, at) DO UPDATE
 SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, last = excluded.last, points = excluded.points
-WHERE x.points <= excluded.points
+WHERE x.points <= excluded.points AND (x.lowest, x.highest, x.mean, x.last, x.points)
+      IS DISTINCT FROM (excluded.lowest, excluded.highest, excluded.mean, excluded.last, excluded.points)
 
 -- name: find_now
 SELECT clock_timestamp() AS now

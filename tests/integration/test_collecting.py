@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import QueryCanceled
+from sluice.insight.collecting import postgres
 from sluice.insight.collecting.collecting import Hung, Look, Taken, collect, keep
 from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
@@ -229,6 +231,16 @@ def test_a_server_that_is_frozen_is_cut_off_and_the_others_are_measured(
     assert told[Series("certify", "up_count")] == 1
     assert {series.metric for series in told if series.store == "own"} == {"up_count"}
     assert told[Series("certify", "collection_seconds")] < 2
+
+
+def test_a_server_that_is_too_slow_to_answer_counts_as_down(
+    database: Database, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "PATIENCE", "1ms")
+    (taken,) = collect(looks(certify=database.dsn()), NOON)
+    assert isinstance(taken.failed, QueryCanceled)
+    keep(samples, [taken])
+    assert kept(samples) == {Series("certify", "up_count"): 0}
 
 
 def test_whoever_cannot_be_cut_off_is_given_up(samples: Samples) -> None:

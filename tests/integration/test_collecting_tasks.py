@@ -11,15 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from sluice.flow.insight import collecting, looks
-from sluice.flow.insight.collecting import (
-    CollectSamples,
-    ListStores,
-    MeasureSizes,
-    NotMeasured,
-    RollUpSamples,
-    keep_stream_age,
-)
+from sluice.flow.insight import collecting, looks, measuring
+from sluice.flow.insight.collecting import CollectSamples, NotMeasured, keep_stream_age
+from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSamples
 from sluice.flow.safety.replicated import of_replicas
 from sluice.flow.safety.watching_replicas import GATE
 from sluice.insight.metrics import METRICS
@@ -83,7 +77,7 @@ def estate(
     file = tmp_path / "include/estate/estate.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(ESTATE)
-    for module in (collecting, looks):
+    for module in (collecting, looks, measuring):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(collecting, "seconds_to_next", lambda now: 0.01)
     monkeypatch.setattr(collecting, "LEAST", 0.3)

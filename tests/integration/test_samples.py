@@ -71,6 +71,23 @@ def test_hours_and_days_say_what_their_samples_were(samples):
     }
 
 
+def test_what_was_rolled_up_as_it_is_is_not_written_again(samples):
+    def places() -> list[str]:
+        return [
+            row["place"]
+            for row in samples.connection.execute(b"SELECT ctid::text AS place FROM insight.hour").fetchall()
+        ]
+
+    samples.record_history((USED, Sample(NOON + n * MINUTE, float(n))) for n in range(90))
+    samples.roll_up(NOON, NOON + 2 * HOUR)
+    before = places()
+    samples.roll_up(NOON, NOON + 2 * HOUR)
+    assert places() == before
+    samples.record(NOON + 90 * MINUTE, {USED: 90.0})
+    samples.roll_up(NOON, NOON + 2 * HOUR)
+    assert len(set(places()) - set(before)) == 1
+
+
 def test_what_was_rolled_up_stays_when_its_samples_are_gone(samples):
     samples.record_history((USED, Sample(NOON + n * MINUTE, float(n))) for n in range(60))
     samples.roll_up(NOON, NOON + HOUR)

@@ -267,12 +267,28 @@ def test_an_answer_in_several_pages_is_read_to_its_end(cloud: Cloud) -> None:
     asked = {"MetricDataQueries": [ONE.query(0)], "StartTime": HOUR.start, "EndTime": HOUR.end}
     with Stubber(cloud.cloudwatch) as stub:
         for number in range(3):
-            result = {"Id": "q0", "Timestamps": [NOON + number * MINUTE], "Values": [float(number)]}
+            result = {
+                "Id": "q0",
+                "Timestamps": [NOON + number * MINUTE],
+                "Values": [float(number)],
+                "StatusCode": "PartialData" if number < 2 else "Complete",
+            }
             page = {"MetricDataResults": [result], **({"NextToken": str(number)} if number < 2 else {})}
             stub.add_response("get_metric_data", page, {**asked, **({"NextToken": str(number - 1)} if number else {})})
         found = list(fetch(cloud.cloudwatch, [ONE], HOUR))
         stub.assert_no_pending_responses()
     assert found == [(ONE, Sample(NOON + number * MINUTE, number)) for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"), [("PartialData", CloudSilent), ("InternalError", CloudSilent), ("Forbidden", CloudRefused)]
+)
+def test_what_cloudwatch_leaves_out_is_not_taken_for_silence(cloud: Cloud, status: str, wanted: type) -> None:
+    result = {"Id": "q0", "Timestamps": [NOON], "Values": [1.0], "StatusCode": status}
+    with Stubber(cloud.cloudwatch) as stub:
+        stub.add_response("get_metric_data", {"MetricDataResults": [result]})
+        with pytest.raises(wanted, match="AWS/RDS"):
+            list(fetch(cloud.cloudwatch, [ONE], HOUR))
 
 
 @pytest.mark.parametrize(

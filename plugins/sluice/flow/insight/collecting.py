@@ -1,4 +1,4 @@
-"""The operators of `collect_samples` and `measure_sizes`: look at each store, keep what is found, roll it up, forget the old."""
+"""The operator of `collect_samples`: look at every store each minute, and keep what is found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 
     from sluice.insight.collecting.cloudwatch import Reached
     from sluice.insight.collecting.collecting import Taken
-    from sluice.insight.collecting.looked import Looked
     from sluice.ledger.samples import Samples
 
 DAY = timedelta(days=1)
-DROPPED = ("dropped_bytes", "dropped_rows_count")
 LAGS_WITHIN = timedelta(minutes=10)
 """How old a heartbeat's word may be: it is given every five minutes."""
 LEAST = 60.0
@@ -51,10 +49,6 @@ class CollectSamples(BaseOperator):
 
     ui_color = "#e8f1fb"
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._said: set[str] = set()
-
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many looks there were, and numbers. Raises NotMeasured, at the end; StoreDown where the ledger is."""
         from sluice.flow.insight.looks import Eyes
@@ -63,6 +57,7 @@ class CollectSamples(BaseOperator):
         check_words(context)
         looks, kept = int(context["params"]["looks"]), 0
         taken: Sequence[Taken] = ()
+        said = set[str]()
         with unhurried(), opened_samples("collecting") as samples:
             eyes = Eyes(reached_of(samples))
             eyes.looks(samples.now())  # connections and clients take seconds to make: before the minute, not in it
@@ -71,19 +66,20 @@ class CollectSamples(BaseOperator):
                 now = samples.now()
                 taken = collect(eyes.looks(now), now)
                 count = keep(samples, taken) + keep_lags(samples, eyes.stores, now, context["run_id"])
-                self._tell(now, count, taken)
+                self._tell(now, count, taken, said)
                 kept += count
         require_measured(taken)
         return {"looks": looks, "numbers": kept}
 
-    def _tell(self, now: datetime, count: int, taken: Sequence[Taken]) -> None:
+    def _tell(self, now: datetime, count: int, taken: Sequence[Taken], said: set[str]) -> None:
         slowest = max(taken, key=lambda one: one.seconds)
         told = f"{slowest.look.part} of {slowest.look.store}, {slowest.seconds:.2f} s"
         self.log.info("%s: %s looks, %s numbers; the slowest: %s", f"{now:%H:%M}", len(taken), count, told)
         for one in taken:
-            for what in (*one.looked.notes, *([str(one.failed)] if one.failed else [])):
-                if what not in self._said:  # once for each run, and not every minute
-                    self._said.add(what)
+            failed = [f"{one.look.part} of {one.look.store}: {one.failed}"] if one.failed else []
+            for what in (*one.looked.notes, *failed):
+                if what not in said:  # once for each run, and not every minute
+                    said.add(what)
                     self.log.warning("%s", what)
 
 
@@ -96,54 +92,6 @@ def unhurried() -> Iterator[None]:
     except Exception:
         time.sleep(max(0.0, LEAST - (time.monotonic() - began)))
         raise
-
-
-class ListStores(BaseOperator):
-    """List the stores of the estate."""
-
-    def execute(self, context: Context) -> list[str]:
-        """Give their names. Refuses a word that the form does not have. Raises EstateErrors."""
-        check_words(context)
-        return list(read_stores(ROOT).stores)
-
-
-class MeasureSizes(BaseOperator):
-    """Measure how large everything in a store is. In no pool: numbers must not wait behind the work that they watch."""
-
-    template_fields: Sequence[str] = ("store",)
-    ui_color = "#e8f1fb"
-
-    def __init__(self, *, store: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.store = store
-
-    def execute(self, context: Context) -> int:
-        """Give how many numbers were kept. Raises NoConnection, StoreDown, Refused, LockBusy, DynamoDown, AccessDenied."""
-        store = read_stores(ROOT).stores[self.store]
-        with opened_samples(f"sizes {self.store}") as samples:
-            measured = _measured(self.store, store, samples)
-            for note in measured.notes:
-                self.log.warning("%s", note)
-            return samples.record(samples.now(), measured.values)
-
-
-class RollUpSamples(BaseOperator):
-    """Roll up every hour and day that is not rolled up yet, or may have got numbers late, and forget what is too old."""
-
-    ui_color = "#e8f1fb"
-
-    def execute(self, context: Context) -> list[str]:
-        """Give which days of samples were dropped. Raises StoreDown."""
-        kept = read_stores(ROOT).insight.keep
-        with opened_samples("rolling up") as samples:
-            end = samples.now()
-            # An outage of CloudWatch's reader brings numbers of up to a day ago; a pause of this DAG leaves hours behind.
-            start = min(samples.rolled_up_to() or end - timedelta(days=kept.samples.days), end - DAY)
-            samples.roll_up(start, end)
-            before = [end.date() - timedelta(days=one.days) for one in (kept.samples, kept.hours, kept.days)]
-            gone = samples.forget(*before)
-        self.log.info("Rolled up from %s; dropped: %s", f"{start:%Y-%m-%d %H:%M}", ", ".join(gone) or "nothing")
-        return gone
 
 
 def seconds_to_next(now: datetime) -> float:
@@ -196,20 +144,3 @@ def require_measured(taken: Sequence[Taken]) -> None:
     if failed:
         told = "; ".join(f"{one.look.part} of {one.look.store}: {one.failed}" for one in failed)
         raise NotMeasured(f"Not measured, all else is: {told}")
-
-
-def _measured(name: str, store: Store, samples: Samples) -> Looked:
-    from sluice.insight.collecting.dynamodb import measure_tables
-    from sluice.insight.collecting.sizes import measure_sizes
-
-    if store.engine == "dynamodb":
-        from sluice.flow.insight.looks import client_of, tables_of
-
-        client = client_of(store.connection, "dynamodb")
-        return measure_tables(client, name, tables_of(store, client, name))
-    from sluice.flow.insight.looks import size_of
-
-    now = samples.now()
-    before = samples.between(DROPPED, now - timedelta(days=read_stores(ROOT).insight.keep.samples.days), now, name)
-    last = {series: found[-1] for series, found in before.items()}
-    return measure_sizes(dsn_of(store.connection), name, last, size_of(store), in_cloud=store.watch.cloud is not None)

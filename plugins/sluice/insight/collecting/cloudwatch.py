@@ -26,6 +26,9 @@ MOST = 100_000
 REFUSING = {"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken",
             "SignatureDoesNotMatch", "AuthFailure", "MissingAuthenticationToken"}  # fmt: skip
 
+POLICY = "docs/howto/collect-numbers.md has the policy that it wants"
+AGAIN_SOON = "It is asked again in a minute, for what is missing too"
+
 
 class CloudSilent(Transient):
     """CloudWatch does not answer, or asks for patience."""
@@ -115,11 +118,22 @@ def _told(client: Any, asked: Sequence[Asked], stretch: Stretch) -> dict[str, di
     queries = [one.query(number) for number, one in enumerate(asked)]
     request = {"MetricDataQueries": queries, "StartTime": stretch.start, "EndTime": stretch.end}
     made: dict[str, dict[datetime, float]] = {}
+    stands: dict[str, str] = {}
     for page in _pages(client, request, asked[0].namespace):
         for result in page["MetricDataResults"]:
             told = zip(result["Timestamps"], result["Values"], strict=True)
             made.setdefault(result["Id"], {}).update({at.astimezone(stretch.start.tzinfo): value for at, value in told})
+            stands[result["Id"]] = result["StatusCode"]
+    _require_complete(asked[0].namespace, set(stands.values()))
     return made
+
+
+def _require_complete(namespace: str, stands: set[str]) -> None:
+    """Raise where CloudWatch has not said all: what it leaves out would be taken for a minute in which nothing happened."""
+    if "Forbidden" in stands:
+        raise CloudRefused(f"CloudWatch keeps some of {namespace} from us. {POLICY}.")
+    if stands - {"Complete"}:
+        raise CloudSilent(f"CloudWatch has not said all of {namespace}: {', '.join(sorted(stands))}. {AGAIN_SOON}.")
 
 
 def _pages(client: Any, request: Mapping[str, Any], namespace: str) -> Iterator[Mapping[str, Any]]:
@@ -141,9 +155,9 @@ def refusal(error: Exception, doing: str) -> SluiceError:
     """Give our error for botocore's."""
     code = code_of(error)
     if "Throttl" in code or is_outage(error):
-        return CloudSilent(f"{doing}: {error}. It is asked again in a minute, for what is missing too.")
+        return CloudSilent(f"{doing}: {error}. {AGAIN_SOON}.")
     if code in REFUSING:
-        return CloudRefused(f"{doing}: {error}. docs/howto/collect-numbers.md has the policy that it wants.")
+        return CloudRefused(f"{doing}: {error}. {POLICY}.")
     return CloudRefused(f"{doing}: {error}. See that region and names of the connection are right.")
 
 

@@ -1,0 +1,85 @@
+"""The operators of `measure_sizes`: measure each store, roll up what was sampled, and forget what is too old."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from sluice.estate import Store, read_stores
+from sluice.flow.connections import dsn_of
+from sluice.flow.insight.collecting import DAY, opened_samples
+from sluice.flow.project import ROOT
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.insight.collecting.looked import Looked
+    from sluice.ledger.samples import Samples
+
+DROPPED = ("dropped_bytes", "dropped_rows_count")
+
+
+class ListStores(BaseOperator):
+    """List the stores of the estate."""
+
+    def execute(self, context: Context) -> list[str]:
+        """Give their names. Refuses a word that the form does not have. Raises EstateErrors."""
+        check_words(context)
+        return list(read_stores(ROOT).stores)
+
+
+class MeasureSizes(BaseOperator):
+    """Measure how large everything in a store is. In no pool: numbers must not wait behind the work that they watch."""
+
+    template_fields: Sequence[str] = ("store",)
+    ui_color = "#e8f1fb"
+
+    def __init__(self, *, store: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.store = store
+
+    def execute(self, context: Context) -> int:
+        """Give how many numbers were kept. Raises NoConnection, StoreDown, Refused, LockBusy, DynamoDown, AccessDenied."""
+        store = read_stores(ROOT).stores[self.store]
+        with opened_samples(f"sizes {self.store}") as samples:
+            measured = _measured(self.store, store, samples)
+            for note in measured.notes:
+                self.log.warning("%s", note)
+            return samples.record(samples.now(), measured.values)
+
+
+class RollUpSamples(BaseOperator):
+    """Roll up every hour and day that is not rolled up yet, or may have got numbers late, and forget what is too old."""
+
+    ui_color = "#e8f1fb"
+
+    def execute(self, context: Context) -> list[str]:
+        """Give which days of samples were dropped. Raises StoreDown."""
+        kept = read_stores(ROOT).insight.keep
+        with opened_samples("rolling up") as samples:
+            end = samples.now()
+            # An outage of CloudWatch's reader brings numbers of up to a day ago; a pause of this DAG leaves hours behind.
+            start = min(samples.rolled_up_to() or end - timedelta(days=kept.samples.days), end - DAY)
+            samples.roll_up(start, end)
+            before = [end.date() - timedelta(days=one.days) for one in (kept.samples, kept.hours, kept.days)]
+            gone = samples.forget(*before)
+        self.log.info("Rolled up from %s; dropped: %s", f"{start:%Y-%m-%d %H:%M}", ", ".join(gone) or "nothing")
+        return gone
+
+
+def _measured(name: str, store: Store, samples: Samples) -> Looked:
+    from sluice.flow.insight.looks import client_of, size_of, tables_of
+    from sluice.insight.collecting.dynamodb import measure_tables
+    from sluice.insight.collecting.sizes import measure_sizes
+
+    if store.engine == "dynamodb":
+        client = client_of(store.connection, "dynamodb")
+        return measure_tables(client, name, tables_of(store, client, name))
+    now = samples.now()
+    before = samples.between(DROPPED, now - timedelta(days=read_stores(ROOT).insight.keep.samples.days), now, name)
+    last = {series: found[-1] for series, found in before.items()}
+    return measure_sizes(dsn_of(store.connection), name, last, size_of(store), in_cloud=store.watch.cloud is not None)
