@@ -21,7 +21,7 @@ from tests.samples import MIGRATIONS, copy_estate
 VERBS = {
     "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
     "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "name", "plan", "poison", "promote", "prune",
-    "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "validate", "verify",
+    "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "tell", "validate", "verify",
     "warm", "watch",
 }  # fmt: skip
 
@@ -53,6 +53,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "watch_replicas",
         "failover_drill",
         "promote_replica",
+        "capacity_report",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
         *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore") for name in BACKED_UP),
         *(f"restore_tenant__{name}" for name in SERVERS),
