@@ -39,7 +39,7 @@ from sluice.flow.safety.exporting import TakeExports
 from sluice.flow.safety.forms import backup_form
 from sluice.flow.safety.keeping import GATE as KEPT
 from sluice.flow.safety.keeping import CopyElsewhere, KeepBackups, KeptBackupsGate, PoisonBackup
-from sluice.flow.safety.policy import keeping
+from sluice.flow.safety.policy import keeping_defaults
 from sluice.flow.safety.rds import GATE as SNAPSHOT
 from sluice.flow.safety.rds import TakeRdsSnapshot, VerifyRdsSnapshot
 from sluice.flow.safety.stores import backed_up, daily
@@ -53,7 +53,7 @@ def backup_store(name: str, backup: Backups) -> DAG:
         catchup=False,
         max_active_runs=1,
         params=backup_form(backup),
-        default_args=keeping(name),
+        default_args=keeping_defaults(name),
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:

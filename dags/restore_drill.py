@@ -30,7 +30,7 @@ from sluice.flow.safety.counting import CountStore
 from sluice.flow.safety.drilling import GATE, DrillGate, DrillRestore
 from sluice.flow.safety.forms import drill_form
 from sluice.flow.safety.moments import DrawMoments
-from sluice.flow.safety.policy import keeping
+from sluice.flow.safety.policy import keeping_defaults
 from sluice.flow.safety.rds import DropRdsCopy, StartRdsCopy
 from sluice.flow.safety.stores import backed_up, daily
 
@@ -43,7 +43,7 @@ def restore_drill(name: str, backup: Backups) -> DAG:
         catchup=False,
         max_active_runs=1,
         params=drill_form(backup),
-        default_args=keeping(name),
+        default_args=keeping_defaults(name),
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:

@@ -22,7 +22,7 @@ from airflow.sdk import DAG
 from sluice.estate.backups import Backups
 from sluice.flow.safety.bringing_back import RestoreStore, WarmStore
 from sluice.flow.safety.forms import restore_form
-from sluice.flow.safety.policy import bringing_back
+from sluice.flow.safety.policy import restoring_defaults
 from sluice.flow.safety.rds import RestoreRdsStore
 from sluice.flow.safety.stores import backed_up
 
@@ -35,7 +35,7 @@ def restore(name: str, backup: Backups) -> DAG:
         catchup=False,
         max_active_runs=1,
         params=restore_form(backup),
-        default_args=bringing_back(name),
+        default_args=restoring_defaults(name),
         doc_md=__doc__.replace("NAME", name),
         tags=["safety", name],
     ) as dag:

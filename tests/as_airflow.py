@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -14,16 +14,28 @@ from tests.conftest import ScratchVault
 
 BEGAN = datetime.now(UTC)
 """When every run here was to begin."""
+Runs: TypeAlias = Sequence[tuple[str, str]]
+"""What Airflow has: a DAG and a run's state each."""
+
+
+def counted(runs: Runs) -> Callable[..., int]:
+    """Give what a task counts runs by."""
+    return lambda dag_id, states: sum(dag == dag_id and state in states for dag, state in runs)
 
 
 def ran(
-    task: Any, run: str = "night", method: str = "execute", told: Mapping[str, Any] | None = None, **params: object
+    task: Any,
+    run: str = "night",
+    method: str = "execute",
+    told: Mapping[str, Any] | None = None,
+    runs: Runs = (),
+    **params: object,
 ) -> Any:
-    """Run one task; behind something that it has waited for, its `method`, with what it is `told`."""
+    """Run one task beside `runs`; behind something that it has waited for, its `method`, with what it is `told`."""
     pushed: dict[str, str] = {}
     ti = SimpleNamespace(
         dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
-        xcom_push=lambda key, value: pushed.update({key: value}),
+        xcom_push=lambda key, value: pushed.update({key: value}), get_dr_count=counted(runs),
     )  # fmt: skip
     context = {
         "ti": ti,

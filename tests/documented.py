@@ -24,6 +24,7 @@ from sluice.stores.dynamodb.values import Item
 from sluice.stores.objects import Vault
 
 from tests import documents as dynamodb
+from tests.conftest import ScratchVault
 
 STORE = "shop"
 GOALS = Goals(back_within=300, losing_at_most=30)
@@ -153,6 +154,14 @@ def opened_shop(engine: dynamodb.Documents, vault: Vault, **clients: Any) -> Sho
     shop = Shop(engine, client, Documents(tables, vault))
     write_batches(client, orders, (Put(orders, item_of(number, "old")) for number in range(300)))
     return shop
+
+
+def small_shop(engine: dynamodb.Documents, vault: ScratchVault, table: str, bucket: str) -> Shop:
+    """Care for one table that is there, with a bucket of its own whose name begins so."""
+    own = f"{bucket}-{table.rpartition('-')[2]}"
+    vault.store.create_bucket(own)
+    tables = Tables(STORE, (table,), Clients(engine.client(), engine.streams()))
+    return Shop(engine, tables.clients.dynamodb, Documents(tables, Vault(vault.client(), own)))
 
 
 def item_of(number: int, text: str) -> Item:

@@ -24,6 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 NOW = FIRST + timedelta(hours=8)
 PAGES = ("region-failure.md", "corruption.md", "degradation.md", "breach.md")
 CONTACTS = 'contacts: [{name: Ada, role: leads, reach: "+49 30 1"}, {name: Grace, role: knows it, reach: "#db"}]\n'
+REPLICAS = "replicas: {name: a, servers: {b: {connection: pg_b}, c: {connection: pg_c}}, failover: sluice}"
+FOLLOWED = f"""  followed:
+    {{engine: postgres, connection: pg_followed, rto: 5m, rpo: 5m, {REPLICAS}}}
+"""
+"""A store that nobody backs up, with replicas."""
 LATEST, DRAWN = certificate(0, 38), certificate(0.01, 71, target="time 2026-01-01T03:00:00+00:00")
 
 
@@ -111,6 +116,39 @@ def test_a_store_without_a_backup_is_promised_nothing(known: Known) -> None:
         own = text.split("## The store `tyler`")[1].split("## Then")[0]
         assert "nothing of this project brings it back" in own
         assert "./sluice" not in own
+
+
+def region_of(known: Known, text: str, folder: Path, store: str) -> str:
+    """Give what the page of a lost region says of a store, where the estate's file is that text."""
+    estate = folder / "include/estate/estate.yaml"
+    estate.write_text(text)
+    page = runbooks(replace(known, estate=read_stores(folder)))["region-failure.md"]
+    return re.sub(r"(?m)^ {3}", "", page.split(f"## The store `{store}`")[1].split("\n## ")[0])
+
+
+def test_where_a_region_is_gone_a_replica_that_is_ours_to_promote_is_named_before_any_backup(
+    known: Known, bag, tmp_path: Path
+) -> None:
+    text = (tmp_path / "include/estate/estate.yaml").read_text()
+    backed_up = text.replace("    rto: 5m          # back", f"    {REPLICAS}\n    rto: 5m          # back")
+    own = region_of(known, backed_up, tmp_path, "certify")
+    asked = [json.loads(words[3]) for words in commands(own) if words[1] == "promote_replica"]
+    assert asked == [
+        {"store": "certify", "confirm": "certify", "dry_run": True},
+        {"store": "certify", "confirm": "certify"},
+    ]
+    assert own.index("(`b`, `c`)") < own.index("restore__certify")
+    assert own.count("*Drilled by `failover_drill` each Sunday") == 1
+    for name, value in [told for conf in asked for told in conf.items()]:
+        bag.dags["promote_replica"].params.get_param(name).resolve(value)
+
+    alone = region_of(known, text + FOLLOWED, tmp_path, "followed")
+    assert alone.index("promote_replica") < alone.index("It has no `backup`")
+    assert "failover_drill" not in alone, "that one makes its servers of a backup"
+    pooler = FOLLOWED.replace("failover: sluice", "failover: sluice, pooler: {connection: p, file: /a, database: b}")
+    assert '"switch_name": true' in region_of(known, text + pooler, tmp_path, "followed")
+    platform = FOLLOWED.replace("failover: sluice", "failover: platform")
+    assert "promote_replica" not in region_of(known, text + platform, tmp_path, "followed"), "it is refused"
 
 
 def test_of_a_store_in_rds_they_say_no_port_and_the_regions_that_its_snapshots_are_in(

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import pytest
 from sluice.safety.backup import DAMAGED
 from sluice.safety.documents.base import Base, bases_of
-from sluice.safety.documents.driver import Documents
-from sluice.safety.documents.tables import Clients, Tables
 from sluice.safety.drill.drilling import Counted
 from sluice.safety.target import Target
-from sluice.stores.objects import Damaged, NoSuchKey, Vault
+from sluice.stores.objects import Damaged, NoSuchKey
 
-from tests.documented import STORE, Shop, one_second
+from tests.documented import STORE, Shop, one_second, small_shop
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,9 @@ class Days:
 @pytest.fixture
 def days(documents, vault, make_table: Callable[..., str]) -> Iterator[Days]:
     """Back up, write, back up, write and count, into a bucket that keeps one version of each object."""
-    table = make_table("id")
-    bucket = f"damage-{table.rpartition('-')[2]}"
-    vault.store.create_bucket(bucket)
+    shop = small_shop(documents, vault, make_table("id"), "damage")
+    bucket = shop.driver.vault.bucket
     vault.client().put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    tables = Tables(STORE, (table,), Clients(documents.client(), documents.streams()))
-    shop = Shop(documents, tables.clients.dynamodb, Documents(tables, Vault(vault.client(), bucket)))
     with one_second():
         for number in range(20):
             shop.put(number, "old")

@@ -10,18 +10,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sluice.safety.counting import Content
 from sluice.safety.documents.counting import OneImage, StreamLied, carried, count_copy
-from sluice.safety.documents.driver import Documents, NotReachable
+from sluice.safety.documents.driver import NotReachable
 from sluice.safety.documents.log import Place, Round
 from sluice.safety.documents.replaying import Cut
 from sluice.safety.documents.shipping import NoLog, Reading, Shipper, TableShipper
-from sluice.safety.documents.tables import Clients, Streamed, Tables
+from sluice.safety.documents.tables import Clients, Streamed
 from sluice.safety.driver import Clock, LogLost, name_scratch
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.streams import Change, ImagesLacking, Shard, StreamPage
 from sluice.stores.dynamodb.values import Item
-from sluice.stores.objects import Vault
 
-from tests.documented import STORE, Shop, one_second
+from tests.documented import STORE, Shop, one_second, small_shop
 from tests.streams_that_lie import StreamThatLies
 
 
@@ -35,11 +34,7 @@ def near() -> Iterator[None]:
 @pytest.fixture
 def shop(documents, vault, make_table: Callable[..., str]) -> Iterator[Shop]:
     """One table of a few items, in a vault of its own."""
-    table = make_table("id")
-    bucket = f"log-{table.rpartition('-')[2]}"
-    vault.store.create_bucket(bucket)
-    tables = Tables(STORE, (table,), Clients(documents.client(), documents.streams()))
-    made = Shop(documents, tables.clients.dynamodb, Documents(tables, Vault(vault.client(), bucket)))
+    made = small_shop(documents, vault, make_table("id"), "log")
     for number in range(20):
         made.put(number, "old")
     return made

@@ -106,6 +106,8 @@ def test_a_night_of_tables_is_green_and_says_what_it_has_not_put_back(project: N
     assert shipped() == ["shop", "shop_service"]
     log = ship()
     assert started(log) == f"log_begun__{log}__{shipping.this_hour()}", "a log that is begun wants a base at once"
+    with pytest.raises(AirflowSkipException, match="A run of backup__shop is queued or running"):
+        ran(StartBase(task_id="start_backup", store="shop", begun=log), runs=[("backup__shop", "running")])
     with pytest.raises(AirflowSkipException, match="takes the first"):
         ran(DrawMoments(task_id="list_moments", store="shop"), **FORM)
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))

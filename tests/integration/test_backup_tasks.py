@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -67,8 +68,10 @@ from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection
 
+from tests.as_airflow import Runs, counted
 from tests.backed_up import Shop, opened_shop
 from tests.conftest import Database
+from tests.faulty_s3 import Fault, faulty
 
 ESTATE = """estate: sample
 vault: {{connection: s3_vault, bucket: {bucket}, kms_key: {key}}}
@@ -170,12 +173,12 @@ def _connection(dsn: str) -> str:
     return json.dumps({"conn_type": "postgres", **{names[name]: told[name] for name in names if name in told}})
 
 
-def ran(task: Any, run: str = "night", **params: object) -> Any:
-    """Run one task as Airflow does."""
+def ran(task: Any, run: str = "night", runs: Runs = (), **params: object) -> Any:
+    """Run one task as Airflow does, beside `runs`."""
     pushed: dict[str, str] = {}
     ti = SimpleNamespace(
         dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
-        xcom_push=lambda key, value: pushed.update({key: value}),
+        xcom_push=lambda key, value: pushed.update({key: value}), get_dr_count=counted(runs),
     )  # fmt: skip
     known = {**FORM, "confirm": "", "drop": "", "port": 0, "days": 3, "warm": False, **params}
     told = {"ti": ti, "run_id": run, "params": known, "dag_run": SimpleNamespace(conf={}, start_date=datetime.now(UTC))}
@@ -520,6 +523,7 @@ def test_on_the_real_day_a_store_comes_back_beside_durable_with_its_own_rules(
         late = datetime.now(UTC) + timedelta(days=400)
         assert reap(driver_of("shop"), open_vault(), late, told_of.append) == [], "users may be on it"
         assert "its time is over" in told_of[0] and told["name"] in told_of[0]
+        assert told_of[0].endswith(f'reap_scratch is run with {{"drop": "{told["name"]}"}}')
         assert driver_of("shop").scratches() == [told["name"]]
         assert settings["max_logical_replication_workers"] == "0"
     finally:
@@ -553,6 +557,23 @@ def test_a_copy_that_cannot_be_made_ready_is_kept_and_a_further_try_goes_on_ther
     finally:
         assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=name) == [name]
     assert standing() == []
+
+
+def test_a_copy_that_came_up_while_the_vault_was_down_is_noted_as_soon_as_that_answers(
+    project: Path, backed_up: None, vault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = os.environ["AIRFLOW_CONN_S3_VAULT"]
+    with faulty(vault.endpoint) as way, monkeypatch.context() as late:
+        late.setenv("AIRFLOW_CONN_S3_VAULT", straight.replace(vault.endpoint, f"http://127.0.0.1:{way.port}"))
+        late.setenv("AWS_MAX_ATTEMPTS", "1")
+        way.plan += [Fault("fails", "PUT", ".up.json"), Fault("asks for patience", "PUT", ".up.json")]
+        told = ran(RestoreStore(task_id="restore_store", store="shop"), target="latest", confirm="shop")
+        assert not way.plan, "nobody met them"
+    try:
+        said = capsys.readouterr().out
+        assert said.count(f"{told['name']} is up, and noted as soon as the vault answers: cannot store s3://") == 2
+    finally:
+        assert ran(DropScratch(task_id="drop_scratch", store="shop"), drop=told["name"]) == [told["name"]]
 
 
 def test_people_are_told_once_of_what_has_failed_for_good(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -798,6 +819,11 @@ def test_a_server_that_was_promoted_is_backed_up_at_once(project: Path, shop: Sh
         f"promoted__{system}_2__{shipping.this_hour()}",
     )
     assert told.value.skip_when_already_exists, "each run of ship_log asks for the same one within the hour"
+    for state in ("queued", "running"):
+        with pytest.raises(AirflowSkipException, match="A run of backup__shop is queued or running"):
+            ran(start, runs=[("backup__shop", state)])
+    with pytest.raises(DagRunTriggerException):
+        ran(start, runs=[("backup__shop", "failed"), ("backup__shop", "success"), ("backup__other", "running")])
     shipped()
     taken = ran(TakeStoreBackup(task_id="take_backup", store="shop"))
     shipped()

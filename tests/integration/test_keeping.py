@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sluice.estate.residency import Residency
 from sluice.failpoints import Broken, armed
-from sluice.safety.backup import Backup, Unreadable, backups_of, folder_of, noting_damage, read_backup, seal_of
+from sluice.safety.backup import DAMAGED, Backup, Unreadable, backups_of, folder_of, noting_damage, read_backup, seal_of
 from sluice.safety.drill.monthly import is_due, oldest
 from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, Changed, Done, MustAsk, NotGone, apply_expiry, verify_expiry
@@ -19,6 +19,7 @@ from sluice.safety.keeping.elsewhere import SameBucket, copy_backup, keeping_els
 from sluice.safety.keeping.encrypting import lacking_encryption, other_keys, wrongly_encrypted
 from sluice.safety.keeping.expiring import Keeping, plan_expiry
 from sluice.safety.keeping.locking import NotHeld, apply_locks, check_can_lock, is_held, plan_locks, verify_locks
+from sluice.safety.keeping.looking import SERVERS
 from sluice.safety.keeping.notes import read_note
 from sluice.safety.keeping.poisoning import KeepsAll, clear, poison
 from sluice.safety.keeping.reading import reading
@@ -34,6 +35,7 @@ from sluice.stores.bucket import set_rules
 from sluice.stores.objects import AccessDenied, Damaged, NoSuchKey, NotLocked, Vault
 
 from tests.drilled import FIRST, certificate
+from tests.faulty_s3 import Fault, faulty
 from tests.kept_backups import Shelf
 
 NOW = datetime(2099, 11, 23, 2, tzinfo=UTC)
@@ -291,9 +293,24 @@ def test_damage_that_a_restore_finds_takes_the_notes_away_that_all_was_read(shel
     (made,) = days(shelf, 1)
     verify(shelf.vault, "shop", made.id, NOW, shelf.tell)
     assert read_note(shelf.vault, made)
-    with pytest.raises(Damaged), noting_damage(shelf.vault, made):
+    with pytest.raises(Damaged), noting_damage(shelf.vault, made, shelf.tell):
         raise Damaged("a page")
     assert read_note(shelf.vault, made) is None, "what is older would go, because this one is there"
+    assert shelf.said[-1] == (
+        f"shop: it is noted that {made.id} is damaged. Ask again: a restore begins with the one before."
+    )
+
+
+def test_nobody_is_told_to_ask_again_where_the_damage_could_not_be_noted(shelf: Shelf, vault) -> None:
+    (made,) = days(shelf, 1)
+    told = len(shelf.said)
+    with faulty(vault.endpoint) as way:
+        way.plan.append(Fault("fails", "PUT", DAMAGED))
+        here = way.vault(vault.store.key, vault.store.secret, shelf.vault.bucket)
+        with pytest.raises(Damaged, match="a page"), noting_damage(here, made, shelf.tell):
+            raise Damaged("a page")
+        assert not way.plan, "nobody met it"
+    assert shelf.said[told:] == []
 
 
 def chosen(shelf: Shelf) -> str:
@@ -392,7 +409,7 @@ def test_a_copy_elsewhere_is_whole_by_its_own_checksums_and_manifest_last(
     assert wrongly_encrypted(there, other.seen, [copied.id]) == []
     with pytest.raises(SameBucket):
         copy_backup(shelf.vault, shelf.vault, shelf.seen, made[2].id, NOW, shelf.tell)
-    (line,) = [one for one in describe(shelf.vault, "shop", keeping, NOW, [there]) if one.id == made[1].id]
+    (line,) = [one for one in describe(SERVERS, shelf.vault, "shop", keeping, NOW, [there]) if one.id == made[1].id]
     assert line.elsewhere == (there.bucket,)
 
 
@@ -486,14 +503,14 @@ def test_what_is_kept_is_told_with_its_reason(shelf: Shelf) -> None:
     keeping = replace(LEAN, tiers=(replace(TIERS[0], immutable="GOVERNANCE", keep=40 * DAY),))
     wanted = plan_locks(shelf.seen.holding, keeping, NOW)
     apply_locks(shelf.vault, shelf.seen, wanted, shelf.tell)
-    first, second = describe(shelf.vault, "shop", keeping, NOW)
+    first, second = describe(SERVERS, shelf.vault, "shop", keeping, NOW)
     assert (first.id, first.tiers, first.after) == (full.id, ("daily",), None)
     assert (first.verified_at, first.locked_until) == (NOW - 5 * DAY, NOW + 34 * DAY)
     assert first.why.startswith("daily until 2099-12-27; the window of 1 days begins with it")
     assert first.expires_at == NOW + 34 * DAY
     assert (second.id, second.after, second.verified_at, second.locked_until) == (increment.id, full.id, None, None)
     assert "no newer one was verified" in second.why
-    late = describe(shelf.vault, "shop", keeping, NOW + 30 * DAY)
+    late = describe(SERVERS, shelf.vault, "shop", keeping, NOW + 30 * DAY)
     assert all("a clock has jumped" in line.why for line in late)
 
 

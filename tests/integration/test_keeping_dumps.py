@@ -14,7 +14,7 @@ from sluice.flow.safety.letting_go import let_go, read_the_unread
 from sluice.safety.backup import folder_of, name_at
 from sluice.safety.censuses import censuses_of, key_of
 from sluice.safety.driver import Clock, name_scratch
-from sluice.safety.keeping.describing import describe_of
+from sluice.safety.keeping.describing import describe
 from sluice.safety.keeping.dropping import BeingRead, MustAsk
 from sluice.safety.keeping.expiring import ClockWrong, Keeping, plan_expiry
 from sluice.safety.keeping.locking import apply_locks, plan_locks, verify_locks
@@ -230,6 +230,6 @@ def test_what_is_immutable_of_dumps_is_locked_and_stays(rack: Rack) -> None:
     assert verify_locks(rack.vault, seen, wanted) == len(made[0].parts) + 1
     rack.let_go(replace(LEAN, tiers=(), window=timedelta(0)))
     assert rack.there == [one.id for one in made]
-    first, *_ = describe_of(DUMPS, rack.vault, STORE, LEAN, NOW)
+    first, *_ = describe(DUMPS, rack.vault, STORE, LEAN, NOW)
     assert (first.id, first.tiers, first.locked_until) == (made[0].id, ("daily", "monthly"), made[0].moment + 60 * DAY)
     assert "locked until" in first.why

@@ -12,20 +12,18 @@ from sluice.failpoints import Broken, armed
 from sluice.flow.safety.letting_go import let_go, read_the_unread
 from sluice.safety.documents import driver as documents_driver
 from sluice.safety.documents.base import Base, bases_of
-from sluice.safety.documents.driver import Documents
 from sluice.safety.documents.kept import BASES, list_rounds
 from sluice.safety.documents.log import LogShort
 from sluice.safety.documents.scratch import table_under
-from sluice.safety.documents.tables import Clients, Tables
 from sluice.safety.driver import Clock, name_scratch
 from sluice.safety.keeping.dropping import BeingRead
 from sluice.safety.keeping.expiring import Keeping
 from sluice.safety.keeping.looking import look_at, unread
 from sluice.safety.keeping.tiers import TIERS
 from sluice.safety.target import Target
-from sluice.stores.objects import NoSuchKey, Vault
+from sluice.stores.objects import NoSuchKey
 
-from tests.documented import STORE, Shop, one_second
+from tests.documented import STORE, Shop, one_second, small_shop
 
 LEAN = Keeping(tiers=(replace(TIERS[2], immutable=None),), window=timedelta(0), at_least=1)
 """The first of the month, and the newest: no window."""
@@ -34,11 +32,7 @@ LEAN = Keeping(tiers=(replace(TIERS[2], immutable=None),), window=timedelta(0), 
 @pytest.fixture
 def shop(documents, vault, make_table: Callable[..., str]) -> Iterator[Shop]:
     """One table, written to and backed up three times, each base read back."""
-    table = make_table("id")
-    bucket = f"kept-{table.rpartition('-')[2]}"
-    vault.store.create_bucket(bucket)
-    tables = Tables(STORE, (table,), Clients(documents.client(), documents.streams()))
-    made = Shop(documents, tables.clients.dynamodb, Documents(tables, Vault(vault.client(), bucket)))
+    made = small_shop(documents, vault, make_table("id"), "kept")
     with one_second():
         for turn in range(3):
             made.put(turn, f"turn {turn}")
@@ -48,7 +42,7 @@ def shop(documents, vault, make_table: Callable[..., str]) -> Iterator[Shop]:
             for number in range(3):
                 time.sleep(0.6)
                 made.put(10 * turn + number + 100, "between")
-                made.driver.shippers[table].step()
+                made.driver.shippers[made.table].step()
         yield made
 
 

@@ -203,6 +203,16 @@ def test_a_snapshot_is_taken_copied_and_judged_and_a_second_try_takes_no_other(r
         ran(gate)
 
 
+def test_a_certificate_that_nobody_can_read_holds_up_neither_what_goes_nor_what_is_told_of_it(
+    rds: Emulated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = through(TakeRdsSnapshot(task_id="take_backup", store=STORE))
+    open_vault().put_once(f"drills/{STORE}/broken.json", b"{", "application/json")
+    assert ran(KeepBackups(task_id="prune_backups", store=STORE), agree=False)["kept"] == 1
+    assert f"drills/{STORE}/broken.json is no certificate" in capsys.readouterr().out
+    assert [line.id for line in keeping.kept_of(STORE)] == [taken]
+
+
 def test_a_trigger_outlives_a_service_that_does_not_answer(rds: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TaskDeferred):
         ran(copy(), **FORM)
@@ -277,7 +287,9 @@ def test_one_tenant_is_compared_with_a_copy_that_was_begun_before(real: Emulated
     assert len(real.begun) == 1
 
 
-def test_on_the_real_day_a_copy_is_the_original_in_everything_and_never_goes_by_itself(real: Emulated) -> None:
+def test_on_the_real_day_a_copy_is_the_original_in_everything_and_never_goes_by_itself(
+    real: Emulated, capsys: pytest.CaptureFixture[str]
+) -> None:
     restore = RestoreRdsStore(task_id="restore_store", store=STORE)
     with pytest.raises(AirflowFailException, match="Type the store's name"):
         ran(restore, **{**FORM, "confirm": "shpo"})
@@ -289,6 +301,10 @@ def test_on_the_real_day_a_copy_is_the_original_in_everything_and_never_goes_by_
     assert through(restore)["name"] == told["name"], "run again: it is found"
     assert len(real.begun) == 1
     assert ran(DropScratch(task_id="drop_scratch", store=STORE), **FORM) == [], "it is named in the log"
+    said = capsys.readouterr().out
+    assert f"{told['name']} was brought back for people: it stands until" in said
+    assert f"Delete {told['name']} in RDS" in said
+    assert '"drop"' not in said, "that is refused"
     with pytest.raises(NotOurs, match="Delete it by hand"):
         ran(DropScratch(task_id="drop_scratch", store=STORE), **{**FORM, "drop": told["name"]})
 

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from sluice.estate import (
 )
 from sluice.estate.datasets import DATASETS
 from sluice.estate.items_files import ITEMS
-from sluice.estate.models import EstateFile
+from sluice.estate.models import EstateFile, PriceFile
+from sluice.insight.cost.prices import read_prices
 from sluice.local.cli import _parser as command_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +40,7 @@ SAMPLES = {
     "partition: {range: created_at, every: month}\n",
     "include/estate/items/trail.yaml": "items: trail\nmodel: tyler\nentity: audit\n"
     "archive: {since: 2024-01, keep: 12 months}\n",
+    "include/estate/prices.yaml": "factor: 0.93\n",
     "expectations/order_rules.json": "{}",
 }
 """Files that the documents let the reader write."""
@@ -90,6 +93,8 @@ def wrong_yaml(text: str, root: Path) -> list[str]:
 
 def _judged(block: str, root: Path) -> str:
     data = yaml.safe_load(block)
+    if set(data) <= set(PriceFile.model_fields):
+        return _judged_prices(block, root)
     if "entities" in data:
         return _judged_design(block, root / f"{data['model']}.yaml")
     if "items" in data:
@@ -118,6 +123,19 @@ def _judged_design(block: str, path: Path) -> str:
         read_model(path)
     except EstateErrors as error:
         return str(error)
+    return ""
+
+
+def _judged_prices(block: str, root: Path) -> str:
+    path = root / "include/estate/prices.yaml"
+    before = path.read_text()
+    path.write_text(block)
+    try:
+        read_prices(root, date(2026, 10, 1))
+    except EstateErrors as error:
+        return str(error)
+    finally:
+        path.write_text(before)
     return ""
 
 
@@ -204,7 +222,7 @@ def wrong_relations(text: str) -> list[str]:
 @pytest.fixture
 def estate(tmp_path: Path) -> Path:
     """A copy of the sample estate, with the store and the files that the documents let the reader add."""
-    for folder in ("include/estate", "expectations"):
+    for folder in ("include/estate", "include/prices", "expectations"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for name, text in SAMPLES.items():
         (tmp_path / name).write_text(text)
@@ -285,6 +303,7 @@ def test_a_dead_link_is_found() -> None:
         "gates: {verified: [no_such_suite]}\n",
         "stores:\n  shop: {engine: postgres}\n",
         "vault: {connection: s3, bucket: vault, lock: {keep: soon}}\n",
+        "prices:\n  s3.standard: {usd: 0.02, per: TB-month}\n",
         "dataset: orders\nstore: shop\ntable: app.orders\npartition: {range: at}\n",
         "model: shop\nstore: shop\nentities:\n  order: {records: [{record: METADATA}]}\n",
     ],

@@ -387,8 +387,8 @@ WRONG_ESTATE = {
         "estate: shop",
         "estate: shop\nmigrations: {}",
         [
-            "estate.yaml:2: migrations: found an unknown key, allowed: airflow, alerts, contacts, estate, insight, ledger,"
-            " stores, vault"
+            "estate.yaml:2: migrations: found an unknown key, allowed: airflow, alerts, contacts, costs, estate, insight,"
+            " ledger, reserved, stores, vault"
         ],
     ),
     "a backup of another way": (

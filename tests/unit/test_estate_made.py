@@ -18,6 +18,7 @@ from sluice.estate.models import (
     EstateFile,
     IntoPostgresMigration,
     ItemsFile,
+    PriceFile,
     SameClusterMigration,
     SingleTableMigration,
     TableModel,
@@ -47,7 +48,16 @@ def test_the_command_writes_them(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "model",
-    [EstateFile, SameClusterMigration, SingleTableMigration, IntoPostgresMigration, TableModel, Dataset, ItemsFile],
+    [
+        EstateFile,
+        SameClusterMigration,
+        SingleTableMigration,
+        IntoPostgresMigration,
+        TableModel,
+        Dataset,
+        ItemsFile,
+        PriceFile,
+    ],
 )
 def test_every_field_is_described(model: type[Part]):
     schema = schema_of(model)

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
-from sluice.estate.models import KINDS, Dataset, EstateFile, ItemsFile, TableModel
+from sluice.estate.models import KINDS, Dataset, EstateFile, ItemsFile, PriceFile, TableModel
 
 LIBRARY = Path(__file__).resolve().parents[2] / "plugins" / "sluice"
 
@@ -35,7 +35,7 @@ def parts_of(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def every_model() -> set[type[BaseModel]]:
-    found, left = set[type[BaseModel]](), [*KINDS.values(), Dataset, EstateFile, ItemsFile, TableModel]
+    found, left = set[type[BaseModel]](), [*KINDS.values(), Dataset, EstateFile, ItemsFile, PriceFile, TableModel]
     while left:
         model = left.pop()
         if model not in found:

@@ -185,6 +185,17 @@ def test_good_facts_are_green(gate) -> None:
     assert len(verdict.checks) >= 4
 
 
+@pytest.mark.parametrize("gate", [gate for gate, facts in GOOD.items() if facts.get("rows_compared")])
+def test_a_table_of_one_row_is_enough_to_compare(gate) -> None:
+    few = {
+        **GOOD[gate],
+        "rows_compared": 1,
+        **({"rows_source": 1, "rows_target": 1} if "rows_source" in GOOD[gate] else {}),
+    }
+    verdict = judged(gate, few).verdict
+    assert verdict.passed, verdict.describe()
+
+
 MUST_HOLD = [(g, f) for g, facts in GOOD.items() for f in facts if f not in WARNS_ONLY and (g, f) not in WARNS_THERE]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sluice.estate.backups import Backups
+from sluice.estate.costs import CostLine, OwnPrice, PriceFile, Reserved
 from sluice.estate.cuts import Cut, Partition, default_partition_schema
 from sluice.estate.dataset import Dataset
 from sluice.estate.design import (
@@ -61,6 +62,7 @@ __all__ = [
     "Cloud",
     "Column",
     "Contact",
+    "CostLine",
     "Cut",
     "Cutover",
     "Dataset",
@@ -85,14 +87,17 @@ __all__ = [
     "Lock",
     "Migration",
     "Origin",
+    "OwnPrice",
     "Pace",
     "Partition",
+    "PriceFile",
     "Proof",
     "RecordRule",
     "Records",
     "Replica",
     "Replicas",
     "Replication",
+    "Reserved",
     "Residency",
     "RoutedCutover",
     "RoutedGates",
@@ -157,6 +162,8 @@ class Store(Part):
     """The servers that follow it; without it, nobody watches any, and none is promoted."""
     watch: Watch = Watch()
     """How it is watched, and how much it may hold."""
+    costs: tuple[CostLine, ...] = Field(default=(), max_length=100)
+    """What it costs besides what is measured of it."""
 
     @property
     def connections(self) -> tuple[str, ...]:
@@ -212,6 +219,10 @@ class EstateFile(Part):
     """Airflow's own database; without it, it is neither backed up nor kept small."""
     insight: Insight = Insight()
     """How the estate is watched, and how long what was measured stays."""
+    costs: tuple[CostLine, ...] = Field(default=(), max_length=100)
+    """What the estate costs besides its stores."""
+    reserved: tuple[Reserved, ...] = Field(default=(), max_length=100)
+    """What is reserved and paid for, used or not."""
     contacts: tuple[Contact, ...] = Field(default=(), max_length=20)
     """Who is called, in this order: the runbooks name them."""
     stores: dict[Name, Store] = Field(min_length=1, max_length=200)

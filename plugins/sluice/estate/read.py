@@ -17,6 +17,7 @@ from typing import Any
 
 from sluice.estate.backup_checks import check_backups
 from sluice.estate.checks import check_claims, check_copies, check_migration, class_of, validated
+from sluice.estate.costs import check_costs
 from sluice.estate.datasets import read_datasets
 from sluice.estate.design_checks import check_model
 from sluice.estate.document import Document, open_document
@@ -30,6 +31,7 @@ from sluice.estate.models import (
     Estate,
     EstateFile,
     Migration,
+    PriceFile,
     SingleTableMigration,
     TableModel,
 )
@@ -39,6 +41,7 @@ from sluice.estate.vault import check_vault
 
 ESTATE_FILE = Path("include/estate/estate.yaml")
 MIGRATIONS = Path("include/estate/migrations")
+PRICES = Path("include/estate/prices.yaml")
 Engines = Mapping[str, str | None]
 """Each store's engine, by name; None where the file does not say one that there is."""
 
@@ -60,7 +63,7 @@ def read_estate(root: Path) -> Estate:
             migrations[migration.name] = migration
     datasets, wrong = read_datasets(root, engines)
     items, also = read_all_items(root, engines)
-    mistakes += [*wrong, *(mistake for mistake in also if mistake not in mistakes)]
+    mistakes += [*wrong, *(mistake for mistake in also if mistake not in mistakes), *_wrong_prices(root)]
     if mistakes or stores is None:
         raise EstateErrors(mistakes)
     return _estate(stores, migrations, datasets, items)
@@ -113,10 +116,16 @@ def any_follows_later(root: Path) -> bool:
     return any(KINDS[kind].follows_later for kind in kinds if isinstance(kind, str) and kind in KINDS)
 
 
+def _wrong_prices(root: Path) -> list[Mistake]:
+    """Judge a person's own prices alone: whether the price table knows their units is said by who reads it."""
+    path = root / PRICES
+    return validated(_open(path, root), PriceFile)[1] if path.exists() else []
+
+
 def _checked_stores(document: Document) -> tuple[EstateFile | None, list[Mistake]]:
     stores, mistakes = validated(document, EstateFile)
     told = {mistake.field for mistake in mistakes}
-    further = [*check_vault(document), *check_backups(document), *check_replicas(document)]
+    further = [*check_vault(document), *check_backups(document), *check_replicas(document), *check_costs(document)]
     return stores, [*mistakes, *(mistake for mistake in further if mistake.field not in told)]
 
 

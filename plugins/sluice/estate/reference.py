@@ -11,6 +11,7 @@ from sluice.estate.models import (
     EstateFile,
     IntoPostgresMigration,
     ItemsFile,
+    PriceFile,
     SameClusterMigration,
     SingleTableMigration,
     TableModel,
@@ -51,6 +52,7 @@ PAGES: dict[str, type[Part]] = {
     "`include/estate/datasets/<name>.yaml`: a table that is kept": Dataset,
     "`include/estate/items/<name>.yaml`: records that are kept": ItemsFile,
     "`include/estate/estate.yaml`: the estate": EstateFile,
+    "`include/estate/prices.yaml`: prices of your own": PriceFile,
 }
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from sluice.estate.fields import Part
-from sluice.estate.models import DEFAULT_KIND, KINDS, Dataset, EstateFile, ItemsFile, TableModel
+from sluice.estate.models import DEFAULT_KIND, KINDS, Dataset, EstateFile, ItemsFile, PriceFile, TableModel
 from sluice.estate.reference import reference_page
 from sluice.estate.words import Schema, schema_of
 
@@ -21,6 +21,7 @@ def made_files() -> dict[Path, str]:
         Path("include/estate/schema/dataset.json"): _schema_text("A dataset", Dataset),
         Path("include/estate/schema/items.json"): _schema_text("Items", ItemsFile),
         Path("include/estate/schema/model.json"): _schema_text("A single-table design", TableModel),
+        Path("include/estate/schema/prices.json"): _schema_text("Prices of your own", PriceFile),
         Path("docs/reference/migration-yaml.md"): reference_page(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from datetime import time, timedelta
 from functools import cache
 from typing import Any
@@ -22,7 +23,9 @@ class _Plain(GenerateJsonSchema):
         return False
 
     def encode_default(self, dft: Any) -> Any:
-        """Write a duration, and a time of the day, as in a file."""
+        """Write a duration, a time of the day, and what has a text of its own, as in a file."""
+        if is_dataclass(dft):
+            return str(dft)
         if isinstance(dft, time):
             return f"{dft:%H:%M}"
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)

@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
 from sluice.errors import SluiceError, Terminal
+from sluice.safety.driver import Tell
 from sluice.stores.objects import Damaged, NoSuchKey, Stored, Vault
 from sluice.stores.parts import Part
 
@@ -215,13 +216,19 @@ def note_damaged(vault: Vault, store: str, backup: str) -> None:
 
 
 @contextmanager
-def noting_damage(vault: Vault, backup: Held) -> Iterator[None]:
-    """Note it where the block finds that this backup is not what was stored. Whoever may not write there is told no less."""
+def noting_damage(vault: Vault, backup: Held, tell: Tell = lambda line: None) -> Iterator[None]:
+    """Note it where the block finds that this backup is not what was stored; `tell` whoever restores what comes of the note.
+
+    Whoever may not write there hears of the damage no less.
+    """
     try:
         yield
     except (Damaged, NoSuchKey):
         with suppress(SluiceError):
             note_damaged(vault, backup.store, backup.id)
+            tell(
+                f"{backup.store}: it is noted that {backup.id} is damaged. Ask again: a restore begins with the one before."
+            )
         raise
 
 

@@ -26,6 +26,10 @@ LONGEST_DRILL = timedelta(days=1)
 LONGEST_RESTORE = timedelta(days=14)
 """After so long nobody waits any more for what a person has asked for."""
 
+BY_DROP = 'It goes when reap_scratch is run with {{"drop": "{name}"}}'
+IN_RDS = "Delete {name} in RDS where nobody uses it, or rename it there: then it is yours, and not named here any more"
+"""How what stands for people ends: what has deletion protection as its original had is not ours to take away."""
+
 
 def begin_standing(vault: Vault, store: str, name: str) -> None:
     """Note that what is being brought back is for people: it may take longer than any drill. Raises VaultDown, AccessDenied."""
@@ -90,15 +94,16 @@ def up_of_run(driver: Driver, vault: Vault, seed: str) -> Mapping[str, Any] | No
     return found
 
 
-def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "") -> list[str]:
+def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "", ends: str = BY_DROP) -> list[str]:
     """Take away what drills have left that were killed, and what a person has `named`; gives their names. Safe to repeat.
 
-    What cannot go holds up none of the others, and is raised at the end. What has no name of ours is told, and left alone.
+    What cannot go holds up none of the others, and is raised at the end. What has no name of ours is told, and left alone. Of
+    what stands for people it is told how that `ends`.
     """
     gone, stays = list[str](), list[SluiceError]()
     for name in driver.scratches():
         try:
-            if goes(driver, vault, name, now, tell, named):
+            if goes(driver, vault, name, now, tell, named, ends):
                 driver.destroy(name)
                 vault.remove(_key(driver.store, name))
                 end_standing(vault, driver.store, name)
@@ -117,8 +122,8 @@ def reap(driver: Driver, vault: Vault, now: datetime, tell: Tell, named: str = "
     return gone
 
 
-def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, named: str) -> bool:
-    """Whether one is to be taken away; of what stands for people, tell how long it was meant to. Raises NotScratch."""
+def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, named: str, ends: str) -> bool:
+    """Whether one is to be taken away; of what stands for people, tell until when and how it ends. Raises NotScratch."""
     made = made_at(name)
     until = stands_until(vault, driver.store, name)
     if until is None or name == named:
@@ -126,7 +131,7 @@ def goes(driver: Driver, vault: Vault, name: str, now: datetime, tell: Tell, nam
         longest = LONGEST_RESTORE if for_people else LONGEST_DRILL
         return name == named or now >= made + longest
     time = f"it stands until {until:%Y-%m-%d %H:%M} UTC" if now < until else "its time is over, and users may be on it"
-    tell(f'{name} was brought back for people: {time}. It goes when reap_scratch is run with {{"drop": "{name}"}}')
+    tell(f"{name} was brought back for people: {time}. {ends.format(name=name)}")
     return False
 
 

@@ -18,6 +18,7 @@ from sluice.flow.safety.moments import read_target
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of
 from sluice.flow.steps import check_words
+from sluice.stores.dynamodb.patience import Patience, patiently
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
     from sluice.safety.driver import Clock, Driver, Restored
     from sluice.safety.target import Target
+    from sluice.stores.objects import Vault
+
+WHILE_DOWN = Patience(again=1000, first=1.0, longest=60.0, within=timedelta(hours=6).total_seconds())
+"""How a vault is waited for that cannot be told of a copy: it took hours to come up, and is worth as many."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class RestoreStore(OfAStore):
         from sluice.safety.driver import Clock, destroy_of_run, name_scratch
         from sluice.safety.keeping.reading import end_reading, reading
         from sluice.safety.physical.opening import check_port
-        from sluice.safety.standing import LONGEST_RESTORE, begin_standing, end_standing, note_up
+        from sluice.safety.standing import LONGEST_RESTORE, begin_standing, end_standing
 
         clock, vault, now = Clock(), open_vault(), datetime.now(UTC)
         for left in destroy_of_run(driver, seed):
@@ -89,8 +94,22 @@ class RestoreStore(OfAStore):
             end_standing(vault, self.store, name)
             raise
         told = told_of(found, clock)
-        note_up(vault, self.store, name, told)
+        self._note_up(vault, name, told)
         return told
+
+    def _note_up(self, vault: Vault, name: str, told: Mapping[str, Any]) -> None:
+        """Note that it is up, as soon as the vault answers: without that note a further try would begin anew."""
+        from sluice.safety.standing import note_up
+        from sluice.stores.objects import VaultDown
+
+        def note() -> None:
+            try:
+                note_up(vault, self.store, name, told)
+            except VaultDown as why:
+                self.log.warning("%s is up, and noted as soon as the vault answers: %s", name, why)
+                raise
+
+        patiently(note, WHILE_DOWN, VaultDown)
 
     def _alone(self) -> AbstractContextManager[None]:
         """Have drills wait that want the same disk, and wait for none."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 AS_SCHEDULED = "as scheduled"
 
 _WORDS = {
+    AS_SCHEDULED: "the latest, and a moment that is drawn",
     "latest": "all that there is",
     "time": "all that was committed by then",
     "position": "in the log, such as 0/3000148",

@@ -66,7 +66,7 @@ class KeepBackups(OfAStore):
         """Give what stayed and went. Raises MustAsk, BeingRead, Changed, NotGone, ClockWrong, NotLocked, VaultDown."""
         check_keeps(self.store)
         now, agreed = datetime.now(UTC), context["params"]["agree"]
-        if service := service_of(self.store):
+        if service := service_of(self.store, self.log.warning):
             facts = let_go_at(service, self.store, keeping_of(self.store), now, agreed, self.log.info)
         else:
             facts = self._in_vault(now, agreed)
@@ -191,15 +191,15 @@ def kept_of(store: str) -> list[Line]:
 
     Raises NotBackedUp, NoConnection, VaultDown, AccessDenied.
     """
-    from sluice.safety.keeping.describing import describe_at, describe_of
+    from sluice.safety.keeping.describing import describe, describe_at
 
     if not keeps(store):
         return []
-    now, keeping = datetime.now(UTC), keeping_of(store)
-    if service := service_of(store):
+    now, keeping, unread = datetime.now(UTC), keeping_of(store), list[str]()
+    if service := service_of(store, unread.append):  # whoever asks is told of these by how the store stands
         return describe_at(service.look(now), keeping, now)
     there = elsewhere_of(store)
-    return describe_of(sort_of(store), open_vault(), store, keeping, now, [there] if there else ())
+    return describe(sort_of(store), open_vault(), store, keeping, now, [there] if there else ())
 
 
 def sort_of(store: str) -> Sort[Any]:
@@ -213,17 +213,20 @@ def sort_of(store: str) -> Sort[Any]:
     return BASES if backup_of(store)[0].engine == "dynamodb" else DUMPS
 
 
-def service_of(store: str) -> Service | None:
-    """Give what keeps its backups, where that is a service; else None. Raises NotBackedUp, NoConnection, VaultDown."""
+def service_of(store: str, tell: Tell) -> Service | None:
+    """Give what keeps its backups, where that is a service; else None. A certificate that nobody can read proves nothing.
+
+    Raises NotBackedUp, NoConnection, VaultDown, AccessDenied.
+    """
     if not backup_of(store)[1].way.at_service:
         return None
     from sluice.safety.documents.on_demand import OnDemand
     from sluice.safety.documents.service import ServiceBackups
-    from sluice.safety.drill.certificate import certificates_of
+    from sluice.safety.drill.certificate import readable_certificates
     from sluice.safety.rds.driver import Rds
     from sluice.safety.rds.ours import Snapshots
 
-    driver, drills = driver_of(store), certificates_of(open_vault(), store)
+    driver, drills = driver_of(store), readable_certificates(open_vault(), store, tell)
     proven = frozenset(backup for one in drills if not one.wrong for backup in one.backups)
     if isinstance(driver, Rds):
         return Snapshots(driver, proven)

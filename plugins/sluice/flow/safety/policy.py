@@ -15,12 +15,12 @@ FIRST = 100
 """The weight of what people wait for on the day that counts."""
 
 
-def keeping(store: str) -> dict[str, Any]:
+def keeping_defaults(store: str) -> dict[str, Any]:
     """Give the default arguments of what backs a store up, and proves it: it loads the store, and nobody looks at it by night."""
     return defaults(store) | {"store": store, "on_failure_callback": tell_failed}
 
 
-def bringing_back(store: str) -> dict[str, Any]:
+def restoring_defaults(store: str) -> dict[str, Any]:
     """Give the default arguments of the real day. The store's pool is no matter of it: that may be full, or closed."""
     told = defaults(store) | {"store": store, "priority_weight": FIRST}
     return {name: value for name, value in told.items() if name != "pool"}
@@ -32,11 +32,8 @@ def tell_failed(context: Context) -> None:
     if why is None or (isinstance(why, BaseException) and is_told(why)):
         return
     task = context["task"]
-    subject, what = (
-        getattr(task, "store", ""),
-        f"{task.task_id} of {context['ti'].dag_id} failed: {type(why).__name__}: {why}",
-    )
+    what = f"{task.task_id} of {context['ti'].dag_id} failed: {type(why).__name__}: {why}"
     try:
-        raise_alarm(task.log, subject, what, context)
+        raise_alarm(task.log, getattr(task, "store", ""), what, context)
     except SluiceError as nobody:  # the task's own error is what its log must end with
         task.log.error("%s", nobody)

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.errors import SluiceError
 from sluice.flow.connections import dsn_of, open_vault
 from sluice.flow.safety.of_a_store import OfAStore
-from sluice.flow.safety.stores import all_stores, backed_up, driver_of, shipped
+from sluice.flow.safety.stores import all_stores, backed_up, backup_of, driver_of, shipped
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ class DropScratch(OfAStore):
 
     def execute(self, context: Context) -> list[str]:
         """Give what went. Raises NotScratch, VaultDown, AccessDenied."""
-        from sluice.safety.standing import reap
+        from sluice.safety.standing import BY_DROP, IN_RDS, reap
 
         named = context["params"]["drop"] or ""
-        return reap(driver_of(self.store), open_vault(), datetime.now(UTC), self.log.info, named)
+        ends = IN_RDS if backup_of(self.store)[1].by == "rds" else BY_DROP
+        return reap(driver_of(self.store), open_vault(), datetime.now(UTC), self.log.info, named, ends)
 
 
 class DetectLeftOver(BaseOperator):

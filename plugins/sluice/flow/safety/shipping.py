@@ -87,7 +87,7 @@ class ShipLog(Ships):
 
 
 class StartsBackup(TriggerDagRunOperator):
-    """What has a store backed up now, once an hour for as long as its reason lasts."""
+    """What has a store backed up now, once an hour for as long as its reason lasts, and one at a time."""
 
     template_fields: Sequence[str] = ("store",)
     ui_color = "#dcefe2"
@@ -102,8 +102,12 @@ class StartsBackup(TriggerDagRunOperator):
         self.store = store
 
     def execute(self, context: Context) -> None:
-        """Start it. Skipped where a run of that name is there: it was asked for before."""
+        """Start it. Skipped where a run of that name is there, or any is to come or under way: it may take many hours."""
         name = self.due()
+        if context["ti"].get_dr_count(dag_id=self.trigger_dag_id, states=["queued", "running"]):
+            raise AirflowSkipException(
+                f"A run of {self.trigger_dag_id} is queued or running: no other is asked for. The next run here looks again."
+            )
         self.log.warning("%s is backed up now: %s", self.store, name)
         self.trigger_run_id = name
         super().execute(context)

@@ -27,7 +27,7 @@ from sluice.safety.keeping.notes import note_read
 from sluice.safety.keeping.reading import reading
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.client import speaking
-from sluice.stores.objects import Damaged, NoSuchKey, Vault
+from sluice.stores.objects import Vault
 from sluice.stores.parts import read_parts
 
 
@@ -149,15 +149,9 @@ class Documents:
         return Restored(name, address, (base.id,), max(last, default=None), moment.isoformat())
 
     def _load(self, base: Base, of: TableBase, copy: str, tell: Tell) -> int:
-        """Fill a copy from a base; gives how many items. Where the base is damaged, that is noted."""
-        try:
-            with noting_damage(self.vault, base):
-                return load(self.tables.clients.dynamodb, self.vault, of, copy)
-        except (Damaged, NoSuchKey):
-            tell(
-                f"{self.store}: it is noted that {base.id} is damaged. Ask again: a restore begins with the one before."
-            )
-            raise
+        """Fill a copy from a base; gives how many items. Where the base is damaged, that is noted and told."""
+        with noting_damage(self.vault, base, tell):
+            return load(self.tables.clients.dynamodb, self.vault, of, copy)
 
     def hand_over(self, found: Restored, port: int | None) -> str:
         """Put back for good what was set of the originals, expiry, alarms and all; gives the names of the tables.

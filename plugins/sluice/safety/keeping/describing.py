@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.safety.keeping.expiring import ClockWrong, Holding, Keeping, plan_expiry
-from sluice.safety.keeping.looking import SERVERS, K, Sort, look_at
+from sluice.safety.keeping.looking import K, Sort, look_at
 from sluice.safety.keeping.notes import read_note
 from sluice.safety.keeping.services import AtService
 from sluice.safety.keeping.tiers import Tier, assign, chain
@@ -35,12 +35,7 @@ class Line:
     """The buckets that have a copy of it, which was verified."""
 
 
-def describe(vault: Vault, store: str, keeping: Keeping, now: datetime, elsewhere: Sequence[Vault] = ()) -> list[Line]:
-    """Tell what is kept of a server. Raises VaultDown, AccessDenied."""
-    return describe_of(SERVERS, vault, store, keeping, now, elsewhere)
-
-
-def describe_of(
+def describe(
     sort: Sort[K], vault: Vault, store: str, keeping: Keeping, now: datetime, elsewhere: Sequence[Vault] = ()
 ) -> list[Line]:
     """Tell what is kept of one sort of backups. Raises VaultDown, AccessDenied."""

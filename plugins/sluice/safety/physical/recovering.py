@@ -59,7 +59,7 @@ def recover(
     feeder = Feeder(files, scratch.folder / "log")
     with feeder:
         for backup, folder in zip(chain, inputs, strict=True):
-            with noting_damage(log.vault, backup):
+            with noting_damage(log.vault, backup, tell):
                 unpack(backup, log.vault, folder, scratch.identity)
             tell(f"{backup.id} is unpacked: {backup.size:,} bytes")
         clock.note("fetched")

@@ -69,6 +69,11 @@ def tenant_command(store: str, value: str) -> str:
     return _run(f"restore_tenant__{store}", {"target": "time", "value": value, "tenant": "42", "column": "tenant_id"})
 
 
+def promote_command(store: str, **how: bool) -> str:
+    """Write the command that has a replica of a store take writes."""
+    return _run("promote_replica", {"store": store, "confirm": store, **how})
+
+
 def _run(dag: str, asked: Mapping[str, object]) -> str:
     import json
 

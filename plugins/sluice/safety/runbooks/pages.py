@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sluice.estate.backup_ways import By
 from sluice.estate.models import Store
 from sluice.safety.rds.snapshots import name_snapshot
-from sluice.safety.runbooks.known import Known, drill_command, restore_command, tenant_command
+from sluice.safety.runbooks.known import Known, drill_command, promote_command, restore_command, tenant_command
 from sluice.safety.runbooks.steps import Page, Step, written
 from sluice.safety.words import lasts
 
@@ -35,6 +35,13 @@ def runbooks(known: Known) -> Mapping[str, str]:
 
 def _region(known: Known) -> Page:
     bucket = known.estate.vault.bucket
+    brought_back = _each(known, lambda name, store: (
+        Step("Bring it back as of the latest moment.", restore_command(name, _by(store), "latest"), (name, "latest")),
+        *_in_other_regions(name, store),
+        Step(f"Look at it there; its address and its last commit are in the log of `restore_store` of `restore__{name}`."),
+        Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."
+             if store.engine == "postgres" else "Point applications at those names."),
+    ))  # fmt: skip
     return Page(
         title="A region is gone",
         when="Take this one when servers cannot be reached and their provider says so, or says nothing.",
@@ -52,13 +59,7 @@ def _region(known: Known) -> Page:
             ),
             Step("Run Airflow where the region is not, with the same estate and connections.", "./sluice up"),
         ),
-        stores=_each(known, lambda name, store: (
-            Step("Bring it back as of the latest moment.", restore_command(name, _by(store), "latest"), (name, "latest")),
-            *_in_other_regions(name, store),
-            Step(f"Look at it there; its address and its last commit are in the log of `restore_store` of `restore__{name}`."),
-            Step(f"Point users at it: the DNS name or setting behind `{store.connection}`, then that connection."
-                 if store.engine == "postgres" else "Point applications at those names."),
-        )),
+        stores=[(name, [*_promoted(name, known.stores[name]), *steps]) for name, steps in brought_back],
         last=(
             *_backups(known, "Back `{}` up anew: the log goes on from there."),
             Step("When the region is back, the old servers take no writes: look first what they have that is not here."),
@@ -165,6 +166,31 @@ def _each(known: Known, steps: Steps) -> Sequence[tuple[str, Sequence[Step]]]:
     return [
         (name, steps(name, store) if store.backup else (Step(NO_BACKUP.format(engine=store.engine)),))
         for name, store in known.stores.items()
+    ]
+
+
+def _promoted(name: str, store: Store) -> list[Step]:
+    """Say how a replica takes over, where that is ours to do: it is there at once, and loses least."""
+    replicas = store.replicas
+    if not replicas or replicas.failover != "sluice":
+        return []
+    others = ", ".join(f"`{other}`" for other in replicas.servers)
+    switches = bool(replicas.dns or replicas.pooler)
+    led = (
+        "Users are led there with it" if switches else f"Then point users at it, by what is behind `{store.connection}`"
+    )
+    drill = f"Drilled by `failover_drill` each Sunday, on servers of its backups: the vault, `failovers/{name}/`."
+    return [
+        Step(
+            f"Does a replica of it ({others}) answer still? Look what promoting it would do and lose, and whether it asks for a"
+            " word. Nothing is changed by this.",
+            promote_command(name, dry_run=True),
+        ),
+        Step(
+            f"Meant? Promote it. {led}. What follows below is for a store of which no replica is left.",
+            promote_command(name, **({"switch_name": True} if switches else {})),
+            rehearsed=drill if store.backup and store.backup.by == "physical" else "",
+        ),
     ]
 
 

@@ -18,7 +18,9 @@ class Step:
     text: str
     command: str = ""
     drilled: tuple[str, Drill] | None = None
-    """Of a store, and how it is brought back there; None where no drill does this."""
+    """Of a store, and how it is brought back there; None where no drill of a restore does this."""
+    rehearsed: str = ""
+    """What else exercises it."""
 
 
 @dataclass(frozen=True)
@@ -86,4 +88,4 @@ def _steps(steps: Sequence[Step], known: Known) -> Iterator[str]:
         yield f"{number}. {step.text}"
         if step.command:
             yield f"\n   ```sh\n   {step.command}\n   ```"
-        yield f"\n   *{known.exercised(*step.drilled) if step.drilled else UNDRILLED}*\n"
+        yield f"\n   *{known.exercised(*step.drilled) if step.drilled else step.rehearsed or UNDRILLED}*\n"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sluice.errors import Transient
 from sluice.stores.dynamodb.client import Throttled
 
 T = TypeVar("T")
@@ -44,11 +45,11 @@ class Patience:
 PATIENT = Patience()
 
 
-def patiently(act: Callable[[], T], patience: Patience = PATIENT) -> T:
-    """Do `act`, again and again while it is throttled. Raises the last Throttled."""
+def patiently(act: Callable[[], T], patience: Patience = PATIENT, passes: type[Transient] = Throttled) -> T:
+    """Do `act`, again and again while it raises what `passes`: it is throttled, where nothing else is said. Raises the last."""
     for wait in patience.waits():
         try:
             return act()
-        except Throttled:
+        except passes:
             time.sleep(wait)
     return act()

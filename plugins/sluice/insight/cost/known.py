@@ -1,0 +1,155 @@
+"""What is known of an estate as far as it costs money: servers, tables, what is kept, and the lines that a person wrote.
+
+Plain values. `from_samples.py` makes them of what was measured and described; whoever has it otherwise makes them himself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from sluice.estate.amounts import Between, exactly
+from sluice.estate.costs import CostLine, Reserved
+from sluice.estate.models import Estate
+
+GB = 2**30
+"""Bytes: what AWS bills as a GB."""
+HOURS = Decimal(730)
+"""Of a month, as AWS counts it: a twelfth of a year."""
+SECONDS = HOURS * 3600
+MILLION = Decimal(1_000_000)
+NONE = exactly(0)
+MONTH = exactly(HOURS)
+Units: TypeAlias = Literal["reads", "writes"]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A server of RDS, as it is described, and what was measured of it."""
+
+    store: str
+    name: str
+    kind: str
+    """Its class, such as db.r6g.large."""
+    disk: Between
+    """GB that it has, whether used or not."""
+    standby: bool = False
+    """A second one in another zone (Multi-AZ): it is paid as well."""
+    storage: str = "gp3"
+    operations: int = 0
+    """Operations a second that are provisioned; 0: those that the disk brings along."""
+    hours: Between = MONTH
+    """For which it runs in a month."""
+    steady_days: int = 0
+    """For how many days it is known to have run nearly all the time."""
+    cpu: Decimal | None = None
+    """P95 of its hours' busiest minutes, percent."""
+    memory: Decimal | None = None
+    """P95 of its hours' fullest minutes, percent."""
+    full_at: int = 85
+    """At how many percent its disk is extended."""
+    unused_indexes: int = 0
+    """Bytes of indexes that nobody reads, on any server."""
+
+
+@dataclass(frozen=True)
+class Hour:
+    """Units a second of one hour: their mean, and those of its busiest minute."""
+
+    mean: Decimal
+    busiest: Decimal
+
+
+@dataclass(frozen=True)
+class Load:
+    """Units of a table that are read, or written, a second."""
+
+    used: Between
+    provisioned: Between | None = None
+    """None: the table is paid by request."""
+    lowest: Decimal = Decimal(0)
+    """The fewest that were provisioned in all the days that are known."""
+    days: int = 0
+    """For how many days they are known."""
+    hours: tuple[Hour, ...] = ()
+    """Each hour that is known, as it was used."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of DynamoDB with its indexes."""
+
+    store: str
+    name: str
+    size: Between
+    """Bytes."""
+    reads: Load
+    writes: Load
+    infrequent: bool = False
+    """Of the class Standard-IA."""
+    continuous_backup: bool = False
+    """Whether the service can bring back any second of it."""
+    unmeasured: int = 0
+    """Its global indexes whose units are not among those of the table: CloudWatch counts each apart."""
+
+    def load(self, units: Units) -> Load:
+        """Give its reads, or its writes."""
+        return self.reads if units == "reads" else self.writes
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a store: backups, archives, snapshots."""
+
+    store: str
+    what: str
+    price: str
+    """The name of its price a GB and month, such as s3.standard or dynamodb.backup."""
+    size: Between
+    """Bytes."""
+    past_keep: Between = NONE
+    """Bytes of it that nobody asked to keep any longer."""
+    read: Between = NONE
+    """Bytes of it that are read in a month."""
+    stays_days: int | None = None
+    """For how long an object stays; None: for good."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that a person wrote, and of which store; '' is the estate."""
+
+    store: str
+    line: CostLine
+
+
+@dataclass(frozen=True)
+class Known:
+    """All of it."""
+
+    instances: tuple[Instance, ...] = ()
+    tables: tuple[Table, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    lines: tuple[Line, ...] = ()
+    reserved: tuple[Reserved, ...] = ()
+
+
+def known_of(
+    estate: Estate, instances: Iterable[Instance] = (), tables: Iterable[Table] = (), kept: Iterable[Kept] = ()
+) -> Known:
+    """Join what was measured with what a person wrote into estate.yaml."""
+    written = [Line(name, line) for name, store in estate.stores.items() for line in store.costs]
+    written += [Line("", line) for line in estate.costs]
+    return Known(tuple(instances), tuple(tables), tuple(kept), tuple(written), estate.reserved)
+
+
+def gigabytes(size: Between) -> Between:
+    """Give bytes in the GB that are billed."""
+    return size / GB
+
+
+def of_rate(rate: Between) -> Between:
+    """Give so many a second as millions in a month."""
+    return rate * (SECONDS / MILLION)

@@ -1,0 +1,240 @@
+"""What each part costs, against sums reckoned by hand from the shipped list prices; and in 90 days."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from sluice.estate.amounts import exactly, ranging
+from sluice.estate.costs import CostLine, Reserved
+from sluice.insight.cost.components import components, sum_of
+from sluice.insight.cost.costs import costs_of, dollars
+from sluice.insight.cost.forecast import Ahead, growth, later, not_forecast
+from sluice.insight.cost.known import GB, Kept, Known, Line, Load
+from sluice.insight.cost.prices import UnknownPrice
+from sluice.insight.cost.reserved import UnknownClass, uses
+from sluice.ledger.samples import Series
+
+from tests.priced import LISTED, MONTH, SERVER, TABLE, money, used
+
+
+def sums(known: Known) -> dict[str, object]:
+    return {one.what: one.monthly for one in components(known, LISTED)}
+
+
+def test_a_server_with_a_standby_pays_all_twice():
+    pair = replace(SERVER, standby=True, operations=14_000)
+    assert sums(Known(instances=(pair,))) == {
+        "shop-1, db.r6g.xlarge with a standby": money("657"),  # 2 × 730 h × 0.45
+        "shop-1, disk of gp3": money("92"),  # 2 × 400 GB × 0.115
+        "shop-1, operations of its disk": money("80"),  # 2 × (14,000 − 12,000) × 0.02
+    }
+
+
+def test_a_small_disk_brings_fewer_operations_along():
+    small = replace(SERVER, disk=exactly(20), operations=4000)
+    assert sums(Known(instances=(small,)))["shop-1, operations of its disk"] == money("20")
+    assert "shop-1, operations of its disk" not in sums(Known(instances=(replace(small, operations=3000),)))
+
+
+def test_a_table_on_demand_pays_by_the_million():
+    table = replace(TABLE, writes=used(100, 200), reads=used(10), continuous_backup=True)
+    assert sums(Known(tables=(table,))) == {
+        "users, storage": money("10"),  # 40 GB × 0.25
+        "users, writes": money("164.25", "328.5"),  # 262.8 to 525.6 million × 0.625
+        "users, reads": money("3.285"),  # 26.28 million × 0.125
+        "users, continuous backup": money("8"),  # 40 GB × 0.2
+    }
+
+
+def test_provisioned_units_are_paid_by_the_hour_used_or_not():
+    table = replace(TABLE, writes=Load(exactly(1), exactly(100)), reads=Load(exactly(1), exactly(100)))
+    assert sums(Known(tables=(table,))) == {
+        "users, storage": money("10"),
+        "users, provisioned writes": money("47.45"),  # 100 × 730 × 0.00065
+        "users, provisioned reads": money("9.49"),  # 100 × 730 × 0.00013
+    }
+
+
+def test_the_infrequent_class_has_its_own_prices():
+    table = replace(TABLE, infrequent=True, writes=used(100), reads=Load(exactly(1), exactly(100)))
+    assert list(sums(Known(tables=(table,))).values()) == [money("4"), money("204.984"), money("11.68")]
+
+
+def test_backups_in_rds_are_free_up_to_what_its_disks_hold():
+    kept = [Kept("shop", what, "rds.backup", exactly(250 * GB)) for what in ("automatic", "snapshots")]
+    vault = Kept("shop", "archive", "s3.standard", ranging(1000 * GB, 2000 * GB))
+    found = sums(Known(instances=(SERVER,), kept=(*kept, vault)))
+    assert found["backups in RDS, beyond what is free"] == money("9.5")  # (500 − 400) × 0.095
+    assert found["archive"] == money("23", "46")
+
+
+def test_lines_of_a_person_are_sums_or_quantities():
+    lines = (
+        Line("shop", CostLine(what="Support", monthly=ranging(30, 50))),
+        Line("", CostLine(what="Transfer", quantity=ranging(1000, 2000), price="transfer.regions")),
+    )
+    parts = components(Known(lines=lines), LISTED)
+    assert [(one.store, one.what, one.monthly) for one in parts] == [
+        ("shop", "Support", money("30", "50")),
+        ("", "Transfer", money("20", "40")),
+    ]
+    assert sum_of(parts) == money("50", "90")
+
+
+def test_a_line_with_a_price_that_is_not_there_stops_all():
+    line = Line("shop", CostLine(what="Tea", quantity=exactly(1), price="kitchen.tea"))
+    with pytest.raises(UnknownPrice, match=r"kitchen\.tea"):
+        costs_of(MONTH, Known(lines=(line,)), LISTED, {})
+
+
+def test_what_is_reserved_is_paid_whole_and_covers_half_of_a_server_twice_its_size():
+    known = Known(instances=(SERVER,), reserved=(Reserved(what="db.r6g.large", count=1),))
+    assert sums(known) == {
+        "shop-1, db.r6g.xlarge": money("164.25"),  # half of 730 × 0.45
+        "shop-1, disk of gp3": money("46"),
+        "reserved: 1 of db.r6g.large": money("110.0475", "116.6175"),  # 730 × 0.225 × 0.67 to 0.71
+    }
+    (use,) = uses(known, LISTED)
+    assert (use.what, use.percent, use.enough) == ("db.r6g", exactly(100), True)
+    assert use.pays_from == exactly(67) + ranging(0, 4)
+
+
+def test_a_reservation_that_half_is_used_is_not_enough():
+    known = Known(instances=(replace(SERVER, kind="db.m6g.large"),), reserved=(Reserved(what="db.m6g.large", count=2),))
+    (use,) = uses(known, LISTED)
+    assert (use.percent, use.enough) == (exactly(50), False)
+    assert sums(known)["shop-1, db.m6g.large"] == money("0")
+
+
+@pytest.mark.parametrize(("hours", "enough"), [(Decimal("620.5"), True), (Decimal("620"), False)])
+def test_85_percent_of_the_hours_are_enough(hours: Decimal, enough: bool):
+    known = Known(
+        instances=(replace(SERVER, hours=exactly(hours)),), reserved=(Reserved(what="db.r6g.xlarge", count=1),)
+    )
+    assert [use.enough for use in uses(known, LISTED)] == [enough]
+
+
+def test_another_family_is_not_covered():
+    known = Known(instances=(SERVER,), reserved=(Reserved(what="db.m6g.xlarge", count=1),))
+    assert sums(known)["shop-1, db.r6g.xlarge"] == money("328.5")
+    assert [use.percent for use in uses(known, LISTED)] == [exactly(0)]
+
+
+def test_reserved_units_cover_tables_of_the_class_standard_alone():
+    held = (Reserved(what="dynamodb.write_units", count=100, monthly=exactly(20)),)
+    table = replace(TABLE, writes=Load(exactly(1), ranging(100, 400)))
+    found = sums(Known(tables=(table,), reserved=held))
+    assert found["users, provisioned writes"] == money("0", "142.35")  # 300 × 730 × 0.00065
+    assert found["reserved: 100 of dynamodb.write_units"] == money("20")
+    rare = Known(tables=(replace(table, infrequent=True),), reserved=held)
+    assert [use.percent for use in uses(rare, LISTED)] == [exactly(0)]
+
+
+def test_a_table_of_the_infrequent_class_pays_all_its_units_beside_one_that_is_covered():
+    load = Load(exactly(1), exactly(100))
+    tables = (replace(TABLE, writes=load), replace(TABLE, name="old", infrequent=True, writes=load))
+    found = sums(Known(tables=tables, reserved=(Reserved(what="dynamodb.write_units", count=100),)))
+    assert found["users, provisioned writes"] == money("0")
+    assert found["old, provisioned writes"] == money("59.13")  # 100 × 730 × 0.00081
+
+
+def test_a_standby_uses_a_reservation_as_its_server_does():
+    known = Known(instances=(replace(SERVER, standby=True),), reserved=(Reserved(what="db.r6g.xlarge", count=2),))
+    assert sums(known)["shop-1, db.r6g.xlarge with a standby"] == money("0")
+    assert [use.percent for use in uses(known, LISTED)] == [exactly(100)]
+    one = replace(known, reserved=(Reserved(what="db.r6g.xlarge", count=1),))
+    assert sums(one)["shop-1, db.r6g.xlarge with a standby"] == money("328.5")
+
+
+def test_a_size_that_nobody_knows_is_refused_where_a_person_wrote_it():
+    with pytest.raises(UnknownClass, match=r"db\.r6g\.huge"):
+        components(Known(reserved=(Reserved(what="db.r6g.huge", count=1),)), LISTED)
+
+
+def test_a_server_without_a_price_is_left_out_and_said_to_be():
+    odd = (replace(SERVER, name="odd", kind="db.x9z.large"), replace(SERVER, name="fast", storage="io2"))
+    costs = costs_of(MONTH, Known(instances=(SERVER, *odd)), LISTED, {})
+    assert costs.now == money("374.5")
+    assert [note.partition(";")[0] for note in costs.notes[:2]] == [
+        "not counted, as no price is known of it: shop odd, db.x9z.large on gp3",
+        "not counted, as no price is known of it: shop fast, db.r6g.xlarge on io2",
+    ]
+
+
+SIZE, WRITES = Series("tyler", "items_bytes", "users"), Series("tyler", "write_units_rate", "users")
+
+
+def test_in_90_days_a_table_holds_and_does_as_much_as_is_forecast():
+    ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150)), WRITES: Ahead(Decimal(10), ranging(5, 20))}
+    known = later(Known(tables=(replace(TABLE, writes=used(100, 200)),)), ahead)
+    assert list(sums(known).values()) == [money("11", "15"), money("82.125", "657"), money("0")]
+
+
+def test_a_disk_is_extended_before_it_is_full_and_never_shrinks():
+    held = Series("shop", "disk_used_bytes")
+    ahead = {held: Ahead(Decimal(300 * GB), ranging(170 * GB, 510 * GB))}
+    (server,) = later(Known(instances=(SERVER,)), ahead).instances
+    assert server.disk == ranging(400, 600)  # 510 GB are 85 % of 600
+
+
+def test_lines_grow_with_what_they_say():
+    ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150)), WRITES: Ahead(Decimal(10), ranging(5, 20))}
+    ahead[Series("shop", "disk_used_bytes")] = Ahead(Decimal(100), exactly(100))
+    lines = [CostLine(what=str(one), monthly=exactly(10), grows_with=one) for one in ("size", "load", None)]
+    grown = later(Known(lines=tuple(Line("tyler", one) for one in lines)), ahead).lines
+    assert [one.line.monthly for one in grown] == [ranging(11, 15), ranging(5, 20), exactly(10)]
+    assert growth("", ["items_bytes", "disk_used_bytes"], ahead) == exactly(1.05) + ranging(0, 0.2)
+
+
+def test_backups_grow_as_their_store_does():
+    kept = Kept("tyler", "backups", "dynamodb.backup", exactly(100 * GB))
+    ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150))}
+    assert sums(later(Known(kept=(kept,)), ahead)) == {"backups": money("11", "15")}
+
+
+def test_what_is_not_forecast_stays_and_is_said_to():
+    known = Known(instances=(SERVER,), tables=(TABLE,))
+    assert later(known, {}) == known
+    assert not_forecast(known, {SIZE: Ahead(Decimal(1), exactly(1))}) == (
+        "shop disk_used_bytes",
+        "tyler users read_units_rate",
+        "tyler users write_units_rate",
+    )
+
+
+def test_the_whole_is_told_in_plain_lines():
+    known = Known(
+        tables=(replace(TABLE, writes=used(100, 200)),),
+        lines=(Line("", CostLine(what="Support", monthly=exactly(5))),),
+        reserved=(Reserved(what="db.r6g.large", count=1, monthly=exactly(100)),),
+    )
+    costs = costs_of(MONTH, known, LISTED, {SIZE: Ahead(Decimal(100), ranging(110, 150))})
+    assert costs.by_store == {"tyler": money("174.25", "338.5"), "": money("105")}
+    assert costs.told.splitlines() == [
+        "2026-10, list prices of us-east-1 of 2026-09-11",
+        "  tyler: users, storage: $10 (40 × dynamodb.storage, per GB-month)",
+        "  tyler: users, writes: $164 to 328 (263 to 526 × dynamodb.writes, per million units)",
+        "  tyler: users, reads: $0 (0.00 × dynamodb.reads, per million units)",
+        "  the estate: Support: $5.00",
+        "  the estate: reserved: 1 of db.r6g.large: $100",
+        "now $279 to 444 a month; in 90 days $280 to 448",
+        "reserved db.r6g: 0 % used, and it should be 85 %",
+        "1. the estate: let what is reserved of db.r6g end, or use it: $100 a month; 0 % of it is used, and should be 85 %;"
+        " it pays from 61 % on. Mind: it is paid until its term ends, so this saves from then on.",
+        "note: not forecast, so in 90 days as today: tyler users read_units_rate, tyler users write_units_rate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [
+        (money("750", "1070"), "$750 to 1,070"),
+        (money("0.3"), "$0.30"),
+        (money("9.994", "1234.5"), "$9.99 to 1,234"),
+        (money("0"), "$0"),
+    ],
+)
+def test_dollars_are_written_as_people_read_them(amount: object, told: str):
+    assert dollars(amount) == told  # type: ignore[arg-type]
