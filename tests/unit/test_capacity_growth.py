@@ -94,7 +94,7 @@ def test_numbers_days_and_names_are_written_in_one_way() -> None:
     assert [amount(None, "bytes"), amount(71.26, "percent"), amount(1234.4, "rate")] == [
         "–",
         "71.3 %",
-        "1,234 a second",
+        "1,234 /s",
     ]
     assert [change(5e9, "bytes"), change(-5e9, "bytes"), change(0, "bytes"), change(None, "bytes")] == [
         "+5 GB",

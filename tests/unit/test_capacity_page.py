@@ -69,8 +69,8 @@ def test_text_and_charts_say_what_the_json_says(a_day: float) -> None:
 
 
 TAMPERED = {
-    "the text says": (r"450 GB now", "460 GB now"),
-    "in 90 days the text says": (r"most likely 540 GB", "most likely 570 GB"),
+    "the text says": (r"450.GB now", "460 GB now"),
+    "in 90 days the text says": (r"most likely 540.GB", "most likely 570 GB"),
     "the text says 11 April (earliest)": (r"between 10 April and", "between 11 April and"),
     "measured: ": (r'(class="was" d="M0.00 )[\d.]+', r"\g<1>10.00"),
     "P90: ": (r'(class="band" d="M[\d. ]+L[\d.]+ )[\d.]+', r"\g<1>20.00"),

@@ -34,6 +34,8 @@ GOOD: dict[str, Any] = {
     "foreseen": [SHOP, LEDGER, EVENTS],
     "young": ["5 days were measured."],
     "scores": [{**SCORE, "ahead": ahead} for ahead in (7, 30, 90)],
+    "cost": {"now": (500.0, 600.0), "later": (550.0, 700.0)},
+    "savings": 1,
     "browser": "/usr/bin/chromium",
     "pictures": dict.fromkeys(("light", "dark", "narrow"), 300_000),
     "folder": "/somewhere/insight",
@@ -56,6 +58,8 @@ BROKEN = {
     "five days are no forecast (nothing said)": {"young": [""]},
     "earlier forecasts are scored": {"scores": GOOD["scores"][:2]},
     "earlier forecasts are scored (of nothing)": {"scores": [{**one, "count": 0} for one in GOOD["scores"]]},
+    "what it costs is told": {"cost": {"now": (500.0, 600.0), "later": None}},
+    "what it costs is told (nothing)": {"cost": {"now": (0.0, 0.0), "later": (0.0, 0.0)}},
     "Chromium took its pictures": {"pictures": {"light": 300_000}},
     "Chromium took its pictures (an empty one)": {"pictures": {**GOOD["pictures"], "dark": 900}},
 }

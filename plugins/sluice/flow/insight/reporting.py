@@ -65,7 +65,8 @@ class MakeCapacityReport(BaseOperator):
         with opened_ledger() as c:
             samples, kept = Samples(c).prepare(), Forecasts(c)
             before, why_none = load_before(vault, kept, period)
-            report = make_report(samples, estate, period, self._known(period, context), before, why_none, self.log.info)
+            known = self._known(samples, estate, period, context)
+            report = make_report(samples, estate, period, known, before, why_none, self.log.info)
             files = keep_report(vault, kept, report, f"{ti.dag_id}/{ti.run_id}/{ti.task_id}")
             kept.forget(period.until - timedelta(days=estate.insight.keep.days.days))
         ti.xcom_push(key=KEY, value=files.page)

@@ -74,4 +74,5 @@ def _moved(before: Before, stores: Sequence[StoreReport]) -> Iterator[Moved]:
                 continue
             was = before.likely[name]
             if (was is None) != (at.likely is None) or (was and at.likely and abs((at.likely - was).days) >= MOVED):
-                yield Moved(one.store, f"{one.subject} {at.limit.told}".strip(), was, at.likely)
+                whose = f"{one.subject} of {one.store}" if one.subject else one.store
+                yield Moved(whose, at.limit.told, was, at.likely)

@@ -14,6 +14,7 @@ import numpy as np
 from sluice.insight.capacity.growth import Growth
 from sluice.insight.capacity.report import Curve
 from sluice.insight.capacity.words import change
+from sluice.insight.capacity.words import day as in_words
 from sluice.insight.forecast.forecast import LOOKS_BACK, Forecast, forecast
 from sluice.insight.forecast.series import Purge, Series, add_back
 from sluice.insight.forecast.steps import find_step
@@ -62,10 +63,8 @@ def _steps(grown: Series, unit: str) -> Iterator[tuple[date, str]]:
     days, values = grown.days[-LOOKS_BACK:], grown.values[-LOOKS_BACK:]
     if float(np.ptp(values)) and (step := find_step((days - days[-1]).astype(np.float64), values)):
         day = date.fromordinal(int(days[step.at]))
-        yield (
-            day,
-            f"On {day} it jumped by {change(step.by, unit)}, and nobody noted why: what was before is made even with it.",
-        )
+        told = f"On {in_words(day, date.min)} it jumped by {change(step.by, unit)}, and nobody noted why"
+        yield day, f"{told}: what was before is made even with it."
 
 
 def _sentence(note: str) -> str:

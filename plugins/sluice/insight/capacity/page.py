@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from sluice.insight.capacity.charts import chart, is_near, spark
 from sluice.insight.capacity.report import CHARTED, Arrival, Outlook, Report
@@ -14,6 +16,7 @@ from sluice.insight.capacity.words import amount, change, day, many, money, reac
 
 DEAREST = 12
 """So many parts of the bill are shown."""
+UNIT = re.compile(r"(?<=\d) (?=(?:%|/s|[kMGTP]?B)(?:\W|$))")
 HELD = (0.70, 0.95)
 """Between these a forecast's 80 % interval is one."""
 
@@ -40,6 +43,7 @@ def _template() -> Template:
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_kept_together,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -61,6 +65,11 @@ def _far(outlook: Outlook) -> list[str]:
 
 def _span(values: tuple[float, float, float] | None, unit: str) -> str:
     return f"{amount(values[0], unit)} – {amount(values[2], unit)}" if values else "–"
+
+
+def _kept_together(value: object) -> object:
+    """Keep a number and its unit on one line."""
+    return UNIT.sub("\N{NO-BREAK SPACE}", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _held(share: float) -> bool:

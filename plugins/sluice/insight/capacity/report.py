@@ -257,6 +257,7 @@ class Moved:
     """A limit whose likely day is another one than last time."""
 
     store: str
+    """Or what of it: `events of shop`."""
     limit: str
     before: date | None
     after: date | None

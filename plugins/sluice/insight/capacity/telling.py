@@ -33,7 +33,7 @@ def headline(report: Report) -> str:
 
 def arrival_told(outlook: Outlook, at: Arrival, until: date) -> str:
     """Say when a limit is reached: `certify is 85 % full between 12 March and 4 May, most likely on 2 April.`"""
-    what = " ".join(filter(None, (outlook.store, outlook.subject, at.limit.told)))
+    what = f"{f'{outlook.subject} of ' if outlook.subject else ''}{outlook.store} {at.limit.told}"
     if at.earliest is None:
         return f"{what}: not within a year."
     if at.days is not None and at.days <= 0 and outlook.now is not None and outlook.now >= at.limit.value:

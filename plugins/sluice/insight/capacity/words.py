@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 STEPS = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-ENDINGS = {"percent": " %", "rate": " a second", "count": "", "days": " days", "seconds": " s"}
+ENDINGS = {"percent": " %", "rate": " /s", "count": "", "days": " days", "seconds": " s"}
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
 

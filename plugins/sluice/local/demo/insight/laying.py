@@ -11,12 +11,17 @@ from sluice.local.demo.insight.year import EVENTS, LEDGER, SHOP
 from sluice.local.settings import ROOT
 
 MARK = "  # Made up by ./sluice demo insight, which takes them away again:\n"
+BILL = (
+    "{what: server, quantity: 730, price: rds.db.m7g.xlarge}",
+    "{what: disk, quantity: 780, price: rds.storage.gp3, grows_with: size}",
+    '{what: support, monthly: "30 to 50"}',
+)
 ADDED = MARK + "".join(
-    f"  {name}: {{engine: {engine}, connection: {connection}, rto: 1h, rpo: 5m}}\n"
-    for name, engine, connection in (
-        (SHOP, "postgres", "pg_certify"),
-        (LEDGER, "postgres", "pg_certify"),
-        (EVENTS, "dynamodb", "dynamodb_tyler"),
+    f"  {name}: {{engine: {engine}, connection: {connection}, rto: 1h, rpo: 5m{costs}}}\n"
+    for name, engine, connection, costs in (
+        (SHOP, "postgres", "pg_certify", f", costs: [{', '.join(BILL)}]"),
+        (LEDGER, "postgres", "pg_certify", ""),
+        (EVENTS, "dynamodb", "dynamodb_tyler", ""),
     )
 )
 

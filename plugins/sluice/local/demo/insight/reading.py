@@ -13,8 +13,8 @@ from datetime import date, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-UNITS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15, "%": 1.0, "a second": 1.0}
-NUMBER = r"([\d.,]+) (kB|MB|GB|TB|PB|B|%|a second)"
+UNITS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15, "%": 1.0, "/s": 1.0}
+NUMBER = r"([\d.,]+) (kB|MB|GB|TB|PB|B|%|/s)"
 DAY = r"(\d{1,2} [A-Z][a-z]+(?: \d{4})?)"
 NOW, AHEAD = re.compile(NUMBER + " now"), re.compile(f"most likely {NUMBER}, with 80 % between {NUMBER} and {NUMBER}")
 BETWEEN = re.compile(f"between {DAY} and {DAY}, most likely on {DAY}")
@@ -84,6 +84,7 @@ class _Reader(HTMLParser):
         self._said = "" if tag in ("figcaption", "h1") else self._said
 
     def handle_data(self, data: str) -> None:
+        data = data.replace("\N{NO-BREAK SPACE}", " ")
         if self._said == "caption":
             self.figures[-1].text += data
         elif self._said == "headline":

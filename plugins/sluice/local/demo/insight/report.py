@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sluice.insight.capacity.words import money
 from sluice.ledger.forecasts import Reported
 from sluice.local.demo.insight.browsing import browser, opened, pictured
 from sluice.local.demo.insight.reading import mismatches, read_page
@@ -74,6 +75,8 @@ def make_report(stage: Insight, looked: Looked, same: bool) -> Report:
         "foreseen": [name for name in (SHOP, LEDGER, EVENTS) if stores[name]["measures"][0]["curve"]],
         "young": [one["reason"] for one in stores[SHOP]["tables"] if one["name"] == "app.young"],
         "scores": looked.told["scores"],
+        "cost": {name: (looked.told["cost"] or {}).get(name) for name in ("now", "later")},
+        "savings": len((looked.told["cost"] or {}).get("savings", ())),
         "browser": looked.browser,
         "pictures": {name: path.stat().st_size for name, path in looked.pictures.items()},
         "folder": str(looked.folder),
@@ -98,6 +101,9 @@ def judged(report: Report) -> list[str]:
         "earlier forecasts are scored": all(
             any(one["ahead"] == ahead and one["count"] > 0 for one in report["scores"]) for ahead in due
         ),
+        "what it costs is told, now and in 90 days": all(
+            bounds and bounds[0] > 0 for bounds in report["cost"].values()
+        ),
         "Chromium took its pictures, where it is there": not report["browser"]
         or (len(report["pictures"]) == 3 and min(report["pictures"].values()) >= LEAST_BYTES),
     }
@@ -116,6 +122,7 @@ def as_table(report: Report) -> str:
             (f"forecasts held, {one['ahead']} days ahead", f"{100 * one['held']:.0f} % of {one['count']:,}")
             for one in report["scores"]
         ),
+        ("a month, now and in 90 days", " · ".join(money(bounds, "$") for bounds in report["cost"].values() if bounds)),
         ("browser", report["browser"] or "none here: install Chromium, and it is looked at"),
         ("pictures, page, text, JSON", report["folder"]),
         ("minutes", report["minutes"]),

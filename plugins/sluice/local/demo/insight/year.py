@@ -30,7 +30,7 @@ Sizes = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Table:
-    """How large a table would be on a day if nothing were dropped, the noise beside it, and when it began."""
+    """How large a table would be on a day if nothing were dropped, by how much a day may differ, and when it began."""
 
     name: str
     size: Sizes
@@ -43,8 +43,8 @@ class Table:
 def shop_tables() -> list[Table]:
     """Give the tables of the shop."""
     return [
-        Table("app.orders", lambda n: 60 * GB + 0.40 * GB * n + 0.6 * GB * math.sin(2 * math.pi * n / 7), 0.25 * GB),
-        Table("app.audit_log", lambda n: 100 * GB + 1.1 * GB * n, 0.3 * GB, purged=33 * GB),
+        Table("app.orders", lambda n: 60 * GB + 0.40 * GB * n + 0.6 * GB * math.sin(2 * math.pi * n / 7), 0.4 * GB),
+        Table("app.audit_log", lambda n: 100 * GB + 1.1 * GB * n, 0.8 * GB, purged=33 * GB),
         Table("app.sessions", lambda n: 22 * GB + 3 * GB * math.sin(2 * math.pi * n / 7), 0.4 * GB),
         Table("app.documents", lambda n: 15 * GB + 0.03 * GB * n + (120 * GB if n >= STEP_AT else 0), 0.1 * GB),
         Table("app.<script>alert('names')</script>", lambda n: 1 * GB + 0.004 * GB * n, 0.01 * GB),
@@ -91,13 +91,19 @@ def year(until: date, seed: int = 7) -> Iterator[tuple[Series, Span]]:
 
 
 def hours(until: date, days: int = 42, seed: int = 8) -> Iterator[tuple[Series, Span]]:
-    """Give each hour of the last weeks, of what is judged by the hour: cache hits, and how late a replica is."""
+    """Give each hour of the last weeks, of what is judged by the hour: cache hits, how late a replica is, what a table costs."""
     draw, began = Random(seed), datetime.combine(until - timedelta(days=days), time(), UTC)
     for number in range(24 * days):
-        at = began + timedelta(hours=number)
+        at, n = began + timedelta(hours=number), DAYS - days + number // 24
         hit, late = 99.1 + draw.gauss(0, 0.2), 0.018 + 0.06 * (at.hour == 3) + abs(draw.gauss(0, 0.006))
         yield Series(SHOP, "cache_hit_percent"), Span(at, hit - 1, min(100.0, hit + 0.5), hit, hit, 60)
         yield Series(SHOP, "replica_lag_seconds", "shop-b"), Span(at, 0.004, late * 4, late, late, 60)
+        for table in event_tables():
+            size = table.size(n)
+            yield Series(EVENTS, "items_bytes", table.name), Span(at, size, size, size, size, 1)
+        busy = 90 + 40 * math.sin(2 * math.pi * at.hour / 24) + draw.gauss(0, 4)
+        yield Series(EVENTS, "write_units_rate", "events"), Span(at, busy * 0.6, busy * 2, busy, busy, 60)
+        yield Series(EVENTS, "write_units_provisioned_rate", "events"), Span(at, 400.0, 400.0, 400.0, 400.0, 60)
 
 
 @dataclass(frozen=True)
@@ -108,11 +114,12 @@ class _Lived:
 
 
 def _lived(table: Table, began: date, draw: Random) -> _Lived:
-    sizes, dropped, gone = dict[int, float](), defaultdict[int, float](float), 0.0
+    sizes, dropped, gone, wandered = dict[int, float](), defaultdict[int, float](float), 0.0, 0.0
     for n in range(table.since, DAYS):
         if table.purged and n > KEPT_MONTHS and (began + timedelta(days=n)).day == 3:
             gone += table.purged
-        sizes[n] = max(0.0, table.size(n) - gone + draw.gauss(0, table.noise))
+        wandered += draw.gauss(0, table.noise)
+        sizes[n] = max(0.0, table.size(n) - gone + wandered)
         if table.purged:
             dropped[n] = gone
     return _Lived(sizes, dropped)
