@@ -83,9 +83,11 @@ def opened_pooler(group: Trio, folder: Path) -> Iterator[Pooler]:
     command = [*whose.prefix, str(PGBOUNCER), str(ini)]
     with subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, **whose.arguments) as process:
         made = Pooler(ini, f"host=127.0.0.1 port={port} user=postgres dbname=pgbouncer", "shop")
-        wait_for(lambda: answers(made.console), group.leading, "be led to")
-        yield made
-        process.terminate()
+        try:
+            wait_for(lambda: answers(made.console), group.leading, "be led to")
+            yield made
+        finally:  # a test that fails would wait for it for ever
+            process.terminate()
 
 
 def answers(address: str) -> bool:

@@ -12,6 +12,7 @@ MIGRATIONS = ("audit_log", "user_sessions")
 def copy_estate(root: Path) -> Path:
     """Copy include/estate and the suites below `root`, without a person's migrations; give the folder of migrations."""
     shutil.copytree(ROOT / "include/estate", root / "include/estate")
+    shutil.copytree(ROOT / "include/health", root / "include/health")
     shutil.copytree(ROOT / "expectations", root / "expectations")
     return only_ours(root)
 

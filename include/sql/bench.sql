@@ -211,3 +211,27 @@ CREATE DATABASE bench_copy TEMPLATE template0
 
 -- name: drop_copy
 DROP DATABASE bench_copy
+
+-- name: make_many
+-- Tables as a large application has them: a key, an index beside it, texts that may be long, a few rows.
+DO $$
+BEGIN
+    FOR number IN {lower}..{upper} LOOP
+        EXECUTE format('CREATE TABLE app.many_%%s (id bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), tenant int, kind text,
+                        state text, note text, data jsonb, done boolean, total numeric, changed timestamptz)', number);
+        EXECUTE format('CREATE INDEX ON app.many_%%s (at)', number);
+        EXECUTE format('INSERT INTO app.many_%%s SELECT n, now(), n, ''a kind'', ''new'', NULL, ''{{}}'', true, n FROM generate_series(1, 50) AS n',
+                       number);
+    END LOOP;
+END $$
+
+-- name: analyze_all
+ANALYZE
+
+-- name: list_many
+SELECT c.oid::bigint AS oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = 'app' AND c.relkind = 'r' AND c.relname LIKE 'many%%'
+
+-- name: measure_one
+SELECT pg_total_relation_size(relid) AS bytes, pg_indexes_size(relid) AS indexes, n_live_tup AS rows, n_dead_tup AS dead
+FROM pg_stat_user_tables WHERE relid = %(table)s::bigint::oid

@@ -11,3 +11,6 @@ RELOAD
 
 -- name: list_databases
 SHOW DATABASES
+
+-- name: list_pools
+SHOW POOLS

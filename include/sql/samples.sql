@@ -89,5 +89,14 @@ ON CONFLICT (series, at) DO UPDATE
 SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, last = excluded.last, points = excluded.points
 WHERE x.points <= excluded.points
 
+-- name: find_now
+SELECT clock_timestamp() AS now
+
+-- name: find_last_hour
+-- By the numbers that every look keeps: there are few of them, and each is found by its key.
+SELECT max(l.at) AS at FROM insight.series AS s
+JOIN LATERAL (SELECT at FROM insight.hour WHERE series = s.id ORDER BY at DESC LIMIT 1) AS l ON true
+WHERE s.metric = 'collection_seconds'
+
 -- name: forget_spans
 DELETE FROM {spans} WHERE at < %(before)s

@@ -26,12 +26,13 @@ def test_a_migration_on_dynamodb_is_followed(tmp_path: Path, text: str, follows:
     assert any_follows_later(tmp_path) is follows
 
 
-def test_each_run_has_a_logical_date_of_its_own(bag) -> None:
+@pytest.mark.parametrize("name", ["replicate_changes", "collect_samples"])
+def test_each_run_has_a_logical_date_of_its_own(bag, name: str) -> None:
     """Airflow makes no second run of one logical date: with an empty first interval it would stop after one."""
     from airflow.timetables.base import DataInterval, TimeRestriction
     from airflow.timetables.simple import ContinuousTimetable
 
-    dag = bag.dags["replicate_changes"]
+    dag = bag.dags[name]
     between = TimeRestriction(earliest=dag.start_date, latest=None, catchup=False)
     first = ContinuousTimetable().next_dagrun_info(last_automated_data_interval=None, restriction=between)
     second = ContinuousTimetable().next_dagrun_info(

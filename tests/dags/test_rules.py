@@ -19,10 +19,10 @@ from tests.dags.conftest import ROOT
 from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
-    "abort", "approve", "archive", "beat", "compare", "configure", "copy", "cut", "delete", "detect", "diff", "drill",
-    "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make", "name", "plan", "poison", "promote", "prune",
-    "rehearse", "replicate", "restore", "retire", "roll", "ship", "show", "start", "switch", "take", "tell", "validate", "verify",
-    "warm", "watch",
+    "abort", "approve", "archive", "beat", "call", "collect", "compare", "configure", "copy", "cut", "delete",
+    "detect", "diff", "drill", "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make",
+    "measure", "name", "plan", "poison", "promote", "prune", "rehearse", "replicate", "restore", "retire", "roll",
+    "ship", "show", "start", "switch", "take", "tell", "validate", "verify", "warm", "watch",
 }  # fmt: skip
 
 
@@ -51,8 +51,11 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "validate_expiry",
         "reap_scratch",
         "watch_replicas",
+        "watch_health",
         "failover_drill",
         "promote_replica",
+        "collect_samples",
+        "measure_sizes",
         "capacity_report",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
         *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore") for name in BACKED_UP),

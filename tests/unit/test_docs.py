@@ -29,6 +29,7 @@ from sluice.estate.datasets import DATASETS
 from sluice.estate.items_files import ITEMS
 from sluice.estate.models import EstateFile, PriceFile
 from sluice.insight.cost.prices import read_prices
+from sluice.insight.health.rules import OWN, SHIPPED, read_rules
 from sluice.local.cli import _parser as command_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,7 @@ SAMPLES = {
     "include/estate/items/trail.yaml": "items: trail\nmodel: tyler\nentity: audit\n"
     "archive: {since: 2024-01, keep: 12 months}\n",
     "include/estate/prices.yaml": "factor: 0.93\n",
+    "include/estate/health.yaml": "rules:\n  bloat: {off: true}\n",
     "expectations/order_rules.json": "{}",
 }
 """Files that the documents let the reader write."""
@@ -101,6 +103,8 @@ def _judged(block: str, root: Path) -> str:
         return _judged_items(block, root / ITEMS / f"{data['items']}.yaml")
     if "dataset" in data:
         return _judged_dataset(block, root / DATASETS / f"{data['dataset']}.yaml")
+    if set(data) <= {"rules", "silences"}:
+        return _judged_rules(block, root)
     estate, sample = root / "include/estate/estate.yaml", root / "include/estate/migrations/orders.yaml"
     is_estate = set(data) <= set(EstateFile.model_fields)
     base = yaml.safe_load(SAMPLES["include/estate/migrations/orders.yaml"])
@@ -114,6 +118,15 @@ def _judged(block: str, root: Path) -> str:
         return str(error)
     finally:
         target.write_text(before) if before else target.unlink()
+    return ""
+
+
+def _judged_rules(block: str, root: Path) -> str:
+    (root / OWN).write_text(block)
+    try:
+        read_rules(root, read_stores(root).stores)
+    except EstateErrors as error:
+        return str(error)
     return ""
 
 
@@ -222,7 +235,7 @@ def wrong_relations(text: str) -> list[str]:
 @pytest.fixture
 def estate(tmp_path: Path) -> Path:
     """A copy of the sample estate, with the store and the files that the documents let the reader add."""
-    for folder in ("include/estate", "include/prices", "expectations"):
+    for folder in ("include/estate", "include/prices", str(SHIPPED.parent), "expectations"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for name, text in SAMPLES.items():
         (tmp_path / name).write_text(text)
@@ -305,6 +318,7 @@ def test_a_dead_link_is_found() -> None:
         "vault: {connection: s3, bucket: vault, lock: {keep: soon}}\n",
         "prices:\n  s3.standard: {usd: 0.02, per: TB-month}\n",
         "dataset: orders\nstore: shop\ntable: app.orders\npartition: {range: at}\n",
+        "rules:\n  slow_statements: {over: many}\n",
         "model: shop\nstore: shop\nentities:\n  order: {records: [{record: METADATA}]}\n",
     ],
 )

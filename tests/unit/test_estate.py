@@ -388,8 +388,28 @@ WRONG_ESTATE = {
         "estate: shop\nmigrations: {}",
         [
             "estate.yaml:2: migrations: found an unknown key, allowed: airflow, alerts, contacts, costs, estate, insight,"
-            " ledger, reserved, stores, vault"
+            " ledger, notify, reserved, stores, vault"
         ],
+    ),
+    "a channel that leads to nobody": (
+        "estate: shop",
+        "estate: shop\nnotify: [{kind: sns, connection: aws}]",
+        ["estate.yaml:2: notify[0].to: found nothing, allowed: a list with the ARN of the topic"],
+    ),
+    "mail to nobody": (
+        "estate: shop",
+        "estate: shop\nnotify: [{kind: smtp, connection: mail, to: []}]",
+        ["estate.yaml:2: notify[0].to: found nothing, allowed: a list with an address at least"],
+    ),
+    "one channel for two topics": (
+        "estate: shop",
+        "estate: shop\nnotify: [{kind: sns, connection: aws, to: [a, b]}]",
+        ["estate.yaml:2: notify[0].to: found several, allowed: one topic; a channel for each"],
+    ),
+    "a channel that cannot be led elsewhere": (
+        "estate: shop",
+        "estate: shop\nnotify: [{kind: slack, connection: ops, to: ['#ops']}]",
+        ["estate.yaml:2: notify[0].to: found a list, allowed: none with slack: its connection says to whom"],
     ),
     "a backup of another way": (
         "pool_slots: 4}",

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from sluice.estate import EstateErrors, document, migration_files, read_estate
 from sluice.estate.fields import Part
+from sluice.estate.health import HealthFile
 from sluice.estate.models import (
     Dataset,
     EstateFile,
@@ -33,6 +34,7 @@ SAMPLES = {
     "include/estate/estate.yaml": "include/estate/schema/estate.json",
     "include/estate/migrations/user_sessions.yaml": "include/estate/schema/migration.json",
     "include/estate/migrations/audit_log.yaml": "include/estate/schema/migration.json",
+    "include/health/rules.yaml": "include/estate/schema/health.json",
 }
 
 
@@ -57,6 +59,7 @@ def test_the_command_writes_them(tmp_path: Path):
         Dataset,
         ItemsFile,
         PriceFile,
+        HealthFile,
     ],
 )
 def test_every_field_is_described(model: type[Part]):

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
+from sluice.estate.health import HealthFile
 from sluice.estate.models import KINDS, Dataset, EstateFile, ItemsFile, PriceFile, TableModel
 
 LIBRARY = Path(__file__).resolve().parents[2] / "plugins" / "sluice"
@@ -35,7 +36,8 @@ def parts_of(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def every_model() -> set[type[BaseModel]]:
-    found, left = set[type[BaseModel]](), [*KINDS.values(), Dataset, EstateFile, ItemsFile, PriceFile, TableModel]
+    files = (Dataset, EstateFile, HealthFile, ItemsFile, PriceFile, TableModel)
+    found, left = set[type[BaseModel]](), [*KINDS.values(), *files]
     while left:
         model = left.pop()
         if model not in found:

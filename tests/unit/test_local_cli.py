@@ -59,6 +59,12 @@ def test_status_lists_each_wrong_file_with_its_mistakes(project, capsys):
     assert said.count("a table of no other migration; include/estate/migrations/") == 4
 
 
+def test_status_lists_the_mistakes_of_the_rules_too(project, capsys):
+    (project / "include/estate/health.yaml").write_text("rules:\n  bloat: {over: much}\n")
+    assert cli.main(["status"]) == 1
+    assert 'include/estate/health.yaml:2: rules.bloat.over: found "much"' in capsys.readouterr().out
+
+
 def test_status_fails_by_a_mistake_alone(project, monkeypatch, capsys):
     part = machine.Part("postgres", 7, False, project / "postgres.log")
     monkeypatch.setattr(machine, "status", lambda: [part])

@@ -26,6 +26,7 @@ from sluice.estate.insight import Cloud, Disk, Insight, Watch
 from sluice.estate.into_postgres import Column, IntoPostgresMigration, Rows, Tenant
 from sluice.estate.items import Expiry, ItemRetention, Items, ItemsFile
 from sluice.estate.migration import Limits, Migration, Origin, Pace, Proof, Switch
+from sluice.estate.notify import Channel
 from sluice.estate.replicas import Dns, Replica, Replicas
 from sluice.estate.residency import Residency
 from sluice.estate.same_cluster import (
@@ -59,6 +60,7 @@ __all__ = [
     "Backfill",
     "Backups",
     "Change",
+    "Channel",
     "Cloud",
     "Column",
     "Contact",
@@ -215,6 +217,8 @@ class EstateFile(Part):
     """Where the phases of all migrations are kept."""
     alerts: Connection | None = None
     """The Airflow connection, of type HTTP, that alerts are posted to as JSON; without it, tasks are red and nobody is told."""
+    notify: tuple[Channel, ...] = Field(default=(), max_length=20)
+    """Who else is told, each from which severity on. One that cannot be reached keeps no other from being told."""
     airflow: AirflowDatabase | None = None
     """Airflow's own database; without it, it is neither backed up nor kept small."""
     insight: Insight = Insight()

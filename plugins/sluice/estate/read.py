@@ -35,6 +35,7 @@ from sluice.estate.models import (
     SingleTableMigration,
     TableModel,
 )
+from sluice.estate.notify import check_notify
 from sluice.estate.replicas import check_replicas
 from sluice.estate.resolving import resolve
 from sluice.estate.vault import check_vault
@@ -125,7 +126,8 @@ def _wrong_prices(root: Path) -> list[Mistake]:
 def _checked_stores(document: Document) -> tuple[EstateFile | None, list[Mistake]]:
     stores, mistakes = validated(document, EstateFile)
     told = {mistake.field for mistake in mistakes}
-    further = [*check_vault(document), *check_backups(document), *check_replicas(document), *check_costs(document)]
+    checks = (check_vault, check_backups, check_replicas, check_costs, check_notify)
+    further = [mistake for check in checks for mistake in check(document)]
     return stores, [*mistakes, *(mistake for mistake in further if mistake.field not in told)]
 
 

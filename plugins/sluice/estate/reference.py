@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from sluice.estate.fields import Part
+from sluice.estate.health import HealthFile
 from sluice.estate.models import (
     Dataset,
     EstateFile,
@@ -53,6 +54,7 @@ PAGES: dict[str, type[Part]] = {
     "`include/estate/items/<name>.yaml`: records that are kept": ItemsFile,
     "`include/estate/estate.yaml`: the estate": EstateFile,
     "`include/estate/prices.yaml`: prices of your own": PriceFile,
+    "`include/estate/health.yaml`: what is a fault": HealthFile,
 }
 
 

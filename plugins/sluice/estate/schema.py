@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from sluice.estate.fields import Part
+from sluice.estate.health import HealthFile
 from sluice.estate.models import DEFAULT_KIND, KINDS, Dataset, EstateFile, ItemsFile, PriceFile, TableModel
 from sluice.estate.reference import reference_page
 from sluice.estate.words import Schema, schema_of
@@ -19,6 +20,7 @@ def made_files() -> dict[Path, str]:
         Path("include/estate/schema/estate.json"): _schema_text("The estate", EstateFile),
         Path("include/estate/schema/migration.json"): _text("A migration", _migration_schema()),
         Path("include/estate/schema/dataset.json"): _schema_text("A dataset", Dataset),
+        Path("include/estate/schema/health.json"): _schema_text("Health", HealthFile),
         Path("include/estate/schema/items.json"): _schema_text("Items", ItemsFile),
         Path("include/estate/schema/model.json"): _schema_text("A single-table design", TableModel),
         Path("include/estate/schema/prices.json"): _schema_text("Prices of your own", PriceFile),

@@ -1,47 +1,44 @@
-"""Tell people outside of Airflow: one JSON POST to what the estate's `alerts` names, an Airflow connection to HTTP."""
+"""Tell people outside of Airflow, at once: by the estate's `alerts`, and by each channel of `notify` that is told of so much."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sluice.errors import Terminal, Transient
-from sluice.flow.connections import NoConnection
+from sluice.errors import SluiceError
+from sluice.flow.insight.channels import AlertLate, AlertRefused, Notice, channels_of, send, taken_by
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import Logger
 
-    from sluice.upkeep.partitions.headroom import Severity
+    from sluice.estate.severity import Severity
+
+__all__ = ["AlertLate", "AlertRefused", "is_told", "note_told", "raise_alarm", "send_alert"]
 
 TOLD = "People were told of this."
-PATIENCE = 15
-"""Seconds until an alert that gets no answer is tried again."""
-
-
-class AlertLate(Transient):
-    """Who takes the alerts cannot be reached, or failed inside."""
-
-
-class AlertRefused(Terminal):
-    """Who takes the alerts will not have this one."""
 
 
 def send_alert(severity: Severity, subject: str, text: str, context: Context, **told: Any) -> bool:
-    """Send one alert; False where the estate names nobody. `text` is the word that chat webhooks show.
+    """Send one alert; False where the estate names nobody for it. `text` is the word that chat webhooks show.
 
-    Raises NoConnection, AlertLate, AlertRefused.
+    A channel that cannot be reached keeps no other from being told: what it raises is raised at the end, and whoever tries
+    again tells all of them again. Raises NoConnection, AlertLate, AlertRefused.
     """
     from sluice.estate import read_stores
 
-    to = read_stores(ROOT).alerts
-    if to is None:
-        return False
+    channels = [one for one in channels_of(read_stores(ROOT)) if severity in taken_by(one)]
     ti = context["ti"]
     where = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
-    _post(to, {"severity": severity, "subject": subject, "text": text, **told, **where})
-    return True
+    failures: list[SluiceError] = []
+    for channel in channels:
+        try:
+            send(channel, Notice(severity, subject, text, {**told, **where}))
+        except SluiceError as error:
+            failures.append(error)
+    if failures:
+        raise next((one for one in failures if isinstance(one, AlertLate)), failures[0])
+    return bool(channels)
 
 
 def raise_alarm(log: Logger, subject: str, what: str, context: Context) -> None:
@@ -60,26 +57,3 @@ def note_told(why: BaseException) -> None:
 def is_told(why: BaseException) -> bool:
     """Tell whether they were."""
     return TOLD in getattr(why, "__notes__", ())
-
-
-def _post(connection_id: str, body: Mapping[str, Any]) -> None:
-    from airflow.providers.http.hooks.http import HttpHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
-    from requests import RequestException
-
-    hook = HttpHook(method="POST", http_conn_id=connection_id)
-    try:
-        # Whether it was taken is judged here: the hook has one error for all answers.
-        answer = hook.run(json=body, extra_options={"timeout": PATIENCE, "check_response": False})
-    except AirflowNotFoundException as error:
-        raise NoConnection(f"Airflow has no connection {connection_id!r}: add it (Admin → Connections).") from error
-    except RequestException as error:  # its text may hold the address, which is a secret with most webhooks
-        raise AlertLate(f"{_lost(connection_id, body)}: {type(error).__name__}. It is tried again by itself.") from None
-    if answer.status_code == 429 or answer.status_code >= 500:
-        raise AlertLate(f"{_lost(connection_id, body)}: it answered {answer.status_code}. It is tried again by itself.")
-    if not answer.ok:
-        raise AlertRefused(f"{_lost(connection_id, body)}: it answered {answer.status_code}. Mend the connection.")
-
-
-def _lost(connection_id: str, body: Mapping[str, Any]) -> str:
-    return f"Nobody was told by {connection_id!r} that: {body['text']}"

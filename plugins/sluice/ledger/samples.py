@@ -67,6 +67,11 @@ class Samples:
             bring_up_to_date(self.connection, "insight")
         return self
 
+    def now(self) -> datetime:
+        """Give what time it is, by the clock that samples are kept by."""
+        at: datetime = self._rows("find_now")[0]["now"]
+        return at
+
     def record(self, at: datetime, values: Mapping[Series, float]) -> int:
         """Keep numbers that were taken at one moment; give how many. One that is none (NaN, infinite) is left out."""
         return self.record_history((series, Sample(at, value)) for series, value in values.items())
@@ -141,6 +146,11 @@ class Samples:
             query = statement("samples.roll_up", spans=_spans(unit), unit=sql.Literal(unit))
             with translated(f"rolling up samples by the {unit}"):
                 self.connection.execute(query, {"start": lower, "end": upper})
+
+    def rolled_up_to(self) -> datetime | None:
+        """Give the end of the last hour that was rolled up; None where none ever was."""
+        found = self._rows("find_last_hour")[0]["at"]
+        return found + _LENGTHS["hour"] if found else None
 
     def forget(self, samples_before: date, hours_before: date, days_before: date) -> list[str]:
         """Drop the days of samples before a date, and hours and days before theirs; give the partitions dropped.

@@ -377,15 +377,25 @@ def _tell_mistakes() -> bool:
     """Print what is wrong in the estate's files; tell whether anything is."""
     from sluice.estate import EstateErrors, read_estate
 
-    try:
-        read_estate(venvs.ROOT)
-    except EstateErrors as wrong:
+    wrong: list[object] = []
+    for read in (read_estate, _read_rules):
+        try:
+            read(venvs.ROOT)
+        except EstateErrors as found:
+            wrong += [mistake for mistake in found.mistakes if mistake not in wrong]
+    if wrong:
         print(
             "\nMistakes in the estate's files (a broken one stands still until it is mended; of two for one table none begins):"
         )
-        print("\n".join(f"  {mistake}" for mistake in wrong.mistakes))
-        return True
-    return False
+        print("\n".join(f"  {mistake}" for mistake in wrong))
+    return bool(wrong)
+
+
+def _read_rules(root: Path) -> object:
+    from sluice.estate import read_stores
+    from sluice.insight.health.rules import read_rules
+
+    return read_rules(root, read_stores(root).stores)
 
 
 def _state(part: Any) -> str:

@@ -34,6 +34,7 @@ _ALWAYS = {
 }
 _DURABLE = {"shared_buffers": "512MB", "max_wal_size": "4GB", "max_slot_wal_keep_size": "16GB"}
 _SCRATCH = {"shared_buffers": "128MB", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_SCRATCH |= {"max_prepared_transactions": "4"}  # what a forgotten one does to others is looked at there
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
 
 from sluice.estate.dataset import Dataset
+from sluice.estate.severity import Severity
 from sluice.stores.postgres import Connection, translated
 from sluice.upkeep.partitions.looking import find_now, look
 from sluice.upkeep.partitions.there import Branch, branches_of
 
-Severity: TypeAlias = Literal["P1", "P2"]
 DAY = 86_400.0
 ENDLESS = 36_500
 """Days of headroom of a table that no time fills."""

@@ -1,0 +1,137 @@
+"""What is looked at every minute, as the estate's file says: each store's server, pooler, cloud and tables; and Airflow.
+
+A connection that cannot be had is the failure of its own look, and of no other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sluice.errors import SluiceError
+from sluice.estate import Store, read_stores
+from sluice.flow.connections import dsn_of, require_aws
+from sluice.flow.project import ROOT
+
+if TYPE_CHECKING:
+    from sluice.insight.collecting.cloudwatch import Reached
+    from sluice.insight.collecting.collecting import Look
+    from sluice.insight.collecting.lifeline import Lifeline
+    from sluice.insight.collecting.looked import Looked
+
+DISK_EVERY = 5
+"""Minutes between two looks at a disk whose size the file tells: they read the length of every file."""
+SECONDS = 5
+"""For an answer of AWS."""
+
+
+class Eyes:
+    """How everything is looked at, for as long as a task runs: connections and clients are made once."""
+
+    def __init__(self, reached: Reached) -> None:
+        self.reached = reached
+        self.stores = read_stores(ROOT).stores
+        self.address = cache(dsn_of)
+        self.client = cache(client_of)
+        self.airflow = airflow_url()
+
+    def looks(self, now: datetime) -> list[Look]:
+        """Give what is looked at now. Never raises for one of them."""
+        from sluice.insight.collecting.airflow import look_at_airflow
+        from sluice.insight.collecting.collecting import Look
+        from sluice.insight.metrics import AIRFLOW
+
+        of_airflow = Look(AIRFLOW, "page of health", lambda _: look_at_airflow(self.airflow, now))
+        return [*(look for name, store in self.stores.items() for look in self._of(name, store, now)), of_airflow]
+
+    def _of(self, name: str, store: Store, now: datetime) -> Iterator[Look]:
+        from sluice.insight.collecting.collecting import Look
+
+        if store.engine == "dynamodb":
+            yield Look(name, "service", self._tables(name, store, now))
+            return
+        yield Look(name, "server", self._server(name, store, now), is_server=True)
+        if pooler := store.watch.pooler:
+            yield Look(name, "PgBouncer", self._pooler(name, pooler))
+        if store.watch.cloud:
+            yield Look(name, "instance in RDS", self._instance(name, store, now))
+
+    def _server(self, name: str, store: Store, now: datetime) -> Callable[[Lifeline], Looked]:
+        from sluice.insight.collecting.postgres import look_at_postgres
+
+        disk = None if store.watch.cloud or now.minute % DISK_EVERY else size_of(store)
+        address = self._had(self.address, store.connection)
+        return lambda line: look_at_postgres(address(), name, line, disk)
+
+    def _pooler(self, name: str, connection: str) -> Callable[[Lifeline], Looked]:
+        from psycopg.conninfo import make_conninfo
+
+        from sluice.insight.collecting.pooler import look_at_pooler
+
+        address = self._had(self.address, connection)
+        return lambda line: look_at_pooler(make_conninfo(address(), dbname="pgbouncer"), name, line)
+
+    def _instance(self, name: str, store: Store, now: datetime) -> Callable[[Lifeline], Looked]:
+        from sluice.insight.collecting.rds import look_at_rds
+
+        cloud = store.watch.cloud
+        assert cloud is not None
+        cloudwatch, rds = (self._had(self.client, cloud.connection, service) for service in ("cloudwatch", "rds"))
+        return lambda _: look_at_rds(cloudwatch(), rds(), name, cloud.instance, self.reached, now)
+
+    def _tables(self, name: str, store: Store, now: datetime) -> Callable[[Lifeline], Looked]:
+        from sluice.insight.collecting.dynamodb import look_at_tables
+
+        tables, cloudwatch = (self._had(self.client, store.connection, one) for one in ("dynamodb", "cloudwatch"))
+        return lambda _: look_at_tables(
+            tables(), cloudwatch(), name, tables_of(store, tables(), name), self.reached, now
+        )
+
+    @staticmethod
+    def _had(make: Callable[..., Any], *named: str) -> Callable[[], Any]:
+        """Have something of Airflow made here, where Airflow may be asked, and told of, or failed over, where it is used."""
+        try:
+            made = make(*named)
+        except SluiceError as error:
+            return _raising(error)
+        return lambda: made
+
+
+def tables_of(store: Store, client: Any, name: str) -> list[str]:
+    """Name the tables of a store in DynamoDB: those that its backup names, else all that its connection may list."""
+    from sluice.insight.collecting.dynamodb import names_of
+
+    named = store.backup.tables if store.backup else ()
+    return list(named) or names_of(client, name)
+
+
+def size_of(store: Store) -> int | None:
+    """Give the bytes of a store's disk, where its file tells them."""
+    return store.watch.disk.size.count if store.watch.disk.size else None
+
+
+def client_of(connection_id: str, service: str) -> Any:
+    """Give the client of a service of AWS behind an Airflow connection. Raises NoConnection."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from sluice.stores.dynamodb.client import client_config
+
+    require_aws(connection_id)
+    return AwsBaseHook(aws_conn_id=connection_id, client_type=service).get_client_type(config=client_config(SECONDS))
+
+
+def airflow_url() -> str:
+    """Give where Airflow's API is, as a task reaches it: where it fetches its own orders."""
+    from airflow.configuration import conf
+
+    orders: str = conf.get("core", "execution_api_server_url", fallback="") or ""
+    return orders.removesuffix("/").removesuffix("/execution") or conf.get("api", "base_url", fallback="")
+
+
+def _raising(error: Exception) -> Callable[[], Any]:
+    def fail() -> Any:
+        raise error
+
+    return fail

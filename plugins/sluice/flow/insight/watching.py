@@ -1,0 +1,142 @@
+"""The operators of `watch_health`: look at the estate's health, tell people of what changed, and say that somebody looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from sluice.errors import SluiceError
+from sluice.estate import read_stores
+from sluice.flow.alerting import send_alert
+from sluice.flow.connections import dsn_of
+from sluice.flow.insight.channels import PATIENCE, AlertLate, Notice, channels_of, name_of, send, taken_by
+from sluice.flow.project import ROOT
+from sluice.flow.steps import check_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sluice.estate.models import Channel
+    from sluice.insight.health.looking import Seen
+    from sluice.ledger.incidents import Incidents
+    from sluice.stores.postgres import Connection
+
+
+@contextmanager
+def opened_incidents() -> Iterator[Incidents]:
+    """Open the ledger's incidents. Raises NoConnection, StoreDown."""
+    from sluice.ledger.incidents import Incidents
+    from sluice.stores.postgres import connect
+
+    with connect(dsn_of(read_stores(ROOT).ledger.connection), purpose="health") as c:
+        yield Incidents(c).prepare()
+
+
+@contextmanager
+def opened_store(name: str) -> Iterator[Connection]:
+    """Open a store for a question of a moment. Raises NoConnection, StoreDown, Refused."""
+    from sluice.stores.postgres import connect
+
+    with connect(dsn_of(read_stores(ROOT).stores[name].connection), purpose="health") as c:
+        yield c
+
+
+def tell_blind(context: Context) -> None:
+    """Tell people that nobody looks, once no try is left."""
+    text = f"P1: nobody watches the estate's health: {context.get('exception')}"
+    send_alert("P1", "watch_health", text, context)
+
+
+class WatchHealth(BaseOperator):
+    """Judge the numbers by the rules, and keep what became of the incidents."""
+
+    ui_color = "#e8f1fb"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(on_failure_callback=tell_blind, **kwargs)
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Give how many incidents are open, how much is wrong, and how much is to be told. Raises EstateErrors, StoreDown."""
+        from sluice.insight.health.looking import watch
+        from sluice.insight.health.rules import read_rules
+
+        check_words(context)
+        estate = read_stores(ROOT)
+        rules = read_rules(ROOT, estate.stores)
+        with opened_incidents() as incidents:
+            seen = watch(incidents.connection, estate.stores, estate.insight, rules, opened_store)
+        for failure in seen.failures:
+            self.log.warning("%s", failure)
+        return self._told(seen)
+
+    def _told(self, seen: Seen) -> dict[str, int]:
+        from sluice.insight.health.incidents import members_of
+        from sluice.insight.health.telling import table
+
+        self.log.info("%s", table(seen.outcome.incidents))
+        found = list(members_of(seen.outcome.incidents))
+        opened = sum(one.cleared is None for one in seen.outcome.incidents)
+        return {"incidents": opened, "wrong": len(found), "to_tell": len(seen.outcome.messages)}
+
+
+class TellIncidents(BaseOperator):
+    """Tell each channel what it has not taken yet."""
+
+    ui_color = "#e8f1fb"
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Give how many messages each channel took. Raises NoConnection, AlertLate, AlertRefused, once all were tried."""
+        channels = channels_of(read_stores(ROOT))
+        failures: list[SluiceError] = []
+        with opened_incidents() as incidents:
+            taken = {name_of(one): self._tell(one, incidents, failures) for one in channels}
+        if not channels:
+            self.log.warning("Nobody is told: estate.yaml has neither `alerts` nor `notify`.")
+        if failures:
+            raise next((one for one in failures if isinstance(one, AlertLate)), failures[0])
+        return taken
+
+    def _tell(self, channel: Channel, incidents: Incidents, failures: list[SluiceError]) -> int:
+        count = 0
+        for message in incidents.untold(name_of(channel), taken_by(channel), incidents.now()):
+            details = {**message.details, "at": message.at.isoformat()}
+            try:
+                send(channel, Notice(message.severity, message.subject, message.text, details))
+            except SluiceError as error:
+                incidents.note_told(message, name_of(channel), str(error).partition("\n")[0])
+                failures.append(error)
+                if isinstance(error, AlertLate):
+                    break  # who does not answer would not take the next one either, and each try takes its time
+            else:
+                incidents.note_told(message, name_of(channel))
+                count += 1
+        return count
+
+
+class NotHeard(AlertLate):
+    """Who waits for the call after each look did not take it."""
+
+
+class CallAlive(BaseOperator):
+    """Call whoever tells people when these calls end: nobody else would notice that this watch is dead."""
+
+    ui_color = "#e8f1fb"
+
+    def execute(self, context: Context) -> None:
+        """Call. Raises NoConnection, NotHeard."""
+        from airflow.providers.http.hooks.http import HttpHook
+        from airflow.sdk.exceptions import AirflowException
+        from requests import RequestException
+
+        if (alive := read_stores(ROOT).insight.alive) is None:
+            raise AirflowSkipException("Nobody waits for a call: estate.yaml has no `insight.alive`.")
+        try:
+            HttpHook(method="GET", http_conn_id=alive).run(extra_options={"timeout": PATIENCE})
+        except (AirflowException, RequestException) as error:  # the address is a secret with most such services
+            raise NotHeard(
+                f"{alive!r} was not called ({type(error).__name__}). It is tried again by itself; is the connection there?"
+            ) from None

@@ -1,0 +1,170 @@
+"""A look at the tables of a store in DynamoDB: whether each answers, and what CloudWatch has of it since the last look.
+
+What is urgent (units, throttling) is asked for every minute, what explains it (latency, errors inside the service) every five:
+each metric that is asked for costs money. Of a minute without requests DynamoDB tells nothing: units and events are 0 then,
+and a latency there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sluice.insight.collecting.cloudwatch import AGAIN, Asked, Reached, each_second, fetch, highest, summed
+from sluice.insight.collecting.looked import Looked
+from sluice.ledger.samples import Sample, Series
+from sluice.stores.dynamodb.client import NoSuchTable, speaking
+
+NAMESPACE = "AWS/DynamoDB"
+UP = "table_up_count"
+URGENT, EXPLAINING = " urgent", " explaining"
+"""Behind a store's name: up to where each was read is known by itself."""
+EVERY = 5
+"""Minutes between two looks at what explains."""
+OPERATIONS = ("GetItem", "Query", "BatchGetItem", "PutItem", "UpdateItem", "TransactWriteItems")
+"""Those whose latency is asked for: a table's is that of the slowest of them."""
+LATENCIES = {"latency_p50_milliseconds": "p50", "latency_p95_milliseconds": "p95", "latency_p99_milliseconds": "p99"}
+UNITS = {"read_units": "ConsumedReadCapacityUnits", "write_units": "ConsumedWriteCapacityUnits"}
+THROTTLING = ("ReadThrottleEvents", "WriteThrottleEvents")
+AT_MOST = 100
+"""Tables of a store whose file names none."""
+AS_NOW = timedelta(minutes=10)
+"""For how long back a table's units are taken to be those of now."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A table, as DynamoDB describes it."""
+
+    name: str
+    indexes: tuple[str, ...]
+    provisioned: Mapping[str, float]
+    """`read_units` and `write_units` a second; nothing of a table on demand."""
+    bytes: float
+    items: float
+
+
+def names_of(client: Any, store: str) -> list[str]:
+    """List the tables that a connection may see, a hundred at most. Raises DynamoDown, AccessDenied."""
+    with speaking("list the tables of", store):
+        return sorted(client.list_tables(Limit=AT_MOST)["TableNames"])
+
+
+def look_at_tables(
+    client: Any, cloudwatch: Any, store: str, names: Sequence[str], reached: Reached, now: datetime
+) -> Looked:
+    """Look at each table, and read what CloudWatch has of it since the last look.
+
+    Raises DynamoDown, Throttled, AccessDenied, CloudSilent, CloudRefused.
+    """
+    found, lacking = describe_all(client, names)
+    values = {Series(store, UP, name): float(name not in lacking) for name in names}
+    for table in found:
+        for what, units in table.provisioned.items():
+            values[Series(store, f"{what}_provisioned_rate", table.name)] = units
+    seen = Looked(values, notes=tuple(f"{store}: {why}" for why in lacking.values()))
+    if not has_cloudwatch(client, cloudwatch):
+        return seen + Looked(notes=(f"{store}: its tables are not in AWS: CloudWatch has nothing of them.",))
+    return seen + _urgent(cloudwatch, store, found, reached, now) + _explaining(cloudwatch, store, found, reached, now)
+
+
+def measure_tables(client: Any, store: str, names: Sequence[str]) -> Looked:
+    """Give each table's bytes, with its indexes, and items, as the service counts them. Raises as look_at_tables."""
+    found, lacking = describe_all(client, names)
+    sizes = {Series(store, "items_bytes", table.name): table.bytes for table in found}
+    counts = {Series(store, "items_count", table.name): table.items for table in found}
+    return Looked({**sizes, **counts}, notes=tuple(f"{store}: {why}" for why in lacking.values()))
+
+
+def describe_all(client: Any, names: Iterable[str]) -> tuple[list[Seen], dict[str, str]]:
+    """Describe each table; give those that are there, and why the others are not."""
+    found, lacking = [], {}
+    for name in names:
+        try:
+            with speaking("describe", name):
+                found.append(_seen(client.describe_table(TableName=name)["Table"]))
+        except NoSuchTable as error:
+            lacking[name] = str(error)
+    return found, lacking
+
+
+def has_cloudwatch(client: Any, cloudwatch: Any) -> bool:
+    """Tell whether both speak with the same AWS: who has tables elsewhere asks nobody there about them."""
+    return _is_aws(client) or not _is_aws(cloudwatch)
+
+
+def _is_aws(client: Any) -> bool:
+    return ".amazonaws.com" in str(client.meta.endpoint_url)
+
+
+def _seen(table: Mapping[str, Any]) -> Seen:
+    on_demand = table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST"
+    units = table.get("ProvisionedThroughput", {})
+    provisioned = {"read_units": units.get("ReadCapacityUnits", 0), "write_units": units.get("WriteCapacityUnits", 0)}
+    indexes = table.get("GlobalSecondaryIndexes", [])
+    return Seen(
+        table["TableName"],
+        tuple(index["IndexName"] for index in indexes),
+        {} if on_demand else {what: float(each) for what, each in provisioned.items() if each},
+        float(table.get("TableSizeBytes", 0) + sum(index.get("IndexSizeBytes", 0) for index in indexes)),
+        float(table.get("ItemCount", 0)),
+    )
+
+
+def _urgent(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Looked:
+    asked = [one for table in tables for one in urgent_of(store, table)]
+    stretch = reached.next(f"{store}{URGENT}", now, len(asked))
+    found = summed((one.series, sample) for one, sample in fetch(cloudwatch, asked, stretch))
+    reached.note(f"{store}{URGENT}", stretch)
+    return Looked(history=(*found, *_used(store, tables, found, now)))
+
+
+def _explaining(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Looked:
+    asked = [one for table in tables for one in explaining_of(store, table)]
+    stretch = reached.next(f"{store}{EXPLAINING}", now, len(asked))
+    if stretch.end - stretch.start < timedelta(minutes=EVERY) + AGAIN:
+        return Looked()
+    found = list(fetch(cloudwatch, asked, stretch))
+    reached.note(f"{store}{EXPLAINING}", stretch)
+    errors = summed((one.series, sample) for one, sample in found if one.name == "SystemErrors")
+    slowest = highest((one.series, sample) for one, sample in found if one.name != "SystemErrors")
+    return Looked(history=(*errors, *slowest))
+
+
+def urgent_of(store: str, table: Seen) -> Iterator[Asked]:
+    """List what is asked of a table every minute. Pure."""
+    where = (("TableName", table.name),)
+    for what, told in UNITS.items():
+        yield Asked(Series(store, f"{what}_rate", table.name), NAMESPACE, told, where, "Sum", each_second, 0.0)
+    throttled = Series(store, "throttled_requests_rate", table.name)
+    for told in THROTTLING:
+        for place in (where, *((*where, ("GlobalSecondaryIndexName", index)) for index in table.indexes)):
+            yield Asked(throttled, NAMESPACE, told, place, "Sum", each_second, 0.0)
+
+
+def explaining_of(store: str, table: Seen) -> Iterator[Asked]:
+    """List what is asked of a table every few minutes. Pure."""
+    for operation in OPERATIONS:
+        where = (("TableName", table.name), ("Operation", operation))
+        errors = Series(store, "system_errors_rate", table.name)
+        yield Asked(errors, NAMESPACE, "SystemErrors", where, "Sum", each_second, 0.0)
+        for metric, statistic in LATENCIES.items():
+            yield Asked(Series(store, metric, table.name), NAMESPACE, "SuccessfulRequestLatency", where, statistic)
+
+
+def _used(
+    store: str, tables: Sequence[Seen], found: Iterable[tuple[Series, Sample]], now: datetime
+) -> Iterator[tuple[Series, Sample]]:
+    """Give the share of its units that a table uses, while those it has are those of now."""
+    provisioned = {
+        Series(store, f"{what}_rate", table.name): (what, units)
+        for table in tables
+        for what, units in table.provisioned.items()
+    }
+    for series, sample in found:
+        if series in provisioned and sample.at > now - AS_NOW:
+            what, units = provisioned[series]
+            percent = 100 * sample.value / units
+            yield Series(store, f"{what}_used_percent", series.subject), Sample(sample.at, percent)

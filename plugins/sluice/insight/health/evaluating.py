@@ -1,0 +1,176 @@
+"""What is wrong, by the rules and the numbers: pure. The same numbers, states and moment give the same states again.
+
+A state is kept only of what is wrong, or about to be. It is carried by the numbers, one after the other, and never by the look:
+whether somebody looks every minute or every five changes nothing. No number is no news: it neither begins nor ends a fault, and
+of what was measured always it is a fault of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from sluice.estate.models import Store
+from sluice.insight.health.rules import Limit, Rule
+from sluice.insight.metrics import AIRFLOW
+from sluice.ledger.incidents import Key, State
+from sluice.ledger.samples import Sample, Series
+
+SILENT = "collector_silent"
+"""The rule that nobody writes: a store of which no numbers come at all."""
+QUIET = timedelta(minutes=10)
+"""Without a number of a store for so long, nobody measures it."""
+STALE: Mapping[str, timedelta] = {"minute": timedelta(minutes=15), "hour": timedelta(hours=3)}
+"""Without a number of a series for so long, it is missing: CloudWatch's come some minutes late."""
+EARLY = timedelta(seconds=5)
+"""By so much a number may come early: else what lasts a minute would take two of those that come every minute."""
+LEAST_USUAL = 1.0
+"""What is less than this a second, or a millisecond, counts as this much: of almost nothing, much is a multiple."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look goes by."""
+
+    now: datetime
+    stores: Mapping[str, Store]
+    numbers: Mapping[Series, Sequence[Sample]]
+    """Of the rules' metrics, as far back as they look, oldest first."""
+    lately: Mapping[Series, Sample]
+    """The last number of every series within a day."""
+    usual: Mapping[Series, float]
+    """The mean of the same hour, of those days that were measured."""
+
+
+def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
+    """Give every state there is now."""
+    silent = silent_stores(look)
+    found: dict[Key, State] = {(SILENT, series): state for series, state in _silences(look, silent)}
+    measured = _by_metric(look)
+    for rule in rules.values():
+        for series in (one for one in measured.get(rule.metric, ()) if rule.store in (None, one.store)):
+            limit = rule.at(series.store, look.stores.get(series.store))
+            key = (rule.name, series)
+            if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
+                found[key] = state
+    return found
+
+
+def silent_stores(look: Look) -> set[str]:
+    """Name the stores of which no numbers come: those of the file, and Airflow where it was measured once."""
+    newest: dict[str, datetime] = {}
+    for series, sample in look.lately.items():
+        newest[series.store] = max(sample.at, newest.get(series.store, sample.at))
+    names = {*look.stores, *({AIRFLOW} & newest.keys())}
+    return {name for name in names if name not in newest or look.now - newest[name] > QUIET}
+
+
+def _silences(look: Look, silent: set[str]) -> Iterator[tuple[Series, State]]:
+    """One of each store; a single one where nobody measures any of them."""
+    last = {name: _newest(look, name) for name in silent}
+    if silent and silent >= set(look.stores):
+        at = max(last.values())
+        yield Series("", "collector_age_seconds"), _missing(at, look.now)
+        return
+    for name in silent:
+        yield Series(name, "collector_age_seconds"), _missing(last[name], look.now)
+
+
+def _newest(look: Look, store: str) -> datetime:
+    ats = [sample.at for series, sample in look.lately.items() if series.store == store]
+    return max(ats, default=look.now - timedelta(days=1))
+
+
+def _missing(last: datetime, now: datetime) -> State:
+    return State("missing", last, last, value=(now - last).total_seconds())
+
+
+def _by_metric(look: Look) -> dict[str, list[Series]]:
+    """List what there is of each metric: what has numbers, and what had some within a day."""
+    found: dict[str, list[Series]] = {}
+    for series in {**look.numbers, **look.lately}:
+        found.setdefault(series.metric, []).append(series)
+    return found
+
+
+def _judged(
+    rule: Rule, limit: Limit, series: Series, look: Look, before: State | None, silent: set[str]
+) -> State | None:
+    if series.store in silent:
+        return before if before and before.phase == "firing" else None  # no number, no news
+    last = look.lately.get(series)
+    if last is None or look.now - last.at > STALE[rule.often]:
+        return _without_numbers(rule, series, look, before, last)
+    carried = before if before and before.phase != "missing" else None
+    return walked(rule, limit, _points(rule, series, look), carried)
+
+
+def _without_numbers(rule: Rule, series: Series, look: Look, before: State | None, last: Sample | None) -> State | None:
+    """What is left of a series that goes on no more: a slot may be dropped, a store's own numbers may not end."""
+    if series.subject:
+        return None
+    if before and before.phase == "firing":
+        return before
+    expected = last is not None and rule.severity != "P4" and rule.against == "level"
+    return _missing(last.at, look.now) if last and expected else None
+
+
+def _points(rule: Rule, series: Series, look: Look) -> list[Sample]:
+    """Give what is judged: each number, or the mean of each period that is over."""
+    samples = [one for one in look.numbers.get(series, ()) if one.at <= look.now]
+    if rule.against == "usual":
+        if (usual := look.usual.get(series)) is None:
+            return []
+        samples = [replace(one, value=one.value / max(usual, LEAST_USUAL)) for one in samples]
+    if not rule.lasts.count:
+        return samples
+    period, made = rule.lasts.period, []
+    for start, group in groupby(samples, key=lambda one: floor(one.at, period)):
+        values = [one.value for one in group]
+        if start + period <= look.now:
+            made.append(Sample(start + period, sum(values) / len(values)))
+    return made
+
+
+def walked(rule: Rule, limit: Limit, points: Sequence[Sample], state: State | None) -> State | None:
+    """Carry a state on by the numbers that came since."""
+    for point in points:
+        if state is None or point.at > state.seen:
+            state = _stepped(rule, limit, point, state)
+    return state
+
+
+def _stepped(rule: Rule, limit: Limit, point: Sample, state: State | None) -> State | None:
+    if state and state.phase == "firing":
+        return None if limit.is_well(point.value) and not limit.is_wrong(point.value) else _seen(state, point)
+    if not limit.is_wrong(point.value):
+        return None
+    if state is None or point.at - state.seen > _gap(rule):
+        begun = point.at - (rule.lasts.period if rule.lasts.count else timedelta())
+        state = State("pending", begun, point.at, 1, point.value)
+    else:
+        state = replace(_seen(state, point), streak=state.streak + 1)
+    return replace(state, phase="firing") if _lasts(rule, state) else state
+
+
+def _seen(state: State, point: Sample) -> State:
+    return replace(state, seen=point.at, value=point.value)
+
+
+def _lasts(rule: Rule, state: State) -> bool:
+    if rule.lasts.count:
+        return state.streak >= rule.lasts.count
+    return state.seen - state.since >= rule.lasts.period - EARLY
+
+
+def _gap(rule: Rule) -> timedelta:
+    """After how long without a number nobody knows whether it was wrong all the time."""
+    return rule.lasts.period if rule.lasts.count else STALE[rule.often]
+
+
+def floor(at: datetime, period: timedelta) -> datetime:
+    """Give the beginning of the period, counted from the epoch, that a moment lies in."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (at - epoch) // period * period

@@ -1,0 +1,179 @@
+"""What becomes of incidents at a look, and what people are told of them. Pure: the same board and troubles give the same again.
+
+An incident stays what it is while any of its troubles is there. It is cleared when it has been well for a while, longer each time
+that it came back; what comes back soon after is the same one again. At most five are new in one look: of a storm, the four
+most urgent and one that lists the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sluice.estate.severity import SEVERITIES, most_urgent
+from sluice.insight.health.grouping import Group, Place, grouped
+from sluice.insight.health.silence import Hushed
+from sluice.insight.health.telling import message
+from sluice.insight.health.troubles import WATCHING, Trouble
+from sluice.ledger.incidents import Board, Incident, Key, Kind, Member, Message
+
+PATIENCE = timedelta(minutes=10)
+"""How long an incident must be well until it is cleared; doubled each time that it came back."""
+LONGEST_PATIENCE = timedelta(hours=1)
+BACK = timedelta(minutes=30)
+"""What comes back within this after it was cleared is the same incident."""
+REMIND = timedelta(hours=4)
+"""After so long people are told again of a P1 that is open."""
+MOST_NEW = 5
+STORM: Place = ("", "storm")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The board as it is from now on, and what people are to be told."""
+
+    incidents: tuple[Incident, ...]
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass
+class _Board:
+    """The incidents while they are sorted out."""
+
+    now: datetime
+    next: int
+    known: dict[int, Incident]
+    holds: dict[int, list[Trouble]] = field(default_factory=dict)
+
+    def at(self, place: Place) -> Incident | None:
+        """Give the one that is open at a place, or was until a moment ago."""
+        found = [one for one in self.known.values() if one.place == place and self._is_here(one)]
+        return max(found, key=lambda one: (one.cleared is None, one.id), default=None)
+
+    def _is_here(self, one: Incident) -> bool:
+        return one.cleared is None or self.now - one.cleared <= BACK
+
+    def holder(self, group: Group) -> Incident | None:
+        """Give the open one that some trouble of a group is a member of already."""
+        keys = {one.key for one in group.troubles}
+        held = (one for one in self.known.values() if one.cleared is None)
+        return next((one for one in held if keys & {member.key for member in one.members}), None)
+
+    def add(self, incident: Incident, group: Group) -> None:
+        self.known[incident.id] = incident
+        self.holds.setdefault(incident.id, []).extend(group.troubles)
+
+    def begin(self, place: Place, group: Group) -> None:
+        self.add(Incident(self.next, *place, group.troubles[0].severity, self.now, ()), group)
+        self.next += 1
+
+
+def carried(
+    found: Sequence[Trouble], board: Board, hushed: Hushed, evidence: Mapping[Place, str] | None = None
+) -> Outcome:
+    """Carry the incidents on by what is wrong now."""
+    now = hushed.now
+    sorting = _Board(now, board.next, {one.id: one for one in board.incidents})
+    wide = frozenset(one.cause for one in board.incidents if not one.store and one.cleared is None)
+    _place(sorting, grouped(found, wide), hushed)
+    moved = {one.key for troubles in sorting.holds.values() for one in troubles}
+    blind = {one.series.store for one in found if one.cause == WATCHING}
+    after: list[Incident] = []
+    for one in sorting.known.values():
+        if one.id in sorting.holds:
+            after.append(_live(one, sorting.holds[one.id], hushed, evidence or {}))
+        elif one.cleared is None:
+            after.append(_quiet(one, now, moved, blind))
+    return _told(after, now)
+
+
+def _place(sorting: _Board, groups: Sequence[Group], hushed: Hushed) -> None:
+    """Find each group its incident: its own, the one that has it already, or a new one."""
+    taken = {group.place for group in groups}
+    new = []
+    for group in groups:
+        if (own := sorting.at(group.place)) is not None:
+            sorting.add(own, group)
+        elif (held := sorting.holder(group)) and held.place not in taken and held.store in ("", group.place[0]):
+            is_below = held.store == group.place[0] and held.cause in group.causes
+            sorting.add(replace(held, cause=group.place[1]) if is_below else held, group)
+        else:
+            new.append(group)
+    # What nobody would be told of must not take the place of what somebody is.
+    new.sort(key=lambda group: all(hushed.why(one) for one in group.troubles))
+    storm = sorting.at(STORM)
+    room = len(new) if len(new) <= MOST_NEW else MOST_NEW - 1
+    for group in new[:room]:
+        sorting.begin(group.place, group)
+    for group in new[room:]:
+        if storm is None:
+            sorting.begin(STORM, group)
+            storm = sorting.at(STORM)
+        else:
+            sorting.add(sorting.known[storm.id], group)
+
+
+def _live(one: Incident, found: Sequence[Trouble], hushed: Hushed, evidence: Mapping[Place, str]) -> Incident:
+    """What an incident is while something of it is wrong."""
+    ones = sorted(found, key=lambda each: (each.cause != one.cause, each.severity, each.since, each.rule, each.series))
+    members = tuple(each.as_member(hushed.why(each)) for each in ones)
+    heard = [each for each in members if each.hushed is None]
+    why = None if heard else members[0].hushed
+    if one.cleared is not None:
+        one = replace(one, cleared=None, times=one.times + 1, told=None, told_at=None, told_cleared=False)
+    elif one.quiet is not None:
+        one = replace(one, times=one.times + 1)
+    severity = most_urgent(each.severity for each in heard or members)
+    seen = evidence.get(one.place, one.evidence)
+    return replace(one, severity=severity, members=members, quiet=None, hushed=why, evidence=seen)
+
+
+def _quiet(one: Incident, now: datetime, moved: set[Key], blind: set[str]) -> Incident:
+    """What an incident is when nothing of it is wrong. One whose troubles are another's now ends without a word.
+
+    Where nobody measures nobody knows that it is well: the while begins when numbers come again.
+    """
+    if one.members and {member.key for member in one.members} & moved:
+        return replace(one, quiet=now, cleared=now, told_cleared=True)
+    if blind & {one.store, ""} or (blind and not one.store):
+        return replace(one, quiet=now)
+    quiet = one.quiet or now
+    patience = min(PATIENCE * 2 ** min(one.times, 10), LONGEST_PATIENCE)
+    return replace(one, quiet=quiet, cleared=now if now - quiet >= patience else None)
+
+
+def _told(incidents: Sequence[Incident], now: datetime) -> Outcome:
+    after, messages = [], []
+    for one in incidents:
+        if (kind := due(one, now)) is not None:
+            messages.append(message(one, kind, now))
+            one = _noted(one, kind, now)
+        after.append(one)
+    return Outcome(tuple(after), tuple(messages))
+
+
+def due(one: Incident, now: datetime) -> Kind | None:
+    """Say what people are to be told of an incident now, if anything."""
+    if one.cleared is not None:
+        return "cleared" if one.told and not one.told_cleared else None
+    if one.hushed is not None or one.quiet is not None:
+        return None
+    if one.told is None or one.told_at is None:
+        return "back" if one.times else "opened"
+    if SEVERITIES.index(one.severity) < SEVERITIES.index(one.told):
+        return "worse"
+    return "reminder" if one.severity == "P1" and now - one.told_at >= REMIND else None
+
+
+def _noted(one: Incident, kind: Kind, now: datetime) -> Incident:
+    if kind == "cleared":
+        return replace(one, told_cleared=True)
+    return replace(one, told=most_urgent(filter(None, (one.told, one.severity))), told_at=now)
+
+
+def members_of(incidents: Sequence[Incident]) -> Iterator[tuple[Incident, Member]]:
+    """Give each thing that is wrong now, with its incident."""
+    for one in incidents:
+        if one.cleared is None and one.quiet is None:
+            yield from ((one, member) for member in one.members)

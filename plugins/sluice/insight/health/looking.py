@@ -1,0 +1,112 @@
+"""One look at the estate's health: the numbers judged, the stores in trouble asked, the incidents carried on and kept.
+
+Who is in trouble is asked before the look's transaction begins: a store that does not answer must not hold the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sluice.errors import SluiceError
+from sluice.estate.insight import Insight
+from sluice.estate.models import Store
+from sluice.insight.health.asking import OpenStore, ask_all
+from sluice.insight.health.blockers import find_waits, tree
+from sluice.insight.health.evaluating import Look, evaluate
+from sluice.insight.health.grouping import Place
+from sluice.insight.health.incidents import BACK, Outcome, carried
+from sluice.insight.health.ours import find_busy, whose
+from sluice.insight.health.rules import Rule, Rules, lookback
+from sluice.insight.health.silence import Hushed
+from sluice.insight.health.troubles import Trouble, troubles
+from sluice.ledger.incidents import Incidents
+from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series
+from sluice.stores.postgres import Connection
+
+WEEKS = timedelta(days=14)
+LEAST_DAYS = 3
+"""Of fewer days nobody knows what is usual."""
+KEPT = timedelta(days=400)
+"""How long incidents that were cleared are kept."""
+SOON = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look has found."""
+
+    now: datetime
+    outcome: Outcome
+    failures: tuple[str, ...] = ()
+    """What could not be asked."""
+
+
+@dataclass
+class _Asked:
+    """What stores in trouble said."""
+
+    ours: dict[tuple[str, str], str] = field(default_factory=dict)
+    evidence: dict[Place, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def watch(
+    ledger: Connection, stores: Mapping[str, Store], insight: Insight, rules: Rules, open_store: OpenStore
+) -> Seen:
+    """Look once. Raises what the ledger raises; a store that cannot be asked is told in `failures`."""
+    samples, incidents = Samples(ledger), Incidents(ledger).prepare()
+    numbers, failures = ask_all(rules.rules, open_store)
+    now = incidents.now()
+    samples.record(now, numbers)
+    look = gathered(samples, rules.rules, stores, now)
+    found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, stores)
+    asked = _asked(found, stores, open_store)
+    hushed = Hushed(now, insight.maintenance, rules.silences, asked.ours)
+    with incidents.looking():
+        states = evaluate(rules.rules, look, incidents.states())
+        found = troubles(states, rules.rules, stores)
+        outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence)
+        incidents.keep(states, outcome.incidents, outcome.messages)
+        incidents.forget(now - KEPT)
+    return Seen(now, outcome, tuple(failures + asked.failures))
+
+
+def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, Store], now: datetime) -> Look:
+    """Read what the rules look at."""
+    numbers: dict[Series, list[Sample]] = {}
+    for often in ("minute", "hour"):
+        if there := [rule for rule in rules.values() if rule.often == often]:
+            since = now - max(lookback(rule) for rule in there)
+            numbers |= samples.between({rule.metric for rule in there}, since, now + SOON)
+    return Look(now, stores, numbers, samples.latest(now, within=ONE_DAY), _usual(samples, rules, now))
+
+
+def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, float]:
+    """Give the mean of the same hour of the day, over the days of two weeks on which it was measured."""
+    metrics = {rule.metric for rule in rules.values() if rule.against == "usual"}
+    spans = samples.spans("hour", metrics, now - WEEKS, now - ONE_DAY / 2) if metrics else {}
+    means = {series: [one.mean for one in found if one.at.hour == now.hour] for series, found in spans.items()}
+    return {series: sum(found) / len(found) for series, found in means.items() if len(found) >= LEAST_DAYS}
+
+
+def _asked(found: Sequence[Trouble], stores: Mapping[str, Store], open_store: OpenStore) -> _Asked:
+    """Ask each store of PostgreSQL where somebody waits, or where it may be us who are in the way."""
+    asked = _Asked()
+    wanted: dict[str, set[str]] = {}
+    for one in found:
+        store = stores.get(one.series.store)
+        if store and store.engine == "postgres" and (one.ours or one.cause == "locks"):
+            wanted.setdefault(one.series.store, set()).add(one.cause)
+    for name, causes in wanted.items():
+        try:
+            with open_store(name) as c:
+                waits, busy = find_waits(c), find_busy(c)
+        except SluiceError as error:
+            asked.failures.append(f"{name} cannot be asked who is in the way: {error}")
+            continue
+        if waits:
+            asked.evidence[name, "locks"] = "\n".join(tree(waits))
+        asked.ours |= {(name, cause): who for cause in causes if (who := whose(cause, waits, busy))}
+    return asked

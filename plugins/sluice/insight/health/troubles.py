@@ -1,0 +1,98 @@
+"""What is wrong now, one line each: a state with what its rule says of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluice.estate.models import Store
+from sluice.estate.severity import Severity
+from sluice.insight.health.evaluating import SILENT
+from sluice.insight.health.rules import Rule
+from sluice.ledger.incidents import Key, Member, State
+from sluice.ledger.samples import Series
+
+NO_DATA = "no_data"
+"""The cause of what is measured no more while the rest of its store is."""
+WATCHING = "watching"
+"""The cause of a store that nobody measures at all."""
+PAGE = "docs/howto/know-what-is-wrong.md#no-data"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong."""
+
+    rule: str
+    series: Series
+    severity: Severity
+    cause: str
+    explained_by: tuple[str, ...]
+    since: datetime
+    text: str
+    do: str
+    runbook: str
+    owner: str
+    ours: bool = False
+    """Whether nobody is told while our own sessions cause it."""
+
+    @property
+    def key(self) -> Key:
+        """What it is, from look to look."""
+        return self.rule, self.series
+
+    def as_member(self, hushed: str | None) -> Member:
+        """Give it as its incident keeps it."""
+        where = self.series.store, self.series.metric, self.series.subject
+        return Member(
+            self.rule, *where, self.severity, self.cause, self.text, self.do, self.runbook, self.owner, hushed
+        )
+
+
+def troubles(states: Mapping[Key, State], rules: Mapping[str, Rule], stores: Mapping[str, Store]) -> list[Trouble]:
+    """List what is wrong, the most urgent and oldest first."""
+    found = [
+        _silent(series, state) if name == SILENT else _told(rules[name], series, state, stores)
+        for (name, series), state in states.items()
+        if state.phase != "pending"
+    ]
+    return sorted(found, key=lambda one: (one.severity, one.since, one.rule, one.series))
+
+
+def _told(rule: Rule, series: Series, state: State, stores: Mapping[str, Store]) -> Trouble:
+    if state.phase == "missing":
+        return _missing(rule, series, state)
+    limit = rule.at(series.store, stores.get(series.store))
+    assert limit
+    beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
+    usual = " times the usual" if rule.against == "usual" else ""
+    text = f"{_whose(series)}{rule.metric} is {state.value:.4g}{usual}, {beyond}, since {_at(state.since)}"
+    return Trouble(
+        rule.name, series, rule.severity, rule.cause, rule.explained_by, state.since, text,
+        rule.do, rule.runbook, rule.owner, rule.ours == "silent",
+    )  # fmt: skip
+
+
+def _missing(rule: Rule, series: Series, state: State) -> Trouble:
+    text = f"{_whose(series)}{rule.metric} has no number since {_at(state.since)}"
+    do = "Its numbers come no more: the log of collect_samples says why."
+    severity: Severity = "P2" if rule.severity == "P1" else "P3"
+    explained = ("unreachable", WATCHING, *rule.explained_by)
+    return Trouble(rule.name, series, severity, NO_DATA, explained, state.since, text, do, PAGE, "platform")
+
+
+def _silent(series: Series, state: State) -> Trouble:
+    whom = f"{series.store} is measured by nobody" if series.store else "Nobody measures any store"
+    do = "Does collect_samples run? It is red, paused, or does not get its turn."
+    severity: Severity = "P2" if series.store else "P1"
+    text = f"{whom} since {_at(state.since)}, or before"
+    return Trouble(SILENT, series, severity, WATCHING, (), state.since, text, do, PAGE, "platform")
+
+
+def _whose(series: Series) -> str:
+    return f"{series.subject}: " if series.subject else ""
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

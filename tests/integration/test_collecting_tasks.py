@@ -1,0 +1,187 @@
+"""The tasks of `collect_samples` and `measure_sizes`, as Airflow runs them, over an estate in which not all is well."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from sluice.flow.insight import collecting, looks
+from sluice.flow.insight.collecting import (
+    CollectSamples,
+    ListStores,
+    MeasureSizes,
+    NotMeasured,
+    RollUpSamples,
+    keep_stream_age,
+)
+from sluice.flow.safety.replicated import of_replicas
+from sluice.flow.safety.watching_replicas import GATE
+from sluice.insight.metrics import METRICS
+from sluice.ledger.control import Control
+from sluice.ledger.samples import Samples, Series
+from sluice.local import databases
+from sluice.stores.postgres import StoreDown, connect
+
+from tests.as_airflow import postgres_connection, ran
+from tests.conftest import Database
+from tests.documents import Documents
+
+ESTATE = """estate: sample
+vault: {connection: s3_vault, bucket: sluice-vault}
+ledger: {connection: sluice_ledger}
+stores:
+  certify:
+    engine: postgres
+    connection: pg_certify
+    rto: 5m
+    rpo: 30s
+    replicas: {name: a, servers: {b: {connection: pg_b}}}
+    watch: {disk: {size: 1 TB}}
+  down: {engine: postgres, connection: pg_down, rto: 5m, rpo: 30s}
+  tyler: {engine: dynamodb, connection: dynamodb_tyler, rto: 5m, rpo: 30s}
+"""
+MORE = "  lacking: {engine: postgres, connection: pg_lacking, rto: 5m, rpo: 30s, watch: {pooler: pg_pool}}\n"
+COLLECT, ROLL_UP = CollectSamples(task_id="collect_samples"), RollUpSamples(task_id="roll_up_samples")
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def healthy() -> Iterator[int]:
+    """Airflow's page of health, as it is on a port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == "/api/v2/monitor/health"
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            at = datetime.now(UTC).isoformat()
+            told = {"metadatabase": {"status": "healthy"}, "scheduler": {"latest_scheduler_heartbeat": at}}
+            self.wfile.write(json.dumps(told).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def estate(
+    tmp_path: Path, database: Database, documents: Documents, make_table: Callable[..., str], healthy: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:  # fmt: skip
+    """An estate with a server, one that is down, and tables; and Airflow's connections. No look waits for its minute."""
+    file = tmp_path / "include/estate/estate.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(ESTATE)
+    for module in (collecting, looks):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(collecting, "seconds_to_next", lambda now: 0.01)
+    monkeypatch.setattr(collecting, "LEAST", 0.3)
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", f"http://127.0.0.1:{healthy}/execution/")
+    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(database.dsn(databases.LEDGER)))
+    monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", postgres_connection(database.dsn()))
+    monkeypatch.setenv("AIRFLOW_CONN_PG_DOWN", postgres_connection("host=127.0.0.1 port=1 dbname=x user=x"))
+    extra = {"region_name": "us-east-1", "service_config": {"dynamodb": {"endpoint_url": documents.endpoint}}}
+    tables = {"conn_type": "aws", "login": documents.key, "password": documents.secret, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_DYNAMODB_TYLER", json.dumps(tables))
+    make_table(partition="id", name="users")
+    return file
+
+
+@pytest.fixture
+def samples(database: Database) -> Iterator[Samples]:
+    with connect(database.dsn(databases.LEDGER), purpose="test") as c:
+        yield Samples(c).prepare()
+
+
+def known(samples: Samples) -> dict[Series, float]:
+    return {series: found.value for series, found in samples.latest(samples.now()).items()}
+
+
+def test_a_look_keeps_what_there_is_of_each_and_a_store_that_is_down_stops_nobody(
+    estate: Path, samples: Samples
+) -> None:
+    told = ran(COLLECT, looks=2)
+    assert told["looks"] == 2
+    found = known(samples)
+    assert found[Series("certify", "up_count")] == 1
+    assert found[Series("certify", "transactions_rate")] >= 0, "the second look has something to go by"
+    assert {series.metric for series in found if series.store == "down"} == {"up_count"}
+    assert found[Series("down", "up_count")] == 0
+    assert {value for series, value in found.items() if series.metric == "table_up_count"} == {1}
+    assert found[Series("airflow", "metadata_up_count")] == 1
+    assert found[Series("airflow", "scheduler_age_seconds")] < 60
+    assert {series.metric for series in found} <= METRICS.keys()
+
+
+def test_what_wants_a_person_makes_the_run_red_when_all_else_is_measured(estate: Path, samples: Samples) -> None:
+    estate.write_text(ESTATE + MORE)
+    with pytest.raises(NotMeasured, match=r"server of lacking: .*'pg_lacking'.*; PgBouncer of lacking"):
+        ran(COLLECT, looks=1)
+    assert known(samples)[Series("certify", "up_count")] == 1
+    assert not [series for series in known(samples) if series.store == "lacking"], "it is not down: nobody knows"
+
+
+def test_a_ledger_that_is_down_is_tried_again(estate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection("host=127.0.0.1 port=1 dbname=x user=x"))
+    began = time.monotonic()
+    with pytest.raises(StoreDown):
+        ran(COLLECT, looks=1)
+    assert time.monotonic() - began >= 0.3, "the next run begins at once, and would be over at once"
+
+
+def test_a_heartbeats_word_is_kept_once_and_one_that_knows_nothing_is_not(estate: Path, samples: Samples) -> None:
+    lag = Series("certify", "replica_lag_seconds")
+    control = Control(samples.connection, of_replicas("certify"), "night").prepare()
+    control.record_facts(GATE, {"servers": 2, "lag_unknown": 1, "lag_milliseconds": 0.0}, epoch=1)
+    ran(COLLECT, looks=1)
+    assert lag not in known(samples)
+    control.record_facts(GATE, {"servers": 2, "lag_unknown": 0, "lag_milliseconds": 1500.0}, epoch=1)
+    ran(COLLECT, looks=2)
+    now = samples.now()
+    assert [one.value for one in samples.between([lag.metric], now - DAY, now + DAY)[lag]] == [1.5]
+
+
+def test_how_far_a_follower_is_behind_is_kept_of_its_migration(estate: Path, samples: Samples) -> None:
+    keep_stream_age("tyler", "users", 12.5)
+    assert known(samples) == {Series("tyler", "stream_age_seconds", "users"): 12.5}
+
+
+def test_each_store_is_measured_by_itself(estate: Path, database: Database, samples: Samples) -> None:
+    with connect(database.dsn(), purpose="test") as c:
+        c.execute(b"CREATE TABLE app.thing (a int)")
+    assert ran(ListStores(task_id="list_stores")) == ["certify", "down", "tyler"]
+    for store in ("certify", "tyler"):
+        assert ran(MeasureSizes(task_id="measure_sizes", store=store)) > 0
+    with pytest.raises(StoreDown):
+        ran(MeasureSizes(task_id="measure_sizes", store="down"))
+    found = known(samples)
+    assert found[Series("certify", "table_bytes", "app.thing")] == 0
+    assert found[Series("certify", "disk_used_percent")] > 0
+    assert [series.metric for series in found if series.store == "tyler"] == ["items_bytes", "items_count"]
+
+
+def test_hours_that_nobody_rolled_up_are_and_only_what_was_is_forgotten(estate: Path, samples: Samples) -> None:
+    now = samples.now().replace(minute=30)
+    seconds = Series("certify", "collection_seconds")
+    for days in (20, 13, 3, 0):
+        samples.record(now - days * DAY, {seconds: float(days)})
+    gone = ran(ROLL_UP)
+    assert gone == [f"sample_y{now - 20 * DAY:%Ym%md%d}"]
+    rolled = {one.mean for one in samples.spans("hour", [seconds.metric], now - 30 * DAY, now + DAY)[seconds]}
+    assert rolled == {13, 3, 0}
+    assert samples.rolled_up_to() == now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    samples.record(now - timedelta(hours=20), {seconds: 9.0})  # CloudWatch's history comes late
+    assert ran(ROLL_UP) == []
+    late = samples.spans("hour", [seconds.metric], now - DAY, now - timedelta(hours=10))[seconds]
+    assert [one.mean for one in late] == [9]

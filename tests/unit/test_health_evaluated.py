@@ -1,0 +1,217 @@
+"""What is wrong, by the rules and the numbers: how long, hysteresis, periods, what is usual, and numbers that come no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sluice.estate.health import Lasting, Levels
+from sluice.insight.health.evaluating import SILENT
+from sluice.ledger.samples import Sample, Series
+
+from tests.watched import HOUR, MINUTE, NOON, SECOND, Estate, a_rule, a_store, minutes
+
+USED = Series("certify", "connections_used_percent")
+
+
+def looked(values, rule, at, series=USED):
+    """What is wrong after numbers of each minute, in one look."""
+    estate = Estate(rule)
+    estate.record(series, minutes(values))
+    return [(one.rule, one.since) for one in estate.see(NOON + at * MINUTE)]
+
+
+def test_what_is_wrong_for_a_moment_is_wrong_and_no_more_when_it_is_over():
+    assert looked([50, 81], a_rule(), 1) == [("busy", NOON + MINUTE)]
+    assert looked([50, 81, 80], a_rule(), 2) == []
+
+
+def test_below_is_wrong_too():
+    rule = a_rule(levels=Levels(under=90, clear=95))
+    assert looked([89], rule, 0) and looked([89, 94], rule, 1)
+    assert not looked([90], rule, 0) and not looked([89, 95], rule, 1)
+
+
+def test_it_counts_once_it_has_lasted_from_the_first_number_that_was_wrong():
+    rule = a_rule(lasts="3m")
+    assert looked([81, 81, 81], rule, 2) == []
+    assert looked([81, 81, 81, 81], rule, 3) == [("busy", NOON)]
+    assert looked([81, 81, 79, 81, 81], rule, 4) == []
+
+
+def test_a_number_that_comes_a_moment_early_counts():
+    estate = Estate(a_rule(lasts="1m"))
+    estate.record(USED, [Sample(NOON, 99), Sample(NOON + MINUTE - SECOND, 99)])
+    assert estate.see(NOON + MINUTE)
+
+
+def test_between_the_level_and_the_clear_one_it_stays_what_it_was():
+    rule = a_rule(levels=Levels(over=80, clear=70))
+    assert looked([81, 75, 71], rule, 2) == [("busy", NOON)]
+    assert looked([81, 75, 70], rule, 2) == []
+    assert looked([75, 79], rule, 1) == []
+    assert looked([81, 60, 75], rule, 2) == []
+
+
+def test_of_periods_the_mean_counts_and_only_of_those_that_are_over():
+    rule = a_rule(lasts="2 x 300s")
+    spikes = [100, 100, 100, 70, 70] * 2  # means of 88
+    assert looked(spikes, rule, 9) == [], "the second is not over"
+    assert looked([*spikes, 0], rule, 10) == [("busy", NOON)]
+    assert looked([*[100, 60, 60, 60, 60] * 2, 0], rule, 10) == []
+    assert looked([*[90] * 5, *[10] * 5, *[90] * 5, 0], rule, 15) == []
+
+
+def test_a_period_that_nobody_measured_breaks_the_row():
+    estate = Estate(a_rule(lasts="2 x 60s"))
+    estate.record(USED, [Sample(NOON, 99), Sample(NOON + 2 * MINUTE, 99)])
+    assert estate.see(NOON + 3 * MINUTE) == []
+    estate.record(USED, [Sample(NOON + 3 * MINUTE, 99)])
+    assert estate.see(NOON + 4 * MINUTE)
+
+
+def test_after_a_gap_nobody_knows_whether_it_was_wrong_all_the_time():
+    estate = Estate(a_rule(lasts="20m"))
+    estate.record(USED, [Sample(NOON, 99), Sample(NOON + 16 * MINUTE, 99), Sample(NOON + 21 * MINUTE, 99)])
+    assert estate.see(NOON + 21 * MINUTE) == []
+
+
+@given(
+    st.lists(st.integers(60, 100), min_size=1, max_size=40),
+    st.lists(st.integers(1, 12), min_size=1, max_size=40),
+    st.sampled_from(["0s", "3m", "2 x 60s", "2 x 300s"]),
+)
+def test_how_often_somebody_looks_changes_nothing(values, steps, lasts):
+    rule = a_rule(lasts=lasts, levels=Levels(over=80, clear=70))
+    often = Estate(rule)
+    often.record(USED, minutes(values))
+    end, now = len(values) - 1, 0
+    for step in steps:
+        now = min(now + step, end)
+        often.see(NOON + now * MINUTE)
+    often.see(NOON + end * MINUTE)
+    once = Estate(rule)
+    once.record(USED, minutes(values))
+    once.see(NOON + end * MINUTE)
+    assert often.states == once.states
+    again = dict(once.states)
+    once.see(NOON + end * MINUTE)
+    assert once.states == again, "a second look at the same changes nothing"
+
+
+def test_what_is_much_is_told_by_what_is_usual_and_of_almost_nothing_nothing_is():
+    rule = a_rule("traffic", "transactions_rate", against="usual", levels=Levels(over=5))
+    series = Series("certify", "transactions_rate")
+    estate = Estate(rule)
+    estate.record(series, [Sample(NOON, 900)])
+    assert estate.see(NOON) == [], "nobody knows what is usual"
+    estate.usual = {series: 200}
+    assert estate.see(NOON) == []
+    estate.usual = {series: 100}
+    assert [one.text for one in estate.see(NOON)] == [
+        "transactions_rate is 9 times the usual, over 5, since 2024-04-05 12:00 UTC"
+    ]
+    quiet = Estate(rule)
+    quiet.usual = {series: 0.01}
+    quiet.record(series, [Sample(NOON, 4.0)])
+    assert quiet.see(NOON) == []
+
+
+def test_each_store_has_a_level_of_its_own_and_some_by_the_estate_s_file():
+    rule = a_rule(stores={"shop": Levels(over=95)})
+    estate = Estate(
+        rule, a_rule("disk", "disk_used_percent", levels=Levels(over="disk_full_at")), stores=("certify", "shop")
+    )
+    for store in ("certify", "shop"):
+        estate.record(Series(store, "connections_used_percent"), [Sample(NOON, 90)])
+        estate.record(Series(store, "disk_used_percent"), [Sample(NOON, 84)])
+    assert [(one.rule, one.series.store) for one in estate.see(NOON)] == [("busy", "certify")]
+    estate.stores["shop"] = a_store(watch={"disk": {"full_at": 80}})
+    assert [(one.rule, one.series.store) for one in estate.see(NOON)][1:] == [("disk", "shop")]
+
+
+def test_who_has_no_replicas_in_the_file_misses_none():
+    rule = a_rule("broken", "replicas_count", levels=Levels(under="replica_count"))
+    assert looked([0], rule, 0, Series("certify", "replicas_count")) == []
+
+
+def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on():
+    estate = Estate(a_rule(), a_rule("up", "up_count", levels=Levels(under=1)))
+    estate.record(USED, minutes([50] * 5))
+    estate.record(Series("certify", "up_count"), minutes([1] * 60))
+    assert estate.see(NOON + 19 * MINUTE) == []
+    (found,) = estate.see(NOON + 20 * MINUTE)
+    assert (found.cause, found.severity) == ("no_data", "P3")
+    assert found.text == "connections_used_percent has no number since 2024-04-05 12:04 UTC"
+    estate.record(USED, [Sample(NOON + 21 * MINUTE, 50)])
+    assert estate.see(NOON + 21 * MINUTE) == []
+
+
+def test_of_a_slot_that_is_dropped_nothing_is_missed():
+    rule = a_rule("slots", "slot_retained_bytes")
+    estate = Estate(rule)
+    estate.record(Series("certify", "slot_retained_bytes", "old"), [Sample(NOON, 99)])
+    estate.record(USED, minutes([1] * 30))
+    assert estate.see(NOON)
+    assert estate.see(NOON + 16 * MINUTE) == []
+
+
+def test_what_was_wrong_when_the_numbers_ended_is_wrong_still():
+    estate = Estate(a_rule())
+    estate.record(USED, [Sample(NOON, 99)])
+    estate.record(Series("certify", "up_count"), minutes([1] * 30))
+    assert estate.see(NOON)[0].rule == "busy"
+    assert [one.rule for one in estate.see(NOON + 20 * MINUTE)] == ["busy"]
+
+
+def test_a_store_that_nobody_measures_is_told_and_nothing_else_of_it():
+    estate = Estate(a_rule(), stores=("certify", "shop"))
+    estate.record(USED, [Sample(NOON, 50)])
+    estate.record(Series("shop", "up_count"), minutes([1] * 60))
+    assert estate.see(NOON + 10 * MINUTE) == []
+    (found,) = estate.see(NOON + 10 * MINUTE + SECOND)
+    assert (found.rule, found.series.store, found.severity) == (SILENT, "certify", "P2")
+
+
+def test_where_nobody_measures_anything_that_is_one_trouble_and_the_worst():
+    stores = tuple(f"store{n}" for n in range(30))
+    estate = Estate(a_rule(), stores=stores)
+    for store in stores:
+        estate.record(Series(store, "up_count"), [Sample(NOON, 1)])
+    (found,) = estate.see(NOON + HOUR)
+    assert (found.severity, found.series.store, found.cause) == ("P1", "", "watching")
+    (found,) = estate.see(NOON + 48 * HOUR)
+    assert found.severity == "P1", "two days later it is told still"
+
+
+def test_a_store_that_is_new_and_never_measured_is_told_too():
+    estate = Estate(a_rule(), stores=("certify", "new"))
+    estate.record(USED, [Sample(NOON, 50)])
+    assert [one.series.store for one in estate.see(NOON)] == ["new"]
+
+
+def test_an_hourly_number_is_missing_after_hours_and_not_after_minutes():
+    estate = Estate(
+        a_rule("wraparound", "cpu_percent"), replace(a_rule("rows", "dead_rows_percent"), levels=Levels(over=20))
+    )
+    estate.record(USED, minutes([1] * 300))
+    estate.record(Series("certify", "dead_rows_percent", "app.thing"), [Sample(NOON, 30)])
+    assert [one.rule for one in estate.see(NOON + 2 * HOUR)] == ["rows"]
+    assert estate.see(NOON + 4 * HOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "seconds"), [("5m", 0, 300), ("0s", 0, 0), ("2 x 300s", 2, 300), ("12 x 60s", 12, 60)]
+)
+def test_how_long_is_read_and_written_back(text, count, seconds):
+    read = Lasting.parse(text)
+    assert (read.count, read.period.total_seconds()) == (count, seconds)
+    assert Lasting.parse(str(read)) == read
+
+
+@pytest.mark.parametrize("text", ["5", "2x300s", "13 x 60s", "2 x 10s", "25h", "0 x 60s", "ever"])
+def test_how_long_it_cannot_be(text):
+    with pytest.raises(ValueError, match="allowed"):
+        Lasting.parse(text)
