@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from sluice.estate.severity import Severity
 from sluice.insight.capacity.report import (
     Arrival,
     Backup,
@@ -61,7 +62,7 @@ def outlook(store: str = "shop", a_day: float = 1e9, count: int = 200, seen: boo
     return Outlook(**{**told, **other})  # type: ignore[arg-type]
 
 
-def arrival(seen: Curve, limit: Limit, severity: str | None = "P2") -> Arrival:
+def arrival(seen: Curve, limit: Limit, severity: Severity | None = "P2") -> Arrival:
     """When a forecast passes a limit."""
     found = [passes(line, limit.value) for line in (seen.p90, seen.p50, seen.p10)]
     return Arrival(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
@@ -114,11 +114,11 @@ class TellCapacity(BaseOperator):
         text = f"P4: {self.made['summary']}"
         page = {"page": evidence_address(self.made["page"])}
         messages = [*self.made["urgent"], {"severity": "P4", "subject": "capacity", "text": text}]
-        for one in messages:
-            if not send_alert(cast(Any, one["severity"]), one["subject"], one["text"], context, **page):
-                self.log.warning("Nobody is told: estate.yaml has no `alerts`.\n%s", one["text"])
-                return 0
-        return len(messages)
+        sent = [send_alert(one["severity"], one["subject"], one["text"], context, **page) for one in messages]
+        for one, was_sent in zip(messages, sent, strict=True):
+            if not was_sent:
+                self.log.warning("estate.yaml names nobody who is told of %s\n%s", one["severity"], one["text"])
+        return sum(sent)
 
 
 def period_of(lower: str, upper: str, context: Context) -> Period:

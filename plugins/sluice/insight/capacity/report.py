@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from typing import Any, Literal, TypeAlias
 
+from sluice.estate.severity import Severity
+
 SCHEMA = 1
 """The version of the JSON: it rises when a field goes or means something else."""
 CHARTED = 20
@@ -41,7 +43,7 @@ class Arrival:
     latest: date | None
     days: int | None
     """Until `earliest`; 0 where it is reached already."""
-    severity: str | None
+    severity: Severity | None
     """P1 to P3, None where nobody need act: what this report and the one before say, since one alone is none."""
 
 

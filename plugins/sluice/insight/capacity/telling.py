@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from sluice.estate.severity import Severity
 from sluice.insight.capacity.report import Arrival, Changed, Outlook, Report, Score
 from sluice.insight.capacity.words import amount, day, listed, many
 
@@ -14,7 +15,7 @@ from sluice.insight.capacity.words import amount, day, listed, many
 class Urgent:
     """What people are told beside the report, since two reports say it."""
 
-    severity: str
+    severity: Severity
     subject: str
     text: str
 
