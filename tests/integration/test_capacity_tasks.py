@@ -38,7 +38,7 @@ def ledger(database: Database, vault: ScratchVault, people: tuple[Told, int], tm
         .replace("rto: 5m ", "watch: {disk: {size: 500 GB}}\n    rto: 5m ")
     )
     (tmp_path / "include/estate/estate.yaml").write_text(
-        "alerts: people\n" + estate.replace("\nalerts:", "\n# alerts:")
+        "notify: [{kind: http, connection: people, from: P4}]\n" + estate.replace("\nalerts:", "\n# alerts:")
     )
     for module in (connections, alerting, reporting):
         monkeypatch.setattr(module, "ROOT", tmp_path)
@@ -108,6 +108,14 @@ def test_two_reports_are_needed_to_wake_somebody_and_a_summary_is_sent_each_time
     assert urgent["severity"] in ("P2", "P3") and urgent["subject"] == "certify"
     assert urgent["text"].startswith(f"{urgent['severity']}: certify is 85 % full between")
     assert urgent["page"] == f"/sluice/{made['page']}"
+
+
+def test_who_is_told_of_what_is_urgent_alone_gets_no_summary(ledger: Forecasts, people, tmp_path: Path) -> None:
+    file = tmp_path / "include/estate/estate.yaml"
+    file.write_text(file.read_text().replace("from: P4", "from: P3"))
+    make(MONDAY - WEEK)
+    assert tell(make()) == 1
+    assert [one["severity"] for one in people[0].bodies] in (["P2"], ["P3"])
 
 
 def test_of_a_window_long_ago_nobody_is_told_nor_of_one_that_another_has_overtaken(ledger: Forecasts, people) -> None:
