@@ -62,3 +62,15 @@ SELECT NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = %(oid)s AND NOT inhd
 -- Through the table: what somebody's report of a month reads.
 SELECT count(*) AS rows, coalesce(sum(hashtextextended(t::text, 0)), 0)::text AS whole
 FROM app.audit_log AS t WHERE performed_at >= %(since)s AND performed_at < %(until)s
+
+-- Insight ---------------------------------------------------------------------------------------------------------
+
+-- name: clear_year
+-- The stores that the demo made up, with all that was noted of them.
+WITH old AS (SELECT id FROM insight.series WHERE store = ANY (%(stores)s)),
+     days AS (DELETE FROM insight.day WHERE series IN (SELECT id FROM old)),
+     hours AS (DELETE FROM insight.hour WHERE series IN (SELECT id FROM old)),
+     samples AS (DELETE FROM insight.sample WHERE series IN (SELECT id FROM old)),
+     counters AS (DELETE FROM insight.counter WHERE series IN (SELECT id FROM old)),
+     forecasts AS (DELETE FROM insight.forecast WHERE series IN (SELECT id FROM old))
+DELETE FROM insight.series WHERE id IN (SELECT id FROM old)

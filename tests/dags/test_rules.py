@@ -59,6 +59,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "measure_sizes",
         "publish_metrics",
         "scale_capacity",
+        "capacity_report",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
         *(f"{kind}__{name}" for kind in ("backup", "restore_drill", "restore") for name in BACKED_UP),
         *(f"restore_tenant__{name}" for name in SERVERS),

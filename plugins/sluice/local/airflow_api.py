@@ -199,8 +199,10 @@ class AirflowApi:
         time.sleep(_SETTLING_SECONDS)
         self._call("PATCH", f"{task}/hitlDetails", {"chosen_options": [choice], "params_input": {}})
 
-    def create_backfill(self, dag_id: str, start: datetime, end: datetime, reprocess: str = "none") -> int:
-        """Start a backfill over the windows from `start` to `end`, both included; give its id.
+    def create_backfill(
+        self, dag_id: str, start: datetime, end: datetime, reprocess: str = "none", at_once: int = 10
+    ) -> int:
+        """Start a backfill over the windows from `start` to `end`, both included, so many at once; give its id.
 
         `reprocess`: which windows with a run already are run again: `none`, `failed` or `completed`.
         """
@@ -209,6 +211,7 @@ class AirflowApi:
             "from_date": start.isoformat(),
             "to_date": end.isoformat(),
             "reprocess_behavior": reprocess,
+            "max_active_runs": at_once,
         }
         return int(self._call("POST", "/backfills", body)["id"])
 

@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from sluice.local.demo.stage import RunFailed, Stage
+from sluice.local.demo.stage import RunFailed, Written
 
 FAMILY = "migrate__"
 LANES = "backfill.copy_lane"
 
 
-class Migrating(Stage):
+class Migrating(Written):
     """Its runs go by the names of migrations."""
 
     migrations: ClassVar[Sequence[str]]

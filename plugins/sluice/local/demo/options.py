@@ -23,6 +23,7 @@ USUAL = {
     "postgres": {"size": 1_000_000, "rate": 200.0, "quiet_seconds": 60.0, "after": 10_000},
     "upkeep": {"size": 5_000_000, "rate": 40.0, "quiet_seconds": 20.0, "after": 2_000},
     "safety": {"size": 5_400_000, "rate": 40.0, "quiet_seconds": 10.0, "after": 2_000},
+    "insight": {"size": 16, "rate": 0.0, "quiet_seconds": 0.0, "after": 0},
     "dynamodb": {"size": 200_000, "rate": 20.0, "quiet_seconds": 10.0, "after": 5_000},
 }
 """The stories, and what each does unless told."""
@@ -30,20 +31,28 @@ USUAL = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Teach the demo's command its options."""
-    told = "; unless told {postgres}; {upkeep} of upkeep, {safety} of safety, {dynamodb} of dynamodb"
+    told = (
+        "; unless told {postgres}; {upkeep} of upkeep, {safety} of safety, {dynamodb} of dynamodb, {insight} of insight"
+    )
 
     def usually(name: str) -> str:
         return told.format(**{story: f"{values[name]:,.0f}" for story, values in USUAL.items()})
 
     parser.add_argument(
-        "story", nargs="?", choices=USUAL, default="postgres", help="which tables are moved, kept, or brought back"
+        "story",
+        nargs="?",
+        choices=USUAL,
+        default="postgres",
+        help="which tables are moved, kept, brought back or foreseen",
     )
     parser.add_argument(
         "--rows",
         "--items",
+        "--reports",
         dest="size",
         type=int,
-        help=f"rows of user_sessions (audit_log: a fifth), of audit_log, or items of five legacy tables{usually('size')}",
+        help="rows of user_sessions (audit_log: a fifth), of audit_log, items of five legacy tables, or weekly reports"
+        + usually("size"),
     )
     parser.add_argument("--rate", type=float, help=f"writes a second that the application asks for{usually('rate')}")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""What every demo plays on: runs of Airflow's scheduler, an application that writes meanwhile, and a person's part played."""
+"""What every demo plays on: runs of Airflow's scheduler, a person's part played, and mostly an application that writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunFailed(Exception):
 
 @dataclass
 class Stage(ABC):
-    """Opened as a context: the sample is seeded and its application writes until the context ends."""
+    """Opened as a context: what an earlier demo left is gone, and what this one plays on is there."""
 
     settings: Settings
     options: Options
@@ -40,10 +40,6 @@ class Stage(ABC):
     def begin_afresh(self) -> None:
         """Drop what an earlier demo left and make the sample anew. Raises where that is somebody else's."""
 
-    @abstractmethod
-    def make_application(self) -> WorkloadProcess:
-        """Make the application that writes; it is started by who opens the stage."""
-
     @cached_property
     def api(self) -> AirflowApi:
         """Airflow, to be asked."""
@@ -54,15 +50,12 @@ class Stage(ABC):
             for run in self.api.fail_unfinished(dag_id):
                 self.say(f"stopped {run} of {dag_id}, left unfinished earlier")
         self.begin_afresh()
-        self.app: WorkloadProcess = self.make_application()
-        self.app.ledger.unlink(missing_ok=True)
-        self.app.start()
         return self
 
-    def __exit__(
+    def __exit__(  # noqa: B027 - not every stage has something to end
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.app.__exit__()
+        """End what goes on."""
 
     def say(self, text: str) -> None:
         """Print a line with the time since the beginning."""
@@ -80,7 +73,7 @@ class Stage(ABC):
                 for approval in self.api.approvals(dag_id, run):
                     self._approve(dag_id, run, approval)
             if time.monotonic() - spoke > SPEAK_EVERY:
-                self.say(f"  {'; '.join(self.progress(d, r) for d, r in unfinished.items())}; {self._writing()}")
+                self.say(f"  {'; '.join([*(self.progress(d, r) for d, r in unfinished.items()), *self._meanwhile()])}")
                 spoke = time.monotonic()
             time.sleep(0.7)
         return runs
@@ -108,6 +101,31 @@ class Stage(ABC):
         with suppress(AskedNoMore):  # whose task died while it asked asks anew, and is answered then
             self.api.answer(dag_id, run, approval, "Approve")
 
-    def _writing(self) -> str:
+    def _meanwhile(self) -> list[str]:
+        """Say what else goes on."""
+        return []
+
+
+class Written(Stage):
+    """While it is open an application writes."""
+
+    @abstractmethod
+    def make_application(self) -> WorkloadProcess:
+        """Make the application that writes; it is started by who opens the stage."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.app: WorkloadProcess = self.make_application()
+        self.app.ledger.unlink(missing_ok=True)
+        self.app.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.app.__exit__()
+        super().__exit__(kind, error, trace)
+
+    def _meanwhile(self) -> list[str]:
         seen = self.app.progress
-        return f"{seen.total.writes:,} writes acknowledged" if seen else "the application starts"
+        return [f"{seen.total.writes:,} writes acknowledged" if seen else "the application starts"]

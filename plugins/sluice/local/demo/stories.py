@@ -54,6 +54,14 @@ def named(name: str) -> Story:
 
         judged, as_table = proven.judged, proven.as_table
         return Story("demo-safety.json", "certify", Safety, restore, judged, as_table, backup_switched_on)
+    if name == "insight":
+        from sluice.local.demo.insight import report as foreseen
+        from sluice.local.demo.insight.laying import stores_added
+        from sluice.local.demo.insight.stage import Insight
+        from sluice.local.demo.insight.story import play as foresee
+
+        checked, shown = foreseen.judged, foreseen.as_table
+        return Story("demo-insight.json", "capacity", Insight, foresee, checked, shown, stores_added)
     from sluice.local.demo.upkeep import report as told
     from sluice.local.demo.upkeep.stage import Upkeep
     from sluice.local.demo.upkeep.story import play as keep

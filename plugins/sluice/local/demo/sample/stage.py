@@ -11,11 +11,11 @@ from sluice.local import databases
 from sluice.local.certify import WorkloadProcess
 from sluice.local.demo.sample.holders import clear_sample
 from sluice.local.demo.sample.strangers import check_strangers
-from sluice.local.demo.stage import Stage
+from sluice.local.demo.stage import Written
 from sluice.stores.postgres import Connection, connect
 
 
-class Sampled(Stage):
+class Sampled(Written):
     """Its `mover` sees every row."""
 
     story: ClassVar[str]

@@ -1,0 +1,160 @@
+"""The report of one window, made: read from the ledger, foreseen, scored, compared with the one before. It sends nothing.
+
+What other rooms know (backups, cost, scaling) is brought by who calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeAlias
+
+from sluice.estate.models import Estate, Store
+from sluice.insight.capacity.changed import Before, changed
+from sluice.insight.capacity.growth import Growth, StoreGrowth, read_store
+from sluice.insight.capacity.outlook import YEAR, disk_size, look_at_store, look_at_table
+from sluice.insight.capacity.report import (
+    CHARTED,
+    Backup,
+    Cost,
+    Headroom,
+    Lag,
+    Proposal,
+    Report,
+    StoreReport,
+    TableGrowth,
+)
+from sluice.insight.capacity.scoring import SCORED, pairs, scored
+from sluice.insight.forecast.scoring import Kept
+from sluice.ledger.forecasts import Forecasts, Made
+from sluice.ledger.samples import Samples, Series, Span
+
+LAG_TARGET = timedelta(milliseconds=50)
+"""Of a store whose `replicas` say none."""
+
+
+Ahead: TypeAlias = Mapping[Series, tuple[float, float, float]]
+"""What each series is now, and P10 and P90 of what it is in 90 days."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """What a report is about: whole days from `since` to `until`, itself not included."""
+
+    since: date
+    until: date
+    monthly: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What other rooms know; what nobody knows is missing, or None."""
+
+    backups: Mapping[str, Backup] = field(default_factory=dict)
+    cost: Callable[[Ahead], Cost | None] = lambda ahead: None
+    """Reckons what the estate costs, by what is foreseen."""
+    proposals: tuple[Proposal, ...] | None = None
+
+
+def make_report(
+    samples: Samples,
+    estate: Estate,
+    period: Period,
+    known: Known,
+    before: Before | None,
+    why_none: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Make it, and keep its forecasts in the ledger. Safe to repeat. Raises StoreDown."""
+    kept, stores, found = Forecasts(samples.connection), list[StoreReport](), list[tuple[int, Kept]]()
+    for name, store in estate.stores.items():
+        grown = read_store(kept, name, period.until, YEAR)
+        told, made = _look(name, store, grown, samples, period, known, before)
+        earlier = kept.made(name, period.until - SCORED, period.until)
+        found += pairs(earlier, {one.series: one for one in _lines(grown)})
+        kept.keep(name, period.until, made)
+        stores.append(told)
+        say(f"{name}: {len(told.measures)} measures and {len(told.tables)} tables, {len(made)} forecasts kept")
+    return Report(
+        estate=estate.estate,
+        since=period.since,
+        until=period.until,
+        monthly=period.monthly,
+        stores=tuple(sorted(stores, key=lambda one: not one.is_known)),
+        changed=changed(before, stores) if before else None,
+        changed_reason=why_none,
+        scores=scored(found),
+        cost=known.cost(dict(_ahead(stores))),
+        proposals=known.proposals,
+    )
+
+
+def _ahead(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float, float, float]]]:
+    for store in stores:
+        for one in store.measures:
+            if (found := one.in_90_days) and one.now is not None:
+                yield Series(store.name, one.metric, one.subject), (one.now, found[0], found[2])
+        for table in store.tables:
+            if table.in_90_days:
+                metric = "table_bytes" if store.engine == "postgres" else "items_bytes"
+                yield Series(store.name, metric, table.name), (table.now, table.in_90_days[0], table.in_90_days[2])
+
+
+def _look(
+    name: str, store: Store, grown: StoreGrowth, samples: Samples, period: Period, known: Known, before: Before | None
+) -> tuple[StoreReport, list[Made]]:
+    measures = look_at_store(grown, store.watch.disk, period.until, before)
+    tables = [look_at_table(one, period.until) for one in grown.tables]
+    target = (store.replicas.target if store.replicas else LAG_TARGET).total_seconds()
+    hours = samples.spans("hour", ("replica_lag_seconds", "cache_hit_percent"), *_bounds(period), name)
+    told = StoreReport(
+        name=name,
+        engine=store.engine,
+        disk=disk_size(grown, store.watch.disk),
+        measures=tuple(one.outlook for one in measures),
+        tables=tuple(_shown([table for table, _ in tables])),
+        lag=tuple(_lags(hours, target)) or None,
+        cache_hit=_mean(hours.get(Series(name, "cache_hit_percent"), ())),
+        headroom=_headroom(samples, name, period),
+        backup=known.backups.get(name),
+    )
+    return told, [made for made in (*(one.made for one in measures), *(made for _, made in tables)) if made]
+
+
+def _shown(tables: Sequence[TableGrowth]) -> Iterator[TableGrowth]:
+    """Order tables by how much they grow; their past is for those that are shown."""
+    ordered = sorted(tables, key=lambda one: (-_growth(one), -one.now, one.name))
+    for number, one in enumerate(ordered):
+        yield one if number < CHARTED else replace(one, days=(), values=())
+
+
+def _growth(table: TableGrowth) -> float:
+    return table.in_90_days[1] - table.now + table.dropped if table.in_90_days else table.a_month or 0.0
+
+
+def _lags(hours: Mapping[Series, Sequence[Span]], target: float) -> Iterator[Lag]:
+    for series, found in hours.items():
+        if series.metric == "replica_lag_seconds" and found:
+            within = sum(one.mean <= target for one in found) / len(found)
+            yield Lag(series.subject, _mean(found) or 0.0, max(one.highest for one in found), within, target)
+
+
+def _mean(hours: Sequence[Span]) -> float | None:
+    points = sum(one.points for one in hours)
+    return sum(one.mean * one.points for one in hours) / points if points else None
+
+
+def _headroom(samples: Samples, store: str, period: Period) -> tuple[Headroom, ...] | None:
+    found = samples.spans("day", ("partition_headroom_days",), *_bounds(period), store)
+    told = [Headroom(series.subject, days[-1].last) for series, days in found.items() if days]
+    return tuple(sorted(told, key=lambda one: (one.days, one.table))) or None
+
+
+def _lines(grown: StoreGrowth) -> Iterator[Growth]:
+    yield from (one for one in (grown.size, grown.sessions, *grown.tables, *grown.units) if one)
+
+
+def _bounds(period: Period) -> tuple[datetime, datetime]:
+    since, until = (datetime.combine(day, time(), UTC) for day in (period.since, period.until))
+    return since, until

@@ -1,0 +1,76 @@
+"""The report as one page of HTML: no script, no font, no address; light and dark, wide and narrow. Pure; all is escaped."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from sluice.insight.capacity.charts import chart, is_near, spark
+from sluice.insight.capacity.report import CHARTED, Arrival, Outlook, Report
+from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told
+from sluice.insight.capacity.words import amount, change, day, many, money, reach
+
+DEAREST = 12
+"""So many parts of the bill are shown."""
+UNIT = re.compile(r"(?<=\d) (?=(?:%|/s|[kMGTP]?B)(?:\W|$))")
+HELD = (0.70, 0.95)
+"""Between these a forecast's 80 % interval is one."""
+
+
+def page(report: Report) -> str:
+    """Render it."""
+    until = report.until
+    return _template().render(
+        report=report,
+        charted=CHARTED,
+        dearest=DEAREST,
+        headline=headline(report),
+        changes=list(changed_told(report.changed, until)) if report.changed else [],
+        day=lambda value: day(value, until),
+        told=lambda outlook, at: arrival_told(outlook, at, until),
+        first=_first,
+        far=_far,
+    )
+
+
+@cache
+def _template() -> Template:
+    pages = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_kept_together,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {"amount": amount, "change": change, "chart": chart, "spark": spark, "many": many, "grown": grown_told,
+                      "scored": score_told, "span": _span, "money": money, "reach": reach, "held": _held}  # fmt: skip
+    return pages.get_template("page.html")
+
+
+def _first(outlook: Outlook | None, name: str) -> Arrival | None:
+    """Give the arrival at a limit of that name."""
+    return next((at for at in outlook.arrivals if at.limit.name == name), None) if outlook else None
+
+
+def _far(outlook: Outlook) -> list[str]:
+    """Name the limits that the chart has no room for."""
+    far = [limit for limit in outlook.limits if not is_near(outlook, limit)]
+    return [f"{amount(limit.value, outlook.unit)} ({limit.told})" for limit in far]
+
+
+def _span(values: tuple[float, float, float] | None, unit: str) -> str:
+    return f"{amount(values[0], unit)} – {amount(values[2], unit)}" if values else "–"
+
+
+def _kept_together(value: object) -> object:
+    """Keep a number and its unit on one line."""
+    return UNIT.sub("\N{NO-BREAK SPACE}", value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _held(share: float) -> bool:
+    return HELD[0] <= share <= HELD[1]

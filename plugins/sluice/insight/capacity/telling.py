@@ -1,0 +1,102 @@
+"""What a report says in words: its headline, a line for each limit, what people are told. Page, text and alerts use these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from sluice.estate.severity import Severity
+from sluice.insight.capacity.report import Arrival, Changed, Outlook, Report, Score
+from sluice.insight.capacity.words import amount, day, listed, many
+
+
+@dataclass(frozen=True)
+class Urgent:
+    """What people are told beside the report, since two reports say it."""
+
+    severity: Severity
+    subject: str
+    text: str
+
+
+def headline(report: Report) -> str:
+    """Say the one thing that is to be known."""
+    if not any(store.measures or store.tables for store in report.stores):
+        return "Nothing has been measured yet."
+    coming = [(one, at) for one, at in report.arrivals if at.earliest]
+    if coming:
+        return arrival_told(*coming[0], report.until)
+    if not report.arrivals:
+        return "Nothing says yet when anything will be full."
+    return "Nothing comes to its limit within a year."
+
+
+def arrival_told(outlook: Outlook, at: Arrival, until: date) -> str:
+    """Say when a limit is reached: `certify is 85 % full between 12 March and 4 May, most likely on 2 April.`"""
+    what = f"{f'{outlook.subject} of ' if outlook.subject else ''}{outlook.store} {at.limit.told}"
+    if at.earliest is None:
+        return f"{what}: not within a year."
+    if at.days is not None and at.days <= 0 and outlook.now is not None and outlook.now >= at.limit.value:
+        return f"{what} already."
+    first, likely, latest = (day(one, until) for one in (at.earliest, at.likely, at.latest))
+    if at.likely is None:
+        return f"{what} from {first} at the earliest, and more likely not within a year."
+    if at.latest is None:
+        return f"{what} from {first} on, most likely on {likely}, and perhaps not within a year."
+    return f"{what} between {first} and {latest}, most likely on {likely}."
+
+
+def grown_told(outlook: Outlook) -> str:
+    """Say what a measure is, and what it will be in 90 days."""
+    told = f"{amount(outlook.now, outlook.unit)} now"
+    if ahead := outlook.in_90_days:
+        low, likely, high = (amount(one, outlook.unit) for one in ahead)
+        doubtful = f" Doubtful: {outlook.reason}" if outlook.reason else ""
+        return f"{told}; in 90 days most likely {likely}, with 80 % between {low} and {high}.{doubtful}"
+    return f"{told}. {outlook.reason}".strip()
+
+
+def score_told(score: Score) -> str:
+    """Say how good forecasts were."""
+    return (
+        f"{score.ahead} days ahead, our 80 % intervals held {100 * score.held:.0f} % of {many(score.count, 'forecast')}"
+        f" (with 95 % between {100 * score.low:.0f} and {100 * score.high:.0f} %)."
+    )
+
+
+def changed_told(changed: Changed, until: date) -> Iterator[str]:
+    """Say what is other than in the report before, a line each."""
+    for one in changed.moved:
+        was, now = (day(at, until) if at else "not within a year" for at in (one.before, one.after))
+        yield f"{one.store} {one.limit}: it was {was}, it is {now}."
+    if changed.new:
+        yield f"New: {listed(changed.new)}."
+    if changed.gone:
+        yield f"Gone: {listed(changed.gone)}."
+    for fast in changed.fastest:
+        percent = f", {fast.percent:.1f} %" if fast.percent is not None else ""
+        yield f"{fast.store}: {fast.table} grew by {amount(fast.bytes, 'bytes')}{percent}."
+
+
+def urgent(report: Report) -> list[Urgent]:
+    """Say what people are told at once: what this report and the one before are worried about, the worst first."""
+    return sorted(
+        (
+            Urgent(at.severity, one.store, f"{at.severity}: {arrival_told(one, at, report.until)}")
+            for one, at in report.arrivals
+            if at.severity
+        ),
+        key=lambda one: (one.severity, one.subject),
+    )
+
+
+def summary(report: Report) -> str:
+    """Say the whole in a few lines, for a log and for people."""
+    period = f"{report.since} to {report.until}"
+    lines = [f"Capacity of {report.estate}, {period}: {headline(report)}"]
+    for store in report.stores:
+        for one in store.measures[:1]:
+            lines.append(f"{store.name}: {grown_told(one)}")
+    lines += [score_told(score) for score in report.scores]
+    return "\n".join(lines)

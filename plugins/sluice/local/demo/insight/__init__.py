@@ -1,0 +1,1 @@
+"""The capacity report over a year of generated days."""
