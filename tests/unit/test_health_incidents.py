@@ -57,6 +57,13 @@ def test_an_incident_takes_the_name_of_what_turns_out_to_explain_it(estate):
     assert estate.open == [("certify", "locks")], "what is left of it is no new one"
 
 
+def test_what_was_explained_stays_where_it_is_when_what_explained_it_is_gone(estate):
+    last = a_trouble(cause="pool", explained_by=("slow",))
+    estate.carry([LOCKS, SLOW, last], NOON)
+    estate.carry([LOCKS, last], NOON + 5 * MINUTE)
+    assert estate.open == [("certify", "locks")] and len(estate.told) == 1
+
+
 def test_causes_that_explain_each_other_are_one_all_the_same(estate):
     one = a_trouble(cause="memory", explained_by=("connections",))
     other = a_trouble(cause="connections", explained_by=("slow",))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sluice.estate.health import NAMED
 from sluice.estate.mistakes import EstateErrors
 from sluice.estate.severity import SEVERITIES, is_as_urgent, most_urgent
-from sluice.insight.health.blockers import Session, masked, tree
+from sluice.insight.health.blockers import Session, masked, root_sessions, tree
 from sluice.insight.health.levels import LEVELS
 from sluice.insight.health.ours import Busy, whose
 from sluice.insight.health.rules import OWN, SHIPPED, read_rules
@@ -198,6 +198,7 @@ def test_who_waits_for_several_is_drawn_once():
 def test_a_ring_is_drawn_from_its_oldest_transaction_and_ends():
     assert drawn(session(1, 3), session(2, 1), session(3, 2)) == ["3", "└─ 1", "   └─ 2"]
     assert drawn(session(1, 1)) == ["1"]
+    assert [one.pid for one in root_sessions([session(2, 2), session(3, 2)])] == [2]
 
 
 def test_who_is_waited_for_and_gone_by_now_leaves_no_hole():

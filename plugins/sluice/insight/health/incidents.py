@@ -90,12 +90,11 @@ def carried(
 
 def _place(sorting: _Board, groups: Sequence[Group], hushed: Hushed) -> None:
     """Find each group its incident: its own, the one that has it already, or a new one."""
-    taken = {group.place for group in groups}
     new = []
     for group in groups:
         if (own := sorting.at(group.place)) is not None:
             sorting.add(own, group)
-        elif (held := sorting.holder(group)) and held.place not in taken and held.store in ("", group.place[0]):
+        elif (held := sorting.holder(group)) and held.store in ("", group.place[0]):
             is_below = held.store == group.place[0] and held.cause in group.causes
             sorting.add(replace(held, cause=group.place[1]) if is_below else held, group)
         else:
@@ -169,7 +168,7 @@ def due(one: Incident, now: datetime) -> Kind | None:
 def _noted(one: Incident, kind: Kind, now: datetime) -> Incident:
     if kind == "cleared":
         return replace(one, told_cleared=True)
-    return replace(one, told=most_urgent(filter(None, (one.told, one.severity))), told_at=now)
+    return replace(one, told=one.severity, told_at=now)
 
 
 def members_of(incidents: Sequence[Incident]) -> Iterator[tuple[Incident, Member]]:
