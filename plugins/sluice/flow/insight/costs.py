@@ -123,7 +123,7 @@ def _viewed(costs: Costs) -> Cost | None:
 
     if not costs.components:
         return None
-    dearest = sorted(costs.components, key=lambda one: -one.monthly.high)
+    dearest = sorted((one for one in costs.components if one.monthly.high), key=lambda one: -one.monthly.high)
     return Cost(
         currency="$",
         priced=f"{costs.prices[0].upper()}{costs.prices[1:]}.",
@@ -134,7 +134,7 @@ def _viewed(costs: Costs) -> Cost | None:
         savings=tuple(
             Saving(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), one.why, one.risk) for one in costs.savings
         ),
-        notes=costs.notes,
+        notes=tuple(f"{note[0].upper()}{note[1:]}." for note in costs.notes),
     )
 
 
