@@ -56,6 +56,12 @@ def test_the_same_window_gives_the_same_rows(kept: Forecasts) -> None:
     assert kept.made("shop", UNTIL, UNTIL + DAY) == [corrected], "one that is forecast no more is gone"
 
 
+def test_a_sum_that_nobody_has_measured_is_kept_too(kept: Forecasts) -> None:
+    total = replace(MADE, series=Series("shop", "items_bytes"))
+    kept.keep("shop", UNTIL, [total])
+    assert kept.made("shop", UNTIL, UNTIL + DAY) == [total]
+
+
 def test_one_window_leaves_the_others_alone_and_one_store_the_others(kept: Forecasts) -> None:
     kept.keep("shop", UNTIL, [MADE])
     kept.keep("shop", UNTIL + 7 * DAY, [replace(MADE, until=UNTIL + 7 * DAY)])

@@ -82,6 +82,8 @@ class Forecasts:
             **{name: [_array(getattr(one, name)) for one in made] for name in ("ahead", "p10", "p50", "p90")},
         }
         with translated(f"keeping the forecasts of {store}"), self.connection.transaction():
+            # A sum of tables is forecast, too, and nobody has measured it as such.
+            self.connection.execute(statement("samples.add_series"), told)
             self.connection.execute(statement("capacity.drop_forecasts"), {"store": store, "until": until})
             self.connection.execute(statement("capacity.keep_forecasts"), {**told, "until": until})
         return len(made)

@@ -133,7 +133,9 @@ def _table(series: Series, line: Line, dropped: Line | None, horizon: int) -> Gr
 def _size(store: str, lasts: Mapping[Series, Line], tables: Sequence[Growth]) -> Growth | None:
     """Say what the store holds: as it was measured, else the sum of its tables."""
     measured = next(((one, lasts[one]) for one in (Series(store, name) for name in SIZES) if one in lasts), None)
-    series, line = measured or (Series(store, "items_bytes"), _sum([one.line for one in tables]))
+    if not measured and not tables:
+        return None
+    series, line = measured or (Series(store, tables[0].series.metric), _sum([one.line for one in tables]))
     if not line.days:
         return None
     drops, coming = (_added([drop for one in tables for drop in getattr(one, of)]) for of in ("drops", "coming"))

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from sluice.estate.insight import Disk
 from sluice.insight.capacity.changed import Before
 from sluice.insight.capacity.foreseeing import Foreseen, foresee
-from sluice.insight.capacity.growth import MONTH, Growth, StoreGrowth, dropped_since, grown_in_a_month
+from sluice.insight.capacity.growth import MONTH, SIZES, Growth, StoreGrowth, dropped_since, grown_in_a_month
 from sluice.insight.capacity.report import Arrival, Limit, Outlook, TableGrowth, ahead
 from sluice.insight.capacity.words import amount
 from sluice.insight.forecast.arrival import arrival, severity
@@ -89,7 +89,7 @@ def disk_limits(grown: StoreGrowth, disk: Disk) -> tuple[Limit, ...]:
 
 def disk_size(grown: StoreGrowth, disk: Disk) -> float | None:
     """Say how much a store's disk holds: as a person wrote it, else as it was measured; None where neither says it."""
-    if grown.size is None or grown.size.series.metric == "items_bytes":
+    if grown.size is None or grown.size.series.metric not in SIZES:
         return None
     return float(disk.size.count) if disk.size else grown.disk
 
