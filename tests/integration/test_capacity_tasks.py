@@ -14,8 +14,10 @@ from sluice.flow import alerting, connections
 from sluice.flow.insight import reporting
 from sluice.flow.insight.reporting import MakeCapacityReport, NoDay, TellCapacity, period_of
 from sluice.insight.capacity.making import Period
+from sluice.insight.scaling.plan import Held, Plan, Step
 from sluice.ledger.forecasts import Forecasts
 from sluice.ledger.samples import Samples, Series, Span
+from sluice.ledger.scalings import Scalings
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import connect
 
@@ -156,3 +158,25 @@ def test_what_is_older_than_days_are_kept_is_forgotten(ledger: Forecasts) -> Non
     make(MONDAY - WEEK)
     make(MONDAY + 4000 * DAY)
     assert ledger.report_before(MONDAY.date()) is None
+
+
+def test_a_report_of_now_says_what_would_be_scaled_and_one_of_long_ago_says_nothing_of_it(
+    ledger: Forecasts, vault: ScratchVault, tmp_path: Path
+) -> None:
+    file = tmp_path / "include/estate/estate.yaml"
+    step = Step("units", "up", "register_units", "tyler", "none", "70 %", "its units are fixed", "nothing", "by use")
+    plan = Plan("tyler", (step,), (Held("units", "it has scaled 2 minutes ago"),))
+    Scalings(ledger.connection).prepare().keep_plan("tyler", MONDAY, plan.told())
+
+    def told(**how: Any) -> Any:
+        return json.loads(Vault(vault.client(), vault.bucket).get(make(**how)["json"]))["proposals"]
+
+    assert told() is None, "no store is to be scaled"
+    file.write_text(file.read_text().replace("    rto: 15m", "    scaling: {}\n    rto: 15m"))
+    assert [(one["store"], one["why"]) for one in told()] == [
+        ("tyler", step.why),
+        ("tyler", "it has scaled 2 minutes ago"),
+    ]
+    assert "held back: units" in [one["what"] for one in told()]
+    assert told(began=MONDAY + 30 * DAY) is None
+    assert told(began=MONDAY + 3 * DAY) == [], "a plan of three days ago says nothing of today"

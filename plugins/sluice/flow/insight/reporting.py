@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from sluice.estate.models import Estate
     from sluice.insight.capacity.making import Known, Period
-    from sluice.insight.capacity.report import Backup
-    from sluice.ledger.samples import Samples
+    from sluice.insight.capacity.report import Backup, Proposal
     from sluice.stores.postgres import Connection
 
 WEEK = timedelta(days=7)
@@ -65,7 +64,7 @@ class MakeCapacityReport(BaseOperator):
         with opened_ledger() as c:
             samples, kept = Samples(c).prepare(), Forecasts(c)
             before, why_none = load_before(vault, kept, period)
-            known = self._known(samples, estate, period, context)
+            known = self._known(c, estate, period, context)
             report = make_report(samples, estate, period, known, before, why_none, self.log.info)
             files = keep_report(vault, kept, report, f"{ti.dag_id}/{ti.run_id}/{ti.task_id}")
             kept.forget(period.until - timedelta(days=estate.insight.keep.days.days))
@@ -75,9 +74,10 @@ class MakeCapacityReport(BaseOperator):
         told = {"headline": headline(report), "summary": summary(report), "urgent": alarms}
         return {"until": period.until.isoformat(), "monthly": period.monthly, **vars(files), **told}
 
-    def _known(self, samples: Samples, estate: Estate, period: Period, context: Context) -> Known:
-        """Gather what other rooms know. How backups stand is known as of now: of a window of long ago it would tell lies."""
+    def _known(self, c: Connection, estate: Estate, period: Period, context: Context) -> Known:
+        """Gather what others know. How backups stand and what would be scaled is of now: of long ago it would tell lies."""
         from sluice.insight.capacity.making import Known
+        from sluice.ledger.samples import Samples
 
         recent, backups = is_recent(period.until, context), dict[str, "Backup"]()
         if recent:
@@ -85,7 +85,8 @@ class MakeCapacityReport(BaseOperator):
                 backups = backups_at(_began(context))
             except SluiceError as why:  # a report without them is better than none
                 self.log.warning("How the backups stand is not known: %s", why)
-        return Known(backups, reckoning(samples, estate, period.until, recent, self.log))
+        proposed = proposals_since(c, estate, _began(context) - timedelta(days=1)) if recent else None
+        return Known(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed)
 
 
 class TellCapacity(BaseOperator):
@@ -157,6 +158,26 @@ def backups_at(now: datetime) -> dict[str, Backup]:
         )
         for name, one in known_at(now).exposures.items()
     }
+
+
+def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Proposal, ...] | None:
+    """Give what `scale_capacity` has proposed last for each store, and what it holds back; None where no store is to be scaled.
+
+    Raises NoPlan, StoreDown.
+    """
+    from sluice.insight.capacity.report import Proposal
+    from sluice.insight.scaling.plan import kept_proposals
+    from sluice.ledger.scalings import Scalings
+
+    scaled = {name for name, store in estate.stores.items() if store.scaling}
+    if not scaled:
+        return None
+    lines = kept_proposals(Scalings(c).prepare().plans(), since)
+    return tuple(
+        Proposal(one.store, f"held back: {one.what}" if one.held else one.what, one.why)
+        for one in lines
+        if one.store in scaled
+    )
 
 
 @contextmanager
