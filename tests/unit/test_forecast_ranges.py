@@ -262,3 +262,21 @@ def held(points: int, wide: float = 1.0) -> float:
 def test_the_range_holds_four_times_in_five_and_half_of_it_does_not(points: int) -> None:
     assert 0.76 <= held(points) <= 0.92
     assert held(points, wide=0.5) < 0.70
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05, 0.5])
+@pytest.mark.parametrize("since", [7, 14])
+def test_a_pace_that_has_tripled_for_a_week_is_followed_and_not_taken_for_wrong_values(
+    noise: float, since: int
+) -> None:
+    steady = 300.0 + np.arange(100 - since)
+    faster = steady[-1] + 3.0 * np.arange(1, since + 1)
+    values = np.concatenate([steady, faster]) + np.random.default_rng(1).normal(0, noise, 100)
+    found = forecast(series(values))
+    assert found.p10[0] > values[-1] - 3, "it begins where the table is by now"
+    assert found.p50[29] > values[-1] + 45, "and goes on much faster than the one a day of before"
+
+
+def test_values_that_differ_by_nothing_that_can_be_told_are_the_same() -> None:
+    found = forecast(series([0.0, 5e-324] * 6))
+    assert found.models == ("no change",) and in_order(found)

@@ -28,8 +28,9 @@ FEW = 2.0
 """The range is wider by 1 + this / (points - 5): what is weighed on so few points is believed too firmly."""
 FEW_TO_TELL, OUTWEIGHS = 14, 4.0
 """With fewer points than that, a change so many times the next largest may be a step or the way it grows."""
-EVEN = 1e-12
-"""Values that differ by less than this share of themselves are the same: the rest is rounding."""
+EVEN, NOTHING = 1e-12, 1e-100
+"""Values that differ by less than this share of themselves are the same: the rest is rounding. And so are those that differ by less
+than any unit can tell."""
 KNOTS = 18
 """For so many days a mixture is worked out; between them it runs straight."""
 
@@ -98,7 +99,7 @@ def _tell(days: Days, values: Floats, horizon_days: int) -> _Told:
     if week is not None:
         notes.append(f"a week goes up and down by {np.ptp(week):,.4g}, which is foretold as well")
         y = y - week[days % 7]
-    if float(np.ptp(y)) <= EVEN * float(np.abs(y).max()):
+    if float(np.ptp(y)) <= max(EVEN * float(np.abs(y).max()), NOTHING):
         told = _Told(np.full((3, horizon_days), y[-1]), ("no change",))
     else:
         told = _with_lines(x, y, horizon_days)

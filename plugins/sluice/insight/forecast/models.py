@@ -11,7 +11,7 @@ think, not what the best one is sure of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -31,7 +31,10 @@ WANDERING_PRIOR = tuple(float(np.exp(-0.2 * number)) for number in range(len(WAN
 RISING_PRIOR = (4.0, 2.0, 1.0)
 """What is believed beforehand: calm is likelier than change. Chosen on the seeds for building; see docs/decisions/028."""
 CLIPPED = 4.0
-"""A value farther off than so many standard deviations counts as one so far off: one wrong value decides nothing."""
+"""A value farther off than so many standard deviations counts as one so far off: one wrong value decides nothing. Where those
+before it were as far off to the same side, it is no wrong value, and counts as it is."""
+RUN, FAR = 2, 100.0
+"""After so many in a row, and up to so far."""
 LEAST_ROUGH = 0.02
 """No table grows so evenly that a day differs by less than this share of a day's growth."""
 NEGLIGIBLE = 3e-3
@@ -63,6 +66,8 @@ class State:
     """3 × 3 × lines."""
     score: Floats
     """The log of its weight."""
+    run: Floats
+    """How many values in a row were farther off than `CLIPPED`, to the side that its sign says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +150,7 @@ def _begin(bank: Bank, value: float) -> State:
     lines = len(bank.wrong)
     cov = np.zeros((3, 3, lines))
     cov[0, 0], cov[1, 1], cov[2, 2] = bank.wrong**2, 4.0, (bank.rises / 30.0) ** 2
-    return State(np.outer([value, 1.0, 0.0], np.ones(lines)), cov, bank.log_prior)
+    return State(np.outer([value, 1.0, 0.0], np.ones(lines)), cov, bank.log_prior, np.zeros(lines))
 
 
 def _move(bank: Bank, state: State, days: float) -> State:
@@ -155,14 +160,20 @@ def _move(bank: Bank, state: State, days: float) -> State:
     cov = (turn @ half.swapaxes(0, 1).reshape(3, -1)).reshape(3, 3, -1)
     cov[0, 0] += days * bank.stays**2
     cov[1, 1] += days * bank.wanders**2
-    return State(turn @ state.mean, cov, state.score)
+    return replace(state, mean=turn @ state.mean, cov=cov)
 
 
 def _see(bank: Bank, state: State, value: float) -> State:
-    """Learn from a value: neither what a line believes nor its weight changes more than by one that is `CLIPPED` off."""
+    """Learn from a value. It counts as one that is `CLIPPED` off at most; but in a run, as one that is `FAR` off at most."""
     variance = state.cov[0, 0] + bank.wrong**2
     deviation = np.sqrt(variance)
-    off = np.clip((value - state.mean[0]) / deviation, -CLIPPED, CLIPPED)
+    off = (value - state.mean[0]) / deviation
+    side = np.where(np.abs(off) > CLIPPED, np.sign(off), 0.0)
+    run = np.where(side * state.run > 0, state.run + side, side)
+    most = np.where(np.abs(run) > RUN, FAR, CLIPPED)
+    off = np.clip(off, -most, most)
     gain = state.cov[0] / variance
     mean = state.mean + gain * (deviation * off)
-    return State(mean, state.cov - gain[:, None] * state.cov[0][None], state.score - (np.log(variance) + off**2) / 2)
+    return State(
+        mean, state.cov - gain[:, None] * state.cov[0][None], state.score - (np.log(variance) + off**2) / 2, run
+    )
