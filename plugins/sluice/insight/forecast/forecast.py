@@ -29,8 +29,7 @@ FEW = 2.0
 FEW_TO_TELL, OUTWEIGHS = 14, 4.0
 """With fewer points than that, a change so many times the next largest may be a step or the way it grows."""
 EVEN, NOTHING = 1e-12, 1e-100
-"""Values that differ by less than this share of themselves are the same: the rest is rounding. And so are those that differ by less
-than any unit can tell."""
+"""Values that differ by less than this share of themselves, or by less than any unit can tell, are the same."""
 KNOTS = 18
 """For so many days a mixture is worked out; between them it runs straight."""
 

@@ -35,6 +35,8 @@ CLIPPED = 4.0
 before it were as far off to the same side, it is no wrong value, and counts as it is."""
 RUN, FAR = 2, 100.0
 """After so many in a row, and up to so far."""
+EVEN = 1e-12
+"""A spread of less than this share of all that the values span is rounding."""
 LEAST_ROUGH = 0.02
 """No table grows so evenly that a day differs by less than this share of a day's growth."""
 NEGLIGIBLE = 3e-3
@@ -104,7 +106,8 @@ class Mixture:
 def bank_of(x: Floats, y: Floats) -> Bank:
     """Give the lines that suit a series: in units of its own growth. Two points at least, not all of one value."""
     slope = theil_sen(x, y)
-    range_ = 0.8 * spread(y) or 0.3 * float(np.ptp(y))  # the same on a straight line
+    range_, all_of_it = 0.8 * spread(y), 0.3 * float(np.ptp(y))  # the same on a straight line
+    range_ = range_ if range_ > EVEN * all_of_it else all_of_it
     unit = max(abs(slope), range_ / float(x[-1] - x[0])) * (-1.0 if slope < 0 else 1.0)
     rough = max(roughness(x, y, slope) / abs(unit), LEAST_ROUGH)
     every = np.meshgrid(SCALES, STAYING, range(len(WANDERING)), range(len(RISING)), indexing="ij")
