@@ -12,10 +12,15 @@ from sluice.local.waiting import wait_for
 
 from tests.e2e.driver import DAG, PATIENCE, Driver
 
+NEVER_OVER = "collect_samples"
+"""One run of it follows the other."""
+
 
 def test_a_new_machine_has_work_of_its_own_and_none_of_it_is_red(driver: Driver) -> None:
     wait_for("the first scheduled runs", lambda: _over(driver.scheduled()), seconds=PATIENCE)
-    assert set(driver.scheduled().values()) == {"success"}
+    found = driver.scheduled()
+    assert found.pop(NEVER_OVER, "running") in ("queued", "running", "success")
+    assert set(found.values()) == {"success"}
 
 
 def test_a_viewer_may_look_but_not_start_a_migration(driver: Driver) -> None:
@@ -37,4 +42,5 @@ def test_the_console_is_closed_to_whom_airflow_does_not_know(driver: Driver, pat
 
 
 def _over(runs: dict[str, str]) -> bool:
-    return "validate_data" in runs and set(runs.values()) <= FINISHED
+    ending = {state for dag, state in runs.items() if dag != NEVER_OVER}
+    return "validate_data" in runs and ending <= FINISHED
