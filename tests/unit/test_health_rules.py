@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sluice.estate.health import NAMED
 from sluice.estate.mistakes import EstateErrors
 from sluice.estate.severity import SEVERITIES, is_as_urgent, most_urgent
+from sluice.insight.collecting.postgres import SHIPPED as SHIPPED_SLOT
 from sluice.insight.health.blockers import Session, masked, root_sessions, tree
 from sluice.insight.health.levels import LEVELS
 from sluice.insight.health.ours import Busy, whose
@@ -20,6 +21,7 @@ from sluice.insight.health.silence import Hushed
 from sluice.insight.health.telling import table
 from sluice.insight.metrics import METRICS
 from sluice.ledger.incidents import Incident
+from sluice.safety.left_over import slot_of
 
 from tests.watched import NOON, ROOT, a_store, a_trouble
 
@@ -145,6 +147,10 @@ def test_all_mistakes_are_told_at_once(project):
 
 def test_every_name_of_a_level_is_one_that_a_person_may_write():
     assert set(LEVELS) == set(NAMED)
+
+
+def test_the_slots_that_are_left_out_are_those_that_ship_the_log():
+    assert slot_of("shop") == f"{SHIPPED_SLOT}shop"
 
 
 def test_severities_have_an_order():
