@@ -210,6 +210,23 @@ def test_in_a_maintenance_window_it_is_kept_and_told_when_the_window_ends_if_it_
     assert len(estate.told) == 1, "that the bloat is gone nobody is told: they never knew"
 
 
+def test_a_maintenance_window_silences_neither_that_a_store_is_gone_nor_that_nobody_measures():
+    estate = Estate(maintenance=[WINDOW])
+    watching = a_trouble("shop", "watching", severity="P2")
+    gone = a_trouble(cause="unreachable", severity="P1")
+    missing = a_trouble("tyler", "unreachable", severity="P2")
+    estate.carry([gone, watching, missing, LOCKS], NOON)
+    assert estate.told == ["opened P1 certify: unreachable (#1)", "opened P2 shop: watching (#2)"]
+    assert [one.place for one in estate.board.incidents if one.hushed] == [
+        ("certify", "locks"),
+        ("tyler", "unreachable"),
+    ]
+    day = Silence(store="certify", until=NOON.date(), why="it is moved")
+    asked = Estate(maintenance=[WINDOW], silences=[day])
+    asked.carry([gone], NOON)
+    assert asked.told == [], "a silence that somebody asked for holds for it, too"
+
+
 def test_what_was_told_before_the_window_is_told_when_it_is_well_even_within(estate):
     estate.hushes = {"maintenance": [WINDOW]}
     before = NOON - 2 * HOUR

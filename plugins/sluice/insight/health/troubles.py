@@ -17,6 +17,8 @@ NO_DATA = "no_data"
 """The cause of what is measured no more while the rest of its store is."""
 WATCHING = "watching"
 """The cause of a store that nobody measures at all."""
+UNREACHABLE = "unreachable"
+"""The cause of a store that does not answer."""
 PAGE = "docs/howto/know-what-is-wrong.md#no-data"
 
 
@@ -78,7 +80,7 @@ def _missing(rule: Rule, series: Series, state: State) -> Trouble:
     text = f"{_whose(series)}{rule.metric} has no number since {_at(state.since)}"
     do = "Its numbers come no more: the log of collect_samples says why."
     severity: Severity = "P2" if rule.severity == "P1" else "P3"
-    explained = ("unreachable", WATCHING, *rule.explained_by)
+    explained = (UNREACHABLE, WATCHING, *rule.explained_by)
     return Trouble(rule.name, series, severity, NO_DATA, explained, state.since, text, do, PAGE, "platform")
 
 
