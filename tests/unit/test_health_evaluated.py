@@ -149,6 +149,65 @@ def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on(
     assert estate.see(NOON + 21 * MINUTE) == []
 
 
+def gone(rule, value, **more):
+    """An estate of which one number has ended at noon, while the rest of its store goes on for three days."""
+    estate = Estate(rule, **more)
+    estate.record(Series("certify", rule.metric), [Sample(NOON, value)])
+    estate.record(Series("certify", "up_count"), minutes([1] * 3 * 24 * 12, every=5 * MINUTE))
+    return estate
+
+
+def test_what_is_missing_is_missing_until_numbers_come_however_long():
+    estate = gone(a_rule(), 50)
+    for hours in (1, 23, 25, 48, 70):
+        (found,) = estate.see(NOON + hours * HOUR)
+        assert found.text == "connections_used_percent has no number since 2024-04-05 12:00 UTC"
+    estate.record(USED, [Sample(NOON + 71 * HOUR, 50)])
+    assert estate.see(NOON + 71 * HOUR) == []
+
+
+def test_what_was_wrong_when_the_numbers_ended_is_wrong_days_later():
+    estate = gone(a_rule(), 99)
+    for hours in (0, 1, 25, 48):
+        assert [one.rule for one in estate.see(NOON + hours * HOUR)] == ["busy"]
+
+
+def test_a_store_that_left_the_file_misses_nothing():
+    estate = gone(a_rule(), 50, stores=("certify", "shop"))
+    estate.record(Series("shop", "up_count"), minutes([1] * 40, every=5 * MINUTE))
+    assert estate.see(NOON + HOUR)
+    del estate.stores["certify"]
+    assert estate.see(NOON + HOUR + 5 * MINUTE) == []
+    old = gone(a_rule(), 99, stores=("shop",))
+    old.record(Series("shop", "up_count"), minutes([1] * 40, every=5 * MINUTE))
+    assert old.see(NOON + HOUR) == old.see(NOON) == [], "it is judged no more from the first look on"
+
+
+@pytest.mark.parametrize(
+    ("metric", "watch"),
+    [
+        ("cpu_percent", {"cloud": {"connection": "aws", "instance": "shop"}}),
+        ("pooler_up_count", {"pooler": "pooler"}),
+        ("disk_used_percent", {"disk": {"size": "100 GB"}}),
+        ("disk_used_percent", {"cloud": {"connection": "aws", "instance": "shop"}}),
+    ],
+)
+def test_what_the_file_asks_for_no_more_is_missed_no_more(metric, watch):
+    estate = gone(a_rule("busy", metric, levels=Levels(over=80)), 50)
+    estate.stores["certify"] = a_store(watch=watch)
+    assert [one.cause for one in estate.see(NOON + HOUR)] == ["no_data"]
+    estate.stores["certify"] = a_store()
+    assert estate.see(NOON + HOUR + 5 * MINUTE) == []
+
+
+def test_that_nobody_measures_airflow_is_told_on_the_second_day_too():
+    estate = Estate(stores=("certify",))
+    estate.record(Series("airflow", "metadata_up_count"), [Sample(NOON, 1)])
+    estate.record(Series("certify", "up_count"), minutes([1] * 3 * 24 * 12, every=5 * MINUTE))
+    for hours in (1, 23, 25, 48):
+        assert [one.series.store for one in estate.see(NOON + hours * HOUR)] == ["airflow"]
+
+
 def test_of_a_slot_that_is_dropped_nothing_is_missed():
     rule = a_rule("slots", "slot_retained_bytes")
     estate = Estate(rule)

@@ -300,9 +300,11 @@ def test_a_flapping_number_and_a_dead_collector_through_the_whole_look():
 
 def test_no_data_of_a_store_that_is_down_hangs_below_that_it_is_down():
     estate = Estate(
-        a_rule(), a_rule("unreachable", "up_count", severity="P1", levels=Levels(under=1)), a_rule("cpu", "cpu_percent")
+        a_rule(),
+        a_rule("unreachable", "up_count", severity="P1", levels=Levels(under=1)),
+        a_rule("waits", "lock_waits_count"),
     )
-    for metric in ("connections_used_percent", "cpu_percent"):
+    for metric in ("connections_used_percent", "lock_waits_count"):
         estate.record(Series("certify", metric), [Sample(NOON, 50)])
     estate.record(Series("certify", "up_count"), minutes([1] * 5 + [0] * 30))
     for n in range(7):
