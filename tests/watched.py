@@ -66,7 +66,7 @@ class Estate:
         self.states: dict[Key, State] = {}
         self.board = Board()
         self.hushes = hushes
-        self.usual: dict[Series, float] = {}
+        self.usual: dict[Series, dict[int, float]] = {}
         self.told: list[str] = []
 
     def record(self, series: Series, samples: Iterable[Sample]) -> None:

@@ -107,16 +107,28 @@ def test_what_is_much_is_told_by_what_is_usual_and_of_almost_nothing_nothing_is(
     estate = Estate(rule)
     estate.record(series, [Sample(NOON, 900)])
     assert estate.see(NOON) == [], "nobody knows what is usual"
-    estate.usual = {series: 200}
+    estate.usual = {series: {12: 200}}
     assert estate.see(NOON) == []
-    estate.usual = {series: 100}
+    estate.usual = {series: {12: 100}}
     assert [one.text for one in estate.see(NOON)] == [
         "transactions_rate is 9 times the usual, over 5, since 2024-04-05 12:00 UTC"
     ]
     quiet = Estate(rule)
-    quiet.usual = {series: 0.01}
+    quiet.usual = {series: {12: 0.01}}
     quiet.record(series, [Sample(NOON, 4.0)])
     assert quiet.see(NOON) == []
+
+
+def test_a_number_is_held_against_its_own_hour_though_the_look_comes_in_the_next():
+    rule = a_rule("traffic", "transactions_rate", "2 x 300s", against="usual", levels=Levels(over=5))
+    series = Series("certify", "transactions_rate")
+    estate = Estate(rule)
+    estate.usual = {series: {11: 1000, 12: 100}}
+    estate.record(series, minutes([1000] * 10 + [100] * 3, NOON - 10 * MINUTE))
+    assert estate.see(NOON + 2 * MINUTE) == [], "a busy hour ends, and the last of it was as usual"
+    estate.usual = {series: {11: 100}}
+    estate.states.clear()
+    assert [one.since for one in estate.see(NOON + 2 * MINUTE)] == [NOON - 10 * MINUTE]
 
 
 def test_each_store_has_a_level_of_its_own_and_some_by_the_estate_s_file():

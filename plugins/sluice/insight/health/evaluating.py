@@ -41,8 +41,8 @@ class Look:
     """Of the rules' metrics, as far back as they look, oldest first."""
     lately: Mapping[Series, Sample]
     """The last number of every series within a day."""
-    usual: Mapping[Series, float]
-    """The mean of the same hour, of those days that were measured."""
+    usual: Mapping[Series, Mapping[int, float]]
+    """The mean of each hour of the day (UTC), of those days that were measured."""
 
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
@@ -132,9 +132,7 @@ def _points(rule: Rule, series: Series, look: Look) -> list[Sample]:
     """Give what is judged: each number, or the mean of each period that is over."""
     samples = [one for one in look.numbers.get(series, ()) if one.at <= look.now]
     if rule.against == "usual":
-        if (usual := look.usual.get(series)) is None:
-            return []
-        samples = [replace(one, value=one.value / max(usual, LEAST_USUAL)) for one in samples]
+        samples = [*_times_usual(samples, look.usual.get(series, {}))]
     if not rule.lasts.count:
         return samples
     period, made = rule.lasts.period, []
@@ -143,6 +141,13 @@ def _points(rule: Rule, series: Series, look: Look) -> list[Sample]:
         if start + period <= look.now:
             made.append(Sample(start + period, sum(values) / len(values)))
     return made
+
+
+def _times_usual(samples: Sequence[Sample], usual: Mapping[int, float]) -> Iterator[Sample]:
+    """Give how many times what is usual at its own hour each number is; of an hour that nobody knows, none."""
+    for one in samples:
+        if (mean := usual.get(one.at.astimezone(UTC).hour)) is not None:
+            yield replace(one, value=one.value / max(mean, LEAST_USUAL))
 
 
 def walked(rule: Rule, limit: Limit, points: Sequence[Sample], state: State | None) -> State | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sluice.errors import SluiceError
 from sluice.estate.insight import Insight
@@ -22,7 +22,7 @@ from sluice.insight.health.rules import Rule, Rules, lookback
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
 from sluice.ledger.incidents import Incidents
-from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series
+from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series, Span
 from sluice.stores.postgres import Connection
 
 WEEKS = timedelta(days=14)
@@ -83,12 +83,18 @@ def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, S
     return Look(now, stores, numbers, samples.latest(now, within=ONE_DAY), _usual(samples, rules, now))
 
 
-def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, float]:
-    """Give the mean of the same hour of the day, over the days of two weeks on which it was measured."""
+def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, dict[int, float]]:
+    """Give the mean of each hour of the day, over the days of two weeks on which it was measured."""
     metrics = {rule.metric for rule in rules.values() if rule.against == "usual"}
     spans = samples.spans("hour", metrics, now - WEEKS, now - ONE_DAY / 2) if metrics else {}
-    means = {series: [one.mean for one in found if one.at.hour == now.hour] for series, found in spans.items()}
-    return {series: sum(found) / len(found) for series, found in means.items() if len(found) >= LEAST_DAYS}
+    return {series: _by_hour(found) for series, found in spans.items()}
+
+
+def _by_hour(spans: Sequence[Span]) -> dict[int, float]:
+    means: dict[int, list[float]] = {}
+    for one in spans:
+        means.setdefault(one.at.astimezone(UTC).hour, []).append(one.mean)
+    return {hour: sum(found) / len(found) for hour, found in means.items() if len(found) >= LEAST_DAYS}
 
 
 def _asked(found: Sequence[Trouble], stores: Mapping[str, Store], open_store: OpenStore) -> _Asked:
