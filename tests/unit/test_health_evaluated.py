@@ -144,9 +144,24 @@ def test_each_store_has_a_level_of_its_own_and_some_by_the_estate_s_file():
     assert [(one.rule, one.series.store) for one in estate.see(NOON)][1:] == [("disk", "shop")]
 
 
-def test_who_has_no_replicas_in_the_file_misses_none():
+def test_who_has_no_replicas_in_the_file_has_as_many_as_were_seen_in_a_day():
     rule = a_rule("broken", "replicas_count", levels=Levels(under="replica_count"))
-    assert looked([0], rule, 0, Series("certify", "replicas_count")) == []
+    replicas = Series("certify", "replicas_count")
+    assert looked([0], rule, 0, replicas) == []
+    estate = Estate(rule)
+    estate.record(replicas, [Sample(NOON, 2), Sample(NOON + MINUTE, 1)])
+    estate.record(Series("certify", "up_count"), minutes([1] * 61))
+    estate.most = {"certify": 2}
+    (found,) = estate.see(NOON + MINUTE)
+    assert found.text == "replicas_count is 1, under 2, since 2024-04-05 12:01 UTC"
+    estate.most = {}
+    assert [one.cause for one in estate.see(NOON + HOUR)] == ["broken"], "numbers that end make nothing well"
+    estate.stores["certify"] = a_store(
+        replicas={"connection": "pg", "name": "a", "servers": {"b": {"connection": "pg_b"}}}
+    )
+    estate.record(replicas, [Sample(NOON + HOUR, 1)])
+    estate.most = {"certify": 2}
+    assert estate.see(NOON + HOUR) == [], "the file says that one is enough"
 
 
 def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on():

@@ -8,7 +8,7 @@ however long none comes, and of what was measured always it is a fault of its ow
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
@@ -43,6 +43,8 @@ class Look:
     """The last number of every series within a day."""
     usual: Mapping[Series, Mapping[int, float]]
     """The mean of each hour of the day (UTC), of those days that were measured."""
+    most: Mapping[str, float] = field(default_factory=dict)
+    """Of each store, the most replicas that were seen in a day."""
 
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
@@ -52,7 +54,7 @@ def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State])
     measured = _by_metric(look)
     for rule in rules.values():
         for series in _looked_at(rule, measured, before, look.stores):
-            limit = rule.at(series.store, look.stores.get(series.store))
+            limit = rule.at(series.store, look.stores.get(series.store), look.most.get(series.store, 0.0))
             key = (rule.name, series)
             if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
                 found[key] = state

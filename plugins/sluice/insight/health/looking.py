@@ -31,6 +31,7 @@ LEAST_DAYS = 3
 KEPT = timedelta(days=400)
 """How long incidents that were cleared are kept."""
 SOON = timedelta(seconds=1)
+REPLICAS = "replicas_count"
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ def watch(
     now = incidents.now()
     samples.record(now, numbers)
     look = gathered(samples, rules.rules, stores, now)
-    found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, stores)
+    found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, stores, look.most)
     asked = _asked(found, stores, open_store)
     hushed = Hushed(now, insight.maintenance, rules.silences, asked.ours)
     with incidents.looking():
         states = evaluate(rules.rules, look, incidents.states())
-        found = troubles(states, rules.rules, stores)
+        found = troubles(states, rules.rules, stores, look.most)
         outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence)
         incidents.keep(states, outcome.incidents, outcome.messages)
         incidents.forget(now - KEPT)
@@ -80,7 +81,19 @@ def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, S
         if there := [rule for rule in rules.values() if rule.often == often]:
             since = now - max(lookback(rule) for rule in there)
             numbers |= samples.between({rule.metric for rule in there}, since, now + SOON)
-    return Look(now, stores, numbers, samples.latest(now, within=ONE_DAY), _usual(samples, rules, now))
+    lately = samples.latest(now, within=ONE_DAY)
+    return Look(now, stores, numbers, lately, _usual(samples, rules, now), _most(samples, numbers, now))
+
+
+def _most(samples: Samples, numbers: Mapping[Series, Sequence[Sample]], now: datetime) -> dict[str, float]:
+    """Give the most replicas of each store within a day: by its hours, and by the last one's numbers, not rolled up yet."""
+    found: dict[str, float] = {}
+    hours = samples.spans("hour", {REPLICAS}, now - ONE_DAY, now)
+    seen = [(series, one.highest) for series, spans in hours.items() for one in spans]
+    seen += [(series, one.value) for series, ones in numbers.items() if series.metric == REPLICAS for one in ones]
+    for series, count in seen:
+        found[series.store] = max(count, found.get(series.store, 0.0))
+    return found
 
 
 def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, dict[int, float]]:
