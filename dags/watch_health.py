@@ -2,10 +2,10 @@
 
 The rules of include/health/rules.yaml, and yours in include/estate/health.yaml, judge the numbers that `collect_samples` keeps.
 What is wrong at one store for one cause is one incident; it is told when it opens, gets worse and is well again, by the
-channels of include/estate/estate.yaml (`alerts`, `notify`), each from its severity on. In a maintenance window nobody is told;
-what is wrong when it ends is told then. No numbers at all is a fault, too. After each look whoever waits for it is called
-(`insight.alive`): when the calls end, they tell people that nobody watches. It only reads; what it writes are its own notes in
-the ledger.
+channels of include/estate/estate.yaml (`alerts`, `notify`), each from its severity on. In a maintenance window nobody is told,
+unless a store does not answer; what is wrong when it ends is told then. No numbers at all is a fault, too. After each look
+whoever waits for it is called (`insight.alive`): when the calls end, they tell people that nobody watches. It only reads; what
+it writes are its own notes in the ledger.
 
 **Red?** `watch_health`: a file has a mistake, or the ledger is down; people are told, and its log says which. `tell_incidents`: a
 channel did not take a message; the others did, and the next look tries again. `call_alive`: who waits for the call was not

@@ -51,9 +51,13 @@ VALUES (%(incident)s, %(kind)s, %(at)s, %(severity)s, %(subject)s, %(text)s, %(d
 ON CONFLICT DO NOTHING
 
 -- name: list_untold
+-- That it is well is for whoever was told that it was not: by then it may be less urgent than what a channel asks for.
 SELECT m.id, m.incident, m.kind, m.at, m.severity, m.subject, m.text, m.details
 FROM insight.message AS m
-WHERE m.severity = ANY (%(severities)s) AND m.at > %(since)s
+WHERE m.at > %(since)s
+  AND (m.severity = ANY (%(severities)s)
+       OR (m.kind = 'cleared' AND EXISTS (SELECT FROM insight.message AS o JOIN insight.telling AS t ON t.message = o.id
+                                          WHERE o.incident = m.incident AND t.channel = %(channel)s AND t.told_at IS NOT NULL)))
   AND NOT EXISTS (SELECT FROM insight.telling AS t
                   WHERE t.message = m.id AND t.channel = %(channel)s AND t.told_at IS NOT NULL)
 ORDER BY m.id

@@ -133,10 +133,13 @@ def test_a_replica_and_a_slot_are_seen(tmp_path: Path) -> None:
         dsn = group.leading.server.dsn
         with connect(dsn, purpose="test") as c:
             c.execute(b"SELECT pg_create_physical_replication_slot('left', true); CREATE TABLE t AS SELECT 1")
+            c.execute(b"SELECT pg_create_physical_replication_slot('sluice_log_shop', true)")
         found = until(lambda: (now := look(dsn)) and of(now, "replica_lag_bytes", "b") == 0 and now)
         assert of(found, "replica_lag_seconds", "b") == 0
         assert of(found, "replicas_count") == 1
         assert of(found, "slot_inactive_count", "left") == 1
+        assert of(found, "slot_retained_bytes", "sluice_log_shop") is not None
+        assert of(found, "slot_inactive_count", "sluice_log_shop") is None, "Sluice moves its own on, and reads by none"
         with connect(dsn, purpose="test") as c:
             c.execute(b"INSERT INTO t SELECT generate_series(1, 1000)")
         assert of(look(dsn), "slot_retained_bytes", "left") > 1000

@@ -181,6 +181,26 @@ def test_a_look_is_kept_whole_told_once_and_cleared(ledger, incidents, open_stor
     assert incidents.board(seen.now).incidents[0].quiet is not None
 
 
+def test_whoever_was_told_that_it_opened_is_told_that_it_is_well(ledger, incidents):
+    now, estate = incidents.now(), Estate()
+    worst, less = a_trouble(severity="P1"), a_trouble(severity="P3")
+    for minute, found in ((0, [worst]), (5, [less]), (10, []), (20, [])):
+        outcome = estate.carry(found, now + minute * MINUTE)
+        with incidents.looking():
+            incidents.keep({}, outcome.incidents, outcome.messages)
+    for channel, severities in (("people", ["P1", "P2", "P3"]), ("phone", ["P1"])):
+        opened, *_ = incidents.untold(channel, severities, now)
+        assert opened.kind == "opened"
+        incidents.note_told(opened, channel)
+        (cleared,) = incidents.untold(channel, severities, now)
+        assert (cleared.kind, cleared.severity) == ("cleared", "P3")
+        incidents.note_told(cleared, channel)
+        assert incidents.untold(channel, severities, now) == []
+    (opened,) = incidents.untold("away", ["P1"], now)
+    incidents.note_told(opened, "away", "no answer")
+    assert incidents.untold("away", ["P1"], now) == [opened], "who never heard of it does not hear that it is well"
+
+
 def test_two_looks_at_once_are_one_incident_and_one_message(ledger, incidents, database, open_store):
     record(ledger, "lock_waits_count", 2)
 

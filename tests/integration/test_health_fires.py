@@ -89,7 +89,7 @@ class Watched:
         now = at or self.now
         look = gathered(self.samples, self.rules, self.stores, now)
         self.states = evaluate(self.rules, look, self.states)
-        return {one.rule for one in troubles(self.states, self.rules, self.stores)}
+        return {one.rule for one in troubles(self.states, self.rules, self.stores, look.most)}
 
     def usually(self, metric: str, mean: float) -> None:
         """Have something be usual for the last two weeks."""
@@ -389,9 +389,12 @@ class NoLine:
         yield
 
 
-def test_a_replica_that_falls_behind_and_one_that_is_gone(tmp_path: Path, samples: Samples):
-    servers = {"b": {"connection": "pg_b"}}
-    store = a_store(replicas={"connection": "pg", "name": "a", "servers": servers})
+BY_THE_FILE = {"replicas": {"connection": "pg", "name": "a", "servers": {"b": {"connection": "pg_b"}}}}
+
+
+@pytest.mark.parametrize("told", [BY_THE_FILE, {}], ids=["by the file", "by what was seen"])
+def test_a_replica_that_falls_behind_and_one_that_is_gone(tmp_path: Path, samples: Samples, told: dict[str, Any]):
+    store = a_store(**told)
     with opened_trio(tmp_path, "b") as group:
         watched = Watched(samples, group.leading.server.dsn, store)
         watched.level("replica_far_behind", over=100_000, clear=1000)  # it is 1 GB

@@ -107,16 +107,28 @@ def test_what_is_much_is_told_by_what_is_usual_and_of_almost_nothing_nothing_is(
     estate = Estate(rule)
     estate.record(series, [Sample(NOON, 900)])
     assert estate.see(NOON) == [], "nobody knows what is usual"
-    estate.usual = {series: 200}
+    estate.usual = {series: {12: 200}}
     assert estate.see(NOON) == []
-    estate.usual = {series: 100}
+    estate.usual = {series: {12: 100}}
     assert [one.text for one in estate.see(NOON)] == [
         "transactions_rate is 9 times the usual, over 5, since 2024-04-05 12:00 UTC"
     ]
     quiet = Estate(rule)
-    quiet.usual = {series: 0.01}
+    quiet.usual = {series: {12: 0.01}}
     quiet.record(series, [Sample(NOON, 4.0)])
     assert quiet.see(NOON) == []
+
+
+def test_a_number_is_held_against_its_own_hour_though_the_look_comes_in_the_next():
+    rule = a_rule("traffic", "transactions_rate", "2 x 300s", against="usual", levels=Levels(over=5))
+    series = Series("certify", "transactions_rate")
+    estate = Estate(rule)
+    estate.usual = {series: {11: 1000, 12: 100}}
+    estate.record(series, minutes([1000] * 10 + [100] * 3, NOON - 10 * MINUTE))
+    assert estate.see(NOON + 2 * MINUTE) == [], "a busy hour ends, and the last of it was as usual"
+    estate.usual = {series: {11: 100}}
+    estate.states.clear()
+    assert [one.since for one in estate.see(NOON + 2 * MINUTE)] == [NOON - 10 * MINUTE]
 
 
 def test_each_store_has_a_level_of_its_own_and_some_by_the_estate_s_file():
@@ -132,9 +144,24 @@ def test_each_store_has_a_level_of_its_own_and_some_by_the_estate_s_file():
     assert [(one.rule, one.series.store) for one in estate.see(NOON)][1:] == [("disk", "shop")]
 
 
-def test_who_has_no_replicas_in_the_file_misses_none():
+def test_who_has_no_replicas_in_the_file_has_as_many_as_were_seen_in_a_day():
     rule = a_rule("broken", "replicas_count", levels=Levels(under="replica_count"))
-    assert looked([0], rule, 0, Series("certify", "replicas_count")) == []
+    replicas = Series("certify", "replicas_count")
+    assert looked([0], rule, 0, replicas) == []
+    estate = Estate(rule)
+    estate.record(replicas, [Sample(NOON, 2), Sample(NOON + MINUTE, 1)])
+    estate.record(Series("certify", "up_count"), minutes([1] * 61))
+    estate.most = {"certify": 2}
+    (found,) = estate.see(NOON + MINUTE)
+    assert found.text == "replicas_count is 1, under 2, since 2024-04-05 12:01 UTC"
+    estate.most = {}
+    assert [one.cause for one in estate.see(NOON + HOUR)] == ["broken"], "numbers that end make nothing well"
+    estate.stores["certify"] = a_store(
+        replicas={"connection": "pg", "name": "a", "servers": {"b": {"connection": "pg_b"}}}
+    )
+    estate.record(replicas, [Sample(NOON + HOUR, 1)])
+    estate.most = {"certify": 2}
+    assert estate.see(NOON + HOUR) == [], "the file says that one is enough"
 
 
 def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on():
@@ -147,6 +174,65 @@ def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on(
     assert found.text == "connections_used_percent has no number since 2024-04-05 12:04 UTC"
     estate.record(USED, [Sample(NOON + 21 * MINUTE, 50)])
     assert estate.see(NOON + 21 * MINUTE) == []
+
+
+def gone(rule, value, **more):
+    """An estate of which one number has ended at noon, while the rest of its store goes on for three days."""
+    estate = Estate(rule, **more)
+    estate.record(Series("certify", rule.metric), [Sample(NOON, value)])
+    estate.record(Series("certify", "up_count"), minutes([1] * 3 * 24 * 12, every=5 * MINUTE))
+    return estate
+
+
+def test_what_is_missing_is_missing_until_numbers_come_however_long():
+    estate = gone(a_rule(), 50)
+    for hours in (1, 23, 25, 48, 70):
+        (found,) = estate.see(NOON + hours * HOUR)
+        assert found.text == "connections_used_percent has no number since 2024-04-05 12:00 UTC"
+    estate.record(USED, [Sample(NOON + 71 * HOUR, 50)])
+    assert estate.see(NOON + 71 * HOUR) == []
+
+
+def test_what_was_wrong_when_the_numbers_ended_is_wrong_days_later():
+    estate = gone(a_rule(), 99)
+    for hours in (0, 1, 25, 48):
+        assert [one.rule for one in estate.see(NOON + hours * HOUR)] == ["busy"]
+
+
+def test_a_store_that_left_the_file_misses_nothing():
+    estate = gone(a_rule(), 50, stores=("certify", "shop"))
+    estate.record(Series("shop", "up_count"), minutes([1] * 40, every=5 * MINUTE))
+    assert estate.see(NOON + HOUR)
+    del estate.stores["certify"]
+    assert estate.see(NOON + HOUR + 5 * MINUTE) == []
+    old = gone(a_rule(), 99, stores=("shop",))
+    old.record(Series("shop", "up_count"), minutes([1] * 40, every=5 * MINUTE))
+    assert old.see(NOON + HOUR) == old.see(NOON) == [], "it is judged no more from the first look on"
+
+
+@pytest.mark.parametrize(
+    ("metric", "watch"),
+    [
+        ("cpu_percent", {"cloud": {"connection": "aws", "instance": "shop"}}),
+        ("pooler_up_count", {"pooler": "pooler"}),
+        ("disk_used_percent", {"disk": {"size": "100 GB"}}),
+        ("disk_used_percent", {"cloud": {"connection": "aws", "instance": "shop"}}),
+    ],
+)
+def test_what_the_file_asks_for_no_more_is_missed_no_more(metric, watch):
+    estate = gone(a_rule("busy", metric, levels=Levels(over=80)), 50)
+    estate.stores["certify"] = a_store(watch=watch)
+    assert [one.cause for one in estate.see(NOON + HOUR)] == ["no_data"]
+    estate.stores["certify"] = a_store()
+    assert estate.see(NOON + HOUR + 5 * MINUTE) == []
+
+
+def test_that_nobody_measures_airflow_is_told_on_the_second_day_too():
+    estate = Estate(stores=("certify",))
+    estate.record(Series("airflow", "metadata_up_count"), [Sample(NOON, 1)])
+    estate.record(Series("certify", "up_count"), minutes([1] * 3 * 24 * 12, every=5 * MINUTE))
+    for hours in (1, 23, 25, 48):
+        assert [one.series.store for one in estate.see(NOON + hours * HOUR)] == ["airflow"]
 
 
 def test_of_a_slot_that_is_dropped_nothing_is_missed():

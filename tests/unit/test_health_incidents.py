@@ -210,6 +210,23 @@ def test_in_a_maintenance_window_it_is_kept_and_told_when_the_window_ends_if_it_
     assert len(estate.told) == 1, "that the bloat is gone nobody is told: they never knew"
 
 
+def test_a_maintenance_window_silences_neither_that_a_store_is_gone_nor_that_nobody_measures():
+    estate = Estate(maintenance=[WINDOW])
+    watching = a_trouble("shop", "watching", severity="P2")
+    gone = a_trouble(cause="unreachable", severity="P1")
+    missing = a_trouble("tyler", "unreachable", severity="P2")
+    estate.carry([gone, watching, missing, LOCKS], NOON)
+    assert estate.told == ["opened P1 certify: unreachable (#1)", "opened P2 shop: watching (#2)"]
+    assert [one.place for one in estate.board.incidents if one.hushed] == [
+        ("certify", "locks"),
+        ("tyler", "unreachable"),
+    ]
+    day = Silence(store="certify", until=NOON.date(), why="it is moved")
+    asked = Estate(maintenance=[WINDOW], silences=[day])
+    asked.carry([gone], NOON)
+    assert asked.told == [], "a silence that somebody asked for holds for it, too"
+
+
 def test_what_was_told_before_the_window_is_told_when_it_is_well_even_within(estate):
     estate.hushes = {"maintenance": [WINDOW]}
     before = NOON - 2 * HOUR
@@ -283,9 +300,11 @@ def test_a_flapping_number_and_a_dead_collector_through_the_whole_look():
 
 def test_no_data_of_a_store_that_is_down_hangs_below_that_it_is_down():
     estate = Estate(
-        a_rule(), a_rule("unreachable", "up_count", severity="P1", levels=Levels(under=1)), a_rule("cpu", "cpu_percent")
+        a_rule(),
+        a_rule("unreachable", "up_count", severity="P1", levels=Levels(under=1)),
+        a_rule("waits", "lock_waits_count"),
     )
-    for metric in ("connections_used_percent", "cpu_percent"):
+    for metric in ("connections_used_percent", "lock_waits_count"):
         estate.record(Series("certify", metric), [Sample(NOON, 50)])
     estate.record(Series("certify", "up_count"), minutes([1] * 5 + [0] * 30))
     for n in range(7):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sluice.estate.health import NAMED
 from sluice.estate.mistakes import EstateErrors
 from sluice.estate.severity import SEVERITIES, is_as_urgent, most_urgent
+from sluice.insight.collecting.postgres import SHIPPED as SHIPPED_SLOT
 from sluice.insight.health.blockers import Session, masked, root_sessions, tree
 from sluice.insight.health.levels import LEVELS
 from sluice.insight.health.ours import Busy, whose
@@ -20,8 +21,10 @@ from sluice.insight.health.silence import Hushed
 from sluice.insight.health.telling import table
 from sluice.insight.metrics import METRICS
 from sluice.ledger.incidents import Incident
+from sluice.ledger.samples import Series
+from sluice.safety.left_over import slot_of
 
-from tests.watched import NOON, ROOT, a_store, a_trouble
+from tests.watched import MINUTE, NOON, ROOT, Estate, a_store, a_trouble, minutes
 
 STORES = {"certify": a_store(), "shop": a_store(), "tyler": a_store(engine="dynamodb")}
 OWN_RULE = (
@@ -69,6 +72,7 @@ def test_every_engine_is_watched_and_what_cannot_be_without_is(project):
     assert {
         "unreachable",
         "table_unreachable",
+        "pooler_unreachable",
         "replication_broken",
         "wraparound_imminent",
         "detach_broken_off",
@@ -79,6 +83,19 @@ def test_every_engine_is_watched_and_what_cannot_be_without_is(project):
     assert rules["disk_full"].at("certify", STORES["certify"]).level == 85
     assert rules["replica_late"].at("certify", STORES["certify"]).level == 5
     assert not [name for name in urgent if rules[name].ours == "silent" and rules[name].cause == "unreachable"]
+
+
+def test_a_pooler_that_does_not_answer_is_told_at_once_and_is_one_incident_with_its_server(project):
+    estate = Estate(*read_rules(project, STORES).rules.values())
+    estate.stores["certify"] = a_store(watch={"pooler": "pooler_certify"})
+    estate.record(Series("certify", "up_count"), minutes([1] * 20 + [0] * 20))
+    estate.record(Series("certify", "pooler_up_count"), minutes([1] * 10 + [0] * 30))
+    estate.look(NOON + 9 * MINUTE)
+    assert estate.told == []
+    (message,) = estate.look(NOON + 11 * MINUTE).messages
+    assert message.subject == "P1 certify: unreachable (#1)" and "pooler_up_count is 0, under 1" in message.text
+    estate.look(NOON + 30 * MINUTE)
+    assert [one.rule for one in estate.board.incidents[0].members] == ["pooler_unreachable", "unreachable"]
 
 
 def test_a_rule_of_one_s_own_changes_what_it_says_and_leaves_the_rest(project):
@@ -145,6 +162,10 @@ def test_all_mistakes_are_told_at_once(project):
 
 def test_every_name_of_a_level_is_one_that_a_person_may_write():
     assert set(LEVELS) == set(NAMED)
+
+
+def test_the_slots_that_are_left_out_are_those_that_ship_the_log():
+    assert slot_of("shop") == f"{SHIPPED_SLOT}shop"
 
 
 def test_severities_have_an_order():

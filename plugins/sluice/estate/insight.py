@@ -72,8 +72,8 @@ class Insight(Part):
     maintenance: tuple[Window, ...] = Field(
         default=(Window(days=("sun",), opens=time(5), closes=time(6)),), max_length=20
     )
-    """Hours of the week in which work is planned: what goes wrong then is kept, and nobody is told, but of what stays when they
-    end."""
+    """Hours of the week in which work is planned, `[]` for none: what goes wrong then is kept, and nobody is told, but of what
+    stays when they end, of a store that does not answer, and of one that nobody measures."""
     cloudwatch: InCloudWatch | None = None
     """Where the numbers and the dashboards are put into CloudWatch; without it, they are not."""
     alive: Connection | None = None

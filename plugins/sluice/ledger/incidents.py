@@ -169,7 +169,7 @@ class Incidents:
             self._do("add_message", **{**asdict(message), "details": Jsonb(dict(message.details))})
 
     def untold(self, channel: str, severities: Sequence[Severity], now: datetime) -> list[Message]:
-        """List what a channel has not taken yet of these severities, oldest first."""
+        """List what a channel has not taken yet of these severities, and what is well again of what it was told; oldest first."""
         found = self._rows("list_untold", channel=channel, severities=list(severities), since=now - TOO_LATE)
         return [_message(row) for row in found]
 

@@ -21,6 +21,8 @@ from sluice.stores.statements import statement
 PATIENCE = "5s"
 """For how long a statement of a look may run."""
 UP = "up_count"
+SHIPPED = "sluice_log_"
+"""How the slots of Sluice's own log begin: pg_receivewal streams without them, and they are moved on. Nobody reads them."""
 EVERYBODYS: Mapping[str, str] = {"wraparound_percent": "wraparound", "detach_pending_count": "detach_pending"}
 """Metrics that every role sees, and the column of each."""
 SESSIONS: Mapping[str, str] = {
@@ -101,7 +103,8 @@ def _sessions(store: str, found: Row) -> Looked:
 
 def _slots(store: str, slots: Iterable[Row]) -> dict[Series, float]:
     kept = _worst(store, "slot_retained_bytes", slots, lambda one: one["bytes"])
-    return kept | _worst(store, "slot_inactive_count", slots, lambda one: float(not one["active"]))
+    read = [one for one in slots if not one["name"].startswith(SHIPPED)]
+    return kept | _worst(store, "slot_inactive_count", read, lambda one: float(not one["active"]))
 
 
 def _statements(c: Connection, store: str, schema: str | None) -> Looked:

@@ -1,18 +1,19 @@
 """What is wrong, by the rules and the numbers: pure. The same numbers, states and moment give the same states again.
 
 A state is kept only of what is wrong, or about to be. It is carried by the numbers, one after the other, and never by the look:
-whether somebody looks every minute or every five changes nothing. No number is no news: it neither begins nor ends a fault, and
-of what was measured always it is a fault of its own.
+whether somebody looks every minute or every five changes nothing. No number is no news: it neither begins nor ends a fault,
+however long none comes, and of what was measured always it is a fault of its own, until numbers come or the file asks for none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from sluice.estate.models import Store
+from sluice.insight.health.expected import is_expected, is_watched
 from sluice.insight.health.rules import Limit, Rule
 from sluice.insight.metrics import AIRFLOW
 from sluice.ledger.incidents import Key, State
@@ -40,30 +41,42 @@ class Look:
     """Of the rules' metrics, as far back as they look, oldest first."""
     lately: Mapping[Series, Sample]
     """The last number of every series within a day."""
-    usual: Mapping[Series, float]
-    """The mean of the same hour, of those days that were measured."""
+    usual: Mapping[Series, Mapping[int, float]]
+    """The mean of each hour of the day (UTC), of those days that were measured."""
+    most: Mapping[str, float] = field(default_factory=dict)
+    """Of each store, the most replicas that were seen in a day."""
 
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
     """Give every state there is now."""
-    silent = silent_stores(look)
+    silent = silent_stores(look, before)
     found: dict[Key, State] = {(SILENT, series): state for series, state in _silences(look, silent)}
     measured = _by_metric(look)
     for rule in rules.values():
-        for series in (one for one in measured.get(rule.metric, ()) if rule.store in (None, one.store)):
-            limit = rule.at(series.store, look.stores.get(series.store))
+        for series in _looked_at(rule, measured, before, look.stores):
+            limit = rule.at(series.store, look.stores.get(series.store), look.most.get(series.store, 0.0))
             key = (rule.name, series)
             if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
                 found[key] = state
     return found
 
 
-def silent_stores(look: Look) -> set[str]:
+def _looked_at(
+    rule: Rule, measured: Mapping[str, Sequence[Series]], before: Mapping[Key, State], stores: Mapping[str, Store]
+) -> list[Series]:
+    """List what a rule looks at: what is measured, and what it has a state of, though no number came for a day."""
+    kept = [series for name, series in before if name == rule.name and series.metric == rule.metric]
+    found = dict.fromkeys([*measured.get(rule.metric, ()), *kept])
+    return [one for one in found if rule.store in (None, one.store) and is_watched(one.store, stores)]
+
+
+def silent_stores(look: Look, before: Mapping[Key, State]) -> set[str]:
     """Name the stores of which no numbers come: those of the file, and Airflow where it was measured once."""
     newest: dict[str, datetime] = {}
     for series, sample in look.lately.items():
         newest[series.store] = max(sample.at, newest.get(series.store, sample.at))
-    names = {*look.stores, *({AIRFLOW} & newest.keys())}
+    known = {*newest, *(series.store for rule, series in before if rule == SILENT)}
+    names = {*look.stores, *({AIRFLOW} & known)}
     return {name for name in names if name not in newest or look.now - newest[name] > QUIET}
 
 
@@ -109,9 +122,9 @@ def _judged(
 
 def _without_numbers(rule: Rule, series: Series, look: Look, before: State | None, last: Sample | None) -> State | None:
     """What is left of a series that goes on no more: a slot may be dropped, a store's own numbers may not end."""
-    if series.subject:
+    if series.subject or not is_expected(series, look.stores):
         return None
-    if before and before.phase == "firing":
+    if before and (before.phase == "firing" or (before.phase == "missing" and last is None)):
         return before
     expected = last is not None and rule.severity != "P4" and rule.against == "level"
     return _missing(last.at, look.now) if last and expected else None
@@ -121,9 +134,7 @@ def _points(rule: Rule, series: Series, look: Look) -> list[Sample]:
     """Give what is judged: each number, or the mean of each period that is over."""
     samples = [one for one in look.numbers.get(series, ()) if one.at <= look.now]
     if rule.against == "usual":
-        if (usual := look.usual.get(series)) is None:
-            return []
-        samples = [replace(one, value=one.value / max(usual, LEAST_USUAL)) for one in samples]
+        samples = [*_times_usual(samples, look.usual.get(series, {}))]
     if not rule.lasts.count:
         return samples
     period, made = rule.lasts.period, []
@@ -132,6 +143,13 @@ def _points(rule: Rule, series: Series, look: Look) -> list[Sample]:
         if start + period <= look.now:
             made.append(Sample(start + period, sum(values) / len(values)))
     return made
+
+
+def _times_usual(samples: Sequence[Sample], usual: Mapping[int, float]) -> Iterator[Sample]:
+    """Give how many times what is usual at its own hour each number is; of an hour that nobody knows, none."""
+    for one in samples:
+        if (mean := usual.get(one.at.astimezone(UTC).hour)) is not None:
+            yield replace(one, value=one.value / max(mean, LEAST_USUAL))
 
 
 def walked(rule: Rule, limit: Limit, points: Sequence[Sample], state: State | None) -> State | None:

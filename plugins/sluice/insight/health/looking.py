@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sluice.errors import SluiceError
 from sluice.estate.insight import Insight
@@ -22,7 +22,7 @@ from sluice.insight.health.rules import Rule, Rules, lookback
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
 from sluice.ledger.incidents import Incidents
-from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series
+from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series, Span
 from sluice.stores.postgres import Connection
 
 WEEKS = timedelta(days=14)
@@ -31,6 +31,7 @@ LEAST_DAYS = 3
 KEPT = timedelta(days=400)
 """How long incidents that were cleared are kept."""
 SOON = timedelta(seconds=1)
+REPLICAS = "replicas_count"
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ def watch(
     now = incidents.now()
     samples.record(now, numbers)
     look = gathered(samples, rules.rules, stores, now)
-    found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, stores)
+    found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, stores, look.most)
     asked = _asked(found, stores, open_store)
     hushed = Hushed(now, insight.maintenance, rules.silences, asked.ours)
     with incidents.looking():
         states = evaluate(rules.rules, look, incidents.states())
-        found = troubles(states, rules.rules, stores)
+        found = troubles(states, rules.rules, stores, look.most)
         outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence)
         incidents.keep(states, outcome.incidents, outcome.messages)
         incidents.forget(now - KEPT)
@@ -80,15 +81,33 @@ def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, S
         if there := [rule for rule in rules.values() if rule.often == often]:
             since = now - max(lookback(rule) for rule in there)
             numbers |= samples.between({rule.metric for rule in there}, since, now + SOON)
-    return Look(now, stores, numbers, samples.latest(now, within=ONE_DAY), _usual(samples, rules, now))
+    lately = samples.latest(now, within=ONE_DAY)
+    return Look(now, stores, numbers, lately, _usual(samples, rules, now), _most(samples, numbers, now))
 
 
-def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, float]:
-    """Give the mean of the same hour of the day, over the days of two weeks on which it was measured."""
+def _most(samples: Samples, numbers: Mapping[Series, Sequence[Sample]], now: datetime) -> dict[str, float]:
+    """Give the most replicas of each store within a day: by its hours, and by the last one's numbers, not rolled up yet."""
+    found: dict[str, float] = {}
+    hours = samples.spans("hour", {REPLICAS}, now - ONE_DAY, now)
+    seen = [(series, one.highest) for series, spans in hours.items() for one in spans]
+    seen += [(series, one.value) for series, ones in numbers.items() if series.metric == REPLICAS for one in ones]
+    for series, count in seen:
+        found[series.store] = max(count, found.get(series.store, 0.0))
+    return found
+
+
+def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, dict[int, float]]:
+    """Give the mean of each hour of the day, over the days of two weeks on which it was measured."""
     metrics = {rule.metric for rule in rules.values() if rule.against == "usual"}
     spans = samples.spans("hour", metrics, now - WEEKS, now - ONE_DAY / 2) if metrics else {}
-    means = {series: [one.mean for one in found if one.at.hour == now.hour] for series, found in spans.items()}
-    return {series: sum(found) / len(found) for series, found in means.items() if len(found) >= LEAST_DAYS}
+    return {series: _by_hour(found) for series, found in spans.items()}
+
+
+def _by_hour(spans: Sequence[Span]) -> dict[int, float]:
+    means: dict[int, list[float]] = {}
+    for one in spans:
+        means.setdefault(one.at.astimezone(UTC).hour, []).append(one.mean)
+    return {hour: sum(found) / len(found) for hour, found in means.items() if len(found) >= LEAST_DAYS}
 
 
 def _asked(found: Sequence[Trouble], stores: Mapping[str, Store], open_store: OpenStore) -> _Asked:

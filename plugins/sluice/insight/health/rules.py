@@ -52,13 +52,13 @@ class Rule:
     store: str | None = None
     sql: str | None = None
 
-    def at(self, name: str, store: Store | None) -> Limit | None:
-        """Give what is too much at a store; None where the rule is none of its matter."""
+    def at(self, name: str, store: Store | None, most: float = 0.0) -> Limit | None:
+        """Give what is too much at a store, of which `most` replicas were seen; None where the rule is none of its matter."""
         levels = (self.stores or {}).get(name, self.levels)
         wrong = levels.under if levels.over is None else levels.over
-        if (level := level_of(wrong, store)) is None:
+        if (level := level_of(wrong, store, most)) is None:
             return None
-        clear = level_of(levels.clear, store)
+        clear = level_of(levels.clear, store, most)
         return Limit(level, level if clear is None else clear, levels.over is not None)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sluice.estate.calendar import Window
 from sluice.estate.health import Silence
-from sluice.insight.health.troubles import Trouble
+from sluice.insight.health.troubles import UNREACHABLE, WATCHING, Trouble
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,12 @@ class Hushed:
 
     def why(self, trouble: Trouble) -> str | None:
         """Give why nobody is told of it; None where people are."""
-        return self._in_maintenance() or self._asked_for(trouble) or self._by_us(trouble)
+        return self._in_maintenance(trouble) or self._asked_for(trouble) or self._by_us(trouble)
 
-    def _in_maintenance(self) -> str | None:
+    def _in_maintenance(self, trouble: Trouble) -> str | None:
+        # Whoever plans work does not plan that a store is gone when it ends: that must not wait for the end of the hour.
+        if trouble.cause == WATCHING or (trouble.severity == "P1" and trouble.cause == UNREACHABLE):
+            return None
         return next((f"maintenance: {one}" for one in self.maintenance if one.holds(self.now)), None)
 
     def _asked_for(self, trouble: Trouble) -> str | None:

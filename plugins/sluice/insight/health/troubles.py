@@ -9,7 +9,7 @@ from datetime import datetime
 from sluice.estate.models import Store
 from sluice.estate.severity import Severity
 from sluice.insight.health.evaluating import SILENT
-from sluice.insight.health.rules import Rule
+from sluice.insight.health.rules import Limit, Rule
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Series
 
@@ -17,6 +17,8 @@ NO_DATA = "no_data"
 """The cause of what is measured no more while the rest of its store is."""
 WATCHING = "watching"
 """The cause of a store that nobody measures at all."""
+UNREACHABLE = "unreachable"
+"""The cause of a store that does not answer."""
 PAGE = "docs/howto/know-what-is-wrong.md#no-data"
 
 
@@ -50,20 +52,25 @@ class Trouble:
         )
 
 
-def troubles(states: Mapping[Key, State], rules: Mapping[str, Rule], stores: Mapping[str, Store]) -> list[Trouble]:
-    """List what is wrong, the most urgent and oldest first."""
+def troubles(
+    states: Mapping[Key, State], rules: Mapping[str, Rule], stores: Mapping[str, Store], most: Mapping[str, float]
+) -> list[Trouble]:
+    """List what is wrong, the most urgent and oldest first; `most` replicas were seen of each store."""
+
+    def limit(rule: Rule, series: Series) -> Limit | None:
+        return rule.at(series.store, stores.get(series.store), most.get(series.store, 0.0))
+
     found = [
-        _silent(series, state) if name == SILENT else _told(rules[name], series, state, stores)
+        _silent(series, state) if name == SILENT else _told(rules[name], series, state, limit(rules[name], series))
         for (name, series), state in states.items()
         if state.phase != "pending"
     ]
     return sorted(found, key=lambda one: (one.severity, one.since, one.rule, one.series))
 
 
-def _told(rule: Rule, series: Series, state: State, stores: Mapping[str, Store]) -> Trouble:
+def _told(rule: Rule, series: Series, state: State, limit: Limit | None) -> Trouble:
     if state.phase == "missing":
         return _missing(rule, series, state)
-    limit = rule.at(series.store, stores.get(series.store))
     assert limit
     beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
     usual = " times the usual" if rule.against == "usual" else ""
@@ -78,7 +85,7 @@ def _missing(rule: Rule, series: Series, state: State) -> Trouble:
     text = f"{_whose(series)}{rule.metric} has no number since {_at(state.since)}"
     do = "Its numbers come no more: the log of collect_samples says why."
     severity: Severity = "P2" if rule.severity == "P1" else "P3"
-    explained = ("unreachable", WATCHING, *rule.explained_by)
+    explained = (UNREACHABLE, WATCHING, *rule.explained_by)
     return Trouble(rule.name, series, severity, NO_DATA, explained, state.since, text, do, PAGE, "platform")
 
 
