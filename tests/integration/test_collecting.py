@@ -21,6 +21,8 @@ from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.pooler import NotAPooler, PoolerSilent, look_at_pooler
 from sluice.insight.collecting.postgres import COUNTERS, EVERYBODYS, SESSIONS, STATEMENTS, look_at_postgres
+from sluice.insight.collecting.sessions import ThroughPooler, opened
+from sluice.insight.collecting.sizes import measure_sizes
 from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Samples, Series
 from sluice.local import databases
@@ -281,6 +283,39 @@ def test_the_pools_of_a_pgbouncer_are_seen(tmp_path: Path) -> None:
             look_at_pooler(through, "shop", Lifeline())
     with pytest.raises(PoolerSilent, match="before shop"):
         look_at_pooler(pooler.console, "shop", Lifeline())
+
+
+SET_BY_LOOKS = b"SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name'"
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="no PgBouncer is installed here")
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_look_through_a_pooler_is_refused_and_changes_nobodys_session(tmp_path: Path, mode: str) -> None:
+    with opened_trio(tmp_path, "") as group, opened_pooler(group, tmp_path, mode) as pooler:
+        through = make_conninfo(pooler.console, dbname="shop")
+        application = connect_through(through)
+        before = application.execute(SET_BY_LOOKS).fetchall()
+        for measure in (look, lambda dsn: measure_sizes(dsn, "certify", {})):
+            with pytest.raises(
+                ThroughPooler, match=r"certify: .* the server's own address; the pooler is `watch.pooler`"
+            ):
+                measure(through)
+            assert application.execute(SET_BY_LOOKS).fetchall() == before
+        application.close()
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="no PgBouncer is installed here")
+def test_a_look_through_a_pooler_that_keeps_a_session_for_us_is_as_good_as_any(tmp_path: Path) -> None:
+    with opened_trio(tmp_path, "") as group, opened_pooler(group, tmp_path, "session") as pooler:
+        assert of(look(make_conninfo(pooler.console, dbname="shop")), "up_count") == 1
+
+
+def test_all_that_a_look_sets_ends_with_its_transaction(database: Database) -> None:
+    with opened(database.dsn(), "certify", "look", Lifeline(), statement_timeout="5s") as c:
+        assert c.execute(b"SHOW statement_timeout").fetchone() == {"statement_timeout": "5s"}
+        assert c.execute(b"SHOW row_security").fetchone() == {"row_security": "off"}
+        c.execute(b"COMMIT; BEGIN")
+        assert [row["name"] for row in c.execute(SET_BY_LOOKS)] == []
 
 
 def connect_through(address: str) -> Any:
