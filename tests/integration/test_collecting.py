@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import QueryCanceled
 from sluice.insight.collecting import postgres
+from sluice.insight.collecting.cloudwatch import CloudSilent
 from sluice.insight.collecting.collecting import Hung, Look, Taken, collect, keep
 from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
@@ -24,10 +25,11 @@ from sluice.insight.collecting.postgres import COUNTERS, EVERYBODYS, SESSIONS, S
 from sluice.insight.collecting.sessions import ThroughPooler, opened
 from sluice.insight.collecting.sizes import measure_sizes
 from sluice.insight.metrics import METRICS
-from sluice.ledger.samples import Samples, Series
+from sluice.ledger.samples import Sample, Samples, Series
 from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.stores.cluster import Cluster
+from sluice.stores.dynamodb.client import DynamoDown
 from sluice.stores.postgres import Refused, StoreDown, connect
 
 from tests.conftest import Database
@@ -161,7 +163,7 @@ def own_server(folder: Path) -> Iterator[Cluster]:
 
 def looks(**stores: str) -> list[Look]:
     return [
-        Look(name, "server", lambda line, name=name, dsn=dsn: look_at_postgres(dsn, name, line), is_server=True)
+        Look(name, "server", lambda line, name=name, dsn=dsn: look_at_postgres(dsn, name, line), up="up_count")
         for name, dsn in stores.items()
     ]
 
@@ -221,7 +223,7 @@ def test_a_server_that_is_frozen_is_cut_off_and_the_others_are_measured(
             raise AssertionError("it answered")
 
         try:
-            frozen = Look("own", "server", hang, is_server=True)
+            frozen = Look("own", "server", hang, up="up_count")
             found = collect([frozen, *looks(certify=database.dsn())], NOON, timedelta(seconds=2))
         finally:
             os.kill(backend, signal.SIGCONT)
@@ -250,7 +252,7 @@ def test_whoever_cannot_be_cut_off_is_given_up(samples: Samples) -> None:
         time.sleep(3)
         return Looked({Series("own", "connections_count"): 1.0})
 
-    (taken,) = collect([Look("own", "server", hang, is_server=True)], NOON, timedelta(seconds=0.1))
+    (taken,) = collect([Look("own", "server", hang, up="up_count")], NOON, timedelta(seconds=0.1))
     assert isinstance(taken.failed, Hung)
     assert keep(samples, [taken]) == 1
 
@@ -276,7 +278,8 @@ def test_the_pools_of_a_pgbouncer_are_seen(tmp_path: Path) -> None:
         told = {series.metric: value for series, value in found.items() if series.subject == "shop/postgres"}
         assert told == {"pool_clients_waiting_count": 0, "pool_clients_active_count": 1, "pool_wait_seconds": 0,
                         "pool_servers_used_percent": 5}  # fmt: skip
-        assert {series.subject for series in found} == {"shop/postgres"}
+        assert {series.subject for series in found} == {"", "shop/postgres"}
+        assert found[Series("shop", "pooler_up_count")] == 1
         assert {series.metric for series in found} <= METRICS.keys()
         client.close()
         with pytest.raises(NotAPooler, match="database pgbouncer"):
@@ -316,6 +319,53 @@ def test_all_that_a_look_sets_ends_with_its_transaction(database: Database) -> N
         assert c.execute(b"SHOW row_security").fetchone() == {"row_security": "off"}
         c.execute(b"COMMIT; BEGIN")
         assert [row["name"] for row in c.execute(SET_BY_LOOKS)] == []
+
+
+def failing(failed: Exception) -> Any:
+    def fail(_: Lifeline) -> Looked:
+        raise failed
+
+    return fail
+
+
+def test_a_pooler_that_does_not_answer_is_kept_as_down_and_one_that_refuses_is_not(samples: Samples) -> None:
+    def pooler(name: str, address: str) -> Look:
+        return Look(name, "PgBouncer", lambda line: look_at_pooler(address, name, line), up="pooler_up_count")
+
+    nobody = f"host=127.0.0.1 port={free_port()} user=postgres dbname=pgbouncer"
+    refuses = Look("refuses", "PgBouncer", failing(NotAPooler("it is none")), up="pooler_up_count")
+    keep(samples, collect([pooler("shop", nobody), refuses], NOON))
+    assert kept(samples) == {Series("shop", "pooler_up_count"): 0}
+
+
+def test_of_a_service_that_is_down_every_table_is_kept_as_down(samples: Samples) -> None:
+    def service(store: str, failed: Exception, *named: str) -> Look:
+        return Look(store, "service", failing(failed), up="table_up_count", subjects=named)
+
+    samples.record(NOON - MINUTE, {Series("seen", "table_up_count", one): 1.0 for one in ("a", "b")})
+    samples.record(NOON - MINUTE, {Series("other", "table_up_count", "c"): 1.0})
+    down = DynamoDown("it does not answer")
+    keep(samples, collect([service("seen", down), service("named", down, "users")], NOON))
+    keep(samples, collect([service("silent", CloudSilent("it is slow"), "a"), service("hung", Hung("x"), "a")], NOON))
+    assert {(one.store, one.subject): value for one, value in kept(samples).items()} == {
+        ("seen", "a"): 0, ("seen", "b"): 0, ("named", "users"): 0, ("other", "c"): 1,
+    }  # fmt: skip
+
+
+def test_what_was_read_is_remembered_no_sooner_than_it_is_kept(samples: Samples) -> None:
+    remembered: list[Sample] = []
+    rate, at = Series("tyler", "write_units_rate", "users"), NOON - MINUTE
+
+    def read(_: Lifeline) -> Looked:
+        return Looked(history=((rate, Sample(at, 2.0)),), once_kept=(remember,))
+
+    def remember() -> None:
+        remembered.extend(samples.between([rate.metric], at, NOON)[rate])
+
+    taken = collect([Look("tyler", "service", read)], NOON)
+    assert remembered == []
+    keep(samples, taken)
+    assert remembered == [Sample(at, 2.0)]
 
 
 def connect_through(address: str) -> Any:

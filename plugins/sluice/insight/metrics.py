@@ -68,6 +68,7 @@ METRICS: Mapping[str, Metric] = {
         ("slot_inactive_count", "slot", "1 where nobody reads a slot"),
         ("wraparound_percent", STORE, "how far the oldest transaction number is on its way to the end of all"),
         ("detach_pending_count", STORE, "partitions whose detaching has broken off"),
+        ("pooler_up_count", STORE, "1 where PgBouncer's console answers, 0 where it does not"),
         ("pool_clients_waiting_count", "pool", "clients that wait for a server connection of PgBouncer"),
         ("pool_clients_active_count", "pool", "clients that have one"),
         ("pool_servers_used_percent", "pool", "of the pool's server connections, those in use"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sluice.insight.collecting.cloudwatch import AGAIN, Asked, Reached, each_second, fetch, highest, summed
@@ -117,8 +118,8 @@ def _urgent(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reache
     asked = [one for table in tables for one in urgent_of(store, table)]
     stretch = reached.next(f"{store}{URGENT}", now, len(asked))
     found = summed((one.series, sample) for one, sample in fetch(cloudwatch, asked, stretch))
-    reached.note(f"{store}{URGENT}", stretch)
-    return Looked(history=(*found, *_used(store, tables, found, now)))
+    note = partial(reached.note, f"{store}{URGENT}", stretch)
+    return Looked(history=(*found, *_used(store, tables, found, now)), once_kept=(note,))
 
 
 def _explaining(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Looked:
@@ -127,10 +128,10 @@ def _explaining(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Re
     if stretch.end - stretch.start < timedelta(minutes=EVERY) + AGAIN:
         return Looked()
     found = list(fetch(cloudwatch, asked, stretch))
-    reached.note(f"{store}{EXPLAINING}", stretch)
     errors = summed((one.series, sample) for one, sample in found if one.name == "SystemErrors")
     slowest = highest((one.series, sample) for one, sample in found if one.name != "SystemErrors")
-    return Looked(history=(*errors, *slowest))
+    note = partial(reached.note, f"{store}{EXPLAINING}", stretch)
+    return Looked(history=(*errors, *slowest), once_kept=(note,))
 
 
 def urgent_of(store: str, table: Seen) -> Iterator[Asked]:
