@@ -182,6 +182,17 @@ def test_what_was_read_and_never_kept_is_read_again(cloud: Cloud) -> None:
     assert min(history(again, "write_units_rate")) == LAST + 10 * MINUTE - AGAIN + MINUTE
 
 
+def test_where_cloudwatch_asks_for_patience_the_tables_are_up_all_the_same(cloud: Cloud) -> None:
+    cloud.make_table("users")
+    with Stubber(cloud.cloudwatch) as stubbed:
+        for _ in range(2):
+            stubbed.add_client_error("get_metric_data", "Throttling", "Rate exceeded", 400)
+        found = cloud.look()
+    assert found.values[Series("tyler", "table_up_count", "users")] == 1
+    assert "Rate exceeded" in found.notes[0]
+    assert history(cloud.look(), "write_units_rate"), "it is read the next time"
+
+
 def test_what_explains_is_asked_for_seldom_and_loses_no_minute(cloud: Cloud) -> None:
     cloud.make_table("users")
     cloud.look()

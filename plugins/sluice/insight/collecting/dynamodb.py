@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sluice.insight.collecting.cloudwatch import AGAIN, Asked, Reached, each_second, fetch, highest, summed
+from sluice.insight.collecting.cloudwatch import AGAIN, Asked, CloudSilent, Reached, each_second, fetch, highest, summed
 from sluice.insight.collecting.looked import Looked
 from sluice.ledger.samples import Sample, Series
 from sluice.stores.dynamodb.client import NoSuchTable, speaking
@@ -58,7 +58,7 @@ def look_at_tables(
 ) -> Looked:
     """Look at each table, and read what CloudWatch has of it since the last look.
 
-    Raises DynamoDown, Throttled, AccessDenied, CloudSilent, CloudRefused.
+    Raises DynamoDown, Throttled, AccessDenied, CloudRefused.
     """
     found, lacking = describe_all(client, names)
     values = {Series(store, UP, name): float(name not in lacking) for name in names}
@@ -68,7 +68,12 @@ def look_at_tables(
     seen = Looked(values, notes=tuple(f"{store}: {why}" for why in lacking.values()))
     if not has_cloudwatch(client, cloudwatch):
         return seen + Looked(notes=(f"{store}: its tables are not in AWS: CloudWatch has nothing of them.",))
-    return seen + _urgent(cloudwatch, store, found, reached, now) + _explaining(cloudwatch, store, found, reached, now)
+    for read in (_urgent, _explaining):
+        try:
+            seen += read(cloudwatch, store, found, reached, now)
+        except CloudSilent as error:  # whether the tables answer is known all the same, and what was read is kept
+            seen += Looked(notes=(f"{store}: {error}",))
+    return seen
 
 
 def measure_tables(client: Any, store: str, names: Sequence[str]) -> Looked:
