@@ -352,6 +352,17 @@ def test_of_a_service_that_is_down_every_table_is_kept_as_down(samples: Samples)
     }  # fmt: skip
 
 
+def test_a_deadlock_is_seen_for_as_long_as_it_takes_until_somebody_looks(samples: Samples) -> None:
+    lately, told = Series("shop", "deadlocks_count"), []
+    for minute, count in ((0, 7.0), (1, 7.0), (2, 9.0), (3, 9.0), (7, 10.0), (11, 10.0), (12, 10.0), (17, 10.0)):
+        found = Looked(counters={Series("shop", "deadlocks_rate"): count})
+        server = Look("shop", "server", lambda _, found=found: found, up="up_count")
+        at = NOON + minute * MINUTE
+        keep(samples, [Taken(server, at, 0.1, found)])
+        told.append(kept(samples, at).get(lately))
+    assert told == [None, 0, 2, 2, 3, 3, 1, 0]
+
+
 def test_what_was_read_is_remembered_no_sooner_than_it_is_kept(samples: Samples) -> None:
     remembered: list[Sample] = []
     rate, at = Series("tyler", "write_units_rate", "users"), NOON - MINUTE

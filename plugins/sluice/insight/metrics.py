@@ -50,6 +50,7 @@ METRICS: Mapping[str, Metric] = {
         ("transactions_rate", STORE, "commits and rollbacks a second"),
         ("rollbacks_rate", STORE, "rollbacks a second"),
         ("deadlocks_rate", STORE, "deadlocks a second"),
+        ("deadlocks_count", STORE, "deadlocks in the last ten minutes"),
         ("fatal_sessions_rate", STORE, "sessions that ended by an error or a kill, a second"),
         ("wal_bytes_rate", STORE, "bytes of log written a second"),
         ("temporary_bytes_rate", STORE, "bytes of temporary files written a second"),

@@ -7,9 +7,10 @@ later, is nobody's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from threading import Thread
 
 import psycopg
@@ -20,7 +21,7 @@ from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.pooler import PoolerSilent
 from sluice.insight.collecting.postgres import derive
-from sluice.ledger.samples import Samples, Series
+from sluice.ledger.samples import Sample, Samples, Series
 from sluice.stores.dynamodb.client import DynamoDown
 from sluice.stores.postgres import StoreDown
 
@@ -28,6 +29,8 @@ PATIENCE = timedelta(seconds=20)
 """What a look at everything may take: less than a minute, with all that comes behind it."""
 AFTER = 1.0
 """Seconds in which whoever was cut off says so."""
+LATELY = timedelta(minutes=10)
+"""How far back deadlocks are counted: alarms are judged every five minutes."""
 SILENT = (StoreDown, PoolerSilent, DynamoDown, psycopg.errors.QueryCanceled)
 """What a look raises when nobody answers it."""
 
@@ -87,7 +90,7 @@ def keep(samples: Samples, taken: Iterable[Taken]) -> int:
     count, longest = 0, dict[str, Taken]()
     for one in taken:
         rates = samples.rates(one.at, one.looked.counters) if one.looked.counters else {}
-        values = {**one.looked.values, **rates, **derive(rates)}
+        values = {**one.looked.values, **rates, **derive(rates), **_deadlocks(samples, one.at, rates)}
         if one.is_silent:
             values |= _down(samples, one)
         count += samples.record(one.at, values) + samples.record_history(one.looked.history)
@@ -98,6 +101,22 @@ def keep(samples: Samples, taken: Iterable[Taken]) -> int:
     for store, one in longest.items():
         count += samples.record(one.at, {Series(store, "collection_seconds"): one.seconds})
     return count
+
+
+def _deadlocks(samples: Samples, at: datetime, rates: Mapping[Series, float]) -> dict[Series, float]:
+    """Say how many there were lately: a rate is back at 0 a minute later, and whoever looks then would see nothing."""
+    made: dict[Series, float] = {}
+    for series in (one for one in rates if one.metric == "deadlocks_rate"):
+        before = samples.between([series.metric], at - 2 * LATELY, at, series.store).get(series, [])
+        points = [*before, Sample(at, rates[series])]
+        first = Sample(points[0].at - timedelta(minutes=1), 0.0)
+        counts = (
+            one.value * (one.at - last.at).total_seconds()
+            for last, one in pairwise([first, *points])
+            if one.at > at - LATELY
+        )
+        made[Series(series.store, "deadlocks_count")] = float(round(sum(counts)))
+    return made
 
 
 def _down(samples: Samples, one: Taken) -> dict[Series, float]:
