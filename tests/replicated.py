@@ -70,14 +70,14 @@ PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sb
 
 
 @contextmanager
-def opened_pooler(group: Trio, folder: Path) -> Iterator[Pooler]:
+def opened_pooler(group: Trio, folder: Path, mode: str = "transaction") -> Iterator[Pooler]:
     """Have a PgBouncer lead to whoever leads; it goes with the block."""
     ini, port = folder / "pgbouncer.ini", free_port()
     (folder / "users").write_text('"postgres" ""\n')
     ini.write_text(
         f"[databases]\n; shop\nshop = host={group.leading.place.socket} port=5432 dbname=postgres user=postgres\n"
         f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=trust\nauth_file={folder}/users\n"
-        f"admin_users=postgres\npool_mode=transaction\nlogfile={folder}/log\n"
+        f"admin_users=postgres\npool_mode={mode}\nlogfile={folder}/log\n"
     )
     whose = unprivileged(folder)
     command = [*whose.prefix, str(PGBOUNCER), str(ini)]

@@ -1,9 +1,5 @@
 -- What a look at a store asks. Every minute: one row of state, one of statements. Every hour: sizes, each query for all tables at once.
 
--- name: limit_statements
--- A look that has become slow ends by itself: it must not be what the server suffers from.
-SELECT set_config('statement_timeout', %(timeout)s, false)
-
 -- name: find_state
 -- All that one minute needs. Times by the clock of now, not of the transaction: they are ages.
 -- The lock table is read only where somebody waits.

@@ -1,9 +1,11 @@
 -- What was measured, in the ledger's own database: schema insight.
 
 -- name: add_series
+-- Only what is missing: whatever would meet a conflict takes a number first, and numbers are an integer's.
 INSERT INTO insight.series (store, metric, subject)
 SELECT DISTINCT store, metric, subject
 FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[]) AS t (store, metric, subject)
+WHERE NOT EXISTS (SELECT FROM insight.series AS s WHERE (s.store, s.metric, s.subject) = (t.store, t.metric, t.subject))
 ON CONFLICT DO NOTHING
 
 -- name: record_samples

@@ -16,16 +16,20 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import QueryCanceled
 from sluice.insight.collecting import postgres
+from sluice.insight.collecting.cloudwatch import CloudSilent
 from sluice.insight.collecting.collecting import Hung, Look, Taken, collect, keep
 from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.pooler import NotAPooler, PoolerSilent, look_at_pooler
 from sluice.insight.collecting.postgres import COUNTERS, EVERYBODYS, SESSIONS, STATEMENTS, look_at_postgres
+from sluice.insight.collecting.sessions import ThroughPooler, opened
+from sluice.insight.collecting.sizes import measure_sizes
 from sluice.insight.metrics import METRICS
-from sluice.ledger.samples import Samples, Series
+from sluice.ledger.samples import Sample, Samples, Series
 from sluice.local import databases
 from sluice.local.ports import free_port
 from sluice.stores.cluster import Cluster
+from sluice.stores.dynamodb.client import DynamoDown
 from sluice.stores.postgres import Refused, StoreDown, connect
 
 from tests.conftest import Database
@@ -162,7 +166,7 @@ def own_server(folder: Path) -> Iterator[Cluster]:
 
 def looks(**stores: str) -> list[Look]:
     return [
-        Look(name, "server", lambda line, name=name, dsn=dsn: look_at_postgres(dsn, name, line), is_server=True)
+        Look(name, "server", lambda line, name=name, dsn=dsn: look_at_postgres(dsn, name, line), up="up_count")
         for name, dsn in stores.items()
     ]
 
@@ -222,7 +226,7 @@ def test_a_server_that_is_frozen_is_cut_off_and_the_others_are_measured(
             raise AssertionError("it answered")
 
         try:
-            frozen = Look("own", "server", hang, is_server=True)
+            frozen = Look("own", "server", hang, up="up_count")
             found = collect([frozen, *looks(certify=database.dsn())], NOON, timedelta(seconds=2))
         finally:
             os.kill(backend, signal.SIGCONT)
@@ -251,7 +255,7 @@ def test_whoever_cannot_be_cut_off_is_given_up(samples: Samples) -> None:
         time.sleep(3)
         return Looked({Series("own", "connections_count"): 1.0})
 
-    (taken,) = collect([Look("own", "server", hang, is_server=True)], NOON, timedelta(seconds=0.1))
+    (taken,) = collect([Look("own", "server", hang, up="up_count")], NOON, timedelta(seconds=0.1))
     assert isinstance(taken.failed, Hung)
     assert keep(samples, [taken]) == 1
 
@@ -277,13 +281,105 @@ def test_the_pools_of_a_pgbouncer_are_seen(tmp_path: Path) -> None:
         told = {series.metric: value for series, value in found.items() if series.subject == "shop/postgres"}
         assert told == {"pool_clients_waiting_count": 0, "pool_clients_active_count": 1, "pool_wait_seconds": 0,
                         "pool_servers_used_percent": 5}  # fmt: skip
-        assert {series.subject for series in found} == {"shop/postgres"}
+        assert {series.subject for series in found} == {"", "shop/postgres"}
+        assert found[Series("shop", "pooler_up_count")] == 1
         assert {series.metric for series in found} <= METRICS.keys()
         client.close()
         with pytest.raises(NotAPooler, match="database pgbouncer"):
             look_at_pooler(through, "shop", Lifeline())
     with pytest.raises(PoolerSilent, match="before shop"):
         look_at_pooler(pooler.console, "shop", Lifeline())
+
+
+SET_BY_LOOKS = b"SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name'"
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="no PgBouncer is installed here")
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_look_through_a_pooler_is_refused_and_changes_nobodys_session(tmp_path: Path, mode: str) -> None:
+    with opened_trio(tmp_path, "") as group, opened_pooler(group, tmp_path, mode) as pooler:
+        through = make_conninfo(pooler.console, dbname="shop")
+        application = connect_through(through)
+        before = application.execute(SET_BY_LOOKS).fetchall()
+        for measure in (look, lambda dsn: measure_sizes(dsn, "certify", {})):
+            with pytest.raises(
+                ThroughPooler, match=r"certify: .* the server's own address; the pooler is `watch.pooler`"
+            ):
+                measure(through)
+            assert application.execute(SET_BY_LOOKS).fetchall() == before
+        application.close()
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="no PgBouncer is installed here")
+def test_a_look_through_a_pooler_that_keeps_a_session_for_us_is_as_good_as_any(tmp_path: Path) -> None:
+    with opened_trio(tmp_path, "") as group, opened_pooler(group, tmp_path, "session") as pooler:
+        assert of(look(make_conninfo(pooler.console, dbname="shop")), "up_count") == 1
+
+
+def test_all_that_a_look_sets_ends_with_its_transaction(database: Database) -> None:
+    with opened(database.dsn(), "certify", "look", Lifeline(), statement_timeout="5s") as c:
+        assert c.execute(b"SHOW statement_timeout").fetchone() == {"statement_timeout": "5s"}
+        assert c.execute(b"SHOW row_security").fetchone() == {"row_security": "off"}
+        c.execute(b"COMMIT; BEGIN")
+        assert [row["name"] for row in c.execute(SET_BY_LOOKS)] == []
+
+
+def failing(failed: Exception) -> Any:
+    def fail(_: Lifeline) -> Looked:
+        raise failed
+
+    return fail
+
+
+def test_a_pooler_that_does_not_answer_is_kept_as_down_and_one_that_refuses_is_not(samples: Samples) -> None:
+    def pooler(name: str, address: str) -> Look:
+        return Look(name, "PgBouncer", lambda line: look_at_pooler(address, name, line), up="pooler_up_count")
+
+    nobody = f"host=127.0.0.1 port={free_port()} user=postgres dbname=pgbouncer"
+    refuses = Look("refuses", "PgBouncer", failing(NotAPooler("it is none")), up="pooler_up_count")
+    keep(samples, collect([pooler("shop", nobody), refuses], NOON))
+    assert kept(samples) == {Series("shop", "pooler_up_count"): 0}
+
+
+def test_of_a_service_that_is_down_every_table_is_kept_as_down(samples: Samples) -> None:
+    def service(store: str, failed: Exception, *named: str) -> Look:
+        return Look(store, "service", failing(failed), up="table_up_count", subjects=named)
+
+    samples.record(NOON - MINUTE, {Series("seen", "table_up_count", one): 1.0 for one in ("a", "b")})
+    samples.record(NOON - MINUTE, {Series("other", "table_up_count", "c"): 1.0})
+    down = DynamoDown("it does not answer")
+    keep(samples, collect([service("seen", down), service("named", down, "users")], NOON))
+    keep(samples, collect([service("silent", CloudSilent("it is slow"), "a"), service("hung", Hung("x"), "a")], NOON))
+    assert {(one.store, one.subject): value for one, value in kept(samples).items()} == {
+        ("seen", "a"): 0, ("seen", "b"): 0, ("named", "users"): 0, ("other", "c"): 1,
+    }  # fmt: skip
+
+
+def test_a_deadlock_is_seen_for_as_long_as_it_takes_until_somebody_looks(samples: Samples) -> None:
+    lately, told = Series("shop", "deadlocks_count"), []
+    for minute, count in ((0, 7.0), (1, 7.0), (2, 9.0), (3, 9.0), (7, 10.0), (11, 10.0), (12, 10.0), (17, 10.0)):
+        found = Looked(counters={Series("shop", "deadlocks_rate"): count})
+        server = Look("shop", "server", lambda _, found=found: found, up="up_count")
+        at = NOON + minute * MINUTE
+        keep(samples, [Taken(server, at, 0.1, found)])
+        told.append(kept(samples, at).get(lately))
+    assert told == [None, 0, 2, 2, 3, 3, 1, 0]
+
+
+def test_what_was_read_is_remembered_no_sooner_than_it_is_kept(samples: Samples) -> None:
+    remembered: list[Sample] = []
+    rate, at = Series("tyler", "write_units_rate", "users"), NOON - MINUTE
+
+    def read(_: Lifeline) -> Looked:
+        return Looked(history=((rate, Sample(at, 2.0)),), once_kept=(remember,))
+
+    def remember() -> None:
+        remembered.extend(samples.between([rate.metric], at, NOON)[rate])
+
+    taken = collect([Look("tyler", "service", read)], NOON)
+    assert remembered == []
+    keep(samples, taken)
+    assert remembered == [Sample(at, 2.0)]
 
 
 def connect_through(address: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +125,23 @@ def test_what_wants_a_person_makes_the_run_red_when_all_else_is_measured(estate:
         ran(COLLECT, looks=1)
     assert known(samples)[Series("certify", "up_count")] == 1
     assert not [series for series in known(samples) if series.store == "lacking"], "it is not down: nobody knows"
+
+
+def test_a_pooler_and_a_service_that_do_not_answer_are_kept_as_down(
+    estate: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estate.write_text(ESTATE.replace("watch: {disk", "watch: {pooler: pg_down, disk"))
+    ran(COLLECT, looks=1)
+    tables = {series for series in known(samples) if series.metric == "table_up_count"}
+    told = json.loads(os.environ["AIRFLOW_CONN_DYNAMODB_TYLER"])
+    told["extra"]["service_config"]["dynamodb"]["endpoint_url"] = "http://127.0.0.1:1"
+    monkeypatch.setenv("AIRFLOW_CONN_DYNAMODB_TYLER", json.dumps(told))
+    ran(COLLECT, looks=1)
+    found = known(samples)
+    assert tables
+    assert {found[one] for one in tables} == {0}
+    assert found[Series("certify", "pooler_up_count")] == 0
+    assert found[Series("certify", "up_count")] == 1
 
 
 def test_a_ledger_that_is_down_is_tried_again(estate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

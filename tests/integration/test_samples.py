@@ -27,6 +27,15 @@ def test_a_number_is_kept_once_and_counts_as_it_was_read_last(samples):
     assert samples.between([USED.metric], NOON, NOON + MINUTE) == {USED: [Sample(NOON, 41.0)]}
 
 
+def test_a_number_of_a_series_that_is_there_uses_up_no_number_of_another(samples):
+    for minute in range(5):
+        samples.record(NOON + minute * MINUTE, {USED: 1.0})
+        samples.rates(NOON + minute * MINUTE, {USED: 1.0})
+    samples.record(NOON, {Series("another", "up_count"): 1.0})
+    found = samples.connection.execute(b"SELECT array_agg(id ORDER BY id) AS ids FROM insight.series").fetchone()
+    assert found["ids"] == [1, 2]
+
+
 def test_what_is_no_number_is_left_out(samples):
     assert samples.record(NOON, {USED: float("nan"), SIZE: float("inf")}) == 0
     assert samples.record(NOON, {}) == 0

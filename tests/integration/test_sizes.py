@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from psycopg import errors
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.sizes import TRIES, list_tables, measure_sizes
 from sluice.insight.metrics import METRICS
@@ -117,14 +116,17 @@ def test_a_lock_that_comes_while_we_look_is_met_by_another_look(session: Connect
     class Unlucky:
         """A session whose first looks meet a lock."""
 
+        transaction = session.transaction
+
         def execute(self, *told: Any) -> Any:
             nonlocal tried
             tried += 1
             if tried < TRIES:
-                raise errors.LockNotAvailable("canceling statement due to lock timeout")
+                session.execute(b"DO $$BEGIN RAISE lock_not_available; END$$")
             return session.execute(*told)
 
-    tables, locked = list_tables(Unlucky())  # type: ignore[arg-type]
+    with session.transaction():
+        tables, locked = list_tables(Unlucky())  # type: ignore[arg-type]
     assert ([one.name for one in tables], locked, tried) == (["app.thing"], [], TRIES)
 
 

@@ -82,7 +82,14 @@ class Cloud:
         self.count("AWS/DynamoDB", name, at, value, TableName=table, **more)
 
     def look(self, now: datetime = NOON, names: tuple[str, ...] = ("users",)) -> Looked:
-        return look_at_tables(self.dynamodb, self.cloudwatch, "tyler", names, self.reached, now)
+        return kept(look_at_tables(self.dynamodb, self.cloudwatch, "tyler", names, self.reached, now))
+
+
+def kept(found: Looked) -> Looked:
+    """Have it that all of it was kept."""
+    for remember in found.once_kept:
+        remember()
+    return found
 
 
 @pytest.fixture
@@ -161,6 +168,29 @@ def test_an_outage_of_ours_leaves_no_gap_and_a_minute_that_was_completed_late_is
     later = history(cloud.look(NOON + timedelta(hours=2)), "write_units_rate")
     assert sorted(later) == [NOON - LATE - AGAIN + number * MINUTE for number in range(120 + 3)]
     assert (later[LAST], later[LAST + 90 * MINUTE], later[LAST + MINUTE]) == (2, 10, 0)
+
+
+def test_what_was_read_and_never_kept_is_read_again(cloud: Cloud) -> None:
+    cloud.make_table("users")
+    cloud.look()
+    cloud.of_table("ConsumedWriteCapacityUnits", LAST + 9 * MINUTE, 600)
+    for _ in range(2):  # the first was cut off, or the ledger was down
+        later = look_at_tables(cloud.dynamodb, cloud.cloudwatch, "tyler", ("users",), cloud.reached, NOON + 10 * MINUTE)
+        assert history(later, "write_units_rate")[LAST + 9 * MINUTE] == 10
+        assert (history(later, "system_errors_rate").keys()) >= {LAST + 9 * MINUTE}
+    again = kept(later) and cloud.look(NOON + 20 * MINUTE)
+    assert min(history(again, "write_units_rate")) == LAST + 10 * MINUTE - AGAIN + MINUTE
+
+
+def test_where_cloudwatch_asks_for_patience_the_tables_are_up_all_the_same(cloud: Cloud) -> None:
+    cloud.make_table("users")
+    with Stubber(cloud.cloudwatch) as stubbed:
+        for _ in range(2):
+            stubbed.add_client_error("get_metric_data", "Throttling", "Rate exceeded", 400)
+        found = cloud.look()
+    assert found.values[Series("tyler", "table_up_count", "users")] == 1
+    assert "Rate exceeded" in found.notes[0]
+    assert history(cloud.look(), "write_units_rate"), "it is read the next time"
 
 
 def test_what_explains_is_asked_for_seldom_and_loses_no_minute(cloud: Cloud) -> None:

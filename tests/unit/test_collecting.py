@@ -225,12 +225,12 @@ def test_a_look_comes_at_the_full_minute() -> None:
     assert seconds_to_next(NOON) == 60
 
 
-def taken(failed: Exception | None, *, is_server: bool = True) -> Taken:
-    return Taken(Look("shop", "server", lambda _: Looked(), is_server), NOON, 0.1, Looked(), failed)
+def taken(failed: Exception | None, up: str = "up_count") -> Taken:
+    return Taken(Look("shop", "server", lambda _: Looked(), up), NOON, 0.1, Looked(), failed)
 
 
 def test_what_passes_by_itself_makes_no_run_red_and_what_wants_a_person_does() -> None:
-    require_measured([taken(None), taken(StoreDown("x")), taken(Hung("x")), taken(AirflowSilent("x"), is_server=False)])
+    require_measured([taken(None), taken(StoreDown("x")), taken(Hung("x")), taken(AirflowSilent("x"), "")])
     for failed in (Refused("its password"), KeyError("a mistake of ours")):
         with pytest.raises(NotMeasured, match=r"server of shop: .*(password|mistake)"):
             require_measured([taken(None), taken(failed)])

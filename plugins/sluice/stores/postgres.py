@@ -91,10 +91,24 @@ def connect(dsn: str, *, purpose: str, autocommit: bool = True, lock_timeout: st
 
     Raises StoreDown when the server cannot be reached, Refused when it turns the role away.
     """
+    connection = unpinned(dsn, purpose)
+    try:
+        connection.execute(statement("connection.pin"), {"settings": Jsonb({**PINNED, "lock_timeout": lock_timeout})})
+    except psycopg.OperationalError as error:
+        raise _unreachable(dsn, error) from error
+    connection.autocommit = autocommit
+    return connection
+
+
+def unpinned(dsn: str, purpose: str) -> Connection:
+    """Open a connection in which nothing is set yet, each statement a transaction of its own.
+
+    Raises as `connect` does.
+    """
     # A role, a database or the environment may be set to an encoding that has no word for some of what is stored.
     settings: dict[str, Any] = {**KEEPALIVES, **conninfo_to_dict(dsn), "client_encoding": "utf8"}
     try:
-        connection = psycopg.connect(
+        return psycopg.connect(
             make_conninfo(**settings),
             autocommit=True,
             row_factory=dict_row,
@@ -102,11 +116,13 @@ def connect(dsn: str, *, purpose: str, autocommit: bool = True, lock_timeout: st
             application_name=f"sluice:{purpose}",
             connect_timeout=10,
         )
-        connection.execute(statement("connection.pin"), {"settings": Jsonb({**PINNED, "lock_timeout": lock_timeout})})
     except psycopg.OperationalError as error:
         raise _unreachable(dsn, error) from error
-    connection.autocommit = autocommit
-    return connection
+
+
+def pin_until_commit(connection: Connection, **limits: str) -> None:
+    """Pin the settings, and `limits` with them, for the transaction that is open: nobody who has the session next has them."""
+    connection.execute(statement("connection.pin_until_commit"), {"settings": Jsonb({**PINNED, **limits})})
 
 
 class _Cursor(psycopg.Cursor[Row]):

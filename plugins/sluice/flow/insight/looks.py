@@ -48,13 +48,17 @@ class Eyes:
 
     def _of(self, name: str, store: Store, now: datetime) -> Iterator[Look]:
         from sluice.insight.collecting.collecting import Look
+        from sluice.insight.collecting.dynamodb import UP as TABLE_UP
+        from sluice.insight.collecting.pooler import UP as POOLER_UP
+        from sluice.insight.collecting.postgres import UP
 
         if store.engine == "dynamodb":
-            yield Look(name, "service", self._tables(name, store, now))
+            named = store.backup.tables if store.backup else ()
+            yield Look(name, "service", self._tables(name, store, now), up=TABLE_UP, subjects=tuple(named))
             return
-        yield Look(name, "server", self._server(name, store, now), is_server=True)
+        yield Look(name, "server", self._server(name, store, now), up=UP)
         if pooler := store.watch.pooler:
-            yield Look(name, "PgBouncer", self._pooler(name, pooler))
+            yield Look(name, "PgBouncer", self._pooler(name, pooler), up=POOLER_UP)
         if store.watch.cloud:
             yield Look(name, "instance in RDS", self._instance(name, store, now))
 

@@ -7,24 +7,32 @@ later, is nobody's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from threading import Thread
 
 import psycopg
 
 from sluice.errors import Transient
+from sluice.insight.collecting.dynamodb import UP as TABLE_UP
 from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
-from sluice.insight.collecting.postgres import UP, derive
-from sluice.ledger.samples import Samples, Series
+from sluice.insight.collecting.pooler import PoolerSilent
+from sluice.insight.collecting.postgres import derive
+from sluice.ledger.samples import Sample, Samples, Series
+from sluice.stores.dynamodb.client import DynamoDown
 from sluice.stores.postgres import StoreDown
 
 PATIENCE = timedelta(seconds=20)
 """What a look at everything may take: less than a minute, with all that comes behind it."""
 AFTER = 1.0
 """Seconds in which whoever was cut off says so."""
+LATELY = timedelta(minutes=10)
+"""How far back deadlocks are counted: alarms are judged every five minutes."""
+SILENT = (StoreDown, PoolerSilent, DynamoDown, psycopg.errors.QueryCanceled)
+"""What a look raises when nobody answers it."""
 
 
 class Hung(Transient):
@@ -39,8 +47,10 @@ class Look:
     part: str
     """What of it: its server, its pooler, CloudWatch."""
     run: Callable[[Lifeline], Looked]
-    is_server: bool = False
-    """Whether this tells that the store is up."""
+    up: str = ""
+    """The metric by which this tells that what it looks at is up."""
+    subjects: tuple[str, ...] = ("",)
+    """Of whom it tells that; nobody, where only those are known that were there before."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,10 @@ class Taken:
 
     @property
     def is_silent(self) -> bool:
-        """Whether a server does not answer: down, frozen, or too slow for a statement of a few seconds."""
-        return self.look.is_server and isinstance(self.failed, StoreDown | Hung | psycopg.errors.QueryCanceled)
+        """Whether what is looked at does not answer: down, frozen, or too slow for a statement of a few seconds."""
+        if isinstance(self.failed, Hung):  # of tables it may be CloudWatch that hangs
+            return self.look.up not in ("", TABLE_UP)
+        return bool(self.look.up) and isinstance(self.failed, SILENT)
 
 
 def collect(looks: Sequence[Look], began: datetime, patience: timedelta = PATIENCE) -> list[Taken]:
@@ -78,15 +90,39 @@ def keep(samples: Samples, taken: Iterable[Taken]) -> int:
     count, longest = 0, dict[str, Taken]()
     for one in taken:
         rates = samples.rates(one.at, one.looked.counters) if one.looked.counters else {}
-        values = {**one.looked.values, **rates, **derive(rates)}
+        values = {**one.looked.values, **rates, **derive(rates), **_deadlocks(samples, one.at, rates)}
         if one.is_silent:
-            values[Series(one.look.store, UP)] = 0.0
+            values |= _down(samples, one)
         count += samples.record(one.at, values) + samples.record_history(one.looked.history)
+        for remember in one.looked.once_kept:
+            remember()
         if one.failed is None and one.seconds > longest.get(one.look.store, one).seconds - 1e-9:
             longest[one.look.store] = one
     for store, one in longest.items():
         count += samples.record(one.at, {Series(store, "collection_seconds"): one.seconds})
     return count
+
+
+def _deadlocks(samples: Samples, at: datetime, rates: Mapping[Series, float]) -> dict[Series, float]:
+    """Say how many there were lately: a rate is back at 0 a minute later, and whoever looks then would see nothing."""
+    made: dict[Series, float] = {}
+    for series in (one for one in rates if one.metric == "deadlocks_rate"):
+        before = samples.between([series.metric], at - 2 * LATELY, at, series.store).get(series, [])
+        points = [*before, Sample(at, rates[series])]
+        first = Sample(points[0].at - timedelta(minutes=1), 0.0)
+        counts = (
+            one.value * (one.at - last.at).total_seconds()
+            for last, one in pairwise([first, *points])
+            if one.at > at - LATELY
+        )
+        made[Series(series.store, "deadlocks_count")] = float(round(sum(counts)))
+    return made
+
+
+def _down(samples: Samples, one: Taken) -> dict[Series, float]:
+    store, up = one.look.store, one.look.up
+    before = (series.subject for series in samples.latest(one.at, store) if series.metric == up)
+    return {Series(store, up, subject): 0.0 for subject in one.look.subjects or before}
 
 
 class _Run(Thread):

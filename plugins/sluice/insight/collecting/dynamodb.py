@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sluice.insight.collecting.cloudwatch import AGAIN, Asked, Reached, each_second, fetch, highest, summed
+from sluice.insight.collecting.cloudwatch import AGAIN, Asked, CloudSilent, Reached, each_second, fetch, highest, summed
 from sluice.insight.collecting.looked import Looked
 from sluice.ledger.samples import Sample, Series
 from sluice.stores.dynamodb.client import NoSuchTable, speaking
@@ -57,7 +58,7 @@ def look_at_tables(
 ) -> Looked:
     """Look at each table, and read what CloudWatch has of it since the last look.
 
-    Raises DynamoDown, Throttled, AccessDenied, CloudSilent, CloudRefused.
+    Raises DynamoDown, Throttled, AccessDenied, CloudRefused.
     """
     found, lacking = describe_all(client, names)
     values = {Series(store, UP, name): float(name not in lacking) for name in names}
@@ -67,7 +68,12 @@ def look_at_tables(
     seen = Looked(values, notes=tuple(f"{store}: {why}" for why in lacking.values()))
     if not has_cloudwatch(client, cloudwatch):
         return seen + Looked(notes=(f"{store}: its tables are not in AWS: CloudWatch has nothing of them.",))
-    return seen + _urgent(cloudwatch, store, found, reached, now) + _explaining(cloudwatch, store, found, reached, now)
+    for read in (_urgent, _explaining):
+        try:
+            seen += read(cloudwatch, store, found, reached, now)
+        except CloudSilent as error:  # whether the tables answer is known all the same, and what was read is kept
+            seen += Looked(notes=(f"{store}: {error}",))
+    return seen
 
 
 def measure_tables(client: Any, store: str, names: Sequence[str]) -> Looked:
@@ -117,8 +123,8 @@ def _urgent(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reache
     asked = [one for table in tables for one in urgent_of(store, table)]
     stretch = reached.next(f"{store}{URGENT}", now, len(asked))
     found = summed((one.series, sample) for one, sample in fetch(cloudwatch, asked, stretch))
-    reached.note(f"{store}{URGENT}", stretch)
-    return Looked(history=(*found, *_used(store, tables, found, now)))
+    note = partial(reached.note, f"{store}{URGENT}", stretch)
+    return Looked(history=(*found, *_used(store, tables, found, now)), once_kept=(note,))
 
 
 def _explaining(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Looked:
@@ -127,10 +133,10 @@ def _explaining(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Re
     if stretch.end - stretch.start < timedelta(minutes=EVERY) + AGAIN:
         return Looked()
     found = list(fetch(cloudwatch, asked, stretch))
-    reached.note(f"{store}{EXPLAINING}", stretch)
     errors = summed((one.series, sample) for one, sample in found if one.name == "SystemErrors")
     slowest = highest((one.series, sample) for one, sample in found if one.name != "SystemErrors")
-    return Looked(history=(*errors, *slowest))
+    note = partial(reached.note, f"{store}{EXPLAINING}", stretch)
+    return Looked(history=(*errors, *slowest), once_kept=(note,))
 
 
 def urgent_of(store: str, table: Seen) -> Iterator[Asked]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sluice.ledger.samples import Sample, Series
@@ -20,6 +20,8 @@ class Looked:
     """What a service tells of earlier moments."""
     notes: tuple[str, ...] = ()
     """What is lacking, and what to do about it: for people, once."""
+    once_kept: tuple[Callable[[], None], ...] = ()
+    """What is remembered of this, such as up to where it was read: no sooner than all of it is kept."""
 
     def __add__(self, other: Looked) -> Looked:
         """Give both together."""
@@ -28,4 +30,5 @@ class Looked:
             {**self.counters, **other.counters},
             (*self.history, *other.history),
             tuple(dict.fromkeys((*self.notes, *other.notes))),
+            (*self.once_kept, *other.once_kept),
         )

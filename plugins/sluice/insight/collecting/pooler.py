@@ -16,6 +16,7 @@ from sluice.stores.statements import as_text, statement
 
 ITSELF = "pgbouncer"
 """Its own database, the console."""
+UP = "pooler_up_count"
 
 
 class PoolerSilent(Transient):
@@ -35,7 +36,7 @@ def look_at_pooler(console: str, store: str, line: Lifeline) -> Looked:
             line.holding(c),
         ):
             sizes = {row["name"]: row["pool_size"] for row in _say(c, "pooler.list_databases")}
-            return Looked(values_of(store, _say(c, "pooler.list_pools"), sizes))
+            return Looked({Series(store, UP): 1.0, **values_of(store, _say(c, "pooler.list_pools"), sizes)})
     except (psycopg.ProgrammingError, errors.ProtocolViolation) as error:
         raise _refused(store, error) from error
     except psycopg.OperationalError as error:

@@ -14,8 +14,9 @@ from psycopg import errors, sql
 from sluice.insight.collecting.disk import look_at_disk
 from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
+from sluice.insight.collecting.sessions import opened
 from sluice.ledger.samples import Series
-from sluice.stores.postgres import Connection, Row, connect, one, translated
+from sluice.stores.postgres import Connection, Row, one
 from sluice.stores.statements import statement
 
 PATIENCE = "5s"
@@ -51,17 +52,11 @@ STATEMENTS: Mapping[str, str] = {"statements_rate": "calls", "statement_millisec
 def look_at_postgres(dsn: str, store: str, line: Lifeline, disk: int | None = None) -> Looked:
     """Look at a server for its minute, and at its disk where the bytes of that are told.
 
-    Raises StoreDown, Refused; QueryCanceled where it is too slow to answer.
+    Raises StoreDown, Refused, ThroughPooler; QueryCanceled where it is too slow to answer.
     """
-    with connect(dsn, purpose="look") as c, line.holding(c), translated(f"looking at {store}"):
-        limit(c, PATIENCE)
+    with opened(dsn, store, "look", line, statement_timeout=PATIENCE, lock_timeout="2s") as c:
         found = look_with(c, store)
         return found + look_at_disk(c, store, disk) if disk else found
-
-
-def limit(c: Connection, timeout: str) -> None:
-    """Have each statement of a session end by itself."""
-    c.execute(statement("collecting.limit_statements"), {"timeout": timeout})
 
 
 def look_with(c: Connection, store: str) -> Looked:
@@ -111,7 +106,8 @@ def _statements(c: Connection, store: str, schema: str | None) -> Looked:
     if schema is None:
         return _lacks_statements(store, "it has no extension pg_stat_statements")
     try:
-        found = one(c, statement("collecting.find_statements", schema=sql.Identifier(schema)))
+        with c.transaction():  # what is refused here ends no more than this
+            found = one(c, statement("collecting.find_statements", schema=sql.Identifier(schema)))
     except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege) as error:
         return _lacks_statements(store, _first_line(error))
     return Looked(counters=_told(store, found, STATEMENTS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sluice.insight.collecting.cloudwatch import Asked, Reached, fetch, refusal
@@ -44,9 +45,9 @@ def look_at_rds(cloudwatch: Any, rds: Any, store: str, name: str, reached: Reach
     found = [
         pair for one, sample in fetch(cloudwatch, asked, stretch) for pair in _numbers(store, instance, one, sample)
     ]
-    reached.note(store, stretch)
     unknown = f"{store}: how much memory a {instance.told_class} has is not known here: its use is not measured."
-    return Looked(history=tuple(found), notes=() if instance.memory else (unknown,))
+    notes = () if instance.memory else (unknown,)
+    return Looked(history=tuple(found), notes=notes, once_kept=(partial(reached.note, store, stretch),))
 
 
 def describe(rds: Any, name: str) -> Instance:

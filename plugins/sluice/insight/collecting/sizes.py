@@ -16,10 +16,11 @@ from psycopg import errors
 from sluice.insight.collecting.disk import look_at_disk
 from sluice.insight.collecting.dropped import Archived, archived_in, carry_dropped
 from sluice.insight.collecting.headroom import days_covered
+from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.looked import Looked
-from sluice.insight.collecting.postgres import limit
+from sluice.insight.collecting.sessions import opened
 from sluice.ledger.samples import Sample, Series
-from sluice.stores.postgres import Connection, Row, connect, one, rows, translated
+from sluice.stores.postgres import Connection, Row, one, rows
 from sluice.stores.statements import statement
 
 PATIENCE, LOCK_PATIENCE = "60s", "100ms"
@@ -69,10 +70,10 @@ def measure_sizes(
 ) -> Looked:
     """Measure a store: its tables, database, disk of `size` bytes unless it is `in_cloud`, and for how long there are partitions.
 
-    `before` has the last numbers of what the archive has dropped. Raises StoreDown, Refused, LockBusy.
+    `before` has the last numbers of what the archive has dropped. Raises StoreDown, Refused, ThroughPooler, LockBusy.
     """
-    with connect(dsn, purpose="sizes", lock_timeout=LOCK_PATIENCE) as c, translated(f"measuring {store}"):
-        limit(c, PATIENCE)
+    limits = {"statement_timeout": PATIENCE, "lock_timeout": LOCK_PATIENCE}
+    with opened(dsn, store, "sizes", Lifeline(), **limits) as c:
         return measure_with(c, store, before) + look_at_disk(c, store, size, in_cloud=in_cloud)
 
 
@@ -94,7 +95,8 @@ def list_tables(c: Connection) -> tuple[list[Sized], list[str]]:
     query = statement("collecting.list_tables")
     for tried in range(1, TRIES + 1):
         try:
-            found = rows(c, query)
+            with c.transaction():  # what a lock ends is this one look
+                found = rows(c, query)
             break
         # A lock that came while we looked, or an index that went.
         except (errors.LockNotAvailable, errors.UndefinedObject, errors.InternalError_):
