@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from sluice.flow import alerting, connections
 from sluice.flow.insight import reporting
+from sluice.flow.insight.channels import AlertRefused
 from sluice.flow.insight.reporting import MakeCapacityReport, NoDay, TellCapacity, period_of
 from sluice.insight.capacity.making import Period
 from sluice.insight.scaling.plan import Held, Plan, Step
@@ -23,7 +24,7 @@ from sluice.stores.postgres import connect
 
 from tests.as_airflow import postgres_connection, vault_connection
 from tests.conftest import Database, ScratchVault
-from tests.people import Told, connect_people
+from tests.people import Told, connect_people, listening
 
 ROOT = Path(__file__).parents[2]
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -118,6 +119,28 @@ def test_who_is_told_of_what_is_urgent_alone_gets_no_summary(ledger: Forecasts, 
     make(MONDAY - WEEK)
     assert tell(make()) == 1
     assert [one["severity"] for one in people[0].bodies] in (["P2"], ["P3"])
+
+
+def test_a_channel_that_refuses_keeps_no_other_from_any_message_and_the_task_is_red(
+    ledger: Forecasts, people: tuple[Told, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "include/estate/estate.yaml"
+    with listening() as (wrong, port):
+        wrong.answers = 404
+        refuses = {"conn_type": "http", "host": f"http://127.0.0.1:{port}/hook"}
+        monkeypatch.setenv("AIRFLOW_CONN_REFUSES", json.dumps(refuses))
+        file.write_text(file.read_text().replace("notify: [", "notify: [{kind: http, connection: refuses, from: P4}, "))
+        make(MONDAY - WEEK)
+        with pytest.raises(AlertRefused, match="refuses"):
+            tell(make())
+        assert (
+            [one["subject"] for one in people[0].bodies]
+            == [one["subject"] for one in wrong.bodies]
+            == [
+                "certify",
+                "capacity",
+            ]
+        )
 
 
 def test_of_a_window_long_ago_nobody_is_told_nor_of_one_that_another_has_overtaken(ledger: Forecasts, people) -> None:

@@ -102,9 +102,9 @@ class TellCapacity(BaseOperator):
     def execute(self, context: Context) -> int:
         """Give how many messages were sent. Skips a window of long ago, which is nobody's business at night.
 
+        A channel that fails keeps nothing from the others: what it raises is raised at the end.
         Raises NoConnection, AlertLate, AlertRefused, StoreDown.
         """
-        from sluice.flow.alerting import send_alert
         from sluice.ledger.forecasts import Forecasts
 
         until = date.fromisoformat(self.made["until"])
@@ -115,11 +115,24 @@ class TellCapacity(BaseOperator):
         text = f"P4: {self.made['summary']}"
         page = {"page": evidence_address(self.made["page"])}
         messages = [*self.made["urgent"], {"severity": "P4", "subject": "capacity", "text": text}]
-        sent = [send_alert(one["severity"], one["subject"], one["text"], context, **page) for one in messages]
-        for one, was_sent in zip(messages, sent, strict=True):
+        return self._send([{**one, **page} for one in messages], context)
+
+    def _send(self, messages: Sequence[dict[str, Any]], context: Context) -> int:
+        from sluice.flow.alerting import AlertLate, send_alert
+
+        sent, failures = 0, list[SluiceError]()
+        for one in messages:
+            try:
+                was_sent = send_alert(one["severity"], one["subject"], one["text"], context, page=one["page"])
+            except SluiceError as error:
+                failures.append(error)
+                continue
+            sent += was_sent
             if not was_sent:
                 self.log.warning("estate.yaml names nobody who is told of %s\n%s", one["severity"], one["text"])
-        return sum(sent)
+        if failures:  # what may pass first: Airflow tries again after that alone
+            raise next((one for one in failures if isinstance(one, AlertLate)), failures[0])
+        return sent
 
 
 def period_of(lower: str, upper: str, context: Context) -> Period:
