@@ -113,6 +113,22 @@ def test_two_reports_are_needed_to_wake_somebody_and_a_summary_is_sent_each_time
     assert urgent["page"] == f"/sluice/{made['page']}"
 
 
+def test_a_monthly_report_compares_with_the_month_before_and_wakes_by_the_last_report_alone(
+    ledger: Forecasts, vault: ScratchVault, tmp_path: Path
+) -> None:
+    """A month ago the disk was taken to be far larger: held against that, what two weeks in a row say would wake nobody."""
+    file = tmp_path / "include/estate/estate.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("500 GB", "5 TB"))
+    make(MONDAY - 4 * WEEK, monthly=True)
+    file.write_text(text)
+    make(MONDAY - WEEK)
+    made = make(monthly=True)
+    assert [one["subject"] for one in made["urgent"]] == ["certify"]
+    told = json.loads(Vault(vault.client(), vault.bucket).get(made["json"]))
+    assert told["changed"]["since"] == str(MONDAY.date() - 4 * WEEK)
+
+
 def test_who_is_told_of_what_is_urgent_alone_gets_no_summary(ledger: Forecasts, people, tmp_path: Path) -> None:
     file = tmp_path / "include/estate/estate.yaml"
     file.write_text(file.read_text().replace("from: P4", "from: P3"))
