@@ -55,6 +55,12 @@ def as_json(made: Report) -> dict:
     return json.loads(to_json(made))
 
 
+def test_what_a_sum_is_made_of_is_on_the_page_and_in_the_text_and_in_the_json() -> None:
+    made, how = report(), "730 × rds.db.r6g.large, per hour"
+    assert how in page(made) and how in markdown(made)
+    assert as_json(made)["cost"]["components"][0]["how"] == how
+
+
 STEEP = [1e9, 0.4e9, 0.05e9, 5e9]
 
 

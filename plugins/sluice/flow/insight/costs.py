@@ -78,7 +78,7 @@ def _not_whole(missing: Sequence[str], recent: bool) -> Iterator[str]:
 def _viewed(costs: Costs) -> Cost | None:
     """Give what a report shows of it; None where nothing is known to cost anything."""
     from sluice.insight.capacity.report import Component, Cost, Reservation, Saving
-    from sluice.insight.cost.costs import ESTATE
+    from sluice.insight.cost.costs import ESTATE, how
 
     if not costs.components:
         return None
@@ -88,7 +88,9 @@ def _viewed(costs: Costs) -> Cost | None:
         priced=f"{costs.prices[0].upper()}{costs.prices[1:]}.",
         now=_ends(costs.now),
         later=_ends(costs.later),
-        components=tuple(Component(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly)) for one in dearest),
+        components=tuple(
+            Component(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), how(one)) for one in dearest
+        ),
         reserved=tuple(Reservation(one.what, _ends(one.percent), one.enough) for one in costs.reserved),
         savings=tuple(
             Saving(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), one.why, one.risk) for one in costs.savings

@@ -85,7 +85,8 @@ def _cost(cost: Cost | None) -> Iterator[str]:
     yield f"{now} a month now, {later} in 90 days. {_plain(cost.priced)}"
     if cost.reserved:
         yield _bullets(f"Reserved {one.what}: {reach(one.percent)} used; it should be 85 %." for one in cost.reserved)
-    yield _table(("component", "a month"), [(one.name, money(one.now, cost.currency)) for one in cost.components])
+    rows = [(one.name, money(one.now, cost.currency), one.how) for one in cost.components]
+    yield _table(("component", "a month", "that is"), rows)
     if cost.savings:
         yield _bullets(
             f"{one.what}: {money(one.monthly, cost.currency)} a month; {one.why}. Mind: {one.risk}."

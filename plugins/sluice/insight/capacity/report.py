@@ -190,6 +190,8 @@ class Component:
 
     name: str
     now: tuple[float, float]
+    how: str = ""
+    """The quantity and the name of its price; empty of a sum that a person wrote."""
 
 
 @dataclass(frozen=True)
