@@ -100,6 +100,7 @@ def report(*stores: StoreReport, **other: object) -> Report:
                      (Reservation("db.r6g", (91.0, 95.0), True),),
                      (Saving("A smaller instance", (40, 60), "its processors are idle", "it restarts"),), ("A note.",)),
         "proposals": (Proposal("shop", "extend the disk to 800 GB", "It is 85 % full in May."),),
+        "troubles": (),
     }  # fmt: skip
     return Report(**{**told, **other})  # type: ignore[arg-type]
 
@@ -113,5 +114,6 @@ def empty(**other: object) -> Report:
         "scores": (),
         "cost": None,
         "proposals": None,
+        "troubles": None,
     }
     return report(bare, **{**told, **other})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from sluice.flow.insight.reporting import MakeCapacityReport, NoDay, TellCapacit
 from sluice.insight.capacity.making import Period
 from sluice.insight.scaling.plan import Held, Plan, Step
 from sluice.ledger.forecasts import Forecasts
+from sluice.ledger.incidents import Incident, Incidents, Member
 from sluice.ledger.samples import Samples, Series, Span
 from sluice.ledger.scalings import Scalings
 from sluice.stores.objects import Vault
@@ -197,6 +199,25 @@ def test_what_is_older_than_days_are_kept_is_forgotten(ledger: Forecasts) -> Non
     make(MONDAY - WEEK)
     make(MONDAY + 4000 * DAY)
     assert ledger.report_before(MONDAY.date()) is None
+
+
+def test_a_report_of_now_tells_what_is_wrong_and_wakes_nobody(ledger: Forecasts, vault: ScratchVault) -> None:
+    bloat = Member("bloat", "certify", "dead_rows", "app.orders", "P4", "bloat", "40 % is bloat", "", "", "")
+    incidents = Incidents(ledger.connection).prepare()
+    mild = Incident(1, "certify", "bloat", "P4", MONDAY - DAY, (bloat,))
+    others = (
+        replace(mild, id=2, cause="urgent", severity="P3"),
+        replace(mild, id=3, cause="hushed", hushed="a silence"),
+        replace(mild, id=4, cause="quiet", quiet=MONDAY),
+        replace(mild, id=5, cause="over", quiet=MONDAY, cleared=MONDAY),
+    )
+    incidents.keep({}, (mild, *others), ())
+
+    def told(**how: Any) -> Any:
+        return json.loads(Vault(vault.client(), vault.bucket).get(make(**how)["json"]))["troubles"]
+
+    assert told() == [{"store": "certify", "since": "2025-03-16", "text": "40 % is bloat"}]
+    assert told(began=MONDAY + 30 * DAY) is None
 
 
 def test_a_report_of_now_says_what_would_be_scaled_and_one_of_long_ago_says_nothing_of_it(

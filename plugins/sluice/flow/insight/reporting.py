@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sluice.estate.models import Estate
     from sluice.insight.capacity.making import Known, Period
-    from sluice.insight.capacity.report import Backup, Proposal
+    from sluice.insight.capacity.report import Backup, Proposal, Trouble
     from sluice.stores.postgres import Connection
 
 WEEK = timedelta(days=7)
@@ -86,7 +86,8 @@ class MakeCapacityReport(BaseOperator):
             except SluiceError as why:  # a report without them is better than none
                 self.log.warning("How the backups stand is not known: %s", why)
         proposed = proposals_since(c, estate, _began(context) - timedelta(days=1)) if recent else None
-        return Known(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed)
+        troubles = troubles_open(c) if recent else None
+        return Known(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed, troubles)
 
 
 class TellCapacity(BaseOperator):
@@ -190,6 +191,19 @@ def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Pro
         Proposal(one.store, f"held back: {one.what}" if one.held else one.what, one.why)
         for one in lines
         if one.store in scaled
+    )
+
+
+def troubles_open(c: Connection) -> tuple[Trouble, ...]:
+    """Give what is wrong now and is told with a report alone (P4), what began first first. Raises StoreDown."""
+    from sluice.insight.capacity.report import Trouble
+    from sluice.ledger.incidents import Incidents
+
+    incidents = Incidents(c).prepare()
+    return tuple(
+        Trouble(one.store, one.opened.astimezone(UTC).date(), "; ".join(member.text for member in one.members))
+        for one in incidents.board(incidents.now()).incidents
+        if one.severity == "P4" and one.quiet is None and one.cleared is None and not one.hushed
     )
 
 

@@ -242,6 +242,16 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Something wrong that wakes nobody (P4): this report is where it is told."""
+
+    store: str
+    """'' where it is the estate's."""
+    since: date
+    text: str
+
+
+@dataclass(frozen=True)
 class Score:
     """How good the forecasts were whose days have come."""
 
@@ -306,6 +316,8 @@ class Report:
     scores: tuple[Score, ...]
     cost: Cost | None
     proposals: tuple[Proposal, ...] | None
+    troubles: tuple[Trouble, ...] | None = None
+    """Those that are open now; None of a window of long ago."""
 
     @property
     def arrivals(self) -> tuple[tuple[Outlook, Arrival], ...]:
