@@ -31,7 +31,8 @@ with DAG(
     dag_id="scale_capacity",
     schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
     catchup=False,
-    max_active_runs=2,  # a question that is open holds up no other run
+    # A run may wait an hour for its answer, and twelve begin in an hour: as many as may ask hold up no store.
+    max_active_runs=16,
     params={
         "store": optional_text("Store", "Only this one; else each that has a `scaling`."),
         "now": Param(

@@ -95,10 +95,12 @@ def report(*stores: StoreReport, **other: object) -> Report:
         "changed": Changed(date(2026, 2, 23), (Moved("shop", FULL.told, date(2026, 5, 20), date(2026, 5, 1)),),
                            ("shop: app.new",), ("shop: app.old",), (Faster("shop", "app.orders", 3.5e9, 3.6),)),
         "changed_reason": "", "scores": (Score(7, 120, 0.78, 0.70, 0.85, 0.01),),
-        "cost": Cost("$", "List prices of March 2026.", (750, 1070), (800, 1200), (Component("shop: storage", (10, 20)),),
+        "cost": Cost("$", "List prices of March 2026.", (750, 1070), (800, 1200),
+                     (Component("shop: server", (10, 20), "730 × rds.db.r6g.large, per hour"),),
                      (Reservation("db.r6g", (91.0, 95.0), True),),
                      (Saving("A smaller instance", (40, 60), "its processors are idle", "it restarts"),), ("A note.",)),
         "proposals": (Proposal("shop", "extend the disk to 800 GB", "It is 85 % full in May."),),
+        "troubles": (),
     }  # fmt: skip
     return Report(**{**told, **other})  # type: ignore[arg-type]
 
@@ -112,5 +114,6 @@ def empty(**other: object) -> Report:
         "scores": (),
         "cost": None,
         "proposals": None,
+        "troubles": None,
     }
     return report(bare, **{**told, **other})

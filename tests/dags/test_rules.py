@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from airflow.sdk import XComArg
 from airflow.sdk.exceptions import AirflowSkipException
 from sluice.estate import read_stores
 from sluice.flow import maintaining
+from sluice.flow.insight.scaling import ASKS_FOR
 from sluice.flow.policy import TERMINAL_FAILS, pool_of
 from sluice.flow.safety.policy import tell_failed
 from sluice.local.runs import PLANS
@@ -84,7 +86,13 @@ def test_each_has_an_owner_tags_and_no_runs_in_the_past_by_itself(dags) -> None:
         assert dag.owner == "sluice", dag.dag_id
         assert dag.tags, dag.dag_id
         assert dag.catchup is False, dag.dag_id
-        assert 1 <= dag.max_active_runs <= 2, dag.dag_id
+        assert 1 <= dag.max_active_runs <= (16 if dag.dag_id == "scale_capacity" else 2), dag.dag_id
+
+
+def test_open_questions_hold_up_no_store_that_is_to_be_scaled(dags) -> None:
+    """One that begins every five minutes and asks has been answered, or has given up, before the places are full."""
+    (scaling,) = (dag for dag in dags if dag.dag_id == "scale_capacity")
+    assert scaling.max_active_runs > ASKS_FOR / timedelta(minutes=5)
 
 
 def test_what_may_pass_is_tried_again_and_what_needs_a_person_is_not(dags) -> None:

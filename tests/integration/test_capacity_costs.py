@@ -63,6 +63,8 @@ def test_what_was_measured_and_what_a_person_wrote_is_one_bill(samples: Samples)
     by_name = {one.name: one.now for one in found.components}
     assert by_name["certify: support"] == (30.0, 50.0)
     assert any(name.startswith("tyler: ") for name in by_name)
+    hows = {one.name: one.how for one in found.components}
+    assert hows["certify: support"] == "" and hows["tyler: users, storage"] == "40 × dynamodb.storage, per GB-month"
     assert found.components[0].now[1] == max(high for _, high in by_name.values()), "the dearest first"
     assert sum(low for low, _ in by_name.values()) == pytest.approx(found.now[0])
     assert sum(high for _, high in by_name.values()) == pytest.approx(found.now[1])

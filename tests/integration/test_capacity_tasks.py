@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,12 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from sluice.flow import alerting, connections
 from sluice.flow.insight import reporting
+from sluice.flow.insight.channels import AlertRefused
 from sluice.flow.insight.reporting import MakeCapacityReport, NoDay, TellCapacity, period_of
 from sluice.insight.capacity.making import Period
 from sluice.insight.scaling.plan import Held, Plan, Step
 from sluice.ledger.forecasts import Forecasts
+from sluice.ledger.incidents import Incident, Incidents, Member
 from sluice.ledger.samples import Samples, Series, Span
 from sluice.ledger.scalings import Scalings
 from sluice.stores.objects import Vault
@@ -23,7 +26,7 @@ from sluice.stores.postgres import connect
 
 from tests.as_airflow import postgres_connection, vault_connection
 from tests.conftest import Database, ScratchVault
-from tests.people import Told, connect_people
+from tests.people import Told, connect_people, listening
 
 ROOT = Path(__file__).parents[2]
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -112,12 +115,50 @@ def test_two_reports_are_needed_to_wake_somebody_and_a_summary_is_sent_each_time
     assert urgent["page"] == f"/sluice/{made['page']}"
 
 
+def test_a_monthly_report_compares_with_the_month_before_and_wakes_by_the_last_report_alone(
+    ledger: Forecasts, vault: ScratchVault, tmp_path: Path
+) -> None:
+    """A month ago the disk was taken to be far larger: held against that, what two weeks in a row say would wake nobody."""
+    file = tmp_path / "include/estate/estate.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("500 GB", "5 TB"))
+    make(MONDAY - 4 * WEEK, monthly=True)
+    file.write_text(text)
+    make(MONDAY - WEEK)
+    made = make(monthly=True)
+    assert [one["subject"] for one in made["urgent"]] == ["certify"]
+    told = json.loads(Vault(vault.client(), vault.bucket).get(made["json"]))
+    assert told["changed"]["since"] == str(MONDAY.date() - 4 * WEEK)
+
+
 def test_who_is_told_of_what_is_urgent_alone_gets_no_summary(ledger: Forecasts, people, tmp_path: Path) -> None:
     file = tmp_path / "include/estate/estate.yaml"
     file.write_text(file.read_text().replace("from: P4", "from: P3"))
     make(MONDAY - WEEK)
     assert tell(make()) == 1
     assert [one["severity"] for one in people[0].bodies] in (["P2"], ["P3"])
+
+
+def test_a_channel_that_refuses_keeps_no_other_from_any_message_and_the_task_is_red(
+    ledger: Forecasts, people: tuple[Told, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "include/estate/estate.yaml"
+    with listening() as (wrong, port):
+        wrong.answers = 404
+        refuses = {"conn_type": "http", "host": f"http://127.0.0.1:{port}/hook"}
+        monkeypatch.setenv("AIRFLOW_CONN_REFUSES", json.dumps(refuses))
+        file.write_text(file.read_text().replace("notify: [", "notify: [{kind: http, connection: refuses, from: P4}, "))
+        make(MONDAY - WEEK)
+        with pytest.raises(AlertRefused, match="refuses"):
+            tell(make())
+        assert (
+            [one["subject"] for one in people[0].bodies]
+            == [one["subject"] for one in wrong.bodies]
+            == [
+                "certify",
+                "capacity",
+            ]
+        )
 
 
 def test_of_a_window_long_ago_nobody_is_told_nor_of_one_that_another_has_overtaken(ledger: Forecasts, people) -> None:
@@ -158,6 +199,25 @@ def test_what_is_older_than_days_are_kept_is_forgotten(ledger: Forecasts) -> Non
     make(MONDAY - WEEK)
     make(MONDAY + 4000 * DAY)
     assert ledger.report_before(MONDAY.date()) is None
+
+
+def test_a_report_of_now_tells_what_is_wrong_and_wakes_nobody(ledger: Forecasts, vault: ScratchVault) -> None:
+    bloat = Member("bloat", "certify", "dead_rows", "app.orders", "P4", "bloat", "40 % is bloat", "", "", "")
+    incidents = Incidents(ledger.connection).prepare()
+    mild = Incident(1, "certify", "bloat", "P4", MONDAY - DAY, (bloat,))
+    others = (
+        replace(mild, id=2, cause="urgent", severity="P3"),
+        replace(mild, id=3, cause="hushed", hushed="a silence"),
+        replace(mild, id=4, cause="quiet", quiet=MONDAY),
+        replace(mild, id=5, cause="over", quiet=MONDAY, cleared=MONDAY),
+    )
+    incidents.keep({}, (mild, *others), ())
+
+    def told(**how: Any) -> Any:
+        return json.loads(Vault(vault.client(), vault.bucket).get(make(**how)["json"]))["troubles"]
+
+    assert told() == [{"store": "certify", "since": "2025-03-16", "text": "40 % is bloat"}]
+    assert told(began=MONDAY + 30 * DAY) is None
 
 
 def test_a_report_of_now_says_what_would_be_scaled_and_one_of_long_ago_says_nothing_of_it(

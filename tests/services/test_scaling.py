@@ -420,6 +420,14 @@ def test_an_instance_that_is_busy_is_tried_again(shop: Changing) -> None:
         apply_step(shop.client(), "shop", INSTANCE, EXTEND)
 
 
+def test_more_disk_is_asked_for_an_instance_whose_disk_is_full_and_no_replica(shop: Changing) -> None:
+    shop.instance.status = "storage-full"
+    with pytest.raises(NotYet, match="shop is storage-full"):
+        apply_step(shop.client(), "shop", INSTANCE, ADD)
+    apply_step(shop.client(), "shop", INSTANCE, EXTEND)
+    assert [one["AllocatedStorage"] for one in shop.rds.said("ModifyDBInstance")] == [int(EXTEND.after.split()[0])]
+
+
 # ---- tables ----
 
 

@@ -12,7 +12,7 @@ import pytest
 from sluice.insight.capacity.charts import ticks
 from sluice.insight.capacity.markdown import markdown
 from sluice.insight.capacity.page import page
-from sluice.insight.capacity.report import CHARTED, SCHEMA, Arrival, Report, to_json
+from sluice.insight.capacity.report import CHARTED, SCHEMA, Arrival, Report, Trouble, to_json
 from sluice.insight.capacity.telling import arrival_told, headline, summary, urgent
 from sluice.local.demo.insight.reading import mismatches, read_page
 
@@ -53,6 +53,21 @@ def tags(html: str) -> list[tuple[str, dict[str, str | None]]]:
 def as_json(made: Report) -> dict:
     """The JSON, read back."""
     return json.loads(to_json(made))
+
+
+def test_what_a_sum_is_made_of_is_on_the_page_and_in_the_text_and_in_the_json() -> None:
+    made, how = report(), "730 × rds.db.r6g.large, per hour"
+    assert how in page(made) and how in markdown(made)
+    assert as_json(made)["cost"]["components"][0]["how"] == how
+
+
+def test_what_is_wrong_and_wakes_nobody_is_told_by_the_report() -> None:
+    bloat = Trouble("shop", date(2026, 2, 20), "app.orders is 40 % bloat <b>")
+    made = report(troubles=(bloat, Trouble("", date(2026, 2, 25), "the cache is cold")))
+    assert "- shop, since 20 February: app.orders is 40 % bloat &lt;b>" in markdown(made)
+    assert "the estate, since 25 February: the cache is cold" in page(made) and "bloat <b>" not in page(made)
+    assert as_json(made)["troubles"][0] == {"store": "shop", "since": "2026-02-20", "text": bloat.text}
+    assert "Nothing." in markdown(report(troubles=(), proposals=None))
 
 
 STEEP = [1e9, 0.4e9, 0.05e9, 5e9]
@@ -129,8 +144,8 @@ def test_what_is_missing_is_said_and_breaks_nothing() -> None:
     html, text = page(empty()), markdown(empty())
     tags(html)
     assert headline(empty()) == "Nothing has been measured yet."
-    assert html.count("not measured") == 3 and text.count("not measured") == 2, (
-        "its size, the cost, what scaling would do"
+    assert html.count("not measured") == 4 and text.count("not measured") == 3, (
+        "its size, the cost, what is wrong, what scaling would do"
     )
     assert "Nothing of it has been measured." in html and "Nothing of it has been measured." in text
     half = report(store(lag=None, cache_hit=None, headroom=None, backup=None))

@@ -76,6 +76,14 @@ def test_a_table_on_demand_lies_between_its_low_and_its_high_days():
     assert table.reads.used == exactly(0)
 
 
+def test_a_table_that_was_deleted_is_not_paid_any_more_and_all_are_while_nobody_measures():
+    gone, there = Series("tyler", "items_bytes", "gone"), Series("tyler", "items_bytes", "users")
+    found = {gone: hours(*[9] * 24), there: hours(*[7] * 48)}
+    assert [one.name for one in tables_of("tyler", found, {})] == ["users"]
+    found[there] = hours(*[7] * 47)
+    assert [one.name for one in tables_of("tyler", found, {})] == ["gone", "users"], "a day has not passed"
+
+
 def test_a_provisioned_table_says_what_it_never_fell_below():
     found = {
         Series("tyler", "items_bytes", "users"): hours(7),

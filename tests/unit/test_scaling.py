@@ -258,6 +258,13 @@ def test_a_full_disk_is_extended_by_its_part_and_never_beyond_what_it_may_have()
     assert "the estate allows 540 GiB" in held.why
 
 
+def test_a_disk_that_is_full_already_is_extended_and_nothing_else_is_done_with_the_instance() -> None:
+    full = replace(INSTANCE, status="storage-full")
+    plan = plan_instance(asked(full, storage=taken(*[100] * 6), cpu=taken(*[90] * 6)))
+    assert [step.action for step in plan.steps] == ["extend_storage"]
+    assert "shop is storage-full" in plan.held[0].why
+
+
 def test_a_disk_is_not_extended_twice_within_six_hours_and_replicas_rest_five_minutes() -> None:
     full, busy = taken(*[90] * 6), taken(*[90] * 6)
     rested = {("storage", "up"): NOON - timedelta(hours=5), ("cpu", "up"): NOON - timedelta(minutes=6)}

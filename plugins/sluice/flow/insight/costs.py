@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sluice.errors import SluiceError
 from sluice.estate.models import Estate
-from sluice.flow.connections import documents_of, require_aws
+from sluice.flow.insight.described import Asking, servers_of, tables_of
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from sluice.estate.amounts import Between
-    from sluice.estate.insight import Cloud
     from sluice.insight.capacity.making import Ahead
     from sluice.insight.capacity.report import Cost
     from sluice.insight.cost.costs import Costs
-    from sluice.insight.cost.from_samples import Described, Hours
-    from sluice.insight.cost.known import Instance, Table
     from sluice.ledger.samples import Samples
 
 LOOKS_BACK = timedelta(days=30)
@@ -56,70 +53,32 @@ def _costs(samples: Samples, estate: Estate, until: date, ahead: Ahead, recent: 
     from sluice.insight.cost.prices import read_prices
 
     end = datetime.combine(until, time(), UTC)
-    hours = samples.spans("hour", MEASURED, end - LOOKS_BACK, end)
-    known = known_of(estate, _servers(estate, hours, log) if recent else (), _tables(estate, hours, recent, log))
+    hours, asking = samples.spans("hour", MEASURED, end - LOOKS_BACK, end), Asking(log)
+    servers = tuple(servers_of(estate, hours, asking)) if recent else ()
+    known = known_of(estate, servers, tables_of(estate, hours, asking if recent else None))
+    known = replace(known, all_servers=recent and not asking.no_servers)
     growing = {series: Growing(Decimal(repr(now)), ranging(low, high)) for series, (now, low, high) in ahead.items()}
-    return costs_of(until - timedelta(days=1), known, read_prices(ROOT, until), growing)
+    found = costs_of(until - timedelta(days=1), known, read_prices(ROOT, until), growing)
+    return replace(found, notes=(*_not_whole(asking.missing, recent), *found.notes))
 
 
-def _servers(estate: Estate, hours: Hours, log: Logger) -> Iterator[Instance]:
-    """Give the servers that AWS runs. One that it does not describe is not in the bill, and the log says so."""
-    from sluice.insight.cost.from_samples import instance_of
-
-    for name, store in estate.stores.items():
-        if cloud := store.watch.cloud:
-            answer = _answer(log, name, partial(_instance, cloud))
-            found = answer["DBInstances"] if answer else ()
-            yield from (instance_of(name, one, hours, store.watch.disk.full_at) for one in found)
-
-
-def _tables(estate: Estate, hours: Hours, recent: bool, log: Logger) -> Iterator[Table]:
-    """Give the tables whose sizes were measured. What no number tells of one is by default where nobody describes it."""
-    from sluice.insight.cost.from_samples import tables_of
-
-    for name, store in estate.stores.items():
-        measured = {one.subject for one in hours if (one.store, one.metric) == (name, "items_bytes")}
-        if store.engine == "dynamodb" and measured:
-            described = dict(_described(store.connection, name, measured, log)) if recent else {}
-            yield from tables_of(name, hours, described)
-
-
-def _described(connection: str, store: str, tables: Collection[str], log: Logger) -> Iterator[tuple[str, Described]]:
-    from sluice.insight.cost.from_samples import table_described
-
-    found = _answer(log, store, partial(documents_of, connection))
-    for table in tables if found else ():
-        if answers := _answer(log, f"{store} {table}", partial(_table, found[0], table)):
-            yield table, table_described(*answers)
-
-
-def _answer(log: Logger, what: str, ask: Callable[[], Any]) -> Any:
-    """Ask AWS; None where it does not answer. A bill lacks something then: a report without it is better than none."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return ask()
-    except (BotoCoreError, ClientError, SluiceError) as why:
-        log.warning("%s: AWS does not say what it is, so the bill is not whole: %s", what, why)
-        return None
-
-
-def _table(client: Any, table: str) -> tuple[Any, Any]:
-    return client.describe_table(TableName=table), client.describe_continuous_backups(TableName=table)
-
-
-def _instance(cloud: Cloud) -> Any:
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    require_aws(cloud.connection)
-    client: Any = AwsBaseHook(aws_conn_id=cloud.connection, client_type="rds").get_client_type()
-    return client.describe_db_instances(DBInstanceIdentifier=cloud.instance)
+def _not_whole(missing: Sequence[str], recent: bool) -> Iterator[str]:
+    if not recent:
+        yield (
+            "without servers, tables' classes, units of their indexes and continuous backups: AWS says only how these are now,"
+            " and this window is of long ago"
+        )
+    if missing:
+        yield (
+            f"not whole: AWS does not say here what these are, so they are missing, or in the sums as by default:"
+            f" {', '.join(dict.fromkeys(missing))}. The log of make_report says why"
+        )
 
 
 def _viewed(costs: Costs) -> Cost | None:
     """Give what a report shows of it; None where nothing is known to cost anything."""
     from sluice.insight.capacity.report import Component, Cost, Reservation, Saving
-    from sluice.insight.cost.costs import ESTATE
+    from sluice.insight.cost.costs import ESTATE, how
 
     if not costs.components:
         return None
@@ -129,7 +88,9 @@ def _viewed(costs: Costs) -> Cost | None:
         priced=f"{costs.prices[0].upper()}{costs.prices[1:]}.",
         now=_ends(costs.now),
         later=_ends(costs.later),
-        components=tuple(Component(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly)) for one in dearest),
+        components=tuple(
+            Component(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), how(one)) for one in dearest
+        ),
         reserved=tuple(Reservation(one.what, _ends(one.percent), one.enough) for one in costs.reserved),
         savings=tuple(
             Saving(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), one.why, one.risk) for one in costs.savings

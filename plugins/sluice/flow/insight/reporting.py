@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sluice.estate.models import Estate
     from sluice.insight.capacity.making import Known, Period
-    from sluice.insight.capacity.report import Backup, Proposal
+    from sluice.insight.capacity.report import Backup, Proposal, Trouble
     from sluice.stores.postgres import Connection
 
 WEEK = timedelta(days=7)
@@ -86,7 +86,8 @@ class MakeCapacityReport(BaseOperator):
             except SluiceError as why:  # a report without them is better than none
                 self.log.warning("How the backups stand is not known: %s", why)
         proposed = proposals_since(c, estate, _began(context) - timedelta(days=1)) if recent else None
-        return Known(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed)
+        troubles = troubles_open(c) if recent else None
+        return Known(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed, troubles)
 
 
 class TellCapacity(BaseOperator):
@@ -102,9 +103,9 @@ class TellCapacity(BaseOperator):
     def execute(self, context: Context) -> int:
         """Give how many messages were sent. Skips a window of long ago, which is nobody's business at night.
 
+        A channel that fails keeps nothing from the others: what it raises is raised at the end.
         Raises NoConnection, AlertLate, AlertRefused, StoreDown.
         """
-        from sluice.flow.alerting import send_alert
         from sluice.ledger.forecasts import Forecasts
 
         until = date.fromisoformat(self.made["until"])
@@ -115,11 +116,24 @@ class TellCapacity(BaseOperator):
         text = f"P4: {self.made['summary']}"
         page = {"page": evidence_address(self.made["page"])}
         messages = [*self.made["urgent"], {"severity": "P4", "subject": "capacity", "text": text}]
-        sent = [send_alert(one["severity"], one["subject"], one["text"], context, **page) for one in messages]
-        for one, was_sent in zip(messages, sent, strict=True):
+        return self._send([{**one, **page} for one in messages], context)
+
+    def _send(self, messages: Sequence[dict[str, Any]], context: Context) -> int:
+        from sluice.flow.alerting import AlertLate, send_alert
+
+        sent, failures = 0, list[SluiceError]()
+        for one in messages:
+            try:
+                was_sent = send_alert(one["severity"], one["subject"], one["text"], context, page=one["page"])
+            except SluiceError as error:
+                failures.append(error)
+                continue
+            sent += was_sent
             if not was_sent:
                 self.log.warning("estate.yaml names nobody who is told of %s\n%s", one["severity"], one["text"])
-        return sum(sent)
+        if failures:  # what may pass first: Airflow tries again after that alone
+            raise next((one for one in failures if isinstance(one, AlertLate)), failures[0])
+        return sent
 
 
 def period_of(lower: str, upper: str, context: Context) -> Period:
@@ -177,6 +191,19 @@ def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Pro
         Proposal(one.store, f"held back: {one.what}" if one.held else one.what, one.why)
         for one in lines
         if one.store in scaled
+    )
+
+
+def troubles_open(c: Connection) -> tuple[Trouble, ...]:
+    """Give what is wrong now and is told with a report alone (P4), what began first first. Raises StoreDown."""
+    from sluice.insight.capacity.report import Trouble
+    from sluice.ledger.incidents import Incidents
+
+    incidents = Incidents(c).prepare()
+    return tuple(
+        Trouble(one.store, one.opened.astimezone(UTC).date(), "; ".join(member.text for member in one.members))
+        for one in incidents.board(incidents.now()).incidents
+        if one.severity == "P4" and one.quiet is None and one.cleared is None and not one.hushed
     )
 
 

@@ -26,7 +26,7 @@ class Before:
     likely: Mapping[tuple[str, str, str, str], date | None]
     """Of each limit, by store, metric, subject and name."""
     days: Mapping[tuple[str, str, str, str], int | None]
-    """How many were left until each, at the earliest."""
+    """How many were left until each, at the earliest: of the last report, whichever one is compared with."""
     tables: Mapping[tuple[str, str], float]
     """Bytes, by store and table."""
 

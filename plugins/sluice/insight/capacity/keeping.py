@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice.insight.capacity.changed import Before, read_before
 from sluice.insight.capacity.making import Period
@@ -46,13 +46,21 @@ def keep_report(vault: Vault, kept: Forecasts, report: Report, place: str) -> Fi
 def load_before(vault: Vault, kept: Forecasts, period: Period) -> tuple[Before | None, str]:
     """Give the report to compare with: the last one, or the last monthly one of a monthly; else why there is none.
 
+    How urgent a limit was is always the last one's: two reports in a row wake people, and a month is no row.
     Raises VaultDown, AccessDenied, StoreDown.
     """
-    found = (kept.report_before(period.until, monthly=True) if period.monthly else None) or kept.report_before(
-        period.until
-    )
-    if found is None:
+    last = kept.report_before(period.until)
+    if last is None:
         return None, FIRST
+    newest, why = _load(vault, last)
+    monthly = kept.report_before(period.until, monthly=True) if period.monthly else None
+    compared = _load(vault, monthly)[0] if monthly and monthly != last else None
+    if compared is None:
+        return newest, why
+    return replace(compared, days=newest.days if newest else {}), ""
+
+
+def _load(vault: Vault, found: Reported) -> tuple[Before | None, str]:
     try:
         before = read_before(json.loads(vault.get(found.key)))
     except NoSuchKey:

@@ -24,6 +24,7 @@ from sluice.insight.capacity.report import (
     Report,
     StoreReport,
     TableGrowth,
+    Trouble,
 )
 from sluice.insight.capacity.scoring import SCORED, pairs, scored
 from sluice.insight.forecast.scoring import Kept
@@ -55,6 +56,7 @@ class Known:
     cost: Callable[[Ahead], Cost | None] = lambda ahead: None
     """Reckons what the estate costs, by what is foreseen."""
     proposals: tuple[Proposal, ...] | None = None
+    troubles: tuple[Trouble, ...] | None = None
 
 
 def make_report(
@@ -87,6 +89,7 @@ def make_report(
         scores=scored(found),
         cost=known.cost(dict(_ahead(stores))),
         proposals=known.proposals,
+        troubles=known.troubles,
     )
 
 

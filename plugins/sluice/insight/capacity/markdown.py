@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from sluice.insight.capacity.report import CHARTED, Cost, Report, StoreReport
-from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told
+from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 
 NOTHING = "not measured"
@@ -26,6 +26,8 @@ def markdown(report: Report) -> str:
         *_changes(report),
         "## How good the forecasts were",
         _bullets([score_told(one) for one in report.scores]) or "No day that was forecast has come yet.",
+        "## What is wrong and wakes nobody",
+        _troubles(report),
         "## What scaling would do",
         _proposals(report),
     ]
@@ -85,7 +87,8 @@ def _cost(cost: Cost | None) -> Iterator[str]:
     yield f"{now} a month now, {later} in 90 days. {_plain(cost.priced)}"
     if cost.reserved:
         yield _bullets(f"Reserved {one.what}: {reach(one.percent)} used; it should be 85 %." for one in cost.reserved)
-    yield _table(("component", "a month"), [(one.name, money(one.now, cost.currency)) for one in cost.components])
+    rows = [(one.name, money(one.now, cost.currency), one.how) for one in cost.components]
+    yield _table(("component", "a month", "that is"), rows)
     if cost.savings:
         yield _bullets(
             f"{one.what}: {money(one.monthly, cost.currency)} a month; {one.why}. Mind: {one.risk}."
@@ -106,6 +109,12 @@ def _proposals(report: Report) -> str:
     if report.proposals is None:
         return NOTHING
     return _bullets(f"{one.store}: {one.what}. {one.why}" for one in report.proposals) or "Nothing."
+
+
+def _troubles(report: Report) -> str:
+    if report.troubles is None:
+        return NOTHING
+    return _bullets(trouble_told(one, report.until) for one in report.troubles) or "Nothing."
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from sluice.insight.capacity.charts import chart, is_near, spark
 from sluice.insight.capacity.report import CHARTED, Arrival, Outlook, Report
-from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told
+from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 
 DEAREST = 12
@@ -31,6 +31,7 @@ def page(report: Report) -> str:
         headline=headline(report),
         changes=list(changed_told(report.changed, until)) if report.changed else [],
         day=lambda value: day(value, until),
+        trouble=lambda one: trouble_told(one, until),
         told=lambda outlook, at: arrival_told(outlook, at, until),
         first=_first,
         far=_far,

@@ -190,6 +190,8 @@ class Component:
 
     name: str
     now: tuple[float, float]
+    how: str = ""
+    """The quantity and the name of its price; empty of a sum that a person wrote."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,16 @@ class Proposal:
     store: str
     what: str
     why: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something wrong that wakes nobody (P4): this report is where it is told."""
+
+    store: str
+    """'' where it is the estate's."""
+    since: date
+    text: str
 
 
 @dataclass(frozen=True)
@@ -304,6 +316,8 @@ class Report:
     scores: tuple[Score, ...]
     cost: Cost | None
     proposals: tuple[Proposal, ...] | None
+    troubles: tuple[Trouble, ...] | None = None
+    """Those that are open now; None of a window of long ago."""
 
     @property
     def arrivals(self) -> tuple[tuple[Outlook, Arrival], ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from sluice.estate.severity import Severity
-from sluice.insight.capacity.report import Arrival, Changed, Outlook, Report, Score
+from sluice.insight.capacity.report import Arrival, Changed, Outlook, Report, Score, Trouble
 from sluice.insight.capacity.words import amount, day, listed, many
 
 
@@ -77,6 +77,11 @@ def changed_told(changed: Changed, until: date) -> Iterator[str]:
     for fast in changed.fastest:
         percent = f", {fast.percent:.1f} %" if fast.percent is not None else ""
         yield f"{fast.store}: {fast.table} grew by {amount(fast.bytes, 'bytes')}{percent}."
+
+
+def trouble_told(trouble: Trouble, until: date) -> str:
+    """Say what is wrong and wakes nobody."""
+    return f"{trouble.store or 'the estate'}, since {day(trouble.since, until)}: {trouble.text}"
 
 
 def urgent(report: Report) -> list[Urgent]:

@@ -100,7 +100,7 @@ def _notes(month: date, known: Known, prices: Prices, ahead: Forecasts) -> Itera
 def _lines(costs: Costs) -> Iterator[str]:
     yield f"{costs.month:%Y-%m}, {costs.prices}"
     for one in costs.components:
-        yield f"  {one.store or ESTATE}: {one.what}: {dollars(one.monthly)}{_how(one)}"
+        yield f"  {one.store or ESTATE}: {one.what}: {dollars(one.monthly)}{f' ({made})' if (made := how(one)) else ''}"
     yield f"now {dollars(costs.now)} a month; in 90 days {dollars(costs.later)}"
     for use in costs.reserved:
         judged = "as it should be" if use.enough else f"and it should be {TARGET} %"
@@ -109,11 +109,12 @@ def _lines(costs: Costs) -> Iterator[str]:
     yield from (f"note: {note}" for note in costs.notes)
 
 
-def _how(one: Component) -> str:
+def how(one: Component) -> str:
+    """Say what a sum is made of, as a person checks it against a bill; nothing of one that a person wrote."""
     if one.quantity is None or not one.per:
         return ""
     ends = [f"{end:,.0f}" if end >= 10 else f"{end:,.2f}" for end in (one.quantity.low, one.quantity.high)]
-    return f" ({' to '.join(dict.fromkeys(ends))} × {one.price}, per {one.per})"
+    return f"{' to '.join(dict.fromkeys(ends))} × {one.price}, per {one.per}"
 
 
 def _percent(amount: Between) -> str:

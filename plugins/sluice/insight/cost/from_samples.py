@@ -19,7 +19,7 @@ from sluice.ledger.samples import Series, Span
 
 Hours = Mapping[Series, Sequence[Span]]
 """The hours of each series, oldest first."""
-ONE_HOUR = timedelta(hours=1)
+ONE_HOUR, ONE_DAY = timedelta(hours=1), timedelta(days=1)
 NEARLY_ALL = 0.95
 LEAST_HOURS = 14 * 24
 """Of a server's processors, before anybody says that it is idle."""
@@ -54,10 +54,14 @@ def table_described(table: Mapping[str, Any], backups: Mapping[str, Any]) -> Des
 
 
 def tables_of(store: str, hours: Hours, described: Mapping[str, Described]) -> tuple[Table, ...]:
-    """Give each table of a store whose size was measured, by name."""
-    names = sorted(
-        one.subject for one, spans in hours.items() if (one.store, one.metric) == (store, "items_bytes") and spans
-    )
+    """Give each table of a store whose size is measured, by name. One that is measured no more while others are was deleted."""
+    sized = {
+        one.subject: spans[-1].at
+        for one, spans in hours.items()
+        if (one.store, one.metric) == (store, "items_bytes") and spans
+    }
+    newest = max(sized.values(), default=None)
+    names = sorted(name for name, at in sized.items() if newest and newest - at < ONE_DAY)
     return tuple(_table(store, name, hours, described.get(name, Described())) for name in names)
 
 

@@ -134,6 +134,8 @@ class Known:
     kept: tuple[Kept, ...] = ()
     lines: tuple[Line, ...] = ()
     reserved: tuple[Reserved, ...] = ()
+    all_servers: bool = True
+    """Whether no server is missing: else nobody can say how much of what is reserved for servers is used."""
 
 
 def known_of(

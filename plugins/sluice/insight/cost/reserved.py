@@ -95,9 +95,11 @@ def uncovered(known: Known) -> Uncovered:
 
 
 def uses(known: Known, prices: Prices) -> list[Use]:
-    """Give the use of each sort that is reserved. Raises UnknownClass, UnknownPrice."""
+    """Give the use of each sort that is reserved, as far as it is known. Raises UnknownClass, UnknownPrice."""
     running, made = running_hours(known), []
     for what, hours in _held(known).items():
+        if not (known.all_servers or what.startswith(DYNAMODB)):
+            continue
         now = running.get(what, NONE)
         used = Between(min(now.low, hours), min(now.high, hours))
         paid = total([monthly for line, monthly in bought(known, prices) if sort_of(line.what) == what])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from sluice.errors import Terminal
-from sluice.insight.scaling.instance import AT_REST, MADE_FOR
+from sluice.insight.scaling.instance import MADE_FOR, takes_change
 from sluice.insight.scaling.plan import Step, replicas
 from sluice.stores.rds import Absent, AlreadyStands, NotYet, find_instance, speaking, tags_of
 
@@ -32,7 +32,7 @@ def apply_step(client: Any, store: str, instance: str, step: Step) -> None:
     found = _found(client, store, instance)
     if verify_step(client, store, instance, step) is not None:
         return
-    if found["DBInstanceStatus"] not in AT_REST:
+    if not takes_change(found["DBInstanceStatus"], of_disk=step.action == "extend_storage"):
         raise NotYet(f"{store}: {instance} is {found['DBInstanceStatus']}. It is tried again by itself.")
     _check_before(store, found, step)
     {"add_replica": _add, "drop_replica": _drop}.get(step.action, _modify)(client, store, found, step)

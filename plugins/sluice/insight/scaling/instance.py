@@ -18,6 +18,8 @@ MADE_FOR = "sluice:scaled"
 """The tag of a replica that was made by a rule; it holds the store's name. Without it none is ever taken away."""
 AT_REST = ("available", "storage-optimization")
 """States in which RDS takes a change."""
+FULL = "storage-full"
+"""The state of an instance whose disk is full: RDS takes more disk for it, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,10 @@ class Instance:
     smaller: str | None = None
     """The next classes that AWS offers, within the estate's bounds."""
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether RDS would take a change now."""
-        return self.status in AT_REST
+
+def takes_change(status: str, of_disk: bool) -> bool:
+    """Tell whether RDS takes a change in a state: one of the disk, or another."""
+    return status in AT_REST or (of_disk and status == FULL)
 
 
 def look(client: Any, store: str, name: str, memory: MemoryRule) -> Instance:

@@ -14,7 +14,7 @@ from sluice.estate.calendar import Window
 from sluice.estate.scaling import Scaling
 from sluice.insight.scaling.classes import times
 from sluice.insight.scaling.evaluating import Evaluated, Holds, RuleName, Way
-from sluice.insight.scaling.instance import Instance
+from sluice.insight.scaling.instance import Instance, takes_change
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, Plan, Step, replicas
 from sluice.ledger.samples import Sample
@@ -91,7 +91,7 @@ def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:
     instance = asked.instance
     if instance.follows:
         yield f"Nothing is done: {instance.name} is itself a replica, of {instance.follows}. Name that one."
-    if not instance.at_rest:
+    if not takes_change(instance.status, of_disk=rule == "storage"):
         yield f"Nothing is done: {instance.name} is {instance.status}."
     if until := asked.rests_until(rule, way):
         yield f"Nothing is done: this rule has scaled, and rests until {until:%Y-%m-%d %H:%M} UTC."
