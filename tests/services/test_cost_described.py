@@ -92,6 +92,15 @@ def test_replicas_and_their_replicas_are_in_the_bill_and_use_what_is_reserved(rd
     assert not any("what is reserved" in one.what for one in found.savings)
 
 
+def test_a_server_that_has_run_for_three_months_is_advised_to_be_reserved(rds: Any, samples: Samples) -> None:
+    start = datetime.combine(UNTIL - timedelta(days=91), time(), UTC)
+    up = [(Series("shop", "up_count"), Span(start + timedelta(hours=n), 1, 1, 1, 1, 60)) for n in range(91 * 24)]
+    samples.record_spans("hour", up)
+    found = bill(samples, estate(shop="shop").model_copy(update={"reserved": ()}))
+    assert [one.what for one in found.savings] == ["shop: reserve 1 of db.r6g.large for a year, for shop"]
+    assert "running for 91 days" in found.savings[0].why
+
+
 def test_a_replica_that_is_a_store_of_its_own_is_paid_once_and_by_that_one(rds: Any, samples: Samples) -> None:
     found = bill(samples, estate(shop="shop", reports="shop-3"))
     disks = sorted(one.name.split(", ")[0] for one in found.components if "disk of" in one.name)

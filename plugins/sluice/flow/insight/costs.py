@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from sluice.ledger.samples import Samples
 
 LOOKS_BACK = timedelta(days=30)
+STEADY = timedelta(days=91)
+"""How far back it is looked whether a server ran: over the 90 days after which it may pay to reserve one."""
 MEASURED = (
     "items_bytes", "read_units_rate", "write_units_rate", "read_units_provisioned_rate", "write_units_provisioned_rate",
-    "cpu_percent", "memory_used_percent", "up_count",
+    "cpu_percent", "memory_used_percent",
 )  # fmt: skip
 """What a bill is made of."""
 
@@ -54,6 +56,7 @@ def _costs(samples: Samples, estate: Estate, until: date, ahead: Ahead, recent: 
 
     end = datetime.combine(until, time(), UTC)
     hours, asking = samples.spans("hour", MEASURED, end - LOOKS_BACK, end), Asking(log)
+    hours |= samples.spans("hour", ("up_count",), end - STEADY, end)
     servers = tuple(servers_of(estate, hours, asking)) if recent else ()
     known = known_of(estate, servers, tables_of(estate, hours, asking if recent else None))
     known = replace(known, all_servers=recent and not asking.no_servers)
