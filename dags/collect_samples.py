@@ -15,6 +15,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
+from sluice.flow.alerting import tell_first_failure
 from sluice.flow.insight.collecting import CollectSamples
 from sluice.flow.policy import UPKEEP
 
@@ -27,7 +28,7 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=20),  # whatever becomes of one run, there is a next one
     params={"looks": Param(10, type="integer", minimum=1, maximum=10, title="Looks", description="One a minute.")},
-    default_args={**UPKEEP, "execution_timeout": timedelta(minutes=15)},
+    default_args={**UPKEEP, "on_failure_callback": tell_first_failure, "execution_timeout": timedelta(minutes=15)},
     doc_md=__doc__,
     tags=["insight"],
 ):

@@ -12,7 +12,10 @@ run rolls up all that is there.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from sluice.flow.alerting import tell_first_failure
 from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSamples
 from sluice.flow.policy import UPKEEP
 
@@ -21,7 +24,11 @@ with DAG(
     schedule=CronDataIntervalTimetable("7 * * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={**UPKEEP},
+    default_args={
+        **UPKEEP,
+        "on_failure_callback": tell_first_failure,
+        "execution_timeout": timedelta(minutes=20),  # a store that hangs holds up no other hour
+    },
     doc_md=__doc__,
     tags=["insight"],
 ):

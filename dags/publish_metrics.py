@@ -11,6 +11,7 @@ message says which. What is measured stays in the ledger meanwhile; nobody depen
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from sluice.flow.alerting import tell_first_failure
 from sluice.flow.insight.publishing import PublishMetrics, PutDashboards
 from sluice.flow.policy import UPKEEP
 
@@ -19,7 +20,7 @@ with DAG(
     schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={**UPKEEP},
+    default_args={**UPKEEP, "on_failure_callback": tell_first_failure},
     doc_md=__doc__,
     tags=["insight"],
 ):

@@ -15,9 +15,9 @@ over, as users may be on it: *Drop* takes one away; of a store in RDS, you do, t
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from sluice.flow.alerting import tell_failed
 from sluice.flow.forms import optional_text
 from sluice.flow.policy import UPKEEP
-from sluice.flow.safety.policy import tell_failed
 from sluice.flow.safety.reaping import DetectLeftOver, DropScratch, ListBackedUp
 
 with DAG(

@@ -16,6 +16,7 @@ and does not stand: look at the instance's events in RDS. docs/howto/scale-a-sto
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain, task_group
+from sluice.flow.alerting import tell_first_failure
 from sluice.flow.forms import optional_text
 from sluice.flow.insight.scaling import (
     ApproveScaling,
@@ -44,7 +45,7 @@ with DAG(
         ),
         "simulate_to": optional_text("Simulate to", "Until when, itself not included."),
     },
-    default_args={**UPKEEP},
+    default_args={**UPKEEP, "on_failure_callback": tell_first_failure},
     doc_md=__doc__,
     tags=["insight"],
 ):

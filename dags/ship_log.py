@@ -24,8 +24,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
+from sluice.flow.alerting import tell_failed
 from sluice.flow.policy import TERMINAL_FAILS
-from sluice.flow.safety.policy import tell_failed
 from sluice.flow.safety.shipping import ShipLog, StartBackup
 from sluice.flow.safety.shipping_tables import ShipStreams, StartBase
 from sluice.flow.safety.stores import backed_up, shipped

@@ -49,3 +49,18 @@ SELECT begun_at AS "Begun", store AS "Store", action AS "What", before AS "Befor
 FROM insight.scaling
 WHERE begun_at >= {start}::timestamptz AND begun_at < {end}::timestamptz AND store IN ({stores})
 ORDER BY begun_at DESC LIMIT 200
+
+-- name: show_ages
+-- For how long there were no numbers of a store, whenever one came, and now; of more than two days the longest of each hour.
+WITH looked AS (
+    SELECT DISTINCT s.store, x.at FROM insight.series AS s JOIN insight.sample AS x ON x.series = s.id
+    WHERE s.metric IN ('up_count', 'table_up_count', 'metadata_up_count', 'collection_seconds') AND s.store IN ({stores})
+      AND x.at >= {start}::timestamptz - interval '1 day' AND x.at < {end}::timestamptz
+), gap AS (
+    SELECT store, at, at - lag(at) OVER (PARTITION BY store ORDER BY at) AS since FROM looked
+    UNION ALL
+    SELECT store, least(now(), {end}::timestamptz), least(now(), {end}::timestamptz) - max(at) FROM looked GROUP BY store
+)
+SELECT CASE WHEN {end}::timestamptz - {start}::timestamptz > interval '2 days' THEN date_trunc('hour', at, 'UTC') ELSE at END AS time,
+       store AS metric, extract(epoch FROM max(since))::float8 AS value
+FROM gap WHERE since IS NOT NULL AND at >= {start}::timestamptz GROUP BY 1, 2 ORDER BY 1

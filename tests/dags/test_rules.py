@@ -12,9 +12,9 @@ from airflow.sdk import XComArg
 from airflow.sdk.exceptions import AirflowSkipException
 from sluice.estate import read_stores
 from sluice.flow import maintaining
+from sluice.flow.alerting import tell_failed, tell_first_failure
 from sluice.flow.insight.scaling import ASKS_FOR
 from sluice.flow.policy import TERMINAL_FAILS, pool_of
-from sluice.flow.safety.policy import tell_failed
 from sluice.local.runs import PLANS
 
 from tests.dags.conftest import ROOT
@@ -119,6 +119,19 @@ def test_people_are_told_of_each_task_that_keeps_or_proves_a_store(dags) -> None
     assert len(watched) > 3 * len(BACKED_UP) - 3
     for task in _tasks(watched):
         assert task.on_failure_callback in (tell_failed, [tell_failed]), task
+
+
+def test_people_are_told_of_each_task_that_measures_or_scales(dags) -> None:
+    names = {"collect_samples", "measure_sizes", "scale_capacity", "publish_metrics"}
+    watched = [dag for dag in dags if dag.dag_id in names]
+    assert {dag.dag_id for dag in watched} == names
+    for task in _tasks(watched):
+        assert task.on_failure_callback in (tell_first_failure, [tell_first_failure]), task
+
+
+def test_a_store_that_hangs_holds_up_nobody_s_next_hour(dags) -> None:
+    for task in _tasks([dag for dag in dags if dag.dag_id in {"collect_samples", "measure_sizes"}]):
+        assert task.execution_timeout, task
 
 
 def test_tasks_are_named_by_what_they_do(dags) -> None:

@@ -19,10 +19,10 @@ import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
-from sluice.flow import connections
+from sluice.flow import alerting, connections
 from sluice.flow.alerting import note_told
 from sluice.flow.connections import open_vault, opened_control
-from sluice.flow.safety import exposing, keeping, naming, policy, shipping, stores
+from sluice.flow.safety import exposing, keeping, naming, shipping, stores
 from sluice.flow.safety.backing_up import GATE as FRESH
 from sluice.flow.safety.backing_up import BackupGate, TakeStoreBackup, VerifyBackup
 from sluice.flow.safety.bringing_back import NotHandedOver, RestoreStore, WarmStore
@@ -578,14 +578,14 @@ def test_a_copy_that_came_up_while_the_vault_was_down_is_noted_as_soon_as_that_a
 
 def test_people_are_told_once_of_what_has_failed_for_good(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = list[tuple[str, str]]()
-    monkeypatch.setattr(policy, "raise_alarm", lambda log, subject, what, context: told.append((subject, what)))
+    monkeypatch.setattr(alerting, "raise_alarm", lambda log, subject, what, context: told.append((subject, what)))
     why = Broken("nothing comes back")
     task = DrillRestore(task_id="drill_restore", store="shop", kind="latest", value="")
     context: Any = {"task": task, "ti": SimpleNamespace(dag_id="restore_drill__shop"), "exception": why}
-    policy.tell_failed(context)
+    alerting.tell_failed(context)
     assert told == [("shop", "drill_restore of restore_drill__shop failed: Broken: nothing comes back")]
     note_told(why)
-    policy.tell_failed(context)
+    alerting.tell_failed(context)
     assert len(told) == 1
 
 

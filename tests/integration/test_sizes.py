@@ -68,7 +68,7 @@ def test_a_table_is_counted_with_all_its_partitions(versions: Versions, version:
     assert of(found, "database_bytes") > parts["bytes"]
     assert {series.subject for series in found.values} == {"", "app.log"}
     assert {series.metric for series in found.values} <= METRICS.keys()
-    assert found.notes == ()
+    assert len(found.notes) == 1, "of its disk nobody has said how large it is; all else is measured"
 
 
 def test_a_table_that_somebody_has_locked_is_left_out_and_the_others_are_measured(
@@ -85,7 +85,7 @@ def test_a_table_that_somebody_has_locked_is_left_out_and_the_others_are_measure
             found = measure(database)
             assert of(found, "table_bytes", "app.free") == 8192
             assert of(found, "table_bytes", name) is None
-            assert found.notes == (f"certify: locked by somebody, and measured in an hour: {name}.",)
+            assert found.notes[0] == f"certify: locked by somebody, and measured in an hour: {name}."
             holder.rollback()
     assert of(measure(database), "table_bytes", "app.log")
 
@@ -230,3 +230,14 @@ def test_of_a_server_in_the_cloud_only_the_log_is_measured_on_its_disk(database:
     found = measure(database, in_cloud=True)
     assert of(found, "wal_bytes")
     assert of(found, "disk_used_bytes") is None
+
+
+def test_a_disk_of_which_nobody_says_how_large_it_is_is_named(database: Database) -> None:
+    def told(**how: Any) -> bool:
+        return any(
+            "watch: {disk: {size: …}}" in note for note in measure_sizes(database.dsn(), "certify", {}, **how).notes
+        )
+
+    assert told()
+    assert not told(size=10**12)
+    assert not told(in_cloud=True)

@@ -47,7 +47,7 @@ def test_panels_show_metrics_that_are_measured(dashboard: Dashboard) -> None:
     assert set(dashboard.metrics) <= set(METRICS)
     assert len({panel.title for panel in dashboard.panels}) == len(dashboard.panels)
     for panel in dashboard.panels:
-        assert bool(panel.metrics) != bool(panel.query), panel.title
+        assert bool(panel.metrics) != bool(panel.query) or panel.metrics == ("collector_age_seconds",), panel.title
         assert len({METRICS[metric].unit for metric in panel.metrics}) <= 1, f"{panel.title}: one axis for two units"
 
 
@@ -235,7 +235,7 @@ def test_a_number_is_told_as_it_was_measured() -> None:
         {Series("shop", "table_bytes", HOSTILE): Sample(AT, 0.1), Series("shop", "of_another_version"): Sample(AT, 1)},
         AT,
     )
-    assert text.splitlines()[-1] == (r'sluice_table_bytes{store="shop",subject="a \"b\" \\ c\nd"} 0.10000000000000001')
+    assert text.splitlines()[2] == (r'sluice_table_bytes{store="shop",subject="a \"b\" \\ c\nd"} 0.10000000000000001')
     assert "another_version" not in text
     assert exposition({}, AT) == ""
 
@@ -245,4 +245,20 @@ def test_what_is_too_old_to_be_true_now_is_left_out() -> None:
     assert {METRICS[one.metric].often for one in (minute, hour)} == {"minute", "hour"}
     for minutes, told in ((5, 2), (6, 1), (120, 1), (121, 0)):
         text = exposition({minute: Sample(AT, 1.0), hour: Sample(AT, 1.0)}, AT + timedelta(minutes=minutes))
-        assert text.count("# TYPE") == told, minutes
+        assert text.replace("# TYPE sluice_collector", "").count("# TYPE") == told, minutes
+
+
+def test_what_is_read_every_five_minutes_is_there_all_the_time() -> None:
+    latency = Series("tyler", "latency_p99_milliseconds", "users")
+    for minutes, told in ((9, True), (10, True), (11, False)):
+        text = exposition({latency: Sample(AT, 1.0)}, AT + timedelta(minutes=minutes))
+        assert ("sluice_latency_p99_milliseconds" in text) is told, minutes
+
+
+def test_how_long_nobody_has_kept_numbers_of_a_store_is_told_for_as_long_as_it_lasts() -> None:
+    latest = {
+        Series("shop", "cpu_percent"): Sample(AT, 1.0),
+        Series("shop", "table_bytes", "t"): Sample(AT - timedelta(days=1), 1.0),
+    }
+    text = exposition(latest, AT + timedelta(hours=5))
+    assert text.splitlines()[-1] == 'sluice_collector_age_seconds{store="shop",subject=""} 18000'

@@ -9,12 +9,23 @@ from sluice.flow.insight.channels import AlertLate, AlertRefused, Notice, channe
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Context
     from airflow.sdk.types import Logger
 
     from sluice.estate.severity import Severity
 
-__all__ = ["AlertLate", "AlertRefused", "is_told", "note_told", "raise_alarm", "send_alert"]
+__all__ = [
+    "AlertLate",
+    "AlertRefused",
+    "is_told",
+    "note_told",
+    "raise_alarm",
+    "send_alert",
+    "tell_failed",
+    "tell_first_failure",
+]
 
 TOLD = "People were told of this."
 
@@ -47,6 +58,54 @@ def raise_alarm(log: Logger, subject: str, what: str, context: Context) -> None:
     log.error("%s", text)
     if not send_alert("P1", subject, text, context):
         log.warning("Nobody is told: estate.yaml has no `alerts`.")
+
+
+def tell_failed(context: Context) -> None:
+    """Tell people, as P1, of a task that no try is left of, unless it has told them itself."""
+    if what := _failure(context):
+        task = context["task"]
+        _told_at_all(task.log, lambda: raise_alarm(task.log, getattr(task, "store", ""), what, context))
+
+
+def tell_first_failure(context: Context) -> None:
+    """Tell people, as P2, of a task that no try is left of, once: not where its last run had failed as well, nor of a No.
+
+    For what runs every few minutes, and is no outage by itself.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    what = _failure(context)
+    if not what or isinstance(context.get("exception"), AirflowFailException) or _has_failed_before(context):
+        return
+    task = context["task"]
+    task.log.error("P2: %s", what)
+    _told_at_all(task.log, lambda: send_alert("P2", getattr(task, "store", ""), f"P2: {what}", context))
+
+
+def _failure(context: Context) -> str:
+    why = context.get("exception")
+    if why is None or (isinstance(why, BaseException) and is_told(why)):
+        return ""
+    return f"{context['task'].task_id} of {context['ti'].dag_id} failed: {type(why).__name__}: {why}"
+
+
+def _has_failed_before(context: Context) -> bool:
+    ti: Any = context["ti"]
+    if (context["dag_run"]).logical_date is None:  # a person asked for it, and Airflow knows of no run before it
+        return False
+    try:
+        last = ti.get_previous_ti(map_index=-1 if ti.map_index is None else ti.map_index)
+    except Exception as error:  # whoever cannot say so must not keep people from being told
+        context["task"].log.warning("Whether it failed before is not known: %s", error)
+        return False
+    return last is not None and str(last.state) == "failed"
+
+
+def _told_at_all(log: Logger, tell: Callable[[], object]) -> None:
+    try:
+        tell()
+    except SluiceError as nobody:  # the task's own error is what its log must end with
+        log.error("%s", nobody)
 
 
 def note_told(why: BaseException) -> None:

@@ -28,12 +28,16 @@ class PublishMetrics(BaseOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many. Raises CloudWatchDown, CloudWatchRefused, NoConnection; skipped where nobody asks for it."""
         from sluice.insight.dashboards.cloudwatch import publish
+        from sluice.insight.dashboards.prometheus import ages
+        from sluice.ledger.samples import ONE_DAY
 
         check_words(context)
         told = _asked_for()
         with opened_insight("publish metrics") as (samples, scalings):
-            latest = samples.latest(scalings.now(), within=WITHIN)
-        made = publish(cloudwatch_client(told), estate().estate, latest)
+            now = scalings.now()
+            latest = samples.latest(now, within=WITHIN)
+            every = {**ages(samples.latest(now, within=ONE_DAY), now), **latest}
+        made = publish(cloudwatch_client(told), estate().estate, every)
         self.log.info("%d numbers were put, %d are of no metric that is known here", made.numbers, made.left_out)
         return {"numbers": made.numbers, "left_out": made.left_out}
 
@@ -52,10 +56,11 @@ class PutDashboards(BaseOperator):
 def metrics_text() -> str:
     """Give the last number of each series, as Prometheus reads it. Raises NoConnection, StoreDown, EstateErrors."""
     from sluice.insight.dashboards.prometheus import exposition
+    from sluice.ledger.samples import ONE_DAY
 
     with opened_insight("show metrics") as (samples, scalings):
         now = scalings.now()
-        return exposition(samples.latest(now), now)
+        return exposition(samples.latest(now, within=ONE_DAY), now)
 
 
 def cloudwatch_client(told: InCloudWatch) -> Any:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sluice.errors import SluiceError
-from sluice.flow.alerting import is_told, raise_alarm
+from sluice.flow.alerting import tell_failed
 from sluice.flow.policy import defaults
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 FIRST = 100
 """The weight of what people wait for on the day that counts."""
@@ -24,16 +20,3 @@ def restoring_defaults(store: str) -> dict[str, Any]:
     """Give the default arguments of the real day. The store's pool is no matter of it: that may be full, or closed."""
     told = defaults(store) | {"store": store, "priority_weight": FIRST}
     return {name: value for name, value in told.items() if name != "pool"}
-
-
-def tell_failed(context: Context) -> None:
-    """Tell people of a task that no try is left of, unless it has told them itself."""
-    why = context.get("exception")
-    if why is None or (isinstance(why, BaseException) and is_told(why)):
-        return
-    task = context["task"]
-    what = f"{task.task_id} of {context['ti'].dag_id} failed: {type(why).__name__}: {why}"
-    try:
-        raise_alarm(task.log, getattr(task, "store", ""), what, context)
-    except SluiceError as nobody:  # the task's own error is what its log must end with
-        task.log.error("%s", nobody)

@@ -19,7 +19,10 @@ def look_at_disk(c: Connection, store: str, size: int | None, *, in_cloud: bool 
         return Looked(notes=(f"{store}: what its disk holds is not measured, {why}.",))
     found = one(c, statement("collecting.find_disk"))
     held = {} if in_cloud else used(store, found["databases"] + found["log"], size)
-    return Looked({Series(store, "wal_bytes"): found["log"], **held})
+    unknown = (
+        f"{store}: how full its disk is is not measured, nobody says how large it is: `watch: {{disk: {{size: …}}}}`."
+    )
+    return Looked({Series(store, "wal_bytes"): found["log"], **held}, notes=() if size or in_cloud else (unknown,))
 
 
 def used(store: str, held: float, size: float | None) -> dict[Series, float]:

@@ -19,7 +19,7 @@ class Panel:
     warns_at: float | None = None
     """Where a line is drawn."""
     query: str = ""
-    """A statement of include/sql/dashboards.sql, where no metric says it; Grafana alone can ask it."""
+    """A statement of include/sql/dashboards.sql, where no metric says it, or nobody keeps that; Grafana alone can ask it."""
     unit: str = ""
     """Grafana's name of a unit, where the metric's name does not end in it."""
     table: bool = False
@@ -101,7 +101,7 @@ INFRASTRUCTURE = Dashboard(
             ("scheduler_age_seconds", "dag_processor_age_seconds", "triggerer_age_seconds"),
             60,
         ),
-        Panel("Since numbers were kept", ("collector_age_seconds",), 300),
+        Panel("Since numbers were kept", ("collector_age_seconds",), 300, query="show_ages"),
     ),
 )
 BUSINESS = Dashboard(

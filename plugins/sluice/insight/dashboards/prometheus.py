@@ -15,17 +15,37 @@ from sluice.ledger.samples import Sample, Series
 PREFIX = "sluice_"
 FRESH: Mapping[Often, timedelta] = {"minute": timedelta(minutes=5), "hour": timedelta(hours=2)}
 """How old a number may be, by how often it is measured."""
+SLOWER = {
+    "latency_p50_milliseconds",
+    "latency_p95_milliseconds",
+    "latency_p99_milliseconds",
+    "system_errors_rate",
+    "disk_used_percent",
+    "disk_free_bytes",
+    "replica_lag_seconds",
+}
+"""Metrics that are read every five minutes, some minutes late: they would come and go."""
+SLOWER_FRESH = timedelta(minutes=10)
+AGE = "collector_age_seconds"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def exposition(latest: Mapping[Series, Sample], now: datetime) -> str:
     """Write them, each metric under its help and type; what is old, or on no list of metrics, is left out."""
     by_metric: dict[str, list[tuple[Series, Sample]]] = {}
-    for series, sample in sorted(latest.items(), key=lambda one: one[0]):
+    for series, sample in sorted({**ages(latest, now), **latest}.items(), key=lambda one: one[0]):
         metric = METRICS.get(series.metric)
-        if metric and now - sample.at <= FRESH[metric.often]:
+        if metric and now - sample.at <= (SLOWER_FRESH if metric.name in SLOWER else FRESH[metric.often]):
             by_metric.setdefault(series.metric, []).append((series, sample))
     return "".join(line for metric in METRICS if metric in by_metric for line in _family(metric, by_metric[metric]))
+
+
+def ages(latest: Mapping[Series, Sample], now: datetime) -> dict[Series, Sample]:
+    """Say how old the newest number of each store is. Nobody keeps that: who would, is who may be gone. Pure."""
+    newest: dict[str, datetime] = {}
+    for series, sample in latest.items():
+        newest[series.store] = max(sample.at, newest.get(series.store, sample.at))
+    return {Series(store, AGE): Sample(now, (now - at).total_seconds()) for store, at in newest.items()}
 
 
 def _family(metric: str, found: list[tuple[Series, Sample]]) -> Iterator[str]:
