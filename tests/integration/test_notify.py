@@ -250,10 +250,23 @@ def test_that_nobody_looks_is_told_at_once(told, estate):
     assert told.bodies[0]["text"] == "P1: nobody watches the estate's health: rules.yaml:3: found nothing"
 
 
-def test_a_mistake_in_the_rules_is_told_by_the_look(estate):
+def test_a_mistake_in_the_rules_is_told_and_what_comes_along_is_judged(told, database, estate, capsys):
+    root = estate("alerts: people")
+    (root / "include/estate/health.yaml").write_text("rules:\n  bloat: {over: much}\n")
+    record(database, DOWN, minutes_ago=3)
+    assert ran(WatchHealth(task_id="watch_health"))["to_tell"] == 2
+    assert "include/estate/health.yaml:2: rules.bloat.over" in capsys.readouterr().out
+    ran(TellIncidents(task_id="tell_incidents"))
+    subjects = {body["subject"]: body["text"] for body in told.bodies}
+    assert set(subjects) == {"P1 certify: unreachable (#1)", "P2 the estate: rules (#2)"}
+    assert "include/estate/health.yaml has mistakes (1) since" in subjects["P2 the estate: rules (#2)"]
+    assert "`./sluice status` names each" in subjects["P2 the estate: rules (#2)"]
+
+
+def test_a_mistake_in_what_comes_along_makes_the_look_red(estate):
     from sluice.estate import EstateErrors
 
     root = estate("")
-    (root / "include/estate/health.yaml").write_text("rules:\n  bloat: {over: much}\n")
-    with pytest.raises(EstateErrors, match=r"include/estate/health\.yaml:2: rules\.bloat\.over"):
+    (root / "include/health/rules.yaml").write_text("rules:\n  bloat: {over: much}\n")
+    with pytest.raises(EstateErrors, match=r"include/health/rules\.yaml:2: rules\.bloat\.over"):
         ran(WatchHealth(task_id="watch_health"))

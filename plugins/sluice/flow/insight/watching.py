@@ -62,11 +62,11 @@ class WatchHealth(BaseOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many incidents are open, how much is wrong, and how much is to be told. Raises EstateErrors, StoreDown."""
         from sluice.insight.health.looking import watch
-        from sluice.insight.health.rules import read_rules
+        from sluice.insight.health.rules import read_rules_that_hold
 
         check_words(context)
         estate = read_stores(ROOT)
-        rules = read_rules(ROOT, estate.stores)
+        rules = read_rules_that_hold(ROOT, estate.stores)
         with opened_incidents() as incidents:
             seen = watch(incidents.connection, estate.stores, estate.insight, rules, opened_store)
         for failure in seen.failures:
