@@ -46,7 +46,7 @@ class Notice:
 
 
 def channels_of(estate: EstateFile) -> list[Channel]:
-    """Give every way by which the estate's people are told: `alerts`, which is told of all, and those of `notify`."""
+    """Give every way by which the estate's people are told: `alerts`, which is told of P1 to P3, and those of `notify`."""
     plain = [Channel(kind="http", connection=estate.alerts, since="P3")] if estate.alerts else []
     return [*plain, *estate.notify]
 
