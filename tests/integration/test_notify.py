@@ -80,6 +80,22 @@ def test_who_fails_inside_is_told_again_later(told, kind):
     assert "secret" not in str(caught.value) and "127.0.0.1" not in str(caught.value)
 
 
+@pytest.mark.parametrize("answers", [None, 404])
+def test_a_webhook_s_address_is_in_no_log(estate, monkeypatch, capsys, caplog, answers):
+    estate("insight: {alive: deadman}")
+    with listening() as (told, port):
+        told.answers = answers or 200
+        where = {"conn_type": "http", "host": f"http://127.0.0.1:{port if answers else free_port()}/ping/secret"}
+        for name in ("PEOPLE", "DEADMAN"):
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(where))
+        with caplog.at_level(logging.INFO):
+            with pytest.raises((AlertLate, AlertRefused)):
+                send(channel("http"), NOTICE)
+            with pytest.raises(NotHeard):
+                ran(CallAlive(task_id="call_alive"))
+    assert "secret" not in "".join((*capsys.readouterr(), caplog.text))
+
+
 @pytest.mark.parametrize("kind", ["http", "slack", "apprise", "smtp", "sns"])
 def test_a_connection_that_is_not_there_is_named(kind):
     to = {"smtp": ("a@b.example",), "sns": ("arn:aws:sns:us-east-1:000000000000:ops",)}
