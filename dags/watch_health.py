@@ -15,6 +15,8 @@ reached. What is wrong with your stores makes nothing red here: `SELECT * FROM i
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from sluice.flow.insight.watching import CallAlive, TellIncidents, WatchHealth
 from sluice.flow.policy import UPKEEP
@@ -24,7 +26,8 @@ with DAG(
     schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={**UPKEEP},
+    # One that hangs would keep every later look from being made, and nobody would be told.
+    default_args={**UPKEEP, "execution_timeout": timedelta(minutes=4)},
     doc_md=__doc__,
     tags=["insight"],
 ):

@@ -68,6 +68,8 @@ class Estate:
         self.hushes = hushes
         self.usual: dict[Series, dict[int, float]] = {}
         self.most: dict[str, float] = {}
+        self.unanswered: dict[str, bool] = {}
+        self.mistakes = 0
         self.told: list[str] = []
 
     def record(self, series: Series, samples: Iterable[Sample]) -> None:
@@ -79,8 +81,9 @@ class Estate:
         known = {series: [one for one in found if one.at <= now] for series, found in self.numbers.items()}
         day = {series: found[-1] for series, found in known.items() if found and now - found[-1].at < 24 * HOUR}
         hour = {series: [one for one in found if one.at >= now - 2 * HOUR] for series, found in known.items()}
-        self.states = evaluate(self.rules, Look(now, self.stores, hour, day, self.usual, self.most), self.states)
-        return troubles(self.states, self.rules, self.stores, self.most)
+        look = Look(now, self.stores, hour, day, self.usual, self.most, self.unanswered, self.mistakes)
+        self.states = evaluate(self.rules, look, self.states)
+        return troubles(self.states, self.rules, look)
 
     def look(self, now: datetime, **asked: Any) -> Outcome:
         """Make a whole look."""

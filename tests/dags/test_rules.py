@@ -73,6 +73,12 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
     assert not [dag.dag_id for dag in dags if "broken" in dag.tags]
 
 
+def test_a_watch_that_hangs_ends_before_the_next_one_is_due(dags) -> None:
+    (watch,) = [dag for dag in dags if dag.dag_id == "watch_health"]
+    for task in watch.tasks:
+        assert task.execution_timeout and task.execution_timeout < timedelta(minutes=5)
+
+
 def test_each_page_says_what_it_is_and_what_to_do_when_it_is_red(dags) -> None:
     for dag in dags:
         told = ast.get_docstring(ast.parse(Path(dag.fileloc).read_text())) or ""

@@ -16,6 +16,7 @@ from sluice.estate.health import Levels
 from sluice.estate.insight import Insight
 from sluice.insight.health.asking import NoNumber, ask
 from sluice.insight.health.blockers import find_waits, tree
+from sluice.insight.health.evaluating import SILENT, UNANSWERED
 from sluice.insight.health.looking import watch
 from sluice.insight.health.ours import find_busy, whose
 from sluice.insight.health.rules import Rules
@@ -274,6 +275,13 @@ def test_a_question_of_one_s_own_is_a_rule_like_any_other(ledger, incidents, ope
         f"P2 certify thing: own_queue is 9, over 5, since {seen.now:%Y-%m-%d %H:%M} UTC"
     ]
     assert Samples(ledger).latest(incidents.now())[Series("certify", "own_queue", "thing")].value == 9
+
+
+def test_a_question_that_the_store_refuses_is_kept_by_its_rule(ledger, incidents, open_store, sessions):
+    seen = looked(ledger, open_store, [own_rule("SELECT count(*) AS value FROM app.thing, app.gone")])
+    assert ["app.gone" in one for one in seen.failures] == [True]
+    ((name, series),) = [key for key in incidents.states() if key[0] != SILENT]
+    assert (name, series) == (UNANSWERED, Series("certify", "own_queue"))
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class Watched:
         now = at or self.now
         look = gathered(self.samples, self.rules, self.stores, now)
         self.states = evaluate(self.rules, look, self.states)
-        return {one.rule for one in troubles(self.states, self.rules, self.stores, look.most)}
+        return {one.rule for one in troubles(self.states, self.rules, look)}
 
     def usually(self, metric: str, mean: float) -> None:
         """Have something be usual for the last two weeks."""

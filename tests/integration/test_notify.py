@@ -80,6 +80,22 @@ def test_who_fails_inside_is_told_again_later(told, kind):
     assert "secret" not in str(caught.value) and "127.0.0.1" not in str(caught.value)
 
 
+@pytest.mark.parametrize("answers", [None, 404])
+def test_a_webhook_s_address_is_in_no_log(estate, monkeypatch, capsys, caplog, answers):
+    estate("insight: {alive: deadman}")
+    with listening() as (told, port):
+        told.answers = answers or 200
+        where = {"conn_type": "http", "host": f"http://127.0.0.1:{port if answers else free_port()}/ping/secret"}
+        for name in ("PEOPLE", "DEADMAN"):
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(where))
+        with caplog.at_level(logging.INFO):
+            with pytest.raises((AlertLate, AlertRefused)):
+                send(channel("http"), NOTICE)
+            with pytest.raises(NotHeard):
+                ran(CallAlive(task_id="call_alive"))
+    assert "secret" not in "".join((*capsys.readouterr(), caplog.text))
+
+
 @pytest.mark.parametrize("kind", ["http", "slack", "apprise", "smtp", "sns"])
 def test_a_connection_that_is_not_there_is_named(kind):
     to = {"smtp": ("a@b.example",), "sns": ("arn:aws:sns:us-east-1:000000000000:ops",)}
@@ -250,10 +266,23 @@ def test_that_nobody_looks_is_told_at_once(told, estate):
     assert told.bodies[0]["text"] == "P1: nobody watches the estate's health: rules.yaml:3: found nothing"
 
 
-def test_a_mistake_in_the_rules_is_told_by_the_look(estate):
+def test_a_mistake_in_the_rules_is_told_and_what_comes_along_is_judged(told, database, estate, capsys):
+    root = estate("alerts: people")
+    (root / "include/estate/health.yaml").write_text("rules:\n  bloat: {over: much}\n")
+    record(database, DOWN, minutes_ago=3)
+    assert ran(WatchHealth(task_id="watch_health"))["to_tell"] == 2
+    assert "include/estate/health.yaml:2: rules.bloat.over" in capsys.readouterr().out
+    ran(TellIncidents(task_id="tell_incidents"))
+    subjects = {body["subject"]: body["text"] for body in told.bodies}
+    assert set(subjects) == {"P1 certify: unreachable (#1)", "P2 the estate: rules (#2)"}
+    assert "include/estate/health.yaml has mistakes (1) since" in subjects["P2 the estate: rules (#2)"]
+    assert "`./sluice status` names each" in subjects["P2 the estate: rules (#2)"]
+
+
+def test_a_mistake_in_what_comes_along_makes_the_look_red(estate):
     from sluice.estate import EstateErrors
 
     root = estate("")
-    (root / "include/estate/health.yaml").write_text("rules:\n  bloat: {over: much}\n")
-    with pytest.raises(EstateErrors, match=r"include/estate/health\.yaml:2: rules\.bloat\.over"):
+    (root / "include/health/rules.yaml").write_text("rules:\n  bloat: {over: much}\n")
+    with pytest.raises(EstateErrors, match=r"include/health/rules\.yaml:2: rules\.bloat\.over"):
         ran(WatchHealth(task_id="watch_health"))

@@ -235,6 +235,19 @@ def test_that_nobody_measures_airflow_is_told_on_the_second_day_too():
         assert [one.series.store for one in estate.see(NOON + hours * HOUR)] == ["airflow"]
 
 
+def test_a_question_that_gets_no_answer_twice_is_told_until_it_gets_one():
+    estate = Estate(replace(a_rule("queue"), metric="own_queue", sql="SELECT 1 AS value", store="certify"))
+    estate.record(Series("certify", "up_count"), minutes([1] * 60))
+    estate.unanswered = {"queue": True}
+    assert estate.see(NOON) == [], "too slow once is no fault"
+    (found,) = estate.see(NOON + 5 * MINUTE)
+    assert found.text == "the question of own_queue gives no number since 2024-04-05 12:00 UTC"
+    estate.unanswered = {"queue": False}
+    assert len(estate.see(NOON + 10 * MINUTE)) == 1, "who could not be asked has said nothing new"
+    estate.unanswered = {}
+    assert estate.see(NOON + 15 * MINUTE) == []
+
+
 def test_of_a_slot_that_is_dropped_nothing_is_missed():
     rule = a_rule("slots", "slot_retained_bytes")
     estate = Estate(rule)

@@ -16,7 +16,7 @@ from sluice.insight.collecting.postgres import SHIPPED as SHIPPED_SLOT
 from sluice.insight.health.blockers import Session, masked, root_sessions, tree
 from sluice.insight.health.levels import LEVELS
 from sluice.insight.health.ours import Busy, whose
-from sluice.insight.health.rules import OWN, SHIPPED, read_rules
+from sluice.insight.health.rules import OWN, SHIPPED, read_rules, read_rules_that_hold
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.telling import table
 from sluice.insight.metrics import METRICS
@@ -153,6 +153,24 @@ def test_a_mistake_is_told_with_its_line(project, text):
     assert len(said) == 1
     assert MISTAKES[text] in said[0]
     assert re.match(r"include/estate/health\.yaml:\d+: ", said[0])
+
+
+@pytest.mark.parametrize("text", [*MISTAKES, "rules: [", "rules:\n  a: 1\n  a: 2\n"])
+def test_a_mistake_in_one_s_own_file_keeps_none_of_the_rules_that_come_along_from_being_judged(project, text):
+    before = read_rules(project, STORES)
+    said = wrong(project, text)
+    held = read_rules_that_hold(project, STORES)
+    assert held.rules == before.rules and [str(one) for one in held.mistakes] == said
+
+
+def test_where_nothing_is_wrong_one_s_own_rules_hold(project):
+    assert own(project, OWN_RULE) == read_rules_that_hold(project, STORES)
+
+
+def test_a_mistake_in_what_comes_along_is_raised(project):
+    (project / SHIPPED).write_text("rules: {x: {over: 1}}\n")
+    with pytest.raises(EstateErrors):
+        read_rules_that_hold(project, STORES)
 
 
 def test_all_mistakes_are_told_at_once(project):

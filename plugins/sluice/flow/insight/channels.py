@@ -6,10 +6,11 @@ somebody else wrote.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sluice.errors import Terminal, Transient
 from sluice.estate.models import Channel
@@ -17,8 +18,12 @@ from sluice.estate.severity import SEVERITIES, Severity, is_as_urgent
 from sluice.flow.connections import NoConnection
 
 if TYPE_CHECKING:
+    from airflow.providers.http.hooks.http import HttpHook
+
     from sluice.estate.models import EstateFile
 
+_NO_LOG = logging.Logger("hushed")  # of no tree: whoever sets up logging cannot make it speak
+_NO_LOG.addHandler(logging.NullHandler())
 PATIENCE = 15
 """Seconds until an alert that gets no answer is tried again."""
 LONGEST_SUBJECT = 100
@@ -46,7 +51,7 @@ class Notice:
 
 
 def channels_of(estate: EstateFile) -> list[Channel]:
-    """Give every way by which the estate's people are told: `alerts`, which is told of all, and those of `notify`."""
+    """Give every way by which the estate's people are told: `alerts`, which is told of P1 to P3, and those of `notify`."""
     plain = [Channel(kind="http", connection=estate.alerts, since="P3")] if estate.alerts else []
     return [*plain, *estate.notify]
 
@@ -79,12 +84,20 @@ def send(channel: Channel, notice: Notice) -> None:
         raise _refused(channel, notice, f"it lacks what {channel.kind} needs") from None
 
 
+def hushed_hook(method: str, connection: str) -> HttpHook:
+    """Give Airflow's hook for HTTP without a word in the task's log: it writes the address there, a secret with most webhooks."""
+    from airflow.providers.http.hooks.http import HttpHook
+
+    hook = HttpHook(method=method, http_conn_id=connection)
+    hook._log = cast("Any", _NO_LOG)  # what its property `log` gives
+    return hook
+
+
 def _post(channel: Channel, notice: Notice) -> None:
     """One POST of JSON; `text` is the word that chat webhooks show."""
-    from airflow.providers.http.hooks.http import HttpHook
     from requests import RequestException
 
-    hook = HttpHook(method="POST", http_conn_id=channel.connection)
+    hook = hushed_hook("POST", channel.connection)
     body = {"severity": notice.severity, "subject": notice.subject, "text": notice.text, **notice.details}
     try:
         # Whether it was taken is judged here: the hook has one error for all answers.

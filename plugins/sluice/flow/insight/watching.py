@@ -13,7 +13,7 @@ from sluice.errors import SluiceError
 from sluice.estate import read_stores
 from sluice.flow.alerting import send_alert
 from sluice.flow.connections import dsn_of
-from sluice.flow.insight.channels import PATIENCE, AlertLate, Notice, channels_of, name_of, send, taken_by
+from sluice.flow.insight.channels import PATIENCE, AlertLate, Notice, channels_of, hushed_hook, name_of, send, taken_by
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
@@ -62,11 +62,11 @@ class WatchHealth(BaseOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many incidents are open, how much is wrong, and how much is to be told. Raises EstateErrors, StoreDown."""
         from sluice.insight.health.looking import watch
-        from sluice.insight.health.rules import read_rules
+        from sluice.insight.health.rules import read_rules_that_hold
 
         check_words(context)
         estate = read_stores(ROOT)
-        rules = read_rules(ROOT, estate.stores)
+        rules = read_rules_that_hold(ROOT, estate.stores)
         with opened_incidents() as incidents:
             seen = watch(incidents.connection, estate.stores, estate.insight, rules, opened_store)
         for failure in seen.failures:
@@ -128,14 +128,13 @@ class CallAlive(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Call. Raises NoConnection, NotHeard."""
-        from airflow.providers.http.hooks.http import HttpHook
         from airflow.sdk.exceptions import AirflowException
         from requests import RequestException
 
         if (alive := read_stores(ROOT).insight.alive) is None:
             raise AirflowSkipException("Nobody waits for a call: estate.yaml has no `insight.alive`.")
         try:
-            HttpHook(method="GET", http_conn_id=alive).run(extra_options={"timeout": PATIENCE})
+            hushed_hook("GET", alive).run(extra_options={"timeout": PATIENCE})
         except (AirflowException, RequestException) as error:  # the address is a secret with most such services
             raise NotHeard(
                 f"{alive!r} was not called ({type(error).__name__}). It is tried again by itself; is the connection there?"

@@ -48,15 +48,15 @@ def _number(rule: Rule, row: Mapping[str, object]) -> float:
     return number
 
 
-def ask_all(rules: Mapping[str, Rule], open_store: OpenStore) -> tuple[dict[Series, float], list[str]]:
-    """Ask every question; give the numbers, and what went wrong: one that fails keeps no other from being asked."""
+def ask_all(rules: Mapping[str, Rule], open_store: OpenStore) -> tuple[dict[Series, float], dict[str, SluiceError]]:
+    """Ask every question; give the numbers, and of each rule what went wrong: one that fails keeps no other from being asked."""
     numbers: dict[Series, float] = {}
-    failures: list[str] = []
+    failures: dict[str, SluiceError] = {}
     for rule in rules.values():
         if rule.sql and rule.store:
             try:
                 with open_store(rule.store) as c:
                     numbers |= ask(c, rule, rule.store)
             except SluiceError as error:
-                failures.append(str(error))
+                failures[rule.name] = error
     return numbers, failures

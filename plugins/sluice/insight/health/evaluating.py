@@ -21,6 +21,12 @@ from sluice.ledger.samples import Sample, Series
 
 SILENT = "collector_silent"
 """The rule that nobody writes: a store of which no numbers come at all."""
+UNANSWERED = "question_fails"
+"""The rule that nobody writes: the store gives no number to a person's own question."""
+MISTAKEN = "rules_wrong"
+"""The rule that nobody writes: a person's own file of rules cannot be read."""
+TWICE = timedelta(minutes=4)
+"""What has failed for so long has failed at two looks: one that was too slow once is no fault."""
 QUIET = timedelta(minutes=10)
 """Without a number of a store for so long, nobody measures it."""
 STALE: Mapping[str, timedelta] = {"minute": timedelta(minutes=15), "hour": timedelta(hours=3)}
@@ -45,12 +51,22 @@ class Look:
     """The mean of each hour of the day (UTC), of those days that were measured."""
     most: Mapping[str, float] = field(default_factory=dict)
     """Of each store, the most replicas that were seen in a day."""
+    unanswered: Mapping[str, bool] = field(default_factory=dict)
+    """The rules whose own question gave no number; True where that does not pass by itself."""
+    mistakes: int = 0
+    """How much is wrong in a person's own file of rules."""
 
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
     """Give every state there is now."""
     silent = silent_stores(look, before)
     found: dict[Key, State] = {(SILENT, series): state for series, state in _silences(look, silent)}
+    found |= _unanswered(rules, look, before)
+    if look.mistakes:
+        key = (MISTAKEN, Series("", MISTAKEN))
+        found[key] = State(
+            "firing", before[key].since if key in before else look.now, look.now, value=float(look.mistakes)
+        )
     measured = _by_metric(look)
     for rule in rules.values():
         for series in _looked_at(rule, measured, before, look.stores):
@@ -58,6 +74,19 @@ def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State])
             key = (rule.name, series)
             if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
                 found[key] = state
+    return found
+
+
+def _unanswered(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
+    """Give the questions that get no answer. Where the store could not be asked, nothing is known anew."""
+    found: dict[Key, State] = {}
+    for name, is_certain in look.unanswered.items():
+        key = (UNANSWERED, Series(rules[name].store or "", rules[name].metric))
+        since = before[key].since if key in before else look.now
+        if is_certain:
+            found[key] = State("firing" if look.now - since >= TWICE else "pending", since, look.now)
+        elif key in before:
+            found[key] = before[key]
     return found
 
 

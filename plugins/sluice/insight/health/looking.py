@@ -6,10 +6,10 @@ Who is in trouble is asked before the look's transaction begins: a store that do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, Terminal
 from sluice.estate.insight import Insight
 from sluice.estate.models import Store
 from sluice.insight.health.asking import OpenStore, ask_all
@@ -58,20 +58,25 @@ def watch(
 ) -> Seen:
     """Look once. Raises what the ledger raises; a store that cannot be asked is told in `failures`."""
     samples, incidents = Samples(ledger), Incidents(ledger).prepare()
-    numbers, failures = ask_all(rules.rules, open_store)
+    numbers, unanswered = ask_all(rules.rules, open_store)
     now = incidents.now()
     samples.record(now, numbers)
-    look = gathered(samples, rules.rules, stores, now)
-    found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, stores, look.most)
+    look = replace(
+        gathered(samples, rules.rules, stores, now),
+        unanswered={name: isinstance(error, Terminal) for name, error in unanswered.items()},
+        mistakes=len(rules.mistakes),
+    )
+    found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, look)
     asked = _asked(found, stores, open_store)
     hushed = Hushed(now, insight.maintenance, rules.silences, asked.ours)
     with incidents.looking():
         states = evaluate(rules.rules, look, incidents.states())
-        found = troubles(states, rules.rules, stores, look.most)
+        found = troubles(states, rules.rules, look)
         outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence)
         incidents.keep(states, outcome.incidents, outcome.messages)
         incidents.forget(now - KEPT)
-    return Seen(now, outcome, tuple(failures + asked.failures))
+    failures = (*map(str, (*rules.mistakes, *unanswered.values())), *asked.failures)
+    return Seen(now, outcome, failures)
 
 
 def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, Store], now: datetime) -> Look:

@@ -6,7 +6,7 @@ A rule is complete when it says what is wrong, for how long, how urgent that is,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -85,13 +85,30 @@ class Rules:
 
     rules: Mapping[str, Rule]
     silences: tuple[Silence, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    """What is wrong in a person's own file: then only those that come along are here."""
 
 
 def read_rules(root: Path, stores: Mapping[str, Store]) -> Rules:
     """Read the rules of the project at `root`, for the estate's stores. Raises EstateErrors with all that is wrong."""
+    return _read(root, stores, with_own=(root / OWN).exists())
+
+
+def read_rules_that_hold(root: Path, stores: Mapping[str, Store]) -> Rules:
+    """The same, and where a person's own file has mistakes, the rules that come along and those mistakes.
+
+    Raises EstateErrors where what comes along is wrong.
+    """
+    try:
+        return read_rules(root, stores)
+    except EstateErrors as error:
+        return replace(_read(root, stores, with_own=False), mistakes=error.mistakes)
+
+
+def _read(root: Path, stores: Mapping[str, Store], with_own: bool) -> Rules:
     shipped, own = _open(root, SHIPPED), _open(root, OWN)
     first, mistakes = validated(shipped, HealthFile)
-    second, wrong = validated(own, HealthFile) if (root / OWN).exists() else (HealthFile(), [])
+    second, wrong = validated(own, HealthFile) if with_own else (HealthFile(), [])
     mistakes += wrong
     if first is None or second is None:
         raise EstateErrors(mistakes)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluice.estate.models import Store
 from sluice.estate.severity import Severity
-from sluice.insight.health.evaluating import SILENT
-from sluice.insight.health.rules import Limit, Rule
+from sluice.insight.health.evaluating import MISTAKEN, SILENT, UNANSWERED, Look
+from sluice.insight.health.rules import OWN, Rule
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Series
 
@@ -20,6 +19,7 @@ WATCHING = "watching"
 UNREACHABLE = "unreachable"
 """The cause of a store that does not answer."""
 PAGE = "docs/howto/know-what-is-wrong.md#no-data"
+RULES_PAGE = "docs/howto/write-a-rule.md"
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,20 @@ class Trouble:
         )
 
 
-def troubles(
-    states: Mapping[Key, State], rules: Mapping[str, Rule], stores: Mapping[str, Store], most: Mapping[str, float]
-) -> list[Trouble]:
-    """List what is wrong, the most urgent and oldest first; `most` replicas were seen of each store."""
-
-    def limit(rule: Rule, series: Series) -> Limit | None:
-        return rule.at(series.store, stores.get(series.store), most.get(series.store, 0.0))
-
+def troubles(states: Mapping[Key, State], rules: Mapping[str, Rule], look: Look) -> list[Trouble]:
+    """List what is wrong, the most urgent and oldest first."""
     found = [
-        _silent(series, state) if name == SILENT else _told(rules[name], series, state, limit(rules[name], series))
+        _UNWRITTEN[name](series, state) if name in _UNWRITTEN else _told(rules[name], series, state, look)
         for (name, series), state in states.items()
         if state.phase != "pending"
     ]
     return sorted(found, key=lambda one: (one.severity, one.since, one.rule, one.series))
 
 
-def _told(rule: Rule, series: Series, state: State, limit: Limit | None) -> Trouble:
+def _told(rule: Rule, series: Series, state: State, look: Look) -> Trouble:
     if state.phase == "missing":
         return _missing(rule, series, state)
+    limit = rule.at(series.store, look.stores.get(series.store), look.most.get(series.store, 0.0))
     assert limit
     beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
     usual = " times the usual" if rule.against == "usual" else ""
@@ -95,6 +90,28 @@ def _silent(series: Series, state: State) -> Trouble:
     severity: Severity = "P2" if series.store else "P1"
     text = f"{whom} since {_at(state.since)}, or before"
     return Trouble(SILENT, series, severity, WATCHING, (), state.since, text, do, PAGE, "platform")
+
+
+def _unanswered(series: Series, state: State) -> Trouble:
+    text = f"the question of {series.metric} gives no number since {_at(state.since)}"
+    # The store's answer stays in the log: it may hold what stands in a row.
+    do = f"The log of watch_health has the store's answer. Mend its sql in {OWN}, or GRANT SELECT to the connection's role."
+    explained = (UNREACHABLE, WATCHING)
+    return Trouble(UNANSWERED, series, "P2", NO_DATA, explained, state.since, text, do, RULES_PAGE, "platform")
+
+
+def _mistaken(series: Series, state: State) -> Trouble:
+    text = f"{OWN} has mistakes ({state.value:.0f}) since {_at(state.since)}: only the rules that come along are judged"
+    do = "`./sluice status` names each with its line."
+    return Trouble(MISTAKEN, series, "P2", "rules", (), state.since, text, do, RULES_PAGE, "platform")
+
+
+_UNWRITTEN: Mapping[str, Callable[[Series, State], Trouble]] = {
+    SILENT: _silent,
+    UNANSWERED: _unanswered,
+    MISTAKEN: _mistaken,
+}
+"""What is wrong by no rule of a file."""
 
 
 def _whose(series: Series) -> str:
