@@ -78,9 +78,15 @@ class Watched:
         return self.wrong(self.now - HOUR + MINUTE)
 
     def _look(self) -> None:
-        looks = [Look("certify", "server", lambda line: look_at_postgres(self.dsn, "certify", line, self.disk), True)]
+        looks = [
+            Look(
+                "certify", "server", lambda line: look_at_postgres(self.dsn, "certify", line, self.disk), up="up_count"
+            )
+        ]
         if console := self.pooler:
-            looks.append(Look("certify", "pooler", lambda line: look_at_pooler(console, "certify", line)))
+            looks.append(
+                Look("certify", "pooler", lambda line: look_at_pooler(console, "certify", line), up="pooler_up_count")
+            )
         self.now += MINUTE
         keep(self.samples, collect(looks, self.now - MINUTE))
 
