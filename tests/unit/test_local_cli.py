@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 from sluice.errors import Terminal
-from sluice.local import cli, machine, progress, runs
+from sluice.local import cli, commands, machine, progress, runs
 from sluice.local.airflow_api import in_order
 from sluice.local.demo import command
 from sluice.local.demo.command import alone
@@ -68,7 +68,7 @@ def test_status_lists_the_mistakes_of_the_rules_too(project, capsys):
 def test_status_fails_by_a_mistake_alone(project, monkeypatch, capsys):
     part = machine.Part("postgres", 7, False, project / "postgres.log")
     monkeypatch.setattr(machine, "status", lambda: [part])
-    monkeypatch.setattr(cli, "_tell_migrations", lambda: None)
+    monkeypatch.setattr(commands.machine, "_tell_migrations", lambda: None)
     assert cli.main(["status"]) == 0
     (project / "include/estate/migrations/broken.yaml").write_text("migration: broken\nfrom: {")
     assert cli.main(["status"]) == 1
@@ -102,7 +102,7 @@ def test_an_interrupted_wait_says_where_the_run_is_and_what_it_waits_for(project
         raise KeyboardInterrupt
 
     client = SimpleNamespace(trigger=lambda *_: "night")
-    monkeypatch.setattr(cli, "_client", lambda: (client, SimpleNamespace(airflow_url="http://here")))
+    monkeypatch.setattr(commands.runs, "_client", lambda: (client, SimpleNamespace(airflow_url="http://here")))
     monkeypatch.setattr(runs, "wait", interrupted)
     monkeypatch.setattr(progress.Watch, "waits", ["2 questions wait for a person"])
     assert cli.main(["run", "archive_retention", "--wait"]) == 130
@@ -112,16 +112,16 @@ def test_an_interrupted_wait_says_where_the_run_is_and_what_it_waits_for(project
 
 def test_nobody_at_the_terminal_agrees_to_nothing(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert not cli._agreed("Approve to all 18? ")
+    assert not commands.runs._agreed("Approve to all 18? ")
     monkeypatch.setattr("sys.stdin", io.StringIO("Yes\n"))
-    assert cli._agreed("Approve to all 18? ")
+    assert commands.runs._agreed("Approve to all 18? ")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    assert not cli._agreed("Approve to all 18? "), "a slip of a finger is no yes"
+    assert not commands.runs._agreed("Approve to all 18? "), "a slip of a finger is no yes"
 
 
 def test_lint_reads_the_estate_too(project, capsys, monkeypatch):
     monkeypatch.setattr(cli.venvs, "ensure_project", lambda **_: None)
-    monkeypatch.setattr(cli.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
     assert cli.main(["lint"]) == 0
     (project / "include/estate/migrations/broken.yaml").write_text("migration: broken\nfrom: {")
     assert cli.main(["lint"]) == 1
@@ -135,8 +135,8 @@ def test_an_interruption_says_what_is_left_and_no_blank_more(capsys, monkeypatch
     def down(chosen: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "status", status)
-    monkeypatch.setattr(cli, "down", down)
+    monkeypatch.setattr(commands.machine, "status", status)
+    monkeypatch.setattr(commands.machine, "down", down)
     assert [cli.main([name]) for name in ("status", "down")] == [130, 130]
     assert capsys.readouterr().err.splitlines() == [
         "",
