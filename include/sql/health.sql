@@ -4,9 +4,6 @@
 -- One look at a time: two would tell the same twice.
 SELECT pg_advisory_xact_lock(hashtextextended('insight.incident', 0))
 
--- name: find_now
-SELECT clock_timestamp() AS now
-
 -- name: list_states
 SELECT rule, store, metric, subject, phase, since, seen, streak, value FROM insight.rule_state
 

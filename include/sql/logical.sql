@@ -127,9 +127,6 @@ REVOKE ALL ON DATABASE {database} FROM PUBLIC
 -- name: grant_database
 GRANT {right} ON DATABASE {database} TO {grantee} {further}
 
--- name: find_now
-SELECT clock_timestamp() AS now
-
 -- name: open_database
 GRANT CREATE ON DATABASE {database} TO {role}
 

@@ -31,9 +31,6 @@ WHERE c.relname = 'part_config' AND c.relkind = 'r'
 -- name: is_kept_by_another
 SELECT EXISTS (SELECT FROM {config} WHERE parent_table = %(table)s) AS kept
 
--- name: find_now
-SELECT now() AS now
-
 -- name: lock_parent
 -- One of us at a time for each table, whichever run or machine.
 SELECT pg_try_advisory_lock(hashtext('sluice.partitions'), %(oid)s::bigint::oid::int) AS held

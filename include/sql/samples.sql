@@ -93,9 +93,6 @@ SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, 
 WHERE x.points <= excluded.points AND (x.lowest, x.highest, x.mean, x.last, x.points)
       IS DISTINCT FROM (excluded.lowest, excluded.highest, excluded.mean, excluded.last, excluded.points)
 
--- name: find_now
-SELECT clock_timestamp() AS now
-
 -- name: find_last_hour
 -- By the numbers that every look keeps: there are few of them, and each is found by its key.
 SELECT max(l.at) AS at FROM insight.series AS s

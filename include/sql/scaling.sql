@@ -1,8 +1,5 @@
 -- What was proposed to be scaled, and what was, in the ledger's own database: schema insight.
 
--- name: ask_time
-SELECT now() AS now
-
 -- name: begin_step
 -- Noted before it is asked for: a rule rests even where the answer was lost. Another try finds it.
 INSERT INTO insight.scaling (store, run, step, seal, rule, way, action, subject, before, after, why)

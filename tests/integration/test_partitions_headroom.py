@@ -18,10 +18,11 @@ from sluice.flow.headroom import ALL, WatchHeadroom, partitions_of
 from sluice.ledger.marks import Marks
 from sluice.local.ports import free_port
 from sluice.proof.gates.run import judge
+from sluice.stores.clock import find_now
 from sluice.stores.postgres import connect
 from sluice.upkeep.partitions.auditing import audit
 from sluice.upkeep.partitions.headroom import SOON, URGENT
-from sluice.upkeep.partitions.looking import NotPartitioned, find_now
+from sluice.upkeep.partitions.looking import NotPartitioned
 
 from tests.conftest import Database
 from tests.people import Told, connect_people

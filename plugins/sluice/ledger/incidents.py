@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from sluice.estate.severity import Severity
 from sluice.ledger.releases import bring_up_to_date
 from sluice.ledger.samples import Series
+from sluice.stores.clock import find_now
 from sluice.stores.postgres import Connection, Row, rows, translated
 from sluice.stores.statements import statement
 
@@ -143,8 +144,7 @@ class Incidents:
 
     def now(self) -> datetime:
         """Give the moment, by the ledger's clock."""
-        now: datetime = self._rows("find_now")[0]["now"]
-        return now
+        return find_now(self.connection)
 
     def states(self) -> dict[Key, State]:
         """Give how each rule stands, where something is wrong or about to be."""

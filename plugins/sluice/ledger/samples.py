@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from psycopg import sql
 
 from sluice.ledger.releases import bring_up_to_date
+from sluice.stores.clock import find_now
 from sluice.stores.postgres import Connection, Row, rows, translated
 from sluice.stores.statements import statement
 
@@ -69,8 +70,7 @@ class Samples:
 
     def now(self) -> datetime:
         """Give what time it is, by the clock that samples are kept by."""
-        at: datetime = self._rows("find_now")[0]["now"]
-        return at
+        return find_now(self.connection)
 
     def record(self, at: datetime, values: Mapping[Series, float]) -> int:
         """Keep numbers that were taken at one moment; give how many. One that is none (NaN, infinite) is left out."""

@@ -10,7 +10,8 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from sluice.ledger.releases import bring_up_to_date
-from sluice.stores.postgres import Connection, Row, one, rows, translated
+from sluice.stores.clock import find_now
+from sluice.stores.postgres import Connection, Row, rows, translated
 from sluice.stores.statements import statement
 
 
@@ -44,9 +45,7 @@ class Scalings:
 
     def now(self) -> datetime:
         """Ask the ledger's clock."""
-        with translated("asking the ledger's clock"):
-            found: datetime = one(self.connection, statement("scaling.ask_time"))["now"]
-        return found
+        return find_now(self.connection)
 
     def begin(self, store: str, run: str, seal: str, step: int, told: Mapping[str, str]) -> None:
         """Note a step of a plan before it is asked for; `told` has its rule, way, action, subject, before, after and why."""

@@ -27,6 +27,7 @@ from sluice.safety.logical.counting import count_dumped, lacks_of
 from sluice.safety.logical.dump import DATA, Dump, Globals, Membership, Right, Role, Setting, Shape, dumps_of
 from sluice.safety.logical.progress import Progress, attend, bytes_in
 from sluice.stores.binaries import client
+from sluice.stores.clock import find_now
 from sluice.stores.cluster import processes_in
 from sluice.stores.objects import Vault
 from sluice.stores.parts import Part, pieces_of, store_parts
@@ -75,7 +76,7 @@ class Dumping:
                 marked = _begin(c, tell)
                 seen = Seen(count_dumped(c, self._connect, marked, tell), globals_of(c), lacks_of(c))
                 warned = self._run(marked.snapshot, expected, tell)
-                ended: datetime = one(c, statement("logical.find_now"))["now"]
+                ended = find_now(c)
             failpoint("dump.dumped")
             moment = marked.moment
             dumped, parts = self._store(moment, tell)
@@ -83,7 +84,7 @@ class Dumping:
         shape = Shape(**{field.name: found[field.name] for field in fields(Shape)})
         made = Dump(
             self.store, _named(moment), found["server"], tool, found["superuser"], shape, _utc(moment),
-            ended.astimezone(UTC).isoformat(), found["bytes"], dumped, key, seen.globals, (*seen.lacks, *warned), parts,
+            ended.isoformat(), found["bytes"], dumped, key, seen.globals, (*seen.lacks, *warned), parts,
         )  # fmt: skip
         made.keep(self.vault)
         failpoint("dump.kept")

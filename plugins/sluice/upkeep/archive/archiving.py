@@ -17,6 +17,7 @@ from sluice.estate.dataset import Dataset
 from sluice.estate.retention import Retention
 from sluice.failpoints import failpoint
 from sluice.ledger.in_flight import held_apart
+from sluice.stores.clock import find_now
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import Connection, LockBusy, Table, translated
 from sluice.upkeep.archive import ledger
@@ -32,7 +33,7 @@ from sluice.upkeep.archive.reading_back import verify
 from sluice.upkeep.archive.reconciling import reconcile
 from sluice.upkeep.archive.restoring import restore, why_not
 from sluice.upkeep.archive.roles import let_drop, let_export, let_read, role_of
-from sluice.upkeep.partitions.looking import find_now, look
+from sluice.upkeep.partitions.looking import look
 from sluice.upkeep.partitions.making import alone
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, Partition, branches_of

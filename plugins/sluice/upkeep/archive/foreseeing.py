@@ -9,6 +9,7 @@ from datetime import datetime
 from sluice.estate.dataset import Dataset
 from sluice.estate.retention import Retention
 from sluice.ledger.releases import is_current
+from sluice.stores.clock import find_now
 from sluice.stores.postgres import Connection, rows
 from sluice.stores.statements import statement
 from sluice.upkeep.archive.census import check_tenant
@@ -16,7 +17,7 @@ from sluice.upkeep.archive.dropping import is_due
 from sluice.upkeep.archive.late import gone_of
 from sluice.upkeep.archive.ledger import is_there, months_of
 from sluice.upkeep.archive.simulating import Foreseen, Tonight, simulate, tonight
-from sluice.upkeep.partitions.looking import find_now, look
+from sluice.upkeep.partitions.looking import look
 from sluice.upkeep.partitions.planning import MOST
 from sluice.upkeep.partitions.spans import Span
 from sluice.upkeep.partitions.there import Branch, branches_of

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 from psycopg import sql
 
 from sluice.failpoints import failpoint
+from sluice.stores.clock import find_now
 from sluice.stores.postgres import Connection, one, rows, translated
 from sluice.stores.statements import statement
 from sluice.upkeep.metadata.backing_up import alone
 from sluice.upkeep.metadata.backup import Backup
-from sluice.upkeep.partitions.looking import find_now
 
 Facts: TypeAlias = Mapping[str, float | int | str]
 Clean: TypeAlias = Callable[[datetime], None]

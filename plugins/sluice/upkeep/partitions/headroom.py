@@ -8,8 +8,9 @@ from datetime import datetime
 
 from sluice.estate.dataset import Dataset
 from sluice.estate.severity import Severity
+from sluice.stores.clock import find_now
 from sluice.stores.postgres import Connection, translated
-from sluice.upkeep.partitions.looking import find_now, look
+from sluice.upkeep.partitions.looking import look
 from sluice.upkeep.partitions.there import Branch, branches_of
 
 DAY = 86_400.0

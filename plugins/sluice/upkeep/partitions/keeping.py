@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from sluice.errors import Transient
 from sluice.estate.dataset import Dataset
 from sluice.ledger.in_flight import GROWS_IN, held_apart
+from sluice.stores.clock import find_now
 from sluice.stores.postgres import Connection, Table, translated
 from sluice.stores.statements import statement
 from sluice.upkeep.partitions.actions import Action
 from sluice.upkeep.partitions.as_sql import script
 from sluice.upkeep.partitions.auditing import Facts, audit, find_unlike
-from sluice.upkeep.partitions.looking import find_now, find_strays, kept_by_another, look
+from sluice.upkeep.partitions.looking import find_strays, kept_by_another, look
 from sluice.upkeep.partitions.making import alone, make
 from sluice.upkeep.partitions.planning import plan
 from sluice.upkeep.partitions.there import Branch

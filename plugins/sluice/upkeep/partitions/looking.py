@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from psycopg import sql
 
 from sluice.errors import Terminal
@@ -47,12 +45,6 @@ def _why_none(c: Connection, table: Table, name: str) -> str:
     if find_table(c, table) is None:
         return f"{table} is not in the database {c.info.dbname}. Mend `store` or `table` in {file}, or take that file away."
     return f"{table} is there, and not partitioned. Migrate it (docs/howto/migrate-a-table.md), or take {file} away until it is."
-
-
-def find_now(c: Connection) -> datetime:
-    """Ask the database's clock."""
-    now: datetime = one(c, statement("partitions.find_now"))["now"]
-    return now.astimezone(UTC)
 
 
 def kept_by_another(c: Connection, dataset: Dataset) -> bool:

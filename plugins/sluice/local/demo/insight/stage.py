@@ -15,8 +15,9 @@ from sluice.local.demo.insight.year import EVENTS, LEDGER, SHOP, hours, year
 from sluice.local.demo.stage import RunFailed, Stage
 from sluice.local.environment import REGION
 from sluice.local.machine import VAULT_BUCKET
+from sluice.stores.clock import find_now
 from sluice.stores.objects import Vault, vault_client
-from sluice.stores.postgres import Connection, connect, one
+from sluice.stores.postgres import Connection, connect
 from sluice.stores.statements import statement
 
 DAG = "capacity_report"
@@ -36,7 +37,7 @@ class Insight(Stage):
         self.ledger: Connection = connect(self.settings.dsn("sluice", databases.LEDGER), purpose="demo")
         samples = Samples(self.ledger).prepare()
         self.ledger.execute(statement("demo.clear_year"), {"stores": list(STORES)})
-        now: datetime = one(self.ledger, statement("partitions.find_now"))["now"]
+        now = find_now(self.ledger)
         latest = now.astimezone(UTC) - timedelta(hours=AT_SIX.hour)
         self.until: date = latest.date() - timedelta(days=latest.weekday())
         self.days = samples.record_spans("day", year(self.until)) + samples.record_spans("hour", hours(self.until))

@@ -19,6 +19,7 @@ from sluice.safety.backup import Backup, backups_of, place_of
 from sluice.safety.censuses import censuses_of, read_census
 from sluice.safety.drill.certificate import Certificate, certificates_of
 from sluice.safety.physical.shipping import stop_shipping
+from sluice.stores.clock import find_now
 from sluice.stores.objects import Vault, vault_client
 from sluice.stores.postgres import Connection, connect, one
 from sluice.stores.statements import statement
@@ -39,7 +40,7 @@ class Safety(Sampled):
         for folder in (f"{place_of(STORE)}/", f"drills/{STORE}/"):
             for key in self.vault.list(folder):
                 self.vault.remove(key)
-        now = one(self.mover, statement("partitions.find_now"))["now"]
+        now = find_now(self.mover)
         current = span_at(now, "month")
         self.months: Sequence[Span] = list(
             spans(months_on(current.lower, 1 - MONTHS), months_on(current.lower, 1), "month")
@@ -65,7 +66,7 @@ class Safety(Sampled):
 
     def now(self) -> datetime:
         """Give the server's clock."""
-        found: datetime = one(self.mover, statement("partitions.find_now"))["now"]
+        found = find_now(self.mover)
         return found
 
     def bytes(self) -> int:

@@ -14,6 +14,7 @@ from sluice.local.demo.stage import RunFailed
 from sluice.local.demo.upkeep.weighing import Weight, weigh
 from sluice.local.environment import REGION
 from sluice.local.machine import VAULT_BUCKET
+from sluice.stores.clock import find_now
 from sluice.stores.objects import vault_client
 from sluice.stores.postgres import Row, one, rows
 from sluice.stores.statements import statement
@@ -34,7 +35,7 @@ class Upkeep(Sampled):
     def seed(self) -> None:
         """Make 36 months, and forget what the vault has of an earlier demo."""
         self._empty_vault()
-        now = one(self.mover, statement("partitions.find_now"))["now"]
+        now = find_now(self.mover)
         current = span_at(now, "month")
         self.old: Sequence[Span] = list(
             spans(months_on(current.lower, 1 - MONTHS), months_on(current.lower, 1 - KEPT), "month")
