@@ -179,6 +179,46 @@ def test_what_has_changed_since_the_last_report_is_named(samples: Samples) -> No
     assert [(one.table, one.bytes) for one in found.fastest] == [("app.orders", 7 * GB)]
 
 
+def test_a_table_that_was_dropped_is_called_gone_once_and_grows_no_more(samples: Samples) -> None:
+    last = UNTIL - 9 * DAY
+    samples.record_spans("day", spans(ORDERS, [n * GB for n in range(1, 101)]))
+    samples.record_spans("day", spans(Series(SHOP, "table_bytes", "app.old"), [n * GB for n in range(1, 91)], last))
+    first = made(samples, UNTIL - WEEK, SIZED)
+    second = made(samples, UNTIL, SIZED, first)
+    third = made(samples, UNTIL + DAY, SIZED, second)
+    assert [[one.name for one in report.stores[0].tables] for report in (first, second, third)] == [
+        ["app.orders", "app.old"],
+        ["app.orders"],
+        ["app.orders"],
+    ]
+    assert second.changed and second.changed.gone == (f"{SHOP}: app.old",)
+    assert third.changed and third.changed.gone == (), "once"
+    assert [day for day in second.stores[0].measures[0].days if day <= last], "the sum of that time had it"
+    kept = Forecasts(samples.connection).made(SHOP, UNTIL, UNTIL + DAY)
+    assert "app.old" not in {one.series.subject for one in kept}
+
+
+def test_where_all_of_a_store_is_measured_no_more_no_table_is_gone(samples: Samples) -> None:
+    samples.record_spans("day", spans(ORDERS, [n * GB for n in range(1, 60)], UNTIL - 11 * DAY))
+    samples.record_spans("day", spans(DISK, [200 * GB] * 60))  # another DAG's
+    assert [one.name for one in made(samples).stores[0].tables] == ["app.orders"]
+
+
+def test_the_last_table_of_a_database_is_gone_as_any_other(samples: Samples) -> None:
+    samples.record_spans("day", spans(ORDERS, [n * GB for n in range(1, 60)], UNTIL - 11 * DAY))
+    samples.record_spans("day", spans(Series(SHOP, "database_bytes"), [GB] * 60))
+    assert made(samples).stores[0].tables == ()
+
+
+def test_of_a_dynamodb_table_that_was_deleted_the_units_are_gone_too(samples: Samples) -> None:
+    for name, last in (("orders", UNTIL - DAY), ("old", UNTIL - 5 * DAY)):
+        samples.record_spans("day", spans(Series(EVENTS, "items_bytes", name), [GB] * 30, last))
+        samples.record_spans("day", spans(Series(EVENTS, "write_units_rate", name), [5.0] * 30, last))
+        samples.record_spans("day", spans(Series(EVENTS, "write_units_provisioned_rate", name), [9.0] * 30, last))
+    events = made(samples).stores[0]
+    assert events.name == EVENTS and [one.subject for one in events.measures] == ["", "orders"]
+
+
 def test_of_5000_tables_each_is_foreseen_and_the_page_stays_small(samples: Samples) -> None:
     tables = [
         spans(Series(SHOP, "table_bytes", f"app.t{n:04d}"), [GB + n * 1e6 + m * n for m in range(9)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from sluice.insight.capacity.growth import Growth, coming_drops, dropped_since, drops_of, grown_in_a_month
+from sluice.insight.capacity.drops import coming_drops, dropped_since, drops_of
+from sluice.insight.capacity.growth import Growth, grown_in_a_month
 from sluice.insight.capacity.growth import _sum as total
 from sluice.insight.capacity.report import Drop
 from sluice.insight.capacity.words import amount, change, day, in_bytes, listed

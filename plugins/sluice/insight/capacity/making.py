@@ -155,7 +155,7 @@ def _headroom(samples: Samples, store: str, period: Period) -> tuple[Headroom, .
 
 
 def _lines(grown: StoreGrowth) -> Iterator[Growth]:
-    yield from (one for one in (grown.size, grown.sessions, *grown.tables, *grown.units) if one)
+    yield from (one for one in (grown.size, grown.sessions, *grown.tables, *grown.gone, *grown.units) if one)
 
 
 def _bounds(period: Period) -> tuple[datetime, datetime]:
