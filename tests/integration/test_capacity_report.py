@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -217,6 +217,45 @@ def test_of_a_dynamodb_table_that_was_deleted_the_units_are_gone_too(samples: Sa
         samples.record_spans("day", spans(Series(EVENTS, "write_units_provisioned_rate", name), [9.0] * 30, last))
     events = made(samples).stores[0]
     assert events.name == EVENTS and [one.subject for one in events.measures] == ["", "orders"]
+
+
+ASKED = Series(SHOP, "transactions_rate")
+
+
+def reckoned(samples: Samples) -> Mapping[Series, tuple[float, float, float]]:
+    """What a report brings to who reckons costs: what each series is now, and P10 and P90 of what it will be."""
+    found = dict[Series, tuple[float, float, float]]()
+    make_report(samples, estate(), week(), Known(cost=found.update), None)
+    return found
+
+
+def test_what_a_server_is_asked_grows_in_the_costs_too(samples: Samples) -> None:
+    samples.record_spans("day", spans(ASKED, [100.0 + 2 * n for n in range(100)]))
+    now, low, high = reckoned(samples)[ASKED]
+    assert now == 100 + 2 * 96, "a week's mean"
+    assert low <= now + 2 * 90 <= high and high < 2 * now + 180
+
+
+def test_a_table_that_is_paid_by_request_grows_in_the_costs_too(samples: Samples) -> None:
+    reads = Series(EVENTS, "read_units_rate", "users")
+    samples.record_spans("day", spans(reads, [10.0 + n for n in range(60)]))
+    assert reckoned(samples)[reads][1] > 10 + 59
+
+
+def test_the_costs_of_a_load_are_of_its_mean_and_a_sunday_is_no_trend(samples: Samples) -> None:
+    shape = [
+        Span(one.at, 0, 900, v, v, 24)
+        for n, (_, one) in enumerate(spans(ASKED, [0] * 63))
+        for v in [100 - 70 * (n % 7 == 6)]
+    ]
+    samples.record_spans("day", [(ASKED, one) for one in shape])
+    assert reckoned(samples)[ASKED] == pytest.approx((90, 90, 90), rel=0.02)
+
+
+def test_a_load_that_ended_or_has_few_days_does_not_grow(samples: Samples) -> None:
+    samples.record_spans("day", spans(ASKED, [100.0 + n for n in range(60)], UNTIL - 9 * DAY))
+    samples.record_spans("day", spans(Series(EVENTS, "read_units_rate", "users"), [1.0] * 7))
+    assert reckoned(samples) == {}
 
 
 def test_of_5000_tables_each_is_foreseen_and_the_page_stays_small(samples: Samples) -> None:

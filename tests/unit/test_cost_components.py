@@ -195,13 +195,35 @@ def test_backups_grow_as_their_store_does():
 
 
 def test_what_is_not_forecast_stays_and_is_said_to():
-    known = Known(instances=(SERVER,), tables=(TABLE,))
+    lines = [CostLine(what=what, monthly=exactly(1), grows_with=grows) for what, grows in WRITTEN.items()]
+    known = Known(instances=(SERVER,), tables=(TABLE,), lines=tuple(Line("shop", one) for one in lines))
     assert later(known, {}) == known
     assert not_forecast(known, {SIZE: Ahead(Decimal(1), exactly(1))}) == (
-        "shop disk_used_bytes",
-        "tyler users read_units_rate",
-        "tyler users write_units_rate",
+        "shop: what it holds",
+        "tyler users: reads",
+        "tyler users: writes",
+        "shop: Transfer, which grows with load",
+        "shop: Archive, which grows with size",
     )
+    asked = {Series("shop", "transactions_rate"): Ahead(Decimal(100), ranging(150, 200))}
+    assert "shop: Transfer, which grows with load" not in not_forecast(known, asked)
+    assert later(known, asked).lines[0].line.monthly == ranging(1.5, 2)
+
+
+WRITTEN = {"Transfer": "load", "Archive": "size", "Support": None}
+
+
+def test_a_database_whose_disk_nobody_measures_grows_with_its_size():
+    held = {Series("shop", "database_bytes"): Ahead(Decimal(100), ranging(110, 150))}
+    line = Line("shop", CostLine(what="Archive", monthly=exactly(10), grows_with="size"))
+    assert [one.line.monthly for one in later(Known(lines=(line,)), held).lines] == [ranging(11, 15)]
+
+
+def test_of_many_that_are_not_forecast_five_are_named():
+    tables = tuple(replace(TABLE, name=f"t{number}") for number in range(9))
+    (note,) = costs_of(MONTH, Known(tables=tables), LISTED, {}).notes
+    assert note.endswith(": tyler t0: what it holds, tyler t0: reads, tyler t0: writes, tyler t1: what it holds, tyler t1: reads"
+                         " and 22 more")  # fmt: skip
 
 
 def test_the_whole_is_told_in_plain_lines():
@@ -223,7 +245,7 @@ def test_the_whole_is_told_in_plain_lines():
         "reserved db.r6g: 0 % used, and it should be 85 %",
         "1. the estate: let what is reserved of db.r6g end, or use it: $100 a month; 0 % of it is used, and should be 85 %;"
         " it pays from 61 % on. Mind: it is paid until its term ends, so this saves from then on.",
-        "note: not forecast, so in 90 days as today: tyler users read_units_rate, tyler users write_units_rate",
+        "note: not forecast, so in 90 days as today: tyler users: reads, tyler users: writes",
     ]
 
 

@@ -13,7 +13,8 @@ from typing import TypeAlias
 from sluice.estate.models import Estate, Store
 from sluice.insight.capacity.changed import Before, changed
 from sluice.insight.capacity.growth import Growth, StoreGrowth, read_store
-from sluice.insight.capacity.outlook import YEAR, disk_size, look_at_store, look_at_table
+from sluice.insight.capacity.load import loads_ahead
+from sluice.insight.capacity.outlook import QUARTER, YEAR, disk_size, look_at_store, look_at_table
 from sluice.insight.capacity.report import (
     CHARTED,
     Backup,
@@ -70,6 +71,7 @@ def make_report(
 ) -> Report:
     """Make it, and keep its forecasts in the ledger. Safe to repeat. Raises StoreDown."""
     kept, stores, found = Forecasts(samples.connection), list[StoreReport](), list[tuple[int, Kept]]()
+    loads = dict[Series, tuple[float, float, float]]()
     for name, store in estate.stores.items():
         grown = read_store(kept, name, period.until, YEAR)
         told, made = _look(name, store, grown, samples, period, known, before)
@@ -77,6 +79,7 @@ def make_report(
         found += pairs(earlier, {one.series: one for one in _lines(grown)})
         kept.keep(name, period.until, made)
         stores.append(told)
+        loads |= loads_ahead(kept, name, period.until, QUARTER)
         say(f"{name}: {len(told.measures)} measures and {len(told.tables)} tables, {len(made)} forecasts kept")
     return Report(
         estate=estate.estate,
@@ -87,17 +90,16 @@ def make_report(
         changed=changed(before, stores) if before else None,
         changed_reason=why_none,
         scores=scored(found),
-        cost=known.cost(dict(_ahead(stores))),
+        cost=known.cost({**dict(_sizes(stores)), **loads}),
         proposals=known.proposals,
         troubles=known.troubles,
     )
 
 
-def _ahead(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float, float, float]]]:
+def _sizes(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float, float, float]]]:
     for store in stores:
-        for one in store.measures:
-            if (found := one.in_90_days) and one.now is not None:
-                yield Series(store.name, one.metric, one.subject), (one.now, found[0], found[2])
+        if (one := store.size) and (found := one.in_90_days) and one.now is not None:
+            yield Series(store.name, one.metric, one.subject), (one.now, found[0], found[2])
         for table in store.tables:
             if table.in_90_days:
                 metric = "table_bytes" if store.engine == "postgres" else "items_bytes"

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from sluice.estate.amounts import Between
 from sluice.estate.read import PRICES
+from sluice.insight.capacity.words import listed
 from sluice.insight.cost.components import Component, components, is_priced, sum_of
 from sluice.insight.cost.forecast import Forecasts, later, not_forecast
 from sluice.insight.cost.known import Instance, Known
@@ -90,9 +91,9 @@ def _notes(month: date, known: Known, prices: Prices, ahead: Forecasts) -> Itera
         yield f"the prices are of {prices.dated}: look whether they still stand"
     asked = [table for table in known.tables if table.unmeasured and table.reads.provisioned is None]
     if blind := [f"{table.store} {table.name}" for table in asked]:
-        yield f"what indexes are read is not measured, nor in the sums; writes go to none of them up to all: {', '.join(blind)}"
+        yield f"what indexes are read is not measured, nor in the sums; writes go to none of them up to all: {listed(blind)}"
     if missing := not_forecast(known, ahead):
-        yield f"not forecast, so in 90 days as today: {', '.join(missing)}"
+        yield f"not forecast, so in 90 days as today: {listed(missing)}"
     if not (known.instances or known.tables or known.kept):
         yield "nothing was measured: all sums are what a person wrote"
 

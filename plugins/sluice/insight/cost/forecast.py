@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sluice.estate.amounts import Between, exactly
+from sluice.insight.capacity.load import LOADS
 from sluice.insight.cost.known import GB, Instance, Kept, Known, Line, Load, Table
 from sluice.ledger.samples import Series
 
-SIZES = ("items_bytes", "disk_used_bytes")
+SIZES = ("items_bytes", "disk_used_bytes", "database_bytes")
 """Metrics of what a store holds."""
-LOADS = ("read_units_rate", "write_units_rate", "transactions_rate")
-"""Metrics of what it is asked."""
+GROWS_WITH: Mapping[str, Collection[str]] = {"size": SIZES, "load": LOADS}
+OF_A_TABLE = {"what it holds": "items_bytes", "reads": "read_units_rate", "writes": "write_units_rate"}
 SAME = exactly(1)
 
 
@@ -47,24 +48,28 @@ def later(known: Known, ahead: Forecasts) -> Known:
 
 def not_forecast(known: Known, ahead: Forecasts) -> tuple[str, ...]:
     """Say of what there is no forecast, so that its cost in 90 days is today's."""
-    wanted = [
-        *(Series(one.store, "disk_used_bytes") for one in known.instances),
-        *(Series(one.store, metric, one.name) for one in known.tables for metric in (SIZES[0], *LOADS[:2])),
-    ]
-    return tuple(
-        " ".join(filter(None, (one.store, one.subject, one.metric)))
-        for one in dict.fromkeys(wanted)
-        if one not in ahead
-    )
+    told = [
+        *(f"{one.store}: what it holds" for one in known.instances if Series(one.store, "disk_used_bytes") not in ahead),
+        *(f"{table.store} {table.name}: {what}"
+          for table in known.tables for what, metric in OF_A_TABLE.items()
+          if Series(table.store, metric, table.name) not in ahead),
+        *(f"{one.store or 'the estate'}: {one.line.what}, which grows with {one.line.grows_with}"
+          for one in known.lines if one.line.grows_with and not _of(one.store, GROWS_WITH[one.line.grows_with], ahead)),
+    ]  # fmt: skip
+    return tuple(dict.fromkeys(told))
 
 
 def growth(store: str, metrics: Collection[str], ahead: Forecasts) -> Between:
     """Give by what factor a store grows in all, by some metrics; the estate, '', by all stores. Without a forecast, by none."""
-    found = [one for series, one in ahead.items() if series.metric in metrics and store in ("", series.store)]
+    found = _of(store, metrics, ahead)
     now = sum((one.now for one in found), Decimal(0))
     if not now:
         return SAME
     return sum((one.then for one in found), exactly(0)) / now
+
+
+def _of(store: str, metrics: Collection[str], ahead: Forecasts) -> list[Ahead]:
+    return [one for series, one in ahead.items() if series.metric in metrics and store in ("", series.store)]
 
 
 def _instance(instance: Instance, ahead: Forecasts) -> Instance:
@@ -105,7 +110,7 @@ def _line(line: Line, ahead: Forecasts) -> Line:
     written = line.line
     if written.grows_with is None:
         return line
-    grown = growth(line.store, SIZES if written.grows_with == "size" else LOADS, ahead)
+    grown = growth(line.store, GROWS_WITH[written.grows_with], ahead)
     field = "monthly" if written.monthly is not None else "quantity"
     amount = written.monthly if written.monthly is not None else written.quantity
     assert amount is not None
