@@ -5,28 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from sluice.estate.severity import Severity
-from sluice.insight.capacity.report import (
-    Arrival,
-    Backup,
-    Changed,
-    Component,
-    Cost,
-    Curve,
-    Drop,
-    Faster,
-    Headroom,
-    Lag,
-    Limit,
-    Moved,
-    Outlook,
-    Proposal,
-    Report,
-    Reservation,
-    Saving,
-    Score,
-    StoreReport,
-    TableGrowth,
-)
+from sluice.insight.capacity.bill import Component, Cost, Reservation, Saving
+from sluice.insight.capacity.compared import Changed, Faster, Moved, Score
+from sluice.insight.capacity.measure import Arrival, Curve, Drop, Limit, Outlook
+from sluice.insight.capacity.report import Report, StoreReport, TableGrowth
+from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal
 
 UNTIL = date(2026, 3, 2)
 LAST = UNTIL - timedelta(days=1)

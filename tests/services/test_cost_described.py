@@ -17,7 +17,7 @@ from sluice.estate.insight import Cloud, Watch
 from sluice.estate.models import Estate
 from sluice.flow.insight import described
 from sluice.flow.insight.costs import reckoning
-from sluice.insight.capacity.report import Cost
+from sluice.insight.capacity.bill import Cost
 from sluice.ledger.samples import Samples, Series, Span
 from sluice.stores.postgres import connect
 

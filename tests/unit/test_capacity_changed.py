@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from sluice.insight.capacity.changed import Before, changed, read_before
-from sluice.insight.capacity.report import SCHEMA, Arrival, Moved, StoreReport, to_json
+from sluice.insight.capacity.compared import Moved
+from sluice.insight.capacity.measure import Arrival
+from sluice.insight.capacity.report import SCHEMA, StoreReport, to_json
 from sluice.insight.capacity.telling import changed_told
 
 from tests.reported import FULL, UNTIL, outlook, report, store, table

@@ -8,7 +8,7 @@ import pytest
 from sluice.insight.capacity.drops import coming_drops, dropped_since, drops_of
 from sluice.insight.capacity.growth import Growth, grown_in_a_month
 from sluice.insight.capacity.growth import _sum as total
-from sluice.insight.capacity.report import Drop
+from sluice.insight.capacity.measure import Drop
 from sluice.insight.capacity.words import amount, change, day, in_bytes, listed
 from sluice.ledger.forecasts import Line
 from sluice.ledger.samples import Series

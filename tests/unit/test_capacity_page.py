@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 import pytest
 from sluice.insight.capacity.charts import ticks
 from sluice.insight.capacity.markdown import markdown
+from sluice.insight.capacity.measure import Arrival
 from sluice.insight.capacity.page import page
-from sluice.insight.capacity.report import CHARTED, SCHEMA, Arrival, Report, Trouble, to_json
+from sluice.insight.capacity.report import CHARTED, SCHEMA, Report, to_json
+from sluice.insight.capacity.standing import Trouble
 from sluice.insight.capacity.telling import arrival_told, headline, summary, urgent
 from sluice.local.demo.insight.reading import mismatches, read_page
 

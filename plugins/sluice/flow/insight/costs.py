@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from sluice.estate.amounts import Between
+    from sluice.insight.capacity.bill import Cost
     from sluice.insight.capacity.making import Ahead
-    from sluice.insight.capacity.report import Cost
     from sluice.insight.cost.costs import Costs
     from sluice.ledger.samples import Samples
 
@@ -80,7 +80,7 @@ def _not_whole(missing: Sequence[str], recent: bool) -> Iterator[str]:
 
 def _viewed(costs: Costs) -> Cost | None:
     """Give what a report shows of it; None where nothing is known to cost anything."""
-    from sluice.insight.capacity.report import Component, Cost, Reservation, Saving
+    from sluice.insight.capacity.bill import Component, Cost, Reservation, Saving
     from sluice.insight.cost.costs import ESTATE, how
 
     if not costs.components:

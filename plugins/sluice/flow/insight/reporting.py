@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sluice.estate.models import Estate
     from sluice.insight.capacity.making import Known, Period
-    from sluice.insight.capacity.report import Backup, Proposal, Trouble
+    from sluice.insight.capacity.standing import Backup, Proposal, Trouble
     from sluice.stores.postgres import Connection
 
 WEEK = timedelta(days=7)
@@ -159,7 +159,7 @@ def period_of(lower: str, upper: str, context: Context) -> Period:
 def backups_at(now: datetime) -> dict[str, Backup]:
     """Say how each store that is backed up stands. Raises NoConnection, VaultDown."""
     from sluice.flow.safety.exposing import known_at
-    from sluice.insight.capacity.report import Backup
+    from sluice.insight.capacity.standing import Backup
     from sluice.safety.words import lasts
 
     return {
@@ -179,7 +179,7 @@ def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Pro
 
     Raises NoPlan, StoreDown.
     """
-    from sluice.insight.capacity.report import Proposal
+    from sluice.insight.capacity.standing import Proposal
     from sluice.insight.scaling.plan import kept_proposals
     from sluice.ledger.scalings import Scalings
 
@@ -196,7 +196,7 @@ def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Pro
 
 def troubles_open(c: Connection) -> tuple[Trouble, ...]:
     """Give what is wrong now and is told with a report alone (P4), what began first first. Raises StoreDown."""
-    from sluice.insight.capacity.report import Trouble
+    from sluice.insight.capacity.standing import Trouble
     from sluice.ledger.incidents import Incidents
 
     incidents = Incidents(c).prepare()

@@ -13,7 +13,7 @@ from html import escape
 
 from markupsafe import Markup
 
-from sluice.insight.capacity.report import Arrival, Curve, Drop, Limit, Outlook
+from sluice.insight.capacity.measure import Arrival, Curve, Drop, Limit, Outlook
 from sluice.insight.capacity.words import MONTHS, amount
 from sluice.insight.capacity.words import day as in_words
 

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from statistics import median
 
-from sluice.insight.capacity.report import Drop
+from sluice.insight.capacity.measure import Drop
 from sluice.ledger.forecasts import Line
 
 REGULAR = 3

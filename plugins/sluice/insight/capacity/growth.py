@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sluice.insight.capacity.drops import added, coming_drops, dropped_since, drops_of
-from sluice.insight.capacity.report import Drop
+from sluice.insight.capacity.measure import Drop
 from sluice.ledger.forecasts import Forecasts, Line
 from sluice.ledger.samples import Series
 

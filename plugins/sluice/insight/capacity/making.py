@@ -11,23 +11,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
 
 from sluice.estate.models import Estate, Store
+from sluice.insight.capacity.bill import Cost
 from sluice.insight.capacity.changed import Before, changed
 from sluice.insight.capacity.growth import Growth, StoreGrowth, read_store
 from sluice.insight.capacity.load import loads_ahead
 from sluice.insight.capacity.outlook import QUARTER, YEAR, disk_size, look_at_store, look_at_table
-from sluice.insight.capacity.report import (
-    CHARTED,
-    Backup,
-    Cost,
-    Headroom,
-    Lag,
-    Proposal,
-    Report,
-    StoreReport,
-    TableGrowth,
-    Trouble,
-)
+from sluice.insight.capacity.report import CHARTED, Report, StoreReport, TableGrowth
 from sluice.insight.capacity.scoring import SCORED, pairs, scored
+from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, Trouble
 from sluice.insight.forecast.scoring import Kept
 from sluice.ledger.forecasts import Forecasts, Made
 from sluice.ledger.samples import Samples, Series, Span

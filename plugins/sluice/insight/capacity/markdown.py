@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from sluice.insight.capacity.report import CHARTED, Cost, Report, StoreReport
+from sluice.insight.capacity.bill import Cost
+from sluice.insight.capacity.report import CHARTED, Report, StoreReport
 from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 

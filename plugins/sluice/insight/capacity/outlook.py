@@ -14,7 +14,8 @@ from sluice.insight.capacity.changed import Before
 from sluice.insight.capacity.drops import dropped_since
 from sluice.insight.capacity.foreseeing import Foreseen, foresee
 from sluice.insight.capacity.growth import MONTH, SIZES, Growth, StoreGrowth, grown_in_a_month
-from sluice.insight.capacity.report import Arrival, Limit, Outlook, TableGrowth, ahead
+from sluice.insight.capacity.measure import Arrival, Limit, Outlook, ahead
+from sluice.insight.capacity.report import TableGrowth
 from sluice.insight.capacity.words import amount
 from sluice.insight.forecast.arrival import arrival, severity
 from sluice.ledger.forecasts import Made

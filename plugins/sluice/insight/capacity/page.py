@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from sluice.insight.capacity.charts import chart, is_near, spark
-from sluice.insight.capacity.report import CHARTED, Arrival, Outlook, Report
+from sluice.insight.capacity.measure import Arrival, Outlook
+from sluice.insight.capacity.report import CHARTED, Report
 from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
+from sluice.insight.capacity.compared import Score
 from sluice.insight.capacity.drops import dropped_since
 from sluice.insight.capacity.growth import Growth
-from sluice.insight.capacity.report import Score
 from sluice.insight.forecast.scoring import Kept, score
 from sluice.ledger.forecasts import Made
 from sluice.ledger.samples import Series

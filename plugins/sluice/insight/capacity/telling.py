@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from sluice.estate.severity import Severity
-from sluice.insight.capacity.report import Arrival, Changed, Outlook, Report, Score, Trouble
+from sluice.insight.capacity.compared import Changed, Score
+from sluice.insight.capacity.measure import Arrival, Outlook
+from sluice.insight.capacity.report import Report
+from sluice.insight.capacity.standing import Trouble
 from sluice.insight.capacity.words import amount, day, listed, many
 
 
