@@ -77,7 +77,7 @@ def report(*stores: StoreReport, **other: object) -> Report:
         "estate": "sample", "since": date(2026, 2, 23), "until": UNTIL, "monthly": False, "stores": stores or (store(),),
         "changed": Changed(date(2026, 2, 23), (Moved("shop", FULL.told, date(2026, 5, 20), date(2026, 5, 1)),),
                            ("shop: app.new",), ("shop: app.old",), (Faster("shop", "app.orders", 3.5e9, 3.6),)),
-        "changed_reason": "", "scores": (Score(7, 120, 0.78, 0.70, 0.85, 0.01),),
+        "changed_reason": "", "scores": (Score(7, 120, 0.78, 0.70, 0.85, 0.01, True),),
         "cost": Cost("$", "List prices of March 2026.", (750, 1070), (800, 1200),
                      (Component("shop: server", (10, 20), "730 × rds.db.r6g.large, per hour"),),
                      (Reservation("db.r6g", (91.0, 95.0), True),),

@@ -122,11 +122,6 @@ def test_provisioned_disks_move_to_gp3_and_gp2_costs_the_same():
     assert found(Known(instances=(replace(SMALL, storage="gp2"),))) == {}
 
 
-def test_indexes_that_nobody_reads_save_perhaps_nothing():
-    known = Known(instances=(replace(SMALL, unused_indexes=10 * GB),))
-    assert found(known) == {"drop the indexes of shop-1 that nobody reads": money("0", "1.15")}
-
-
 def test_what_is_past_its_time_is_let_go():
     kept = Kept("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=ranging(80 * GB, 100 * GB))
     assert found(Known(kept=(kept,))) == {"let go of what is past its time in backups": money("1", "1.25")}
@@ -219,7 +214,7 @@ def test_a_reservation_that_is_not_used_ends():
 
 def test_the_three_largest_are_told_largest_first():
     kept = Kept("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=exactly(100 * GB))
-    idle = replace(SERVER, cpu=Decimal(1), memory=Decimal(1), unused_indexes=10 * GB)
+    idle = replace(SERVER, cpu=Decimal(1), memory=Decimal(1))
     costs = costs_of(MONTH, Known(instances=(idle,), tables=(COLD,), kept=(kept,)), LISTED, {})
     assert [one.what for one in costs.savings] == [
         "make shop-1 a db.r6g.large",

@@ -53,3 +53,5 @@ class Score:
     """The share within their 80 % interval, 0 to 1, and between what that lies with 95 %."""
     loss: float
     """Mean pinball loss, as a share of what was measured."""
+    good: bool
+    """Whether four times in five may be true of it, or is nearly."""

@@ -18,8 +18,6 @@ from sluice.insight.capacity.words import amount, change, day, many, money, reac
 DEAREST = 12
 """So many parts of the bill are shown."""
 UNIT = re.compile(r"(?<=\d) (?=(?:%|/s|[kMGTP]?B)(?:\W|$))")
-HELD = (0.70, 0.95)
-"""Between these a forecast's 80 % interval is one."""
 
 
 def page(report: Report) -> str:
@@ -50,7 +48,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     pages.filters |= {"amount": amount, "change": change, "chart": chart, "spark": spark, "many": many, "grown": grown_told,
-                      "scored": score_told, "span": _span, "money": money, "reach": reach, "held": _held}  # fmt: skip
+                      "scored": score_told, "span": _span, "money": money, "reach": reach}  # fmt: skip
     return pages.get_template("page.html")
 
 
@@ -72,7 +70,3 @@ def _span(values: tuple[float, float, float] | None, unit: str) -> str:
 def _kept_together(value: object) -> object:
     """Keep a number and its unit on one line."""
     return UNIT.sub("\N{NO-BREAK SPACE}", value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _held(share: float) -> bool:
-    return HELD[0] <= share <= HELD[1]

@@ -17,6 +17,8 @@ from sluice.insight.forecast.scoring import Kept, score
 from sluice.ledger.forecasts import Made
 from sluice.ledger.samples import Series
 
+HELD = (0.70, 0.95)
+"""Between these a forecast's 80 % interval is one, however many say so; of a few what they say is chance."""
 SCORED = timedelta(days=182)
 """How long ago a forecast may have been made."""
 
@@ -48,4 +50,9 @@ def scored(found: Iterable[tuple[int, Kept]]) -> tuple[Score, ...]:
     for ahead, kept in found:
         made[ahead].append(kept)
     told = ((ahead, score(made[ahead])) for ahead in sorted(made))
-    return tuple(Score(ahead, one.points, one.share, one.low, one.high, one.pinball) for ahead, one in told)
+    return tuple(
+        Score(
+            ahead, one.points, one.share, one.low, one.high, one.pinball, one.sound or HELD[0] <= one.share <= HELD[1]
+        )
+        for ahead, one in told
+    )

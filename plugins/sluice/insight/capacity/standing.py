@@ -1,4 +1,4 @@
-"""How a store stands in a report beside its growth: replicas, partitions, backup, what is wrong, what scaling would do. Frozen."""
+"""How a store stands beside its growth: replicas, partitions, backup, what is wrong, what scaling would do. Frozen."""
 
 from __future__ import annotations
 

@@ -50,8 +50,6 @@ class Instance:
     """P95 of its hours' fullest minutes, percent."""
     full_at: int = 85
     """At how many percent its disk is extended."""
-    unused_indexes: int = 0
-    """Bytes of indexes that nobody reads, on any server."""
 
 
 @dataclass(frozen=True)

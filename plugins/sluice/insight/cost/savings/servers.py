@@ -1,4 +1,4 @@
-"""What a server of RDS would save: a smaller class, another sort of disk, indexes that nobody reads."""
+"""What a server of RDS would save: a smaller class, another sort of disk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from sluice.estate.amounts import Between
 from sluice.insight.cost.components import included, of_disk, sum_of
-from sluice.insight.cost.known import GB, Instance
+from sluice.insight.cost.known import Instance
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import SIZES, Uncovered
 from sluice.insight.cost.savings.saving import Saving, saved
@@ -24,8 +23,6 @@ def of_servers(instances: tuple[Instance, ...], prices: Prices, free: Uncovered)
             yield _shrunk(instance, kind, prices, free)
         if instance.storage in ("gp2", "io1"):
             yield _other_disk(instance, prices)
-        if instance.unused_indexes:
-            yield _without_indexes(instance, prices)
 
 
 def smaller(instance: Instance, prices: Prices) -> str | None:
@@ -63,17 +60,4 @@ def _other_disk(instance: Instance, prices: Prices) -> Saving:
         "gp3 costs less for as many operations a second",
         "its answers take a little longer than those of io1; the move is done under load and takes hours",
         f"disk of {instance.name}",
-    )
-
-
-def _without_indexes(instance: Instance, prices: Prices) -> Saving:
-    servers = 2 if instance.standby else 1
-    cost = prices.usd(f"rds.storage.{instance.storage}") * (Decimal(instance.unused_indexes) * servers / GB)
-    return Saving(
-        instance.store,
-        f"drop the indexes of {instance.name} that nobody reads",
-        Between(Decimal(0), cost.high),
-        f"they hold {Decimal(instance.unused_indexes) / GB:.1f} GB",
-        "a disk of RDS does not shrink: it is extended later, and no more. A report of once a year may miss one",
-        f"indexes of {instance.name}",
     )
