@@ -9,7 +9,7 @@ from pathlib import Path
 from sluice.estate.amounts import Between, exactly, ranging
 from sluice.insight.cost.components import sum_of
 from sluice.insight.cost.costs import Costs
-from sluice.insight.cost.known import GB, Hour, Instance, Load, Table
+from sluice.insight.cost.known import GB, Hour, Load, Server, Table
 from sluice.insight.cost.prices import Prices, read_prices
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,7 +17,7 @@ MONTH = date(2026, 10, 1)
 LISTED: Prices = read_prices(ROOT, MONTH)
 """The table that is shipped; no file of anybody's own."""
 IDLE = Load(exactly(0))
-SERVER = Instance("shop", "shop-1", "db.r6g.xlarge", exactly(400))
+SERVER = Server("shop", "shop-1", "db.r6g.xlarge", exactly(400))
 TABLE = Table("tyler", "users", exactly(40 * GB), reads=IDLE, writes=IDLE)
 
 

@@ -12,7 +12,7 @@ from sluice.estate.insight import Disk, Watch
 from sluice.estate.models import Estate
 from sluice.estate.sizes import Bytes
 from sluice.insight.capacity.changed import read_before
-from sluice.insight.capacity.making import Known, Period, make_report
+from sluice.insight.capacity.making import FromOthers, Period, make_report
 from sluice.insight.capacity.markdown import markdown
 from sluice.insight.capacity.page import page
 from sluice.insight.capacity.report import CHARTED, Report, to_json
@@ -52,7 +52,7 @@ def week(until: date = UNTIL) -> Period:
 def made(samples: Samples, until: date = UNTIL, watch: Watch | None = None, before: Report | None = None) -> Report:
     """Make a report; what it says of itself holds, whatever is in it."""
     read = read_before(json.loads(to_json(before))) if before else None
-    found = make_report(samples, estate(watch), week(until), Known(), read, "the first")
+    found = make_report(samples, estate(watch), week(until), FromOthers(), read, "the first")
     assert mismatches(page(found), json.loads(to_json(found))) == []
     markdown(found)
     return found
@@ -225,7 +225,7 @@ ASKED = Series(SHOP, "transactions_rate")
 def reckoned(samples: Samples) -> Mapping[Series, tuple[float, float, float]]:
     """What a report brings to who reckons costs: what each series is now, and P10 and P90 of what it will be."""
     found = dict[Series, tuple[float, float, float]]()
-    make_report(samples, estate(), week(), Known(cost=found.update), None)
+    make_report(samples, estate(), week(), FromOthers(cost=found.update), None)
     return found
 
 

@@ -11,7 +11,7 @@ from sluice.estate.costs import CostLine, Reserved
 from sluice.insight.cost.components import components, sum_of
 from sluice.insight.cost.costs import costs_of, how
 from sluice.insight.cost.forecast import Ahead, growth, later, not_forecast
-from sluice.insight.cost.known import GB, Kept, Known, Line, Load
+from sluice.insight.cost.known import GB, Known, Load, Stored, Written
 from sluice.insight.cost.prices import UnknownPrice
 from sluice.insight.cost.reserved import UnknownClass, uses
 from sluice.ledger.samples import Series
@@ -63,8 +63,8 @@ def test_the_infrequent_class_has_its_own_prices():
 
 
 def test_backups_in_rds_are_free_up_to_what_its_disks_hold():
-    kept = [Kept("shop", what, "rds.backup", exactly(250 * GB)) for what in ("automatic", "snapshots")]
-    vault = Kept("shop", "archive", "s3.standard", ranging(1000 * GB, 2000 * GB))
+    kept = [Stored("shop", what, "rds.backup", exactly(250 * GB)) for what in ("automatic", "snapshots")]
+    vault = Stored("shop", "archive", "s3.standard", ranging(1000 * GB, 2000 * GB))
     found = sums(Known(instances=(SERVER,), kept=(*kept, vault)))
     assert found["backups in RDS, beyond what is free"] == money("9.5")  # (500 − 400) × 0.095
     assert found["archive"] == money("23", "46")
@@ -72,8 +72,8 @@ def test_backups_in_rds_are_free_up_to_what_its_disks_hold():
 
 def test_lines_of_a_person_are_sums_or_quantities():
     lines = (
-        Line("shop", CostLine(what="Support", monthly=ranging(30, 50))),
-        Line("", CostLine(what="Transfer", quantity=ranging(1000, 2000), price="transfer.regions")),
+        Written("shop", CostLine(what="Support", monthly=ranging(30, 50))),
+        Written("", CostLine(what="Transfer", quantity=ranging(1000, 2000), price="transfer.regions")),
     )
     parts = components(Known(lines=lines), LISTED)
     assert [(one.store, one.what, one.monthly) for one in parts] == [
@@ -84,7 +84,7 @@ def test_lines_of_a_person_are_sums_or_quantities():
 
 
 def test_a_line_with_a_price_that_is_not_there_stops_all():
-    line = Line("shop", CostLine(what="Tea", quantity=exactly(1), price="kitchen.tea"))
+    line = Written("shop", CostLine(what="Tea", quantity=exactly(1), price="kitchen.tea"))
     with pytest.raises(UnknownPrice, match=r"kitchen\.tea"):
         costs_of(MONTH, Known(lines=(line,)), LISTED, {})
 
@@ -183,20 +183,20 @@ def test_lines_grow_with_what_they_say():
     ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150)), WRITES: Ahead(Decimal(10), ranging(5, 20))}
     ahead[Series("shop", "disk_used_bytes")] = Ahead(Decimal(100), exactly(100))
     lines = [CostLine(what=str(one), monthly=exactly(10), grows_with=one) for one in ("size", "load", None)]
-    grown = later(Known(lines=tuple(Line("tyler", one) for one in lines)), ahead).lines
+    grown = later(Known(lines=tuple(Written("tyler", one) for one in lines)), ahead).lines
     assert [one.line.monthly for one in grown] == [ranging(11, 15), ranging(5, 20), exactly(10)]
     assert growth("", ["items_bytes", "disk_used_bytes"], ahead) == exactly(1.05) + ranging(0, 0.2)
 
 
 def test_backups_grow_as_their_store_does():
-    kept = Kept("tyler", "backups", "dynamodb.backup", exactly(100 * GB))
+    kept = Stored("tyler", "backups", "dynamodb.backup", exactly(100 * GB))
     ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150))}
     assert sums(later(Known(kept=(kept,)), ahead)) == {"backups": money("11", "15")}
 
 
 def test_what_is_not_forecast_stays_and_is_said_to():
     lines = [CostLine(what=what, monthly=exactly(1), grows_with=grows) for what, grows in WRITTEN.items()]
-    known = Known(instances=(SERVER,), tables=(TABLE,), lines=tuple(Line("shop", one) for one in lines))
+    known = Known(instances=(SERVER,), tables=(TABLE,), lines=tuple(Written("shop", one) for one in lines))
     assert later(known, {}) == known
     assert not_forecast(known, {SIZE: Ahead(Decimal(1), exactly(1))}) == (
         "shop: what it holds",
@@ -215,7 +215,7 @@ WRITTEN = {"Transfer": "load", "Archive": "size", "Support": None}
 
 def test_a_database_whose_disk_nobody_measures_grows_with_its_size():
     held = {Series("shop", "database_bytes"): Ahead(Decimal(100), ranging(110, 150))}
-    line = Line("shop", CostLine(what="Archive", monthly=exactly(10), grows_with="size"))
+    line = Written("shop", CostLine(what="Archive", monthly=exactly(10), grows_with="size"))
     assert [one.line.monthly for one in later(Known(lines=(line,)), held).lines] == [ranging(11, 15)]
 
 
@@ -228,7 +228,8 @@ def test_of_many_that_are_not_forecast_five_are_named():
 
 def test_each_sum_says_what_it_is_made_of_but_one_that_a_person_wrote():
     known = Known(
-        tables=(replace(TABLE, writes=used(100, 200)),), lines=(Line("", CostLine(what="Support", monthly=exactly(5))),)
+        tables=(replace(TABLE, writes=used(100, 200)),),
+        lines=(Written("", CostLine(what="Support", monthly=exactly(5))),),
     )
     costs = costs_of(MONTH, known, LISTED, {SIZE: Ahead(Decimal(100), ranging(110, 150))})
     assert {one.what: how(one) for one in costs.components} == {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Component:
+class BillLine:
     """A part of the bill, a month, low to high."""
 
     name: str
@@ -26,7 +26,7 @@ class Reservation:
 
 
 @dataclass(frozen=True)
-class Saving:
+class Advice:
     """What would cost less."""
 
     what: str
@@ -36,7 +36,7 @@ class Saving:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Bill:
     """What the estate costs a month, low to high, now and in 90 days."""
 
     currency: str
@@ -44,10 +44,10 @@ class Cost:
     """Of which day the prices are, and whose."""
     now: tuple[float, float]
     later: tuple[float, float]
-    components: tuple[Component, ...]
+    components: tuple[BillLine, ...]
     """The dearest first."""
     reserved: tuple[Reservation, ...]
-    savings: tuple[Saving, ...]
+    savings: tuple[Advice, ...]
     """The three largest."""
     notes: tuple[str, ...] = ()
     """What a reader should know before a sum is quoted."""

@@ -41,7 +41,7 @@ class Changed:
 
 
 @dataclass(frozen=True)
-class Score:
+class TrackRecord:
     """How good the forecasts were whose days have come."""
 
     ahead: int

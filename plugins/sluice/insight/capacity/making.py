@@ -11,14 +11,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
 
 from sluice.estate.models import Estate, Store
-from sluice.insight.capacity.bill import Cost
+from sluice.insight.capacity.bill import Bill
 from sluice.insight.capacity.changed import Before, changed
 from sluice.insight.capacity.growth import Growth, StoreGrowth, read_store
 from sluice.insight.capacity.load import loads_ahead
 from sluice.insight.capacity.outlook import QUARTER, YEAR, disk_size, look_at_store, look_at_table
 from sluice.insight.capacity.report import CHARTED, Report, StoreReport, TableGrowth
 from sluice.insight.capacity.scoring import SCORED, pairs, scored
-from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, Trouble
+from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, SmallTrouble
 from sluice.insight.forecast.scoring import Kept
 from sluice.ledger.forecasts import Forecasts, Made
 from sluice.ledger.samples import Samples, Series, Span
@@ -27,7 +27,7 @@ LAG_TARGET = timedelta(milliseconds=50)
 """Of a store whose `replicas` say none."""
 
 
-Ahead: TypeAlias = Mapping[Series, tuple[float, float, float]]
+Foretold: TypeAlias = Mapping[Series, tuple[float, float, float]]
 """What each series is now, and P10 and P90 of what it is in 90 days."""
 
 
@@ -41,21 +41,21 @@ class Period:
 
 
 @dataclass(frozen=True)
-class Known:
+class FromOthers:
     """What other rooms know; what nobody knows is missing, or None."""
 
     backups: Mapping[str, Backup] = field(default_factory=dict)
-    cost: Callable[[Ahead], Cost | None] = lambda ahead: None
+    cost: Callable[[Foretold], Bill | None] = lambda ahead: None
     """Reckons what the estate costs, by what is foreseen."""
     proposals: tuple[Proposal, ...] | None = None
-    troubles: tuple[Trouble, ...] | None = None
+    troubles: tuple[SmallTrouble, ...] | None = None
 
 
 def make_report(
     samples: Samples,
     estate: Estate,
     period: Period,
-    known: Known,
+    known: FromOthers,
     before: Before | None,
     why_none: str = "",
     say: Callable[[str], None] = lambda _: None,
@@ -98,7 +98,13 @@ def _sizes(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float,
 
 
 def _look(
-    name: str, store: Store, grown: StoreGrowth, samples: Samples, period: Period, known: Known, before: Before | None
+    name: str,
+    store: Store,
+    grown: StoreGrowth,
+    samples: Samples,
+    period: Period,
+    known: FromOthers,
+    before: Before | None,
 ) -> tuple[StoreReport, list[Made]]:
     measures = look_at_store(grown, store.watch.disk, period.until, before)
     tables = [look_at_table(one, period.until) for one in grown.tables]

@@ -12,7 +12,7 @@ LimitName: TypeAlias = Literal["full", "most", "sessions", "provisioned"]
 
 
 @dataclass(frozen=True)
-class Limit:
+class Ceiling:
     """Where something ends."""
 
     name: LimitName
@@ -22,13 +22,13 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Arrival:
+class Reached:
     """When a limit is reached. Of ten such forecasts one comes before `earliest`, five before `likely`, nine before `latest`.
 
     None: not within the year that is looked at.
     """
 
-    limit: Limit
+    limit: Ceiling
     earliest: date | None
     likely: date | None
     latest: date | None
@@ -76,8 +76,8 @@ class Outlook:
     reason: str
     """Why there is no forecast, or why it is not to be trusted; empty where it is."""
     notes: tuple[str, ...]
-    limits: tuple[Limit, ...]
-    arrivals: tuple[Arrival, ...]
+    limits: tuple[Ceiling, ...]
+    arrivals: tuple[Reached, ...]
     """One for each limit; empty where there is no forecast."""
 
     @property

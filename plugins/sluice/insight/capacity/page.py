@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from sluice.insight.capacity.charts import chart, is_near, spark
-from sluice.insight.capacity.measure import Arrival, Outlook
+from sluice.insight.capacity.measure import Outlook, Reached
 from sluice.insight.capacity.report import CHARTED, Report
 from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
@@ -52,7 +52,7 @@ def _template() -> Template:
     return pages.get_template("page.html")
 
 
-def _first(outlook: Outlook | None, name: str) -> Arrival | None:
+def _first(outlook: Outlook | None, name: str) -> Reached | None:
     """Give the arrival at a limit of that name."""
     return next((at for at in outlook.arrivals if at.limit.name == name), None) if outlook else None
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from typing import Any
 
-from sluice.insight.capacity.bill import Cost
-from sluice.insight.capacity.compared import Changed, Score
-from sluice.insight.capacity.measure import Arrival, Outlook
-from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, Trouble
+from sluice.insight.capacity.bill import Bill
+from sluice.insight.capacity.compared import Changed, TrackRecord
+from sluice.insight.capacity.measure import Outlook, Reached
+from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, SmallTrouble
 
 SCHEMA = 1
 """The version of the JSON: it rises when a field goes or means something else."""
@@ -84,14 +84,14 @@ class Report:
     changed: Changed | None
     changed_reason: str
     """Why there is nothing to compare with."""
-    scores: tuple[Score, ...]
-    cost: Cost | None
+    scores: tuple[TrackRecord, ...]
+    cost: Bill | None
     proposals: tuple[Proposal, ...] | None
-    troubles: tuple[Trouble, ...] | None = None
+    troubles: tuple[SmallTrouble, ...] | None = None
     """Those that are open now; None of a window of long ago."""
 
     @property
-    def arrivals(self) -> tuple[tuple[Outlook, Arrival], ...]:
+    def arrivals(self) -> tuple[tuple[Outlook, Reached], ...]:
         """Every limit of every store, the earliest first."""
         found = [(one, at) for store in self.stores for one in store.measures for at in one.arrivals]
         return tuple(sorted(found, key=lambda pair: _soonest(pair[1])))
@@ -112,6 +112,6 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _soonest(at: Arrival) -> tuple[bool, date, date]:
+def _soonest(at: Reached) -> tuple[bool, date, date]:
     never = date.max
     return at.earliest is None, at.likely or never, at.earliest or never

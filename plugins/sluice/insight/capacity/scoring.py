@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
-from sluice.insight.capacity.compared import Score
+from sluice.insight.capacity.compared import TrackRecord
 from sluice.insight.capacity.drops import dropped_since
 from sluice.insight.capacity.growth import Growth
 from sluice.insight.forecast.scoring import Kept, score
@@ -44,14 +44,14 @@ def pairs(made: Iterable[Made], grown: Mapping[Series, Growth]) -> Iterator[tupl
                 yield ahead, Kept(p10 / scale, p50 / scale, p90 / scale, value / scale)
 
 
-def scored(found: Iterable[tuple[int, Kept]]) -> tuple[Score, ...]:
+def scored(found: Iterable[tuple[int, Kept]]) -> tuple[TrackRecord, ...]:
     """Score them, by how many days ahead was said."""
     made = defaultdict[int, list[Kept]](list)
     for ahead, kept in found:
         made[ahead].append(kept)
     told = ((ahead, score(made[ahead])) for ahead in sorted(made))
     return tuple(
-        Score(
+        TrackRecord(
             ahead, one.points, one.share, one.low, one.high, one.pinball, one.sound or HELD[0] <= one.share <= HELD[1]
         )
         for ahead, one in told

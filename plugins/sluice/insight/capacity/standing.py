@@ -51,7 +51,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class SmallTrouble:
     """Something wrong that wakes nobody (P4): this report is where it is told."""
 
     store: str

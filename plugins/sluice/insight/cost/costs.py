@@ -10,8 +10,8 @@ from sluice.estate.amounts import Between
 from sluice.estate.read import PRICES
 from sluice.insight.capacity.words import listed
 from sluice.insight.cost.components import Component, components, is_priced, sum_of
-from sluice.insight.cost.forecast import Forecasts, later, not_forecast
-from sluice.insight.cost.known import Instance, Known
+from sluice.insight.cost.forecast import AheadOf, later, not_forecast
+from sluice.insight.cost.known import Known, Server
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import Use, uses
 from sluice.insight.cost.savings import Saving, candidates, largest
@@ -38,7 +38,7 @@ class Costs:
     """What a reader should know before a sum is quoted."""
 
 
-def costs_of(month: date, all_known: Known, prices: Prices, ahead: Forecasts) -> Costs:
+def costs_of(month: date, all_known: Known, prices: Prices, ahead: AheadOf) -> Costs:
     """Reckon it. `ahead` holds each series' forecast of the day 90 days on. Raises UnknownPrice for a price that a line names.
 
     A server that no price is known of is left out, and said to be.
@@ -58,13 +58,13 @@ def costs_of(month: date, all_known: Known, prices: Prices, ahead: Forecasts) ->
     )
 
 
-def _left_out(instances: Iterable[Instance]) -> Iterator[str]:
+def _left_out(instances: Iterable[Server]) -> Iterator[str]:
     for one in instances:
         told = f"{one.store} {one.name}, {one.kind} on {one.storage}"
         yield f"not counted, as no price is known of it: {told}; write it into {PRICES}"
 
 
-def _notes(month: date, known: Known, prices: Prices, ahead: Forecasts) -> Iterator[str]:
+def _notes(month: date, known: Known, prices: Prices, ahead: AheadOf) -> Iterator[str]:
     if prices.is_old(month):
         yield f"the prices are of {prices.dated}: look whether they still stand"
     asked = [table for table in known.tables if table.unmeasured and table.reads.provisioned is None]

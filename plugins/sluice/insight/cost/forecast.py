@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sluice.estate.amounts import Between, exactly
 from sluice.insight.capacity.load import LOADS
-from sluice.insight.cost.known import GB, Instance, Kept, Known, Line, Load, Table
+from sluice.insight.cost.known import GB, Known, Load, Server, Stored, Table, Written
 from sluice.ledger.samples import Series
 
 SIZES = ("items_bytes", "disk_used_bytes", "database_bytes")
@@ -32,10 +32,10 @@ class Ahead:
         return self.then / self.now if self.now > 0 else SAME
 
 
-Forecasts = Mapping[Series, Ahead]
+AheadOf = Mapping[Series, Ahead]
 
 
-def later(known: Known, ahead: Forecasts) -> Known:
+def later(known: Known, ahead: AheadOf) -> Known:
     """Give what will be known. What was not forecast stays as it is."""
     return replace(
         known,
@@ -46,7 +46,7 @@ def later(known: Known, ahead: Forecasts) -> Known:
     )
 
 
-def not_forecast(known: Known, ahead: Forecasts) -> tuple[str, ...]:
+def not_forecast(known: Known, ahead: AheadOf) -> tuple[str, ...]:
     """Say of what there is no forecast, so that its cost in 90 days is today's."""
     told = [
         *(f"{one.store}: what it holds" for one in known.instances if Series(one.store, "disk_used_bytes") not in ahead),
@@ -59,7 +59,7 @@ def not_forecast(known: Known, ahead: Forecasts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(told))
 
 
-def growth(store: str, metrics: Collection[str], ahead: Forecasts) -> Between:
+def growth(store: str, metrics: Collection[str], ahead: AheadOf) -> Between:
     """Give by what factor a store grows in all, by some metrics; the estate, '', by all stores. Without a forecast, by none."""
     found = _of(store, metrics, ahead)
     now = sum((one.now for one in found), Decimal(0))
@@ -68,11 +68,11 @@ def growth(store: str, metrics: Collection[str], ahead: Forecasts) -> Between:
     return sum((one.then for one in found), exactly(0)) / now
 
 
-def _of(store: str, metrics: Collection[str], ahead: Forecasts) -> list[Ahead]:
+def _of(store: str, metrics: Collection[str], ahead: AheadOf) -> list[Ahead]:
     return [one for series, one in ahead.items() if series.metric in metrics and store in ("", series.store)]
 
 
-def _instance(instance: Instance, ahead: Forecasts) -> Instance:
+def _instance(instance: Server, ahead: AheadOf) -> Server:
     """A disk is extended before it is full, and never shrinks."""
     held = ahead.get(Series(instance.store, "disk_used_bytes"))
     if held is None:
@@ -82,7 +82,7 @@ def _instance(instance: Instance, ahead: Forecasts) -> Instance:
     return replace(instance, disk=disk)
 
 
-def _table(table: Table, ahead: Forecasts) -> Table:
+def _table(table: Table, ahead: AheadOf) -> Table:
     def grown(metric: str) -> Between:
         found = ahead.get(Series(table.store, metric, table.name))
         return found.grown if found else SAME
@@ -101,12 +101,12 @@ def _load(load: Load, used: Between, provisioned: Between) -> Load:
     return replace(load, used=load.used * used, provisioned=units)
 
 
-def _kept(kept: Kept, ahead: Forecasts) -> Kept:
+def _kept(kept: Stored, ahead: AheadOf) -> Stored:
     grown = growth(kept.store, SIZES, ahead)
     return replace(kept, size=kept.size * grown)
 
 
-def _line(line: Line, ahead: Forecasts) -> Line:
+def _line(line: Written, ahead: AheadOf) -> Written:
     written = line.line
     if written.grows_with is None:
         return line

@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from sluice.estate.amounts import Between, exactly, ranging
-from sluice.insight.cost.known import NONE, Hour, Instance, Load, Table
+from sluice.insight.cost.known import NONE, Hour, Load, Server, Table
 from sluice.ledger.samples import Series, Span
 
 Hours = Mapping[Series, Sequence[Span]]
@@ -65,9 +65,9 @@ def tables_of(store: str, hours: Hours, described: Mapping[str, Described]) -> t
     return tuple(_table(store, name, hours, described.get(name, Described())) for name in names)
 
 
-def instance_of(store: str, answer: Mapping[str, Any], hours: Hours, full_at: int) -> Instance:
+def instance_of(store: str, answer: Mapping[str, Any], hours: Hours, full_at: int) -> Server:
     """Read one entry of DescribeDBInstances, with what was measured of the store that it holds."""
-    made = Instance(
+    made = Server(
         store,
         answer["DBInstanceIdentifier"],
         answer["DBInstanceClass"],

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from sluice.insight.cost.components import included, of_disk, sum_of
-from sluice.insight.cost.known import Instance
+from sluice.insight.cost.known import Server
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import SIZES, Uncovered
 from sluice.insight.cost.savings.saving import Saving, saved
@@ -16,7 +16,7 @@ IDLE_CPU, IDLE_MEMORY = Decimal(30), Decimal(40)
 """Percent below which nineteen hours of twenty stay in a server that is too large, in their busiest minute."""
 
 
-def of_servers(instances: tuple[Instance, ...], prices: Prices, free: Uncovered) -> Iterator[Saving]:
+def of_servers(instances: tuple[Server, ...], prices: Prices, free: Uncovered) -> Iterator[Saving]:
     """Give what each server would save. Raises UnknownPrice."""
     for instance in instances:
         if (kind := smaller(instance, prices)) is not None:
@@ -25,7 +25,7 @@ def of_servers(instances: tuple[Instance, ...], prices: Prices, free: Uncovered)
             yield _other_disk(instance, prices)
 
 
-def smaller(instance: Instance, prices: Prices) -> str | None:
+def smaller(instance: Server, prices: Prices) -> str | None:
     """Give the next smaller class of an idle server that has a price, or None: it is not idle, or there is none."""
     if instance.cpu is None or instance.memory is None:
         return None
@@ -37,7 +37,7 @@ def smaller(instance: Instance, prices: Prices) -> str | None:
     return next((kind for kind in kinds if prices.knows(f"rds.{kind}")), None)
 
 
-def _shrunk(instance: Instance, kind: str, prices: Prices, free: Uncovered) -> Saving:
+def _shrunk(instance: Server, kind: str, prices: Prices, free: Uncovered) -> Saving:
     servers = 2 if instance.standby else 1
     hours = instance.hours * servers * free.of(instance.kind)
     return Saving(
@@ -50,7 +50,7 @@ def _shrunk(instance: Instance, kind: str, prices: Prices, free: Uncovered) -> S
     )
 
 
-def _other_disk(instance: Instance, prices: Prices) -> Saving:
+def _other_disk(instance: Server, prices: Prices) -> Saving:
     needed = instance.operations if instance.operations > included(instance.disk) else 0
     then = replace(instance, storage="gp3", operations=needed if instance.storage == "io1" else 0)
     return Saving(
