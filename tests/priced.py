@@ -7,7 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from sluice.estate.amounts import Between, exactly, ranging
-from sluice.insight.cost.known import GB, Hour, Instance, Load, Table
+from sluice.insight.cost.components import sum_of
+from sluice.insight.cost.costs import Costs
+from sluice.insight.cost.known import GB, Hour, Load, Server, Table
 from sluice.insight.cost.prices import Prices, read_prices
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,13 +17,19 @@ MONTH = date(2026, 10, 1)
 LISTED: Prices = read_prices(ROOT, MONTH)
 """The table that is shipped; no file of anybody's own."""
 IDLE = Load(exactly(0))
-SERVER = Instance("shop", "shop-1", "db.r6g.xlarge", exactly(400))
+SERVER = Server("shop", "shop-1", "db.r6g.xlarge", exactly(400))
 TABLE = Table("tyler", "users", exactly(40 * GB), reads=IDLE, writes=IDLE)
 
 
 def money(low: str, high: str | None = None) -> Between:
     """Give dollars, to the cent and beyond."""
     return Between(Decimal(low), Decimal(high or low))
+
+
+def by_store(costs: Costs) -> dict[str, Between]:
+    """Give each store's sum; the estate's own is ''."""
+    stores = dict.fromkeys(one.store for one in costs.components)
+    return {store: sum_of(one for one in costs.components if one.store == store) for store in stores}
 
 
 def used(low: float, high: float | None = None) -> Load:

@@ -5,34 +5,17 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from sluice.estate.severity import Severity
-from sluice.insight.capacity.report import (
-    Arrival,
-    Backup,
-    Changed,
-    Component,
-    Cost,
-    Curve,
-    Drop,
-    Faster,
-    Headroom,
-    Lag,
-    Limit,
-    Moved,
-    Outlook,
-    Proposal,
-    Report,
-    Reservation,
-    Saving,
-    Score,
-    StoreReport,
-    TableGrowth,
-)
+from sluice.insight.capacity.bill import Advice, Bill, BillLine, Reservation
+from sluice.insight.capacity.compared import Changed, Faster, Moved, TrackRecord
+from sluice.insight.capacity.measure import Ceiling, Curve, Drop, Outlook, Reached
+from sluice.insight.capacity.report import Report, StoreReport, TableGrowth
+from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal
 
 UNTIL = date(2026, 3, 2)
 LAST = UNTIL - timedelta(days=1)
 HOSTILE = "<script>alert('x')</script>|`*_"
-FULL = Limit("full", 510e9, "is 85 % full")
-MOST = Limit("most", 10e12, "holds 10 TB, the most that it may")
+FULL = Ceiling("full", 510e9, "is 85 % full")
+MOST = Ceiling("most", 10e12, "holds 10 TB, the most that it may")
 
 
 def curve(now: float, a_day: float, days: int = 365) -> Curve:
@@ -62,10 +45,10 @@ def outlook(store: str = "shop", a_day: float = 1e9, count: int = 200, seen: boo
     return Outlook(**{**told, **other})  # type: ignore[arg-type]
 
 
-def arrival(seen: Curve, limit: Limit, severity: Severity | None = "P2") -> Arrival:
+def arrival(seen: Curve, limit: Ceiling, severity: Severity | None = "P2") -> Reached:
     """When a forecast passes a limit."""
     found = [passes(line, limit.value) for line in (seen.p90, seen.p50, seen.p10)]
-    return Arrival(
+    return Reached(
         limit, *found, days=(found[0] - UNTIL).days if found[0] else None, severity=severity if found[0] else None
     )
 
@@ -94,11 +77,11 @@ def report(*stores: StoreReport, **other: object) -> Report:
         "estate": "sample", "since": date(2026, 2, 23), "until": UNTIL, "monthly": False, "stores": stores or (store(),),
         "changed": Changed(date(2026, 2, 23), (Moved("shop", FULL.told, date(2026, 5, 20), date(2026, 5, 1)),),
                            ("shop: app.new",), ("shop: app.old",), (Faster("shop", "app.orders", 3.5e9, 3.6),)),
-        "changed_reason": "", "scores": (Score(7, 120, 0.78, 0.70, 0.85, 0.01),),
-        "cost": Cost("$", "List prices of March 2026.", (750, 1070), (800, 1200),
-                     (Component("shop: server", (10, 20), "730 × rds.db.r6g.large, per hour"),),
+        "changed_reason": "", "scores": (TrackRecord(7, 120, 0.78, 0.70, 0.85, 0.01, True),),
+        "cost": Bill("$", "List prices of March 2026.", (750, 1070), (800, 1200),
+                     (BillLine("shop: server", (10, 20), "730 × rds.db.r6g.large, per hour"),),
                      (Reservation("db.r6g", (91.0, 95.0), True),),
-                     (Saving("A smaller instance", (40, 60), "its processors are idle", "it restarts"),), ("A note.",)),
+                     (Advice("A smaller instance", (40, 60), "its processors are idle", "it restarts"),), ("A note.",)),
         "proposals": (Proposal("shop", "extend the disk to 800 GB", "It is 85 % full in May."),),
         "troubles": (),
     }  # fmt: skip

@@ -9,9 +9,11 @@ import pytest
 from sluice.estate import read_stores
 from sluice.estate.costs import CostLine
 from sluice.flow.insight.costs import reckoning
+from sluice.insight.capacity.markdown import markdown
 from sluice.ledger.samples import Samples, Series, Span
 from sluice.stores.postgres import connect
 
+from tests.reported import report
 from tests.samples import ROOT
 
 UNTIL = date(2026, 10, 5)
@@ -85,3 +87,18 @@ def test_a_price_that_nobody_knows_costs_the_report_its_bill_and_nothing_else(sa
     log = Said()
     assert reckoning(samples, estate(certify=(written,)), UNTIL, False, log)({}) is None
     assert "No price is called 'moon.dust'" in " ".join(log.lines)
+
+
+def test_the_sample_of_the_guide_is_what_a_report_prints(samples: Samples) -> None:
+    start = datetime.combine(UNTIL - timedelta(days=20), time(), UTC)
+    ats = [start + timedelta(hours=n) for n in range(20 * 24)]
+    spans = [(SIZE, Span(at, v, v, v, v, 60)) for at in ats for v in [40.0 * 2**30]]
+    spans += [(WRITES, Span(at, v, v, v, v, 60)) for at in ats for v in [100.0 * (1 + at.day % 2)]]
+    samples.record_spans("hour", spans)
+    told = markdown(report(cost=reckoning(samples, estate(), UNTIL, False, Said())({})))
+    guide = (ROOT / "docs/howto/know-what-it-costs.md").read_text()
+    rows = [line for line in guide.splitlines() if line.startswith(("| component", "| tyler", "$174"))]
+    assert len(rows) == 4
+    for row in rows[1:]:
+        assert row in told
+    assert rows[0].partition(", ")[0] in told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -12,7 +12,7 @@ from sluice.estate.insight import Disk, Watch
 from sluice.estate.models import Estate
 from sluice.estate.sizes import Bytes
 from sluice.insight.capacity.changed import read_before
-from sluice.insight.capacity.making import Known, Period, make_report
+from sluice.insight.capacity.making import FromOthers, Period, make_report
 from sluice.insight.capacity.markdown import markdown
 from sluice.insight.capacity.page import page
 from sluice.insight.capacity.report import CHARTED, Report, to_json
@@ -52,7 +52,7 @@ def week(until: date = UNTIL) -> Period:
 def made(samples: Samples, until: date = UNTIL, watch: Watch | None = None, before: Report | None = None) -> Report:
     """Make a report; what it says of itself holds, whatever is in it."""
     read = read_before(json.loads(to_json(before))) if before else None
-    found = make_report(samples, estate(watch), week(until), Known(), read, "the first")
+    found = make_report(samples, estate(watch), week(until), FromOthers(), read, "the first")
     assert mismatches(page(found), json.loads(to_json(found))) == []
     markdown(found)
     return found
@@ -177,6 +177,85 @@ def test_what_has_changed_since_the_last_report_is_named(samples: Samples) -> No
     assert found and found.since == UNTIL - WEEK
     assert found.new == (f"{SHOP}: app.new",)
     assert [(one.table, one.bytes) for one in found.fastest] == [("app.orders", 7 * GB)]
+
+
+def test_a_table_that_was_dropped_is_called_gone_once_and_grows_no_more(samples: Samples) -> None:
+    last = UNTIL - 9 * DAY
+    samples.record_spans("day", spans(ORDERS, [n * GB for n in range(1, 101)]))
+    samples.record_spans("day", spans(Series(SHOP, "table_bytes", "app.old"), [n * GB for n in range(1, 91)], last))
+    first = made(samples, UNTIL - WEEK, SIZED)
+    second = made(samples, UNTIL, SIZED, first)
+    third = made(samples, UNTIL + DAY, SIZED, second)
+    assert [[one.name for one in report.stores[0].tables] for report in (first, second, third)] == [
+        ["app.orders", "app.old"],
+        ["app.orders"],
+        ["app.orders"],
+    ]
+    assert second.changed and second.changed.gone == (f"{SHOP}: app.old",)
+    assert third.changed and third.changed.gone == (), "once"
+    assert [day for day in second.stores[0].measures[0].days if day <= last], "the sum of that time had it"
+    kept = Forecasts(samples.connection).made(SHOP, UNTIL, UNTIL + DAY)
+    assert "app.old" not in {one.series.subject for one in kept}
+
+
+def test_where_all_of_a_store_is_measured_no_more_no_table_is_gone(samples: Samples) -> None:
+    samples.record_spans("day", spans(ORDERS, [n * GB for n in range(1, 60)], UNTIL - 11 * DAY))
+    samples.record_spans("day", spans(DISK, [200 * GB] * 60))  # another DAG's
+    assert [one.name for one in made(samples).stores[0].tables] == ["app.orders"]
+
+
+def test_the_last_table_of_a_database_is_gone_as_any_other(samples: Samples) -> None:
+    samples.record_spans("day", spans(ORDERS, [n * GB for n in range(1, 60)], UNTIL - 11 * DAY))
+    samples.record_spans("day", spans(Series(SHOP, "database_bytes"), [GB] * 60))
+    assert made(samples).stores[0].tables == ()
+
+
+def test_of_a_dynamodb_table_that_was_deleted_the_units_are_gone_too(samples: Samples) -> None:
+    for name, last in (("orders", UNTIL - DAY), ("old", UNTIL - 5 * DAY)):
+        samples.record_spans("day", spans(Series(EVENTS, "items_bytes", name), [GB] * 30, last))
+        samples.record_spans("day", spans(Series(EVENTS, "write_units_rate", name), [5.0] * 30, last))
+        samples.record_spans("day", spans(Series(EVENTS, "write_units_provisioned_rate", name), [9.0] * 30, last))
+    events = made(samples).stores[0]
+    assert events.name == EVENTS and [one.subject for one in events.measures] == ["", "orders"]
+
+
+ASKED = Series(SHOP, "transactions_rate")
+
+
+def reckoned(samples: Samples) -> Mapping[Series, tuple[float, float, float]]:
+    """What a report brings to who reckons costs: what each series is now, and P10 and P90 of what it will be."""
+    found = dict[Series, tuple[float, float, float]]()
+    make_report(samples, estate(), week(), FromOthers(cost=found.update), None)
+    return found
+
+
+def test_what_a_server_is_asked_grows_in_the_costs_too(samples: Samples) -> None:
+    samples.record_spans("day", spans(ASKED, [100.0 + 2 * n for n in range(100)]))
+    now, low, high = reckoned(samples)[ASKED]
+    assert now == 100 + 2 * 96, "a week's mean"
+    assert low <= now + 2 * 90 <= high and high < 2 * now + 180
+
+
+def test_a_table_that_is_paid_by_request_grows_in_the_costs_too(samples: Samples) -> None:
+    reads = Series(EVENTS, "read_units_rate", "users")
+    samples.record_spans("day", spans(reads, [10.0 + n for n in range(60)]))
+    assert reckoned(samples)[reads][1] > 10 + 59
+
+
+def test_the_costs_of_a_load_are_of_its_mean_and_a_sunday_is_no_trend(samples: Samples) -> None:
+    shape = [
+        Span(one.at, 0, 900, v, v, 24)
+        for n, (_, one) in enumerate(spans(ASKED, [0] * 63))
+        for v in [100 - 70 * (n % 7 == 6)]
+    ]
+    samples.record_spans("day", [(ASKED, one) for one in shape])
+    assert reckoned(samples)[ASKED] == pytest.approx((90, 90, 90), rel=0.02)
+
+
+def test_a_load_that_ended_or_has_few_days_does_not_grow(samples: Samples) -> None:
+    samples.record_spans("day", spans(ASKED, [100.0 + n for n in range(60)], UNTIL - 9 * DAY))
+    samples.record_spans("day", spans(Series(EVENTS, "read_units_rate", "users"), [1.0] * 7))
+    assert reckoned(samples) == {}
 
 
 def test_of_5000_tables_each_is_foreseen_and_the_page_stays_small(samples: Samples) -> None:

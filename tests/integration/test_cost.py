@@ -14,7 +14,7 @@ from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Samples, Series
 from sluice.stores.postgres import connect
 
-from tests.priced import LISTED, money
+from tests.priced import LISTED, by_store, money
 
 START = datetime(2024, 4, 1, tzinfo=UTC)
 DAYS, DAY, HOUR = 20, timedelta(days=1), timedelta(hours=1)
@@ -44,6 +44,6 @@ def test_hours_in_the_ledger_are_priced(database):
     known = Known((instance_of("shop", ANSWER, hours, 85),), tables)
     ahead = {SIZE: Ahead(Decimal(40 * GB), exactly(80 * GB))}
     costs = costs_of(START.date(), known, LISTED, ahead)
-    assert costs.by_store == {"shop": money("374.5"), "tyler": money("174.25", "338.5")}
+    assert by_store(costs) == {"shop": money("374.5"), "tyler": money("174.25", "338.5")}
     assert costs.later == money("558.75", "723")  # ten dollars more: the table holds twice as much
     assert [(one.what, one.monthly) for one in costs.savings[:1]] == [("make shop-1 a db.r6g.large", money("164.25"))]

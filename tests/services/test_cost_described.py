@@ -17,7 +17,7 @@ from sluice.estate.insight import Cloud, Watch
 from sluice.estate.models import Estate
 from sluice.flow.insight import described
 from sluice.flow.insight.costs import reckoning
-from sluice.insight.capacity.report import Cost
+from sluice.insight.capacity.bill import Bill
 from sluice.ledger.samples import Samples, Series, Span
 from sluice.stores.postgres import connect
 
@@ -76,7 +76,7 @@ def estate(**watched: str) -> Estate:
     return found.model_copy(update={"stores": stores or dict(found.stores), "reserved": four})
 
 
-def bill(samples: Samples, of: Estate, recent: bool = True, log: Said | None = None) -> Cost:
+def bill(samples: Samples, of: Estate, recent: bool = True, log: Said | None = None) -> Bill:
     """Reckon it."""
     found = reckoning(samples, of, UNTIL, recent, log or Said())({})  # type: ignore[arg-type]
     assert found

@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from sluice.insight.capacity.changed import Before, changed, read_before
-from sluice.insight.capacity.report import SCHEMA, Arrival, Moved, StoreReport, to_json
+from sluice.insight.capacity.compared import Moved
+from sluice.insight.capacity.measure import Reached
+from sluice.insight.capacity.report import SCHEMA, StoreReport, to_json
 from sluice.insight.capacity.telling import changed_told
 
 from tests.reported import FULL, UNTIL, outlook, report, store, table
@@ -22,7 +24,7 @@ def before(*stores: StoreReport) -> Before:
 
 def likely(day: date | None) -> StoreReport:
     """A store that is likely full on a day."""
-    at = Arrival(FULL, day, day, day, 40 if day else None, "P3" if day else None)
+    at = Reached(FULL, day, day, day, 40 if day else None, "P3" if day else None)
     return store(measures=(outlook(arrivals=(at,)),))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from sluice.insight.capacity.growth import Growth, coming_drops, dropped_since, drops_of, grown_in_a_month
+from sluice.insight.capacity.drops import coming_drops, dropped_since, drops_of
+from sluice.insight.capacity.growth import Growth, grown_in_a_month
 from sluice.insight.capacity.growth import _sum as total
-from sluice.insight.capacity.report import Drop
-from sluice.insight.capacity.words import amount, change, day, in_bytes, listed
+from sluice.insight.capacity.measure import Drop
+from sluice.insight.capacity.words import amount, change, day, in_bytes, listed, money
 from sluice.ledger.forecasts import Line
 from sluice.ledger.samples import Series
 
@@ -107,3 +108,16 @@ def test_numbers_days_and_names_are_written_in_one_way() -> None:
         "2 April 2027",
     ]
     assert listed(["a", "b", "c"], 2) == "a, b and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        ((750, 1070), "$750 to 1,070"),
+        ((0.3, 0.3), "$0.30"),
+        ((9.994, 1234.5), "$9.99 to 1,234"),
+        ((0, 0), "$0"),
+    ],
+)
+def test_sums_are_written_as_people_read_them(bounds: tuple[float, float], told: str) -> None:
+    assert money(bounds, "$") == told

@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 import pytest
 from sluice.insight.capacity.charts import ticks
 from sluice.insight.capacity.markdown import markdown
+from sluice.insight.capacity.measure import Reached
 from sluice.insight.capacity.page import page
-from sluice.insight.capacity.report import CHARTED, SCHEMA, Arrival, Report, Trouble, to_json
+from sluice.insight.capacity.report import CHARTED, SCHEMA, Report, to_json
+from sluice.insight.capacity.standing import SmallTrouble
 from sluice.insight.capacity.telling import arrival_told, headline, summary, urgent
 from sluice.local.demo.insight.reading import mismatches, read_page
 
@@ -62,8 +64,8 @@ def test_what_a_sum_is_made_of_is_on_the_page_and_in_the_text_and_in_the_json() 
 
 
 def test_what_is_wrong_and_wakes_nobody_is_told_by_the_report() -> None:
-    bloat = Trouble("shop", date(2026, 2, 20), "app.orders is 40 % bloat <b>")
-    made = report(troubles=(bloat, Trouble("", date(2026, 2, 25), "the cache is cold")))
+    bloat = SmallTrouble("shop", date(2026, 2, 20), "app.orders is 40 % bloat <b>")
+    made = report(troubles=(bloat, SmallTrouble("", date(2026, 2, 25), "the cache is cold")))
     assert "- shop, since 20 February: app.orders is 40 % bloat &lt;b>" in markdown(made)
     assert "the estate, since 25 February: the cache is cold" in page(made) and "bloat <b>" not in page(made)
     assert as_json(made)["troubles"][0] == {"store": "shop", "since": "2026-02-20", "text": bloat.text}
@@ -201,16 +203,16 @@ def on(days: int) -> date:
 
 
 SENTENCES = {
-    "shop is 85 % full between 12 March and 1 May, most likely on 1 April.": Arrival(
+    "shop is 85 % full between 12 March and 1 May, most likely on 1 April.": Reached(
         FULL, on(10), on(30), on(60), 10, "P1"
     ),
-    "shop is 85 % full from 12 March on, most likely on 1 April, and perhaps not within a year.": Arrival(
+    "shop is 85 % full from 12 March on, most likely on 1 April, and perhaps not within a year.": Reached(
         FULL, on(10), on(30), None, 10, "P1"
     ),
-    "shop is 85 % full from 12 March at the earliest, and more likely not within a year.": Arrival(
+    "shop is 85 % full from 12 March at the earliest, and more likely not within a year.": Reached(
         FULL, on(10), None, None, 10, "P1"
     ),
-    "shop is 85 % full: not within a year.": Arrival(FULL, None, None, None, None, None),
+    "shop is 85 % full: not within a year.": Reached(FULL, None, None, None, None, None),
 }
 
 
@@ -221,13 +223,13 @@ def test_a_limit_is_told_as_far_as_it_is_known(sentence: str) -> None:
 
 def test_a_limit_that_is_passed_is_told_as_that() -> None:
     full = outlook(values=(520e9,) * 200)
-    assert arrival_told(full, Arrival(FULL, LAST, LAST, LAST, 0, "P1"), UNTIL) == "shop is 85 % full already."
+    assert arrival_told(full, Reached(FULL, LAST, LAST, LAST, 0, "P1"), UNTIL) == "shop is 85 % full already."
 
 
 def test_the_headline_is_of_the_limit_that_comes_first() -> None:
     later, sooner = store("books", measures=(outlook("books", 0.2e9),)), store("shop", measures=(outlook("shop", 1e9),))
     assert headline(report(later, sooner)).startswith("shop is 85 % full between 10 April and ")
-    far = outlook(arrivals=(Arrival(FULL, None, None, None, None, None),))
+    far = outlook(arrivals=(Reached(FULL, None, None, None, None, None),))
     assert headline(report(store(measures=(far,)))) == "Nothing comes to its limit within a year."
 
 

@@ -9,14 +9,14 @@ import pytest
 from sluice.estate.amounts import exactly, ranging
 from sluice.estate.costs import CostLine, Reserved
 from sluice.insight.cost.components import components, sum_of
-from sluice.insight.cost.costs import costs_of, dollars
+from sluice.insight.cost.costs import costs_of, how
 from sluice.insight.cost.forecast import Ahead, growth, later, not_forecast
-from sluice.insight.cost.known import GB, Kept, Known, Line, Load
+from sluice.insight.cost.known import GB, Known, Load, Stored, Written
 from sluice.insight.cost.prices import UnknownPrice
 from sluice.insight.cost.reserved import UnknownClass, uses
 from sluice.ledger.samples import Series
 
-from tests.priced import LISTED, MONTH, SERVER, TABLE, money, used
+from tests.priced import LISTED, MONTH, SERVER, TABLE, by_store, money, used
 
 
 def sums(known: Known) -> dict[str, object]:
@@ -63,8 +63,8 @@ def test_the_infrequent_class_has_its_own_prices():
 
 
 def test_backups_in_rds_are_free_up_to_what_its_disks_hold():
-    kept = [Kept("shop", what, "rds.backup", exactly(250 * GB)) for what in ("automatic", "snapshots")]
-    vault = Kept("shop", "archive", "s3.standard", ranging(1000 * GB, 2000 * GB))
+    kept = [Stored("shop", what, "rds.backup", exactly(250 * GB)) for what in ("automatic", "snapshots")]
+    vault = Stored("shop", "archive", "s3.standard", ranging(1000 * GB, 2000 * GB))
     found = sums(Known(instances=(SERVER,), kept=(*kept, vault)))
     assert found["backups in RDS, beyond what is free"] == money("9.5")  # (500 − 400) × 0.095
     assert found["archive"] == money("23", "46")
@@ -72,8 +72,8 @@ def test_backups_in_rds_are_free_up_to_what_its_disks_hold():
 
 def test_lines_of_a_person_are_sums_or_quantities():
     lines = (
-        Line("shop", CostLine(what="Support", monthly=ranging(30, 50))),
-        Line("", CostLine(what="Transfer", quantity=ranging(1000, 2000), price="transfer.regions")),
+        Written("shop", CostLine(what="Support", monthly=ranging(30, 50))),
+        Written("", CostLine(what="Transfer", quantity=ranging(1000, 2000), price="transfer.regions")),
     )
     parts = components(Known(lines=lines), LISTED)
     assert [(one.store, one.what, one.monthly) for one in parts] == [
@@ -84,7 +84,7 @@ def test_lines_of_a_person_are_sums_or_quantities():
 
 
 def test_a_line_with_a_price_that_is_not_there_stops_all():
-    line = Line("shop", CostLine(what="Tea", quantity=exactly(1), price="kitchen.tea"))
+    line = Written("shop", CostLine(what="Tea", quantity=exactly(1), price="kitchen.tea"))
     with pytest.raises(UnknownPrice, match=r"kitchen\.tea"):
         costs_of(MONTH, Known(lines=(line,)), LISTED, {})
 
@@ -183,58 +183,60 @@ def test_lines_grow_with_what_they_say():
     ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150)), WRITES: Ahead(Decimal(10), ranging(5, 20))}
     ahead[Series("shop", "disk_used_bytes")] = Ahead(Decimal(100), exactly(100))
     lines = [CostLine(what=str(one), monthly=exactly(10), grows_with=one) for one in ("size", "load", None)]
-    grown = later(Known(lines=tuple(Line("tyler", one) for one in lines)), ahead).lines
+    grown = later(Known(lines=tuple(Written("tyler", one) for one in lines)), ahead).lines
     assert [one.line.monthly for one in grown] == [ranging(11, 15), ranging(5, 20), exactly(10)]
     assert growth("", ["items_bytes", "disk_used_bytes"], ahead) == exactly(1.05) + ranging(0, 0.2)
 
 
 def test_backups_grow_as_their_store_does():
-    kept = Kept("tyler", "backups", "dynamodb.backup", exactly(100 * GB))
+    kept = Stored("tyler", "backups", "dynamodb.backup", exactly(100 * GB))
     ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150))}
     assert sums(later(Known(kept=(kept,)), ahead)) == {"backups": money("11", "15")}
 
 
 def test_what_is_not_forecast_stays_and_is_said_to():
-    known = Known(instances=(SERVER,), tables=(TABLE,))
+    lines = [CostLine(what=what, monthly=exactly(1), grows_with=grows) for what, grows in WRITTEN.items()]
+    known = Known(instances=(SERVER,), tables=(TABLE,), lines=tuple(Written("shop", one) for one in lines))
     assert later(known, {}) == known
     assert not_forecast(known, {SIZE: Ahead(Decimal(1), exactly(1))}) == (
-        "shop disk_used_bytes",
-        "tyler users read_units_rate",
-        "tyler users write_units_rate",
+        "shop: what it holds",
+        "tyler users: reads",
+        "tyler users: writes",
+        "shop: Transfer, which grows with load",
+        "shop: Archive, which grows with size",
     )
+    asked = {Series("shop", "transactions_rate"): Ahead(Decimal(100), ranging(150, 200))}
+    assert "shop: Transfer, which grows with load" not in not_forecast(known, asked)
+    assert later(known, asked).lines[0].line.monthly == ranging(1.5, 2)
 
 
-def test_the_whole_is_told_in_plain_lines():
+WRITTEN = {"Transfer": "load", "Archive": "size", "Support": None}
+
+
+def test_a_database_whose_disk_nobody_measures_grows_with_its_size():
+    held = {Series("shop", "database_bytes"): Ahead(Decimal(100), ranging(110, 150))}
+    line = Written("shop", CostLine(what="Archive", monthly=exactly(10), grows_with="size"))
+    assert [one.line.monthly for one in later(Known(lines=(line,)), held).lines] == [ranging(11, 15)]
+
+
+def test_of_many_that_are_not_forecast_five_are_named():
+    tables = tuple(replace(TABLE, name=f"t{number}") for number in range(9))
+    (note,) = costs_of(MONTH, Known(tables=tables), LISTED, {}).notes
+    assert note.endswith(": tyler t0: what it holds, tyler t0: reads, tyler t0: writes, tyler t1: what it holds, tyler t1: reads"
+                         " and 22 more")  # fmt: skip
+
+
+def test_each_sum_says_what_it_is_made_of_but_one_that_a_person_wrote():
     known = Known(
         tables=(replace(TABLE, writes=used(100, 200)),),
-        lines=(Line("", CostLine(what="Support", monthly=exactly(5))),),
-        reserved=(Reserved(what="db.r6g.large", count=1, monthly=exactly(100)),),
+        lines=(Written("", CostLine(what="Support", monthly=exactly(5))),),
     )
     costs = costs_of(MONTH, known, LISTED, {SIZE: Ahead(Decimal(100), ranging(110, 150))})
-    assert costs.by_store == {"tyler": money("174.25", "338.5"), "": money("105")}
-    assert costs.told.splitlines() == [
-        "2026-10, list prices of us-east-1 of 2026-09-11",
-        "  tyler: users, storage: $10 (40 × dynamodb.storage, per GB-month)",
-        "  tyler: users, writes: $164 to 328 (263 to 526 × dynamodb.writes, per million units)",
-        "  tyler: users, reads: $0 (0.00 × dynamodb.reads, per million units)",
-        "  the estate: Support: $5.00",
-        "  the estate: reserved: 1 of db.r6g.large: $100",
-        "now $279 to 444 a month; in 90 days $280 to 448",
-        "reserved db.r6g: 0 % used, and it should be 85 %",
-        "1. the estate: let what is reserved of db.r6g end, or use it: $100 a month; 0 % of it is used, and should be 85 %;"
-        " it pays from 61 % on. Mind: it is paid until its term ends, so this saves from then on.",
-        "note: not forecast, so in 90 days as today: tyler users read_units_rate, tyler users write_units_rate",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("amount", "told"),
-    [
-        (money("750", "1070"), "$750 to 1,070"),
-        (money("0.3"), "$0.30"),
-        (money("9.994", "1234.5"), "$9.99 to 1,234"),
-        (money("0"), "$0"),
-    ],
-)
-def test_dollars_are_written_as_people_read_them(amount: object, told: str):
-    assert dollars(amount) == told  # type: ignore[arg-type]
+    assert {one.what: how(one) for one in costs.components} == {
+        "users, storage": "40 × dynamodb.storage, per GB-month",
+        "users, writes": "263 to 526 × dynamodb.writes, per million units",
+        "users, reads": "0.00 × dynamodb.reads, per million units",
+        "Support": "",
+    }
+    assert by_store(costs) == {"tyler": money("174.25", "338.5"), "": money("5")}
+    assert costs.notes == ("not forecast, so in 90 days as today: tyler users: reads, tyler users: writes",)

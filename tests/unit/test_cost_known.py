@@ -15,7 +15,6 @@ from sluice.insight.cost.from_samples import (
     percentile,
     table_described,
     tables_of,
-    unused_bytes,
 )
 from sluice.insight.cost.known import Known
 from sluice.insight.metrics import METRICS
@@ -175,8 +174,3 @@ def test_what_is_provisioned_for_indexes_is_paid_too():
     assert (table.reads.provisioned, table.writes.provisioned) == (exactly(140), exactly(160))
     assert (table.reads.lowest, table.writes.lowest) == (Decimal(140), Decimal(160))
     assert not any("indexes" in note for note in costs_of(MONTH, Known(tables=(table,)), LISTED, {}).notes)
-
-
-def test_indexes_are_summed_by_their_last_hour():
-    found = {Series("shop", "index_bytes", "app.a"): hours(1, 5), Series("shop", "index_bytes", "app.b"): hours(7)}
-    assert unused_bytes(found, "shop", ["app.a", "app.b", "app.c"]) == 12

@@ -9,7 +9,7 @@ import pytest
 from sluice.estate.amounts import exactly, ranging
 from sluice.estate.costs import Reserved
 from sluice.insight.cost.costs import costs_of
-from sluice.insight.cost.known import GB, Kept, Known, Load
+from sluice.insight.cost.known import GB, Known, Load, Stored
 from sluice.insight.cost.savings import Saving, candidates, largest
 
 from tests.priced import IDLE, LISTED, MONTH, SERVER, TABLE, hourly, money, used
@@ -122,18 +122,13 @@ def test_provisioned_disks_move_to_gp3_and_gp2_costs_the_same():
     assert found(Known(instances=(replace(SMALL, storage="gp2"),))) == {}
 
 
-def test_indexes_that_nobody_reads_save_perhaps_nothing():
-    known = Known(instances=(replace(SMALL, unused_indexes=10 * GB),))
-    assert found(known) == {"drop the indexes of shop-1 that nobody reads": money("0", "1.15")}
-
-
 def test_what_is_past_its_time_is_let_go():
-    kept = Kept("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=ranging(80 * GB, 100 * GB))
+    kept = Stored("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=ranging(80 * GB, 100 * GB))
     assert found(Known(kept=(kept,))) == {"let go of what is past its time in backups": money("1", "1.25")}
 
 
 def test_backups_that_were_free_save_nothing():
-    kept = Kept("shop", "snapshots", "rds.backup", exactly(450 * GB), past_keep=exactly(80 * GB))
+    kept = Stored("shop", "snapshots", "rds.backup", exactly(450 * GB), past_keep=exactly(80 * GB))
     known = Known(instances=(SMALL,), kept=(kept,))
     assert found(known) == {"let go of what is past its time in snapshots": money("4.75")}  # 50 GB were paid, 80 go
     free = replace(kept, size=exactly(400 * GB))
@@ -149,7 +144,7 @@ def test_backups_that_were_free_save_nothing():
     ],
 )
 def test_objects_move_to_a_class_in_which_they_stay_long_enough(days: int | None, told: dict[str, str | None]):
-    kept = Kept("", "archive", "s3.standard", exactly(1000 * GB), read=exactly(100 * GB), stays_days=days)
+    kept = Stored("", "archive", "s3.standard", exactly(1000 * GB), read=exactly(100 * GB), stays_days=days)
     whats = found(Known(kept=(kept,)))
     expected = {
         f"move archive to {to}, by a line of the vault's `lifecycle`": money(sum_) for to, sum_ in told.items() if sum_
@@ -158,7 +153,9 @@ def test_objects_move_to_a_class_in_which_they_stay_long_enough(days: int | None
 
 
 def test_what_goes_anyway_does_not_move():
-    kept = Kept("", "archive", "s3.standard", exactly(1000 * GB), past_keep=ranging(100 * GB, 200 * GB), stays_days=89)
+    kept = Stored(
+        "", "archive", "s3.standard", exactly(1000 * GB), past_keep=ranging(100 * GB, 200 * GB), stays_days=89
+    )
     assert found(Known(kept=(kept,))) == {
         "move archive to STANDARD_IA, by a line of the vault's `lifecycle`": money("8.4", "9.45"),
         "let go of what is past its time in archive": money("2.3", "4.6"),
@@ -166,7 +163,7 @@ def test_what_goes_anyway_does_not_move():
 
 
 def test_objects_that_are_read_all_the_time_stay():
-    kept = Kept("", "archive", "s3.standard", exactly(1000 * GB), read=exactly(2000 * GB))
+    kept = Stored("", "archive", "s3.standard", exactly(1000 * GB), read=exactly(2000 * GB))
     assert found(Known(kept=(kept,))) == {}
 
 
@@ -218,8 +215,8 @@ def test_a_reservation_that_is_not_used_ends():
 
 
 def test_the_three_largest_are_told_largest_first():
-    kept = Kept("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=exactly(100 * GB))
-    idle = replace(SERVER, cpu=Decimal(1), memory=Decimal(1), unused_indexes=10 * GB)
+    kept = Stored("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=exactly(100 * GB))
+    idle = replace(SERVER, cpu=Decimal(1), memory=Decimal(1))
     costs = costs_of(MONTH, Known(instances=(idle,), tables=(COLD,), kept=(kept,)), LISTED, {})
     assert [one.what for one in costs.savings] == [
         "make shop-1 a db.r6g.large",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from sluice.estate.amounts import Between
-    from sluice.insight.capacity.making import Ahead
-    from sluice.insight.capacity.report import Cost
+    from sluice.insight.capacity.bill import Bill
+    from sluice.insight.capacity.making import Foretold
     from sluice.insight.cost.costs import Costs
     from sluice.ledger.samples import Samples
 
@@ -34,10 +34,10 @@ MEASURED = (
 
 def reckoning(
     samples: Samples, estate: Estate, until: date, recent: bool, log: Logger
-) -> Callable[[Ahead], Cost | None]:
+) -> Callable[[Foretold], Bill | None]:
     """Give what reckons the cost of a month up to a day. AWS is asked of a `recent` window alone: it says how things are now."""
 
-    def reckon(ahead: Ahead) -> Cost | None:
+    def reckon(ahead: Foretold) -> Bill | None:
         try:
             return _viewed(_costs(samples, estate, until, ahead, recent, log))
         except SluiceError as why:  # a report without it is better than none
@@ -47,10 +47,10 @@ def reckoning(
     return reckon
 
 
-def _costs(samples: Samples, estate: Estate, until: date, ahead: Ahead, recent: bool, log: Logger) -> Costs:
+def _costs(samples: Samples, estate: Estate, until: date, ahead: Foretold, recent: bool, log: Logger) -> Costs:
     from sluice.estate.amounts import ranging
     from sluice.insight.cost.costs import costs_of
-    from sluice.insight.cost.forecast import Ahead as Growing
+    from sluice.insight.cost.forecast import Ahead
     from sluice.insight.cost.known import known_of
     from sluice.insight.cost.prices import read_prices
 
@@ -60,7 +60,7 @@ def _costs(samples: Samples, estate: Estate, until: date, ahead: Ahead, recent: 
     servers = tuple(servers_of(estate, hours, asking)) if recent else ()
     known = known_of(estate, servers, tables_of(estate, hours, asking if recent else None))
     known = replace(known, all_servers=recent and not asking.no_servers)
-    growing = {series: Growing(Decimal(repr(now)), ranging(low, high)) for series, (now, low, high) in ahead.items()}
+    growing = {series: Ahead(Decimal(repr(now)), ranging(low, high)) for series, (now, low, high) in ahead.items()}
     found = costs_of(until - timedelta(days=1), known, read_prices(ROOT, until), growing)
     return replace(found, notes=(*_not_whole(asking.missing, recent), *found.notes))
 
@@ -78,25 +78,25 @@ def _not_whole(missing: Sequence[str], recent: bool) -> Iterator[str]:
         )
 
 
-def _viewed(costs: Costs) -> Cost | None:
+def _viewed(costs: Costs) -> Bill | None:
     """Give what a report shows of it; None where nothing is known to cost anything."""
-    from sluice.insight.capacity.report import Component, Cost, Reservation, Saving
+    from sluice.insight.capacity.bill import Advice, Bill, BillLine, Reservation
     from sluice.insight.cost.costs import ESTATE, how
 
     if not costs.components:
         return None
     dearest = sorted((one for one in costs.components if one.monthly.high), key=lambda one: -one.monthly.high)
-    return Cost(
+    return Bill(
         currency="$",
         priced=f"{costs.prices[0].upper()}{costs.prices[1:]}.",
         now=_ends(costs.now),
         later=_ends(costs.later),
         components=tuple(
-            Component(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), how(one)) for one in dearest
+            BillLine(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), how(one)) for one in dearest
         ),
         reserved=tuple(Reservation(one.what, _ends(one.percent), one.enough) for one in costs.reserved),
         savings=tuple(
-            Saving(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), one.why, one.risk) for one in costs.savings
+            Advice(f"{one.store or ESTATE}: {one.what}", _ends(one.monthly), one.why, one.risk) for one in costs.savings
         ),
         notes=tuple(f"{note[0].upper()}{note[1:]}." for note in costs.notes),
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sluice.estate.insight import Cloud
     from sluice.insight.cost.from_samples import Described, Hours
-    from sluice.insight.cost.known import Instance, Table
+    from sluice.insight.cost.known import Server, Table
 
 ELSEWHERE = "arn:"
 """How RDS begins the name of a replica in another region."""
@@ -52,7 +52,7 @@ class Asking:
         self.no_servers = True
 
 
-def servers_of(estate: Estate, hours: Hours, asking: Asking) -> Iterator[Instance]:
+def servers_of(estate: Estate, hours: Hours, asking: Asking) -> Iterator[Server]:
     """Give the servers that AWS runs for the estate's stores, each once: those they name, then the replicas of these."""
     from sluice.insight.cost.from_samples import instance_of
 

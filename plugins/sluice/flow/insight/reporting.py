@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate.models import Estate
-    from sluice.insight.capacity.making import Known, Period
-    from sluice.insight.capacity.report import Backup, Proposal, Trouble
+    from sluice.insight.capacity.making import FromOthers, Period
+    from sluice.insight.capacity.standing import Backup, Proposal, SmallTrouble
     from sluice.stores.postgres import Connection
 
 WEEK = timedelta(days=7)
@@ -74,9 +74,9 @@ class MakeCapacityReport(BaseOperator):
         told = {"headline": headline(report), "summary": summary(report), "urgent": alarms}
         return {"until": period.until.isoformat(), "monthly": period.monthly, **vars(files), **told}
 
-    def _known(self, c: Connection, estate: Estate, period: Period, context: Context) -> Known:
+    def _known(self, c: Connection, estate: Estate, period: Period, context: Context) -> FromOthers:
         """Gather what others know. How backups stand and what would be scaled is of now: of long ago it would tell lies."""
-        from sluice.insight.capacity.making import Known
+        from sluice.insight.capacity.making import FromOthers
         from sluice.ledger.samples import Samples
 
         recent, backups = is_recent(period.until, context), dict[str, "Backup"]()
@@ -87,7 +87,7 @@ class MakeCapacityReport(BaseOperator):
                 self.log.warning("How the backups stand is not known: %s", why)
         proposed = proposals_since(c, estate, _began(context) - timedelta(days=1)) if recent else None
         troubles = troubles_open(c) if recent else None
-        return Known(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed, troubles)
+        return FromOthers(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed, troubles)
 
 
 class TellCapacity(BaseOperator):
@@ -159,7 +159,7 @@ def period_of(lower: str, upper: str, context: Context) -> Period:
 def backups_at(now: datetime) -> dict[str, Backup]:
     """Say how each store that is backed up stands. Raises NoConnection, VaultDown."""
     from sluice.flow.safety.exposing import known_at
-    from sluice.insight.capacity.report import Backup
+    from sluice.insight.capacity.standing import Backup
     from sluice.safety.words import lasts
 
     return {
@@ -179,7 +179,7 @@ def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Pro
 
     Raises NoPlan, StoreDown.
     """
-    from sluice.insight.capacity.report import Proposal
+    from sluice.insight.capacity.standing import Proposal
     from sluice.insight.scaling.plan import kept_proposals
     from sluice.ledger.scalings import Scalings
 
@@ -194,14 +194,14 @@ def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Pro
     )
 
 
-def troubles_open(c: Connection) -> tuple[Trouble, ...]:
+def troubles_open(c: Connection) -> tuple[SmallTrouble, ...]:
     """Give what is wrong now and is told with a report alone (P4), what began first first. Raises StoreDown."""
-    from sluice.insight.capacity.report import Trouble
+    from sluice.insight.capacity.standing import SmallTrouble
     from sluice.ledger.incidents import Incidents
 
     incidents = Incidents(c).prepare()
     return tuple(
-        Trouble(one.store, one.opened.astimezone(UTC).date(), "; ".join(member.text for member in one.members))
+        SmallTrouble(one.store, one.opened.astimezone(UTC).date(), "; ".join(member.text for member in one.members))
         for one in incidents.board(incidents.now()).incidents
         if one.severity == "P4" and one.quiet is None and one.cleared is None and not one.hushed
     )

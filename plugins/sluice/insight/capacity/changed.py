@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sluice.insight.capacity.report import SCHEMA, Changed, Faster, Moved, StoreReport
+from sluice.insight.capacity.compared import Changed, Faster, Moved
+from sluice.insight.capacity.report import SCHEMA, StoreReport
 
 MOST = 5
 """So many tables that grew most are named."""

@@ -13,7 +13,7 @@ from html import escape
 
 from markupsafe import Markup
 
-from sluice.insight.capacity.report import Arrival, Curve, Drop, Limit, Outlook
+from sluice.insight.capacity.measure import Ceiling, Curve, Drop, Outlook, Reached
 from sluice.insight.capacity.words import MONTHS, amount
 from sluice.insight.capacity.words import day as in_words
 
@@ -100,7 +100,7 @@ def shown_curve(outlook: Outlook) -> Curve | None:
     return Curve(*(part[:count] for part in vars(outlook.curve).values()))
 
 
-def is_near(outlook: Outlook, limit: Limit) -> bool:
+def is_near(outlook: Outlook, limit: Ceiling) -> bool:
     """Tell whether a limit is drawn."""
     ninety = outlook.in_90_days or (0.0,)
     return limit.value <= NEAR * max(*outlook.values, ninety[-1], 1e-9)
@@ -209,7 +209,7 @@ def _mark(frame: Frame, named: str, one: Drop, unit: str) -> str:
     return f'<i class="{named}" style="left:{frame.x(one.day.toordinal()) / 10:.2f}%" title="{said}"></i>'
 
 
-def _arrivals(frame: Frame, arrivals: Sequence[Arrival]) -> Iterator[str]:
+def _arrivals(frame: Frame, arrivals: Sequence[Reached]) -> Iterator[str]:
     """Mark when a limit is reached on the limit itself: a bar from P10 to P90, a point at P50."""
     for at in arrivals:
         if at.earliest is None or not frame.low < at.limit.value < frame.high or at.earliest.toordinal() > frame.last:

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from sluice.insight.capacity.growth import Growth
-from sluice.insight.capacity.report import Curve
+from sluice.insight.capacity.measure import Curve
 from sluice.insight.capacity.words import change
 from sluice.insight.capacity.words import day as in_words
 from sluice.insight.forecast.forecast import LOOKS_BACK, Forecast, forecast

@@ -1,20 +1,19 @@
 """How much a store and each of its tables had, day by day, and what our own archive has dropped of it. From the ledger alone.
 
-Only whole days before the end of the window count: a report of a window long ago says what could be known then. A drop is no
-shrinkage: the ledger knows it, and it is added back before anybody looks for a trend.
+Only whole days before the end of the window count: a report of a window long ago says what could be known then. A table that
+is measured no more while its store is, is gone: it was part of the store's past, and grows no more.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
-from statistics import median
 
-from sluice.insight.capacity.report import Drop
+from sluice.insight.capacity.drops import added, coming_drops, dropped_since, drops_of
+from sluice.insight.capacity.measure import Drop
 from sluice.ledger.forecasts import Forecasts, Line
 from sluice.ledger.samples import Series
 
@@ -24,14 +23,12 @@ MONTH = 30
 SIZES = ("disk_used_bytes", "database_bytes")
 """What tells how much a server holds, the better one first."""
 TABLE_SIZES = ("table_bytes", "items_bytes")
+MEASURED_WITH = "database_bytes"
+"""What is measured in one look with the tables of a server: it says that there was one."""
 DROPPED = "dropped_bytes"
 SESSIONS = "connections_used_percent"
 UNITS = {"read_units_rate": "read_units_provisioned_rate", "write_units_rate": "write_units_provisioned_rate"}
 """Units consumed, and what was provisioned of them."""
-REGULAR = 3
-"""So many drops make a habit."""
-TOGETHER = 3
-"""Days within which drops are one."""
 LATE = 2
 """Days after which a table that was not measured any more is gone."""
 
@@ -64,6 +61,8 @@ class StoreGrowth:
     sessions: Growth | None
     tables: tuple[Growth, ...]
     units: tuple[Growth, ...]
+    gone: tuple[Growth, ...] = ()
+    """Tables that were dropped within the time that is looked back at."""
 
 
 def read_store(kept: Forecasts, store: str, until: date, horizon: int) -> StoreGrowth:
@@ -76,37 +75,17 @@ def read_store(kept: Forecasts, store: str, until: date, horizon: int) -> StoreG
         for series, line in lasts.items()
         if series.metric in TABLE_SIZES and series.subject
     )
-    size = _size(store, lasts, tables)
+    gone = _gone(tables, lasts.get(Series(store, MEASURED_WITH)))
+    there = tuple(one for one in tables if one.series.subject not in gone)
     sessions = highest.get(Series(store, SESSIONS))
+    units = ((series, line) for series, line in highest.items() if series.metric in UNITS)
     return StoreGrowth(
-        size=size,
+        size=_size(store, lasts, tables, there),
         disk=_disk(store, lasts),
         sessions=Growth(Series(store, SESSIONS), sessions) if sessions else None,
-        tables=tables,
-        units=tuple(_units(series, line, lasts) for series, line in highest.items() if series.metric in UNITS),
-    )
-
-
-def drops_of(line: Line | None) -> tuple[Drop, ...]:
-    """Say what was dropped on each day, of a line that says what was dropped ever. What it begins with was before."""
-    if line is None:
-        return ()
-    pairs = zip(line.days[1:], line.values, line.values[1:], strict=False)
-    return tuple(Drop(date.fromordinal(day), after - before) for day, before, after in pairs if after > before)
-
-
-def coming_drops(drops: Sequence[Drop], last: date, horizon: int) -> tuple[Drop, ...]:
-    """Say what will be dropped, where that has a habit: at least three times, and the next is not overdue by half."""
-    groups = _together(drops)
-    if len(groups) < REGULAR:
-        return ()
-    every = median(b.day.toordinal() - a.day.toordinal() for a, b in pairwise(groups))
-    if last - groups[-1].day > timedelta(days=1.5 * every):
-        return ()
-    usual = median(one.bytes for one in groups[-6:])
-    days = (groups[-1].day + timedelta(days=round(every * number)) for number in range(1, horizon + 1))
-    return tuple(
-        Drop(max(day, last + timedelta(days=1)), usual) for day in days if day <= last + timedelta(days=horizon)
+        tables=there,
+        units=tuple(_units(series, line, lasts) for series, line in units if series.subject not in gone),
+        gone=tuple(one for one in tables if one.series.subject in gone),
     )
 
 
@@ -120,25 +99,31 @@ def grown_in_a_month(growth: Growth) -> float | None:
     return grown * MONTH / (days[-1] - days[begin])
 
 
-def dropped_since(drops: Iterable[Drop], day: date) -> float:
-    """Add up what was dropped after a day."""
-    return sum(one.bytes for one in drops if one.day > day)
-
-
 def _table(series: Series, line: Line, dropped: Line | None, horizon: int) -> Growth:
     drops = drops_of(dropped)
     return Growth(series, line, drops, coming_drops(drops, date.fromordinal(line.days[-1]), horizon))
 
 
-def _size(store: str, lasts: Mapping[Series, Line], tables: Sequence[Growth]) -> Growth | None:
-    """Say what the store holds: as it was measured, else the sum of its tables."""
+def _gone(tables: Sequence[Growth], beside: Line | None) -> set[str]:
+    """Name the tables that were measured no more when others were: where nothing was, nobody has looked."""
+    looked = max([*(one.line.days[-1] for one in tables), beside.days[-1] if beside else 0], default=0)
+    return {one.series.subject for one in tables if looked - one.line.days[-1] > LATE}
+
+
+def _size(
+    store: str, lasts: Mapping[Series, Line], tables: Sequence[Growth], there: Collection[Growth]
+) -> Growth | None:
+    """Say what the store holds: as it was measured, else the sum of its tables. Only those that are there drop any more."""
     measured = next(((one, lasts[one]) for one in (Series(store, name) for name in SIZES) if one in lasts), None)
     if not measured and not tables:
         return None
     series, line = measured or (Series(store, tables[0].series.metric), _sum([one.line for one in tables]))
     if not line.days:
         return None
-    drops, coming = (_added([drop for one in tables for drop in getattr(one, of)]) for of in ("drops", "coming"))
+    drops, coming = (
+        added(drop for one in tables for drop in one.drops),
+        added(drop for one in there for drop in one.coming),
+    )
     return Growth(series, line, drops, tuple(one for one in coming if one.day.toordinal() > line.days[-1]))
 
 
@@ -165,20 +150,3 @@ def _units(series: Series, line: Line, lasts: Mapping[Series, Line]) -> Growth:
     provisioned = lasts.get(Series(series.store, UNITS[series.metric], series.subject))
     bound = provisioned.values[-1] if provisioned and provisioned.days[-1] >= line.days[-1] - 1 else None
     return Growth(series, line, bound=bound)
-
-
-def _together(drops: Sequence[Drop]) -> list[Drop]:
-    made: list[Drop] = []
-    for one in drops:
-        if made and one.day - made[-1].day <= timedelta(days=TOGETHER):
-            made[-1] = Drop(made[-1].day, made[-1].bytes + one.bytes)
-        else:
-            made.append(one)
-    return made
-
-
-def _added(drops: Sequence[Drop]) -> tuple[Drop, ...]:
-    by_day = defaultdict[date, float](float)
-    for one in drops:
-        by_day[one.day] += one.bytes
-    return tuple(Drop(day, by_day[day]) for day in sorted(by_day))

@@ -11,22 +11,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
 
 from sluice.estate.models import Estate, Store
+from sluice.insight.capacity.bill import Bill
 from sluice.insight.capacity.changed import Before, changed
 from sluice.insight.capacity.growth import Growth, StoreGrowth, read_store
-from sluice.insight.capacity.outlook import YEAR, disk_size, look_at_store, look_at_table
-from sluice.insight.capacity.report import (
-    CHARTED,
-    Backup,
-    Cost,
-    Headroom,
-    Lag,
-    Proposal,
-    Report,
-    StoreReport,
-    TableGrowth,
-    Trouble,
-)
+from sluice.insight.capacity.load import loads_ahead
+from sluice.insight.capacity.outlook import QUARTER, YEAR, disk_size, look_at_store, look_at_table
+from sluice.insight.capacity.report import CHARTED, Report, StoreReport, TableGrowth
 from sluice.insight.capacity.scoring import SCORED, pairs, scored
+from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, SmallTrouble
 from sluice.insight.forecast.scoring import Kept
 from sluice.ledger.forecasts import Forecasts, Made
 from sluice.ledger.samples import Samples, Series, Span
@@ -35,7 +27,7 @@ LAG_TARGET = timedelta(milliseconds=50)
 """Of a store whose `replicas` say none."""
 
 
-Ahead: TypeAlias = Mapping[Series, tuple[float, float, float]]
+Foretold: TypeAlias = Mapping[Series, tuple[float, float, float]]
 """What each series is now, and P10 and P90 of what it is in 90 days."""
 
 
@@ -49,27 +41,28 @@ class Period:
 
 
 @dataclass(frozen=True)
-class Known:
+class FromOthers:
     """What other rooms know; what nobody knows is missing, or None."""
 
     backups: Mapping[str, Backup] = field(default_factory=dict)
-    cost: Callable[[Ahead], Cost | None] = lambda ahead: None
+    cost: Callable[[Foretold], Bill | None] = lambda ahead: None
     """Reckons what the estate costs, by what is foreseen."""
     proposals: tuple[Proposal, ...] | None = None
-    troubles: tuple[Trouble, ...] | None = None
+    troubles: tuple[SmallTrouble, ...] | None = None
 
 
 def make_report(
     samples: Samples,
     estate: Estate,
     period: Period,
-    known: Known,
+    known: FromOthers,
     before: Before | None,
     why_none: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Make it, and keep its forecasts in the ledger. Safe to repeat. Raises StoreDown."""
     kept, stores, found = Forecasts(samples.connection), list[StoreReport](), list[tuple[int, Kept]]()
+    loads = dict[Series, tuple[float, float, float]]()
     for name, store in estate.stores.items():
         grown = read_store(kept, name, period.until, YEAR)
         told, made = _look(name, store, grown, samples, period, known, before)
@@ -77,6 +70,7 @@ def make_report(
         found += pairs(earlier, {one.series: one for one in _lines(grown)})
         kept.keep(name, period.until, made)
         stores.append(told)
+        loads |= loads_ahead(kept, name, period.until, QUARTER)
         say(f"{name}: {len(told.measures)} measures and {len(told.tables)} tables, {len(made)} forecasts kept")
     return Report(
         estate=estate.estate,
@@ -87,17 +81,16 @@ def make_report(
         changed=changed(before, stores) if before else None,
         changed_reason=why_none,
         scores=scored(found),
-        cost=known.cost(dict(_ahead(stores))),
+        cost=known.cost({**dict(_sizes(stores)), **loads}),
         proposals=known.proposals,
         troubles=known.troubles,
     )
 
 
-def _ahead(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float, float, float]]]:
+def _sizes(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float, float, float]]]:
     for store in stores:
-        for one in store.measures:
-            if (found := one.in_90_days) and one.now is not None:
-                yield Series(store.name, one.metric, one.subject), (one.now, found[0], found[2])
+        if (one := store.size) and (found := one.in_90_days) and one.now is not None:
+            yield Series(store.name, one.metric, one.subject), (one.now, found[0], found[2])
         for table in store.tables:
             if table.in_90_days:
                 metric = "table_bytes" if store.engine == "postgres" else "items_bytes"
@@ -105,7 +98,13 @@ def _ahead(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float,
 
 
 def _look(
-    name: str, store: Store, grown: StoreGrowth, samples: Samples, period: Period, known: Known, before: Before | None
+    name: str,
+    store: Store,
+    grown: StoreGrowth,
+    samples: Samples,
+    period: Period,
+    known: FromOthers,
+    before: Before | None,
 ) -> tuple[StoreReport, list[Made]]:
     measures = look_at_store(grown, store.watch.disk, period.until, before)
     tables = [look_at_table(one, period.until) for one in grown.tables]
@@ -155,7 +154,7 @@ def _headroom(samples: Samples, store: str, period: Period) -> tuple[Headroom, .
 
 
 def _lines(grown: StoreGrowth) -> Iterator[Growth]:
-    yield from (one for one in (grown.size, grown.sessions, *grown.tables, *grown.units) if one)
+    yield from (one for one in (grown.size, grown.sessions, *grown.tables, *grown.gone, *grown.units) if one)
 
 
 def _bounds(period: Period) -> tuple[datetime, datetime]:

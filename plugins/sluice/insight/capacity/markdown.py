@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from sluice.insight.capacity.report import CHARTED, Cost, Report, StoreReport
+from sluice.insight.capacity.bill import Bill
+from sluice.insight.capacity.report import CHARTED, Report, StoreReport
 from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 
@@ -79,7 +80,7 @@ def _standing(store: StoreReport, report: Report) -> Iterator[str]:
     yield f"Cache hits: {amount(store.cache_hit, 'percent') if store.cache_hit is not None else NOTHING}"
 
 
-def _cost(cost: Cost | None) -> Iterator[str]:
+def _cost(cost: Bill | None) -> Iterator[str]:
     if cost is None:
         yield NOTHING
         return

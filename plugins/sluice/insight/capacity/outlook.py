@@ -11,9 +11,11 @@ from datetime import date, timedelta
 
 from sluice.estate.insight import Disk
 from sluice.insight.capacity.changed import Before
+from sluice.insight.capacity.drops import dropped_since
 from sluice.insight.capacity.foreseeing import Foreseen, foresee
-from sluice.insight.capacity.growth import MONTH, SIZES, Growth, StoreGrowth, dropped_since, grown_in_a_month
-from sluice.insight.capacity.report import Arrival, Limit, Outlook, TableGrowth, ahead
+from sluice.insight.capacity.growth import MONTH, SIZES, Growth, StoreGrowth, grown_in_a_month
+from sluice.insight.capacity.measure import Ceiling, Outlook, Reached, ahead
+from sluice.insight.capacity.report import TableGrowth
 from sluice.insight.capacity.words import amount
 from sluice.insight.forecast.arrival import arrival, severity
 from sluice.ledger.forecasts import Made
@@ -34,25 +36,25 @@ MOST_UNITS = 6
 
 
 @dataclass(frozen=True)
-class Looked:
+class Measured:
     """One measure with what is forecast of it: to be shown, and to be kept."""
 
     outlook: Outlook
     made: Made | None
 
 
-def look_at_store(grown: StoreGrowth, disk: Disk, until: date, before: Before | None) -> tuple[Looked, ...]:
+def look_at_store(grown: StoreGrowth, disk: Disk, until: date, before: Before | None) -> tuple[Measured, ...]:
     """Foresee what a store holds, its sessions, and its tables' units: those of its measures that there are."""
-    found = list[Looked]()
+    found = list[Measured]()
     if grown.size:
         found.append(_look(grown.size, "What it holds", "bytes", disk_limits(grown, disk), until, before))
     if grown.sessions:
-        limit = Limit("sessions", SESSIONS_FULL, f"has {SESSIONS_FULL:.0f} % of its sessions in use")
+        limit = Ceiling("sessions", SESSIONS_FULL, f"has {SESSIONS_FULL:.0f} % of its sessions in use")
         found.append(_look(grown.sessions, "Sessions, the most of each day", "percent", (limit,), until, before))
     bound = sorted((one for one in grown.units if one.bound), key=lambda one: -one.line.values[-1] / (one.bound or 1))
     for one in bound[:MOST_UNITS]:
         verb = "reads" if one.series.metric.startswith("read") else "writes"
-        limit = Limit("provisioned", one.bound or 0, f"{verb} as much as is provisioned")
+        limit = Ceiling("provisioned", one.bound or 0, f"{verb} as much as is provisioned")
         title = f"{one.series.subject}: units for {verb}, the most of each day"
         found.append(_look(one, title, "rate", (limit,), until, before))
     return tuple(found)
@@ -75,7 +77,7 @@ def look_at_table(grown: Growth, until: date) -> tuple[TableGrowth, Made | None]
     return told, made_of(grown, seen, until)
 
 
-def disk_limits(grown: StoreGrowth, disk: Disk) -> tuple[Limit, ...]:
+def disk_limits(grown: StoreGrowth, disk: Disk) -> tuple[Ceiling, ...]:
     """Say where a store's disk ends: at so many percent of what it holds, and at the most that it may be extended to.
 
     None where nobody says how much it holds.
@@ -83,8 +85,8 @@ def disk_limits(grown: StoreGrowth, disk: Disk) -> tuple[Limit, ...]:
     size = disk_size(grown, disk)
     if size is None:
         return ()
-    full = Limit("full", size * disk.full_at / 100, f"is {disk.full_at} % full")
-    return full, Limit("most", float(disk.most.count), f"holds {disk.most}, the most that it may")
+    full = Ceiling("full", size * disk.full_at / 100, f"is {disk.full_at} % full")
+    return full, Ceiling("most", float(disk.most.count), f"holds {disk.most}, the most that it may")
 
 
 def disk_size(grown: StoreGrowth, disk: Disk) -> float | None:
@@ -94,7 +96,7 @@ def disk_size(grown: StoreGrowth, disk: Disk) -> float | None:
     return float(disk.size.count) if disk.size else grown.disk
 
 
-def arrival_at(limit: Limit, seen: Foreseen, series: Series, until: date, before: Before | None) -> Arrival:
+def arrival_at(limit: Ceiling, seen: Foreseen, series: Series, until: date, before: Before | None) -> Reached:
     """Hold a forecast against a limit, and against what the report before has said of it."""
     found, last = arrival(seen.found, limit.value), seen.found.last or until
     earliest, likely, latest = (
@@ -102,7 +104,7 @@ def arrival_at(limit: Limit, seen: Foreseen, series: Series, until: date, before
     )
     left = max(0, (earliest - until).days) if earliest else None
     then = before.days.get((series.store, series.metric, series.subject, limit.name)) if before else None
-    return Arrival(limit, earliest, likely, latest, days=left, severity=severity(left, then))
+    return Reached(limit, earliest, likely, latest, days=left, severity=severity(left, then))
 
 
 def made_of(grown: Growth, seen: Foreseen, until: date) -> Made | None:
@@ -126,8 +128,8 @@ def made_of(grown: Growth, seen: Foreseen, until: date) -> Made | None:
 
 
 def _look(
-    grown: Growth, title: str, unit: str, limits: tuple[Limit, ...], until: date, before: Before | None
-) -> Looked:
+    grown: Growth, title: str, unit: str, limits: tuple[Ceiling, ...], until: date, before: Before | None
+) -> Measured:
     seen, series = foresee(grown, YEAR, unit), grown.series
     found = tuple(arrival_at(limit, seen, series, until, before) for limit in limits if seen.curve)
     outlook = Outlook(
@@ -147,10 +149,10 @@ def _look(
         limits=limits,
         arrivals=found,
     )
-    return Looked(outlook, made_of(grown, seen, until))
+    return Measured(outlook, made_of(grown, seen, until))
 
 
-def _worth_saying(seen: Foreseen, found: Sequence[Arrival], last: date) -> Iterator[str]:
+def _worth_saying(seen: Foreseen, found: Sequence[Reached], last: date) -> Iterator[str]:
     """Leave out how sure the far days are where none of them is told."""
     told = [day for at in found for day in (at.earliest, at.likely, at.latest) if day]
     far = any((day - last).days > QUARTER for day in told)

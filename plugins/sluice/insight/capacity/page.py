@@ -10,15 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from sluice.insight.capacity.charts import chart, is_near, spark
-from sluice.insight.capacity.report import CHARTED, Arrival, Outlook, Report
+from sluice.insight.capacity.measure import Outlook, Reached
+from sluice.insight.capacity.report import CHARTED, Report
 from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 
 DEAREST = 12
 """So many parts of the bill are shown."""
 UNIT = re.compile(r"(?<=\d) (?=(?:%|/s|[kMGTP]?B)(?:\W|$))")
-HELD = (0.70, 0.95)
-"""Between these a forecast's 80 % interval is one."""
 
 
 def page(report: Report) -> str:
@@ -49,11 +48,11 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     pages.filters |= {"amount": amount, "change": change, "chart": chart, "spark": spark, "many": many, "grown": grown_told,
-                      "scored": score_told, "span": _span, "money": money, "reach": reach, "held": _held}  # fmt: skip
+                      "scored": score_told, "span": _span, "money": money, "reach": reach}  # fmt: skip
     return pages.get_template("page.html")
 
 
-def _first(outlook: Outlook | None, name: str) -> Arrival | None:
+def _first(outlook: Outlook | None, name: str) -> Reached | None:
     """Give the arrival at a limit of that name."""
     return next((at for at in outlook.arrivals if at.limit.name == name), None) if outlook else None
 
@@ -71,7 +70,3 @@ def _span(values: tuple[float, float, float] | None, unit: str) -> str:
 def _kept_together(value: object) -> object:
     """Keep a number and its unit on one line."""
     return UNIT.sub("\N{NO-BREAK SPACE}", value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _held(share: float) -> bool:
-    return HELD[0] <= share <= HELD[1]

@@ -10,12 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
-from sluice.insight.capacity.growth import Growth, dropped_since
-from sluice.insight.capacity.report import Score
+from sluice.insight.capacity.compared import TrackRecord
+from sluice.insight.capacity.drops import dropped_since
+from sluice.insight.capacity.growth import Growth
 from sluice.insight.forecast.scoring import Kept, score
 from sluice.ledger.forecasts import Made
 from sluice.ledger.samples import Series
 
+HELD = (0.70, 0.95)
+"""Between these a forecast's 80 % interval is one, however many say so; of a few what they say is chance."""
 SCORED = timedelta(days=182)
 """How long ago a forecast may have been made."""
 
@@ -41,10 +44,15 @@ def pairs(made: Iterable[Made], grown: Mapping[Series, Growth]) -> Iterator[tupl
                 yield ahead, Kept(p10 / scale, p50 / scale, p90 / scale, value / scale)
 
 
-def scored(found: Iterable[tuple[int, Kept]]) -> tuple[Score, ...]:
+def scored(found: Iterable[tuple[int, Kept]]) -> tuple[TrackRecord, ...]:
     """Score them, by how many days ahead was said."""
     made = defaultdict[int, list[Kept]](list)
     for ahead, kept in found:
         made[ahead].append(kept)
     told = ((ahead, score(made[ahead])) for ahead in sorted(made))
-    return tuple(Score(ahead, one.points, one.share, one.low, one.high, one.pinball) for ahead, one in told)
+    return tuple(
+        TrackRecord(
+            ahead, one.points, one.share, one.low, one.high, one.pinball, one.sound or HELD[0] <= one.share <= HELD[1]
+        )
+        for ahead, one in told
+    )

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from sluice.estate.severity import Severity
-from sluice.insight.capacity.report import Arrival, Changed, Outlook, Report, Score, Trouble
+from sluice.insight.capacity.compared import Changed, TrackRecord
+from sluice.insight.capacity.measure import Outlook, Reached
+from sluice.insight.capacity.report import Report
+from sluice.insight.capacity.standing import SmallTrouble
 from sluice.insight.capacity.words import amount, day, listed, many
 
 
@@ -32,7 +35,7 @@ def headline(report: Report) -> str:
     return "Nothing comes to its limit within a year."
 
 
-def arrival_told(outlook: Outlook, at: Arrival, until: date) -> str:
+def arrival_told(outlook: Outlook, at: Reached, until: date) -> str:
     """Say when a limit is reached: `certify is 85 % full between 12 March and 4 May, most likely on 2 April.`"""
     what = f"{f'{outlook.subject} of ' if outlook.subject else ''}{outlook.store} {at.limit.told}"
     if at.earliest is None:
@@ -57,7 +60,7 @@ def grown_told(outlook: Outlook) -> str:
     return f"{told}. {outlook.reason}".strip()
 
 
-def score_told(score: Score) -> str:
+def score_told(score: TrackRecord) -> str:
     """Say how good forecasts were."""
     return (
         f"{score.ahead} days ahead, our 80 % intervals held {100 * score.held:.0f} % of {many(score.count, 'forecast')}"
@@ -79,7 +82,7 @@ def changed_told(changed: Changed, until: date) -> Iterator[str]:
         yield f"{fast.store}: {fast.table} grew by {amount(fast.bytes, 'bytes')}{percent}."
 
 
-def trouble_told(trouble: Trouble, until: date) -> str:
+def trouble_told(trouble: SmallTrouble, until: date) -> str:
     """Say what is wrong and wakes nobody."""
     return f"{trouble.store or 'the estate'}, since {day(trouble.since, until)}: {trouble.text}"
 

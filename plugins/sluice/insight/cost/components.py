@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.estate.amounts import Between, exactly, total
-from sluice.insight.cost.known import HOURS, NONE, Instance, Known, Line, Table, Units, gigabytes, of_rate
+from sluice.insight.cost.known import HOURS, NONE, Known, Server, Table, Units, Written, gigabytes, of_rate
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import SIZES, Uncovered, bought, uncovered
 
@@ -49,14 +49,14 @@ def sum_of(parts: Iterable[Component]) -> Between:
     return total([one.monthly for one in parts])
 
 
-def is_priced(instance: Instance, prices: Prices) -> bool:
+def is_priced(instance: Server, prices: Prices) -> bool:
     """Tell whether all prices of a server are known, and its size."""
     names = [f"rds.{instance.kind}", f"rds.storage.{instance.storage}"]
     names += [f"rds.operations.{instance.storage}"] if instance.operations and instance.storage != "gp2" else []
     return instance.kind.rpartition(".")[2] in SIZES and all(prices.knows(name) for name in names)
 
 
-def of_instance(instance: Instance, prices: Prices, free: Uncovered) -> Iterator[Component]:
+def of_instance(instance: Server, prices: Prices, free: Uncovered) -> Iterator[Component]:
     """Give a server's hours that nothing reserved covers, its disk, and the operations that it does not bring along."""
     servers = 2 if instance.standby else 1
     told = f"{instance.name}, {instance.kind}" + (" with a standby" if instance.standby else "")
@@ -65,7 +65,7 @@ def of_instance(instance: Instance, prices: Prices, free: Uncovered) -> Iterator
     yield from of_disk(instance, prices)
 
 
-def of_disk(instance: Instance, prices: Prices) -> Iterator[Component]:
+def of_disk(instance: Server, prices: Prices) -> Iterator[Component]:
     """Give what a server's disk costs as it is."""
     servers = 2 if instance.standby else 1
     told = f"{instance.name}, disk of {instance.storage}"
@@ -125,7 +125,7 @@ def paid_backups(known: Known, store: str, without: Between = NONE) -> Between:
     return Between(held.low - disks.low, held.high - disks.high).at_least(0)
 
 
-def _of_line(line: Line, prices: Prices) -> Component:
+def _of_line(line: Written, prices: Prices) -> Component:
     written = line.line
     if written.monthly is not None:
         return Component(line.store, written.what, written.monthly)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 
 from sluice.estate.amounts import Between
 from sluice.estate.read import PRICES
+from sluice.insight.capacity.words import listed
 from sluice.insight.cost.components import Component, components, is_priced, sum_of
-from sluice.insight.cost.forecast import Forecasts, later, not_forecast
-from sluice.insight.cost.known import Instance, Known
+from sluice.insight.cost.forecast import AheadOf, later, not_forecast
+from sluice.insight.cost.known import Known, Server
 from sluice.insight.cost.prices import Prices
-from sluice.insight.cost.reserved import TARGET, Use, uses
+from sluice.insight.cost.reserved import Use, uses
 from sluice.insight.cost.savings import Saving, candidates, largest
 
 ESTATE = "the estate"
@@ -37,19 +37,8 @@ class Costs:
     notes: tuple[str, ...] = ()
     """What a reader should know before a sum is quoted."""
 
-    @property
-    def by_store(self) -> dict[str, Between]:
-        """Give each store's sum; the estate's own is ''."""
-        stores = dict.fromkeys(one.store for one in self.components)
-        return {store: sum_of(one for one in self.components if one.store == store) for store in stores}
 
-    @property
-    def told(self) -> str:
-        """Say all of it as plain text, a line each."""
-        return "\n".join(_lines(self))
-
-
-def costs_of(month: date, all_known: Known, prices: Prices, ahead: Forecasts) -> Costs:
+def costs_of(month: date, all_known: Known, prices: Prices, ahead: AheadOf) -> Costs:
     """Reckon it. `ahead` holds each series' forecast of the day 90 days on. Raises UnknownPrice for a price that a line names.
 
     A server that no price is known of is left out, and said to be.
@@ -69,44 +58,22 @@ def costs_of(month: date, all_known: Known, prices: Prices, ahead: Forecasts) ->
     )
 
 
-def dollars(amount: Between) -> str:
-    """Write a sum as a person reads it: $750 to 1,070; below ten dollars with cents."""
-    low, high = (_written(end) for end in (amount.low, amount.high))
-    return f"${low}" if low == high else f"${low} to {high}"
-
-
-def _written(amount: Decimal) -> str:
-    return f"{amount:,.0f}" if abs(amount) >= 10 or not amount else f"{amount:,.2f}"
-
-
-def _left_out(instances: Iterable[Instance]) -> Iterator[str]:
+def _left_out(instances: Iterable[Server]) -> Iterator[str]:
     for one in instances:
         told = f"{one.store} {one.name}, {one.kind} on {one.storage}"
         yield f"not counted, as no price is known of it: {told}; write it into {PRICES}"
 
 
-def _notes(month: date, known: Known, prices: Prices, ahead: Forecasts) -> Iterator[str]:
+def _notes(month: date, known: Known, prices: Prices, ahead: AheadOf) -> Iterator[str]:
     if prices.is_old(month):
         yield f"the prices are of {prices.dated}: look whether they still stand"
     asked = [table for table in known.tables if table.unmeasured and table.reads.provisioned is None]
     if blind := [f"{table.store} {table.name}" for table in asked]:
-        yield f"what indexes are read is not measured, nor in the sums; writes go to none of them up to all: {', '.join(blind)}"
+        yield f"what indexes are read is not measured, nor in the sums; writes go to none of them up to all: {listed(blind)}"
     if missing := not_forecast(known, ahead):
-        yield f"not forecast, so in 90 days as today: {', '.join(missing)}"
+        yield f"not forecast, so in 90 days as today: {listed(missing)}"
     if not (known.instances or known.tables or known.kept):
         yield "nothing was measured: all sums are what a person wrote"
-
-
-def _lines(costs: Costs) -> Iterator[str]:
-    yield f"{costs.month:%Y-%m}, {costs.prices}"
-    for one in costs.components:
-        yield f"  {one.store or ESTATE}: {one.what}: {dollars(one.monthly)}{f' ({made})' if (made := how(one)) else ''}"
-    yield f"now {dollars(costs.now)} a month; in 90 days {dollars(costs.later)}"
-    for use in costs.reserved:
-        judged = "as it should be" if use.enough else f"and it should be {TARGET} %"
-        yield f"reserved {use.what}: {_percent(use.percent)} used, {judged}"
-    yield from _savings(costs.savings)
-    yield from (f"note: {note}" for note in costs.notes)
 
 
 def how(one: Component) -> str:
@@ -115,14 +82,3 @@ def how(one: Component) -> str:
         return ""
     ends = [f"{end:,.0f}" if end >= 10 else f"{end:,.2f}" for end in (one.quantity.low, one.quantity.high)]
     return f"{' to '.join(dict.fromkeys(ends))} × {one.price}, per {one.per}"
-
-
-def _percent(amount: Between) -> str:
-    return " to ".join(dict.fromkeys(f"{end:.0f}" for end in (amount.low, amount.high))) + " %"
-
-
-def _savings(savings: Sequence[Saving]) -> Iterator[str]:
-    if not savings:
-        yield "nothing was found that would save"
-    for number, one in enumerate(savings, 1):
-        yield f"{number}. {one.store or ESTATE}: {one.what}: {dollars(one.monthly)} a month; {one.why}. Mind: {one.risk}."

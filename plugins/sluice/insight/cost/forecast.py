@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sluice.estate.amounts import Between, exactly
-from sluice.insight.cost.known import GB, Instance, Kept, Known, Line, Load, Table
+from sluice.insight.capacity.load import LOADS
+from sluice.insight.cost.known import GB, Known, Load, Server, Stored, Table, Written
 from sluice.ledger.samples import Series
 
-SIZES = ("items_bytes", "disk_used_bytes")
+SIZES = ("items_bytes", "disk_used_bytes", "database_bytes")
 """Metrics of what a store holds."""
-LOADS = ("read_units_rate", "write_units_rate", "transactions_rate")
-"""Metrics of what it is asked."""
+GROWS_WITH: Mapping[str, Collection[str]] = {"size": SIZES, "load": LOADS}
+OF_A_TABLE = {"what it holds": "items_bytes", "reads": "read_units_rate", "writes": "write_units_rate"}
 SAME = exactly(1)
 
 
@@ -31,10 +32,10 @@ class Ahead:
         return self.then / self.now if self.now > 0 else SAME
 
 
-Forecasts = Mapping[Series, Ahead]
+AheadOf = Mapping[Series, Ahead]
 
 
-def later(known: Known, ahead: Forecasts) -> Known:
+def later(known: Known, ahead: AheadOf) -> Known:
     """Give what will be known. What was not forecast stays as it is."""
     return replace(
         known,
@@ -45,29 +46,33 @@ def later(known: Known, ahead: Forecasts) -> Known:
     )
 
 
-def not_forecast(known: Known, ahead: Forecasts) -> tuple[str, ...]:
+def not_forecast(known: Known, ahead: AheadOf) -> tuple[str, ...]:
     """Say of what there is no forecast, so that its cost in 90 days is today's."""
-    wanted = [
-        *(Series(one.store, "disk_used_bytes") for one in known.instances),
-        *(Series(one.store, metric, one.name) for one in known.tables for metric in (SIZES[0], *LOADS[:2])),
-    ]
-    return tuple(
-        " ".join(filter(None, (one.store, one.subject, one.metric)))
-        for one in dict.fromkeys(wanted)
-        if one not in ahead
-    )
+    told = [
+        *(f"{one.store}: what it holds" for one in known.instances if Series(one.store, "disk_used_bytes") not in ahead),
+        *(f"{table.store} {table.name}: {what}"
+          for table in known.tables for what, metric in OF_A_TABLE.items()
+          if Series(table.store, metric, table.name) not in ahead),
+        *(f"{one.store or 'the estate'}: {one.line.what}, which grows with {one.line.grows_with}"
+          for one in known.lines if one.line.grows_with and not _of(one.store, GROWS_WITH[one.line.grows_with], ahead)),
+    ]  # fmt: skip
+    return tuple(dict.fromkeys(told))
 
 
-def growth(store: str, metrics: Collection[str], ahead: Forecasts) -> Between:
+def growth(store: str, metrics: Collection[str], ahead: AheadOf) -> Between:
     """Give by what factor a store grows in all, by some metrics; the estate, '', by all stores. Without a forecast, by none."""
-    found = [one for series, one in ahead.items() if series.metric in metrics and store in ("", series.store)]
+    found = _of(store, metrics, ahead)
     now = sum((one.now for one in found), Decimal(0))
     if not now:
         return SAME
     return sum((one.then for one in found), exactly(0)) / now
 
 
-def _instance(instance: Instance, ahead: Forecasts) -> Instance:
+def _of(store: str, metrics: Collection[str], ahead: AheadOf) -> list[Ahead]:
+    return [one for series, one in ahead.items() if series.metric in metrics and store in ("", series.store)]
+
+
+def _instance(instance: Server, ahead: AheadOf) -> Server:
     """A disk is extended before it is full, and never shrinks."""
     held = ahead.get(Series(instance.store, "disk_used_bytes"))
     if held is None:
@@ -77,7 +82,7 @@ def _instance(instance: Instance, ahead: Forecasts) -> Instance:
     return replace(instance, disk=disk)
 
 
-def _table(table: Table, ahead: Forecasts) -> Table:
+def _table(table: Table, ahead: AheadOf) -> Table:
     def grown(metric: str) -> Between:
         found = ahead.get(Series(table.store, metric, table.name))
         return found.grown if found else SAME
@@ -96,16 +101,16 @@ def _load(load: Load, used: Between, provisioned: Between) -> Load:
     return replace(load, used=load.used * used, provisioned=units)
 
 
-def _kept(kept: Kept, ahead: Forecasts) -> Kept:
+def _kept(kept: Stored, ahead: AheadOf) -> Stored:
     grown = growth(kept.store, SIZES, ahead)
     return replace(kept, size=kept.size * grown)
 
 
-def _line(line: Line, ahead: Forecasts) -> Line:
+def _line(line: Written, ahead: AheadOf) -> Written:
     written = line.line
     if written.grows_with is None:
         return line
-    grown = growth(line.store, SIZES if written.grows_with == "size" else LOADS, ahead)
+    grown = growth(line.store, GROWS_WITH[written.grows_with], ahead)
     field = "monthly" if written.monthly is not None else "quantity"
     amount = written.monthly if written.monthly is not None else written.quantity
     assert amount is not None

@@ -6,7 +6,7 @@ A month of low days and a month of high days are the two ends: P10 and P90 of th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from sluice.estate.amounts import Between, exactly, ranging
-from sluice.insight.cost.known import NONE, Hour, Instance, Load, Table
+from sluice.insight.cost.known import NONE, Hour, Load, Server, Table
 from sluice.ledger.samples import Series, Span
 
 Hours = Mapping[Series, Sequence[Span]]
@@ -65,9 +65,9 @@ def tables_of(store: str, hours: Hours, described: Mapping[str, Described]) -> t
     return tuple(_table(store, name, hours, described.get(name, Described())) for name in names)
 
 
-def instance_of(store: str, answer: Mapping[str, Any], hours: Hours, full_at: int) -> Instance:
+def instance_of(store: str, answer: Mapping[str, Any], hours: Hours, full_at: int) -> Server:
     """Read one entry of DescribeDBInstances, with what was measured of the store that it holds."""
-    made = Instance(
+    made = Server(
         store,
         answer["DBInstanceIdentifier"],
         answer["DBInstanceClass"],
@@ -81,12 +81,6 @@ def instance_of(store: str, answer: Mapping[str, Any], hours: Hours, full_at: in
     return replace(
         made, steady_days=_steady_days(hours.get(Series(store, "up_count"), ())), cpu=_p95(cpu), memory=_p95(memory)
     )
-
-
-def unused_bytes(hours: Hours, store: str, tables: Iterable[str]) -> int:
-    """Give how much the indexes of some tables hold, by their last hour: tables all of whose indexes nobody reads."""
-    found = (hours.get(Series(store, "index_bytes", table), ()) for table in tables)
-    return sum(int(spans[-1].last) for spans in found if spans)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

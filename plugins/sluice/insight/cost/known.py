@@ -26,7 +26,7 @@ Units: TypeAlias = Literal["reads", "writes"]
 
 
 @dataclass(frozen=True)
-class Instance:
+class Server:
     """A server of RDS, as it is described, and what was measured of it."""
 
     store: str
@@ -50,8 +50,6 @@ class Instance:
     """P95 of its hours' fullest minutes, percent."""
     full_at: int = 85
     """At how many percent its disk is extended."""
-    unused_indexes: int = 0
-    """Bytes of indexes that nobody reads, on any server."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Stored:
     """What is kept of a store: backups, archives, snapshots."""
 
     store: str
@@ -118,7 +116,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Line:
+class Written:
     """A line that a person wrote, and of which store; '' is the estate."""
 
     store: str
@@ -129,21 +127,21 @@ class Line:
 class Known:
     """All of it."""
 
-    instances: tuple[Instance, ...] = ()
+    instances: tuple[Server, ...] = ()
     tables: tuple[Table, ...] = ()
-    kept: tuple[Kept, ...] = ()
-    lines: tuple[Line, ...] = ()
+    kept: tuple[Stored, ...] = ()
+    lines: tuple[Written, ...] = ()
     reserved: tuple[Reserved, ...] = ()
     all_servers: bool = True
     """Whether no server is missing: else nobody can say how much of what is reserved for servers is used."""
 
 
 def known_of(
-    estate: Estate, instances: Iterable[Instance] = (), tables: Iterable[Table] = (), kept: Iterable[Kept] = ()
+    estate: Estate, instances: Iterable[Server] = (), tables: Iterable[Table] = (), kept: Iterable[Stored] = ()
 ) -> Known:
     """Join what was measured with what a person wrote into estate.yaml."""
-    written = [Line(name, line) for name, store in estate.stores.items() for line in store.costs]
-    written += [Line("", line) for line in estate.costs]
+    written = [Written(name, line) for name, store in estate.stores.items() for line in store.costs]
+    written += [Written("", line) for line in estate.costs]
     return Known(tuple(instances), tuple(tables), tuple(kept), tuple(written), estate.reserved)
 
 

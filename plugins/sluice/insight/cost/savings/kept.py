@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sluice.estate.amounts import Between
 from sluice.insight.cost.components import paid_backups
-from sluice.insight.cost.known import Kept, Known, gigabytes
+from sluice.insight.cost.known import Known, Stored, gigabytes
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.savings.saving import Saving
 
@@ -23,11 +23,11 @@ def of_kept(known: Known, prices: Prices) -> Iterator[Saving]:
             yield from (_colder(kept, to, prices) for to, days in COLDER.items() if _stays(kept, days))
 
 
-def _stays(kept: Kept, days: int) -> bool:
+def _stays(kept: Stored, days: int) -> bool:
     return kept.stays_days is None or kept.stays_days >= days
 
 
-def _past_keep(kept: Kept, known: Known, prices: Prices) -> Saving:
+def _past_keep(kept: Stored, known: Known, prices: Prices) -> Saving:
     held = gigabytes(kept.past_keep)
     if kept.price == "rds.backup":  # some of it was free
         now, then = paid_backups(known, kept.store), paid_backups(known, kept.store, kept.past_keep)
@@ -42,7 +42,7 @@ def _past_keep(kept: Kept, known: Known, prices: Prices) -> Saving:
     )
 
 
-def _colder(kept: Kept, to: str, prices: Prices) -> Saving:
+def _colder(kept: Stored, to: str, prices: Prices) -> Saving:
     stays = gigabytes(Between(kept.size.low - kept.past_keep.high, kept.size.high - kept.past_keep.low)).at_least(0)
     now, then, back = prices.usd(kept.price), prices.usd(to), prices.usd(f"{to}.retrieval")
     read = gigabytes(kept.read)

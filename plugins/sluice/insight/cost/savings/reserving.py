@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 from sluice.estate.amounts import Between
-from sluice.insight.cost.known import Instance, Known, Table
+from sluice.insight.cost.known import Known, Server, Table
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import TARGET, list_price, small_ones, sort_of, uses
 from sluice.insight.cost.savings.saving import Saving
@@ -32,7 +32,7 @@ def unused(known: Known, prices: Prices) -> Iterator[Saving]:
             )
 
 
-def servers(instances: Collection[Instance], known: Known, prices: Prices) -> Iterator[Saving]:
+def servers(instances: Collection[Server], known: Known, prices: Prices) -> Iterator[Saving]:
     """Give what the steady servers of each class would save if they were reserved for a year. Raises UnknownPrice."""
     steady = [one for one in instances if one.steady_days >= STEADY_DAYS]
     left = {sort_of(one.kind): _left(sort_of(one.kind), steady, known) for one in steady}
@@ -52,7 +52,7 @@ def servers(instances: Collection[Instance], known: Known, prices: Prices) -> It
             )
 
 
-def _left(family: str, steady: Collection[Instance], known: Known) -> Decimal:
+def _left(family: str, steady: Collection[Server], known: Known) -> Decimal:
     """Give the small ones of a family that run all the time and are not reserved."""
     run = sum(small_ones(one.kind) * (2 if one.standby else 1) for one in steady if sort_of(one.kind) == family)
     held = sum(small_ones(line.what) * line.count for line in known.reserved if sort_of(line.what) == family)

@@ -1,4 +1,4 @@
-"""What a server of RDS would save: a smaller class, another sort of disk, indexes that nobody reads."""
+"""What a server of RDS would save: a smaller class, another sort of disk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from sluice.estate.amounts import Between
 from sluice.insight.cost.components import included, of_disk, sum_of
-from sluice.insight.cost.known import GB, Instance
+from sluice.insight.cost.known import Server
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import SIZES, Uncovered
 from sluice.insight.cost.savings.saving import Saving, saved
@@ -17,18 +16,16 @@ IDLE_CPU, IDLE_MEMORY = Decimal(30), Decimal(40)
 """Percent below which nineteen hours of twenty stay in a server that is too large, in their busiest minute."""
 
 
-def of_servers(instances: tuple[Instance, ...], prices: Prices, free: Uncovered) -> Iterator[Saving]:
+def of_servers(instances: tuple[Server, ...], prices: Prices, free: Uncovered) -> Iterator[Saving]:
     """Give what each server would save. Raises UnknownPrice."""
     for instance in instances:
         if (kind := smaller(instance, prices)) is not None:
             yield _shrunk(instance, kind, prices, free)
         if instance.storage in ("gp2", "io1"):
             yield _other_disk(instance, prices)
-        if instance.unused_indexes:
-            yield _without_indexes(instance, prices)
 
 
-def smaller(instance: Instance, prices: Prices) -> str | None:
+def smaller(instance: Server, prices: Prices) -> str | None:
     """Give the next smaller class of an idle server that has a price, or None: it is not idle, or there is none."""
     if instance.cpu is None or instance.memory is None:
         return None
@@ -40,7 +37,7 @@ def smaller(instance: Instance, prices: Prices) -> str | None:
     return next((kind for kind in kinds if prices.knows(f"rds.{kind}")), None)
 
 
-def _shrunk(instance: Instance, kind: str, prices: Prices, free: Uncovered) -> Saving:
+def _shrunk(instance: Server, kind: str, prices: Prices, free: Uncovered) -> Saving:
     servers = 2 if instance.standby else 1
     hours = instance.hours * servers * free.of(instance.kind)
     return Saving(
@@ -53,7 +50,7 @@ def _shrunk(instance: Instance, kind: str, prices: Prices, free: Uncovered) -> S
     )
 
 
-def _other_disk(instance: Instance, prices: Prices) -> Saving:
+def _other_disk(instance: Server, prices: Prices) -> Saving:
     needed = instance.operations if instance.operations > included(instance.disk) else 0
     then = replace(instance, storage="gp3", operations=needed if instance.storage == "io1" else 0)
     return Saving(
@@ -63,17 +60,4 @@ def _other_disk(instance: Instance, prices: Prices) -> Saving:
         "gp3 costs less for as many operations a second",
         "its answers take a little longer than those of io1; the move is done under load and takes hours",
         f"disk of {instance.name}",
-    )
-
-
-def _without_indexes(instance: Instance, prices: Prices) -> Saving:
-    servers = 2 if instance.standby else 1
-    cost = prices.usd(f"rds.storage.{instance.storage}") * (Decimal(instance.unused_indexes) * servers / GB)
-    return Saving(
-        instance.store,
-        f"drop the indexes of {instance.name} that nobody reads",
-        Between(Decimal(0), cost.high),
-        f"they hold {Decimal(instance.unused_indexes) / GB:.1f} GB",
-        "a disk of RDS does not shrink: it is extended later, and no more. A report of once a year may miss one",
-        f"indexes of {instance.name}",
     )

@@ -1,0 +1,98 @@
+"""One measure of a store in a report: what it was, what it will be, its limits and when they are reached. Frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, TypeAlias
+
+from sluice.estate.severity import Severity
+
+LimitName: TypeAlias = Literal["full", "most", "sessions", "provisioned"]
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Where something ends."""
+
+    name: LimitName
+    value: float
+    told: str
+    """What it is to be there: `is 85 % full`."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """When a limit is reached. Of ten such forecasts one comes before `earliest`, five before `likely`, nine before `latest`.
+
+    None: not within the year that is looked at.
+    """
+
+    limit: Ceiling
+    earliest: date | None
+    likely: date | None
+    latest: date | None
+    days: int | None
+    """Until `earliest`; 0 where it is reached already."""
+    severity: Severity | None
+    """P1 to P3, None where nobody need act: what this report and the one before say, since one alone is none."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A forecast, day by day, with its 80 % interval."""
+
+    days: tuple[date, ...]
+    p10: tuple[float, ...]
+    p50: tuple[float, ...]
+    p90: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What our own archive has dropped on a day."""
+
+    day: date
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One measure of a store: what it was, and what it will be."""
+
+    store: str
+    metric: str
+    subject: str
+    title: str
+    unit: str
+    days: tuple[date, ...]
+    values: tuple[float, ...]
+    drops: tuple[Drop, ...]
+    steps: tuple[date, ...]
+    """Days on which it jumped, and nobody had noted why."""
+    a_month: float | None
+    """By how much it has grown in the last 30 days, with what was dropped counted as if it were there."""
+    curve: Curve | None
+    reason: str
+    """Why there is no forecast, or why it is not to be trusted; empty where it is."""
+    notes: tuple[str, ...]
+    limits: tuple[Ceiling, ...]
+    arrivals: tuple[Reached, ...]
+    """One for each limit; empty where there is no forecast."""
+
+    @property
+    def now(self) -> float | None:
+        """What was measured last."""
+        return self.values[-1] if self.values else None
+
+    @property
+    def in_90_days(self) -> tuple[float, float, float] | None:
+        """P10, P50 and P90 of the ninetieth day."""
+        return ahead(self.curve, 90)
+
+
+def ahead(curve: Curve | None, days: int) -> tuple[float, float, float] | None:
+    """Give P10, P50 and P90 of a day to come; None where the curve does not reach it."""
+    if curve is None or len(curve.days) < days:
+        return None
+    return curve.p10[days - 1], curve.p50[days - 1], curve.p90[days - 1]
