@@ -178,7 +178,9 @@ def _judged_dataset(block: str, path: Path) -> str:
 def _merged(base: str | dict[str, Any], piece: str) -> str:
     """Put a piece into its file. Migrations by text, as times must stay as they are written."""
     if isinstance(base, str):
-        return re.sub(rf"^{piece.partition(':')[0]}:.*\n(?:[ #].*\n|\n)*", "", base, flags=re.M) + piece
+        for key in yaml.safe_load(piece):
+            base = re.sub(rf"^{key}:.*\n(?:[ #].*\n|\n)*", "", base, flags=re.M)
+        return base + piece
     kept = {key: value for key, value in base.items() if key not in yaml.safe_load(piece)}
     return yaml.safe_dump(kept) + piece
 
