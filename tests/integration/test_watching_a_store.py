@@ -15,7 +15,7 @@ from sluice.flow.connections import dsn_of
 from sluice.insight.collecting.lifeline import Lifeline
 from sluice.insight.collecting.postgres import EVERYBODYS, SESSIONS, STATEMENTS, look_at_postgres
 from sluice.insight.collecting.sizes import measure_sizes
-from sluice.stores.postgres import connect
+from sluice.stores.postgres import Refused, connect
 
 from tests.conftest import Database
 
@@ -101,6 +101,20 @@ def test_the_role_of_the_page_sees_all_that_there_is(database: Database) -> None
     finally:
         with connect(database.dsn("admin"), purpose="test") as c:
             c.execute(b"DROP OWNED BY sluice_watch; DROP ROLE sluice_watch")
+
+
+@pytest.mark.parametrize(
+    "sql", ["CREATE ROLE stranger LOGIN PASSWORD 'secret'", "CREATE ROLE stranger NOLOGIN PASSWORD 'secret'"]
+)
+def test_a_role_that_may_not_enter_is_a_mistake_and_no_outage(database: Database, sql: str) -> None:
+    with connect(database.dsn("admin"), purpose="test") as c:
+        c.execute(sql.encode())
+    try:
+        with pytest.raises(Refused, match="'stranger'"):
+            connect(make_conninfo(database.dsn(), user="stranger", password="secret"), purpose="test")
+    finally:
+        with connect(database.dsn("admin"), purpose="test") as c:
+            c.execute(b"DROP ROLE stranger")
 
 
 def test_the_policy_allows_what_is_asked_of_aws_for_numbers_and_no_more() -> None:
