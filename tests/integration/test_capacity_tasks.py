@@ -102,7 +102,10 @@ def test_a_report_lies_in_the_vault_in_three_forms_where_the_console_shows_it(
     assert task.execute(context()) == made, "made again it is the same"
 
 
-def test_two_reports_are_needed_to_wake_somebody_and_a_summary_is_sent_each_time(ledger: Forecasts, people) -> None:
+def test_two_reports_are_needed_to_wake_somebody_and_a_summary_is_sent_each_time(
+    ledger: Forecasts, people, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.shop.example/")
     before = MONDAY - WEEK
     assert make(before)["urgent"] == []
     assert tell(make(before), before) == 1
@@ -112,7 +115,8 @@ def test_two_reports_are_needed_to_wake_somebody_and_a_summary_is_sent_each_time
     assert [one["severity"] for one in (first, second)] == ["P4", "P4"] and "Capacity of sample" in first["text"]
     assert urgent["severity"] in ("P2", "P3") and urgent["subject"] == "certify"
     assert urgent["text"].startswith(f"{urgent['severity']}: certify is 85 % full between")
-    assert urgent["page"] == f"/sluice/{made['page']}"
+    assert urgent["page"] == f"https://airflow.shop.example/sluice/{made['page']}"
+    assert {one["text"].splitlines()[-1] for one in (urgent, second)} == {urgent["page"]}, "a mail has the text alone"
 
 
 def test_a_monthly_report_compares_with_the_month_before_and_wakes_by_the_last_report_alone(

@@ -57,17 +57,19 @@ def visit(airflow, bucket):
     [mount] = sluice_plugin.SluicePlugin.fastapi_apps
     outer.mount(mount["url_prefix"], mount["app"])
 
-    async def ask(method: str, address: str, role: str | None) -> httpx.Response:
+    async def ask(method: str, address: str, role: str | None, by: str) -> httpx.Response:
         token = None if role is None else airflow.generate_jwt(SimpleAuthManagerUser(username="ann", role=role or None))
-        cookies = {"_token": token} if token else None
+        cookies = {"_token": token} if token and by == "cookie" else None
+        headers = {"Authorization": f"Bearer {token}"} if token and by == "header" else None
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(outer, raise_app_exceptions=False),
             base_url="http://x",
             cookies=cookies,
+            headers=headers,
         ) as client:
             return await client.request(method, address)
 
-    yield lambda address, role="viewer", method="GET": asyncio.run(ask(method, address, role))
+    yield lambda address, role="viewer", method="GET", by="cookie": asyncio.run(ask(method, address, role, by))
     app.dependency_overrides.clear()
 
 
@@ -101,7 +103,7 @@ def test_the_last_numbers_are_for_those_who_may_read_them(visit, monkeypatch) ->
     monkeypatch.setattr(console, "metrics_text", lambda: "# TYPE sluice_up_count gauge\n")
     address = "/sluice/metrics/publish_metrics"
     assert [visit(address, role=role).status_code for role in (None, "")] == [401, 403]
-    answer = visit(address)
+    answer = visit(address, by="header")  # as Prometheus asks
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert answer.text.startswith("# TYPE")
     assert visit("/sluice/metrics/another").status_code == 404

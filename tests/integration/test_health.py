@@ -202,6 +202,27 @@ def test_whoever_was_told_that_it_opened_is_told_that_it_is_well(ledger, inciden
     assert incidents.untold("away", ["P1"], now) == [opened], "who never heard of it does not hear that it is well"
 
 
+@pytest.mark.parametrize(
+    ("pages", "runbook", "told"),
+    [
+        (None, "docs/howto/a.md#locks", "docs/howto/a.md#locks"),
+        (
+            "https://git.shop.example/main",
+            "docs/howto/a.md#locks",
+            "https://git.shop.example/main/docs/howto/a.md#locks",
+        ),
+        ("https://git.shop.example/main/", "docs/howto/a.md", "https://git.shop.example/main/docs/howto/a.md"),
+        ("https://git.shop.example/main", "https://wiki.shop.example/a", "https://wiki.shop.example/a"),
+    ],
+)
+def test_a_message_links_to_where_the_pages_are_read(ledger, incidents, open_store, pages, runbook, told):
+    record(ledger, "lock_waits_count", 2)
+    insight = Insight(maintenance=(), pages=pages)
+    (message,) = looked(ledger, open_store, [replace(LOCKED, runbook=runbook)], insight).outcome.messages
+    assert message.details["runbook"] == told
+    assert f"\n{told}" in message.text
+
+
 def test_two_looks_at_once_are_one_incident_and_one_message(ledger, incidents, database, open_store):
     record(ledger, "lock_waits_count", 2)
 

@@ -64,12 +64,12 @@ def inline(text: str) -> Iterator[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Give the arguments of each `./sluice …`: the first of a choice, without what is optional or an ellipsis."""
+    """Give the arguments of each `./sluice …`: the first of a choice, without what is optional, an ellipsis, or where it goes."""
     fenced = [line for block in blocks(text, "sh", "console", "") for line in block.splitlines()]
     indented = re.findall(r"^ {4}(\S.*)", text, re.M)
     for line in [*fenced, *indented, *inline(text)]:
         for said in re.findall(r"(?:^|\$ |&& )(\./sluice [^#&]*[^#&\s])", line):
-            plain = re.sub(r"\[[^]]*\]|…", "", said)
+            plain = re.sub(r"\[[^]]*\]|…| > \S+", "", said)
             yield shlex.split(re.sub(r"(\w+)(?:\|\w+)+", r"\1", plain))[1:]
 
 
@@ -95,6 +95,8 @@ def wrong_yaml(text: str, root: Path) -> list[str]:
 
 def _judged(block: str, root: Path) -> str:
     data = yaml.safe_load(block)
+    if set(data) in ({"scrape_configs"}, {"groups"}):  # Prometheus's own
+        return ""
     if set(data) <= set(PriceFile.model_fields):
         return _judged_prices(block, root)
     if "entities" in data:
@@ -178,7 +180,9 @@ def _judged_dataset(block: str, path: Path) -> str:
 def _merged(base: str | dict[str, Any], piece: str) -> str:
     """Put a piece into its file. Migrations by text, as times must stay as they are written."""
     if isinstance(base, str):
-        return re.sub(rf"^{piece.partition(':')[0]}:.*\n(?:[ #].*\n|\n)*", "", base, flags=re.M) + piece
+        for key in yaml.safe_load(piece):
+            base = re.sub(rf"^{key}:.*\n(?:[ #].*\n|\n)*", "", base, flags=re.M)
+        return base + piece
     kept = {key: value for key, value in base.items() if key not in yaml.safe_load(piece)}
     return yaml.safe_dump(kept) + piece
 

@@ -39,8 +39,14 @@ def test_lag_slow_statements_and_locks_of_one_store_are_one_incident(estate):
         "· slow is wrong",
         "pid 7 holds it",
         "Do first: Look.",
-        "docs/howto/know-what-is-wrong.md · me",
+        "docs/howto/know-what-is-wrong.md (in the project's folder) · me",
     ]
+
+
+def test_a_page_with_an_address_is_a_link_that_can_be_followed(estate):
+    at = "https://pages.shop.example/docs/howto/know-what-is-wrong.md#locks"
+    (message,) = estate.carry([replace(LOCKS, runbook=at)], NOON).messages
+    assert message.text.splitlines()[-1] == f"{at} · me"
 
 
 def test_what_is_wrong_at_another_store_or_for_another_cause_is_another(estate):

@@ -78,3 +78,10 @@ class Insight(Part):
     """Where the numbers and the dashboards are put into CloudWatch; without it, they are not."""
     alive: Connection | None = None
     """The Airflow connection, of type HTTP, that is called after every look: whoever is there tells people when the calls end."""
+    pages: Annotated[str, matching(r"https?://[^\s@?#]{1,200}", "an address: https://…")] | None = None
+    """Where people read these pages: `https://git.shop.example/sluice/blob/main`. It is put before the page of a message,
+    `docs/howto/…`; without it, the message names the file, which lies in the project's folder."""
+
+    def page_at(self, path: str) -> str:
+        """Give where a page is read: its address, or its path in the project where nobody says one."""
+        return f"{self.pages.rstrip('/')}/{path}" if self.pages and "://" not in path else path

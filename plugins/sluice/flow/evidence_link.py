@@ -34,3 +34,11 @@ class EvidenceLink(BaseOperatorLink):
 def evidence_address(key: str, seal: str | None = None) -> str:
     """Give the console's address of a record, with the seal that it must bear where that is known."""
     return f"/sluice/{quote(key)}" + (f"?sha256={quote(seal)}" if seal else "")
+
+
+def evidence_url(key: str) -> str:
+    """Give it with the address by which people reach Airflow (`[api] base_url`): for messages, which are read elsewhere."""
+    from airflow.configuration import conf
+
+    host: str = conf.get("api", "base_url", fallback="") or ""
+    return host.rstrip("/") + evidence_address(key)

@@ -49,6 +49,10 @@ PINNED = {
 }
 
 
+REFUSALS = ("authentication failed", "does not exist", "permission denied for", "not permitted to log in")
+"""How a server says, in what psycopg keeps of it, that it is there and will not have the role."""
+
+
 class StoreDown(Transient):
     """The database could not be reached."""
 
@@ -172,7 +176,7 @@ def _unreachable(dsn: str, error: psycopg.OperationalError) -> Transient | Termi
     info = psycopg.conninfo.conninfo_to_dict(dsn)
     where = f"{info.get('host', 'localhost')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
     what = _first_line(error)
-    if "authentication failed" in what or "does not exist" in what:
+    if any(word in what for word in REFUSALS):
         return Refused(f"PostgreSQL at {where} refuses {info.get('user')!r}: {what}. Mend the connection.")
     return StoreDown(
         f"PostgreSQL at {where} cannot be reached: {what}. Is it up? If it is the one of `./sluice up`: `./sluice status`."

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from sluice.errors import SluiceError, Terminal
 from sluice.estate import read_stores
 from sluice.flow.connections import dsn_of, open_vault
-from sluice.flow.evidence_link import KEY, EvidenceLink, evidence_address
+from sluice.flow.evidence_link import KEY, EvidenceLink, evidence_url
 from sluice.flow.insight.costs import reckoning
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
@@ -114,9 +114,9 @@ class TellCapacity(BaseOperator):
         if overtaken or not is_recent(until, context):
             raise AirflowSkipException(f"The report until {until} is of the past: nobody is told.")
         text = f"P4: {self.made['summary']}"
-        page = {"page": evidence_address(self.made["page"])}
+        page = evidence_url(self.made["page"])
         messages = [*self.made["urgent"], {"severity": "P4", "subject": "capacity", "text": text}]
-        return self._send([{**one, **page} for one in messages], context)
+        return self._send([{**one, "text": f"{one['text']}\n{page}", "page": page} for one in messages], context)
 
     def _send(self, messages: Sequence[dict[str, Any]], context: Context) -> int:
         from sluice.flow.alerting import AlertLate, send_alert

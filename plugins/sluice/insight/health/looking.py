@@ -71,7 +71,7 @@ def watch(
     hushed = Hushed(now, insight.maintenance, rules.silences, asked.ours)
     with incidents.looking():
         states = evaluate(rules.rules, look, incidents.states())
-        found = troubles(states, rules.rules, look)
+        found = [replace(one, runbook=insight.page_at(one.runbook)) for one in troubles(states, rules.rules, look)]
         outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence)
         incidents.keep(states, outcome.incidents, outcome.messages)
         incidents.forget(now - KEPT)

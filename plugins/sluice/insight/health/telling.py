@@ -50,7 +50,7 @@ def _lines(one: Incident, kind: Kind) -> Iterator[str]:
     if one.evidence:
         yield one.evidence if len(one.evidence) <= MOST_TREE else f"{one.evidence[:MOST_TREE]}\n… and more"
     yield f"Do first: {first.do}"
-    yield f"{first.runbook} · {first.owner}"
+    yield f"{_page(first.runbook)} · {first.owner}"
 
 
 def _cleared(one: Incident) -> Iterator[str]:
@@ -61,6 +61,10 @@ def _cleared(one: Incident) -> Iterator[str]:
 
 def _whose(one: Incident, store: str) -> str:
     return f"{store}: " if store and store != one.store else ""
+
+
+def _page(runbook: str) -> str:
+    return runbook if "://" in runbook else f"{runbook} (in the project's folder)"
 
 
 def _details(one: Incident, kind: Kind) -> dict[str, Any]:
