@@ -19,6 +19,14 @@ FROM sluice.status AS s LEFT JOIN LATERAL (
 ) AS f ON true
 ORDER BY s.migration
 
+-- name: list_standing_since
+-- Migrations in one of some phases, with the moment at which they came into them from any other.
+SELECT s.migration, min(t.at) AS since
+FROM sluice.status AS s JOIN control.transition AS t USING (migration)
+WHERE s.phase = ANY (%(phases)s) AND t.id > coalesce((
+    SELECT max(o.id) FROM control.transition AS o WHERE o.migration = s.migration AND o.to_phase <> ALL (%(phases)s)), 0)
+GROUP BY s.migration
+
 -- name: record_facts
 INSERT INTO control.fact (migration, gate, epoch, run, facts) VALUES (%(migration)s, %(gate)s, %(epoch)s, %(run)s, %(facts)s)
 

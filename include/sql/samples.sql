@@ -55,7 +55,7 @@ FROM insight.series AS s
 JOIN LATERAL (
     SELECT at, value FROM insight.sample WHERE series = s.id AND at > %(since)s AND at <= %(until)s ORDER BY at DESC LIMIT 1
 ) AS l ON true
-WHERE %(store)s::text IS NULL OR s.store = %(store)s
+WHERE (%(store)s::text IS NULL OR s.store = %(store)s) AND (%(metrics)s::text[] IS NULL OR s.metric = ANY (%(metrics)s))
 ORDER BY s.store, s.metric, s.subject
 
 -- name: list_samples

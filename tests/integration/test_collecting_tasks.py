@@ -12,9 +12,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from sluice.flow import project
 from sluice.flow.insight import collecting, looks, measuring
-from sluice.flow.insight.collecting import CollectSamples, NotMeasured, keep_stream_age
+from sluice.flow.insight.collecting import CollectSamples, NotMeasured
 from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSamples
+from sluice.flow.insight.streams import keep_stream_age
 from sluice.flow.safety.replicated import of_replicas
 from sluice.flow.safety.watching_replicas import GATE
 from sluice.insight.metrics import METRICS
@@ -42,6 +44,21 @@ stores:
   tyler: {engine: dynamodb, connection: dynamodb_tyler, rto: 5m, rpo: 30s}
 """
 MORE = "  lacking: {engine: postgres, connection: pg_lacking, rto: 5m, rpo: 30s, watch: {pooler: pg_pool}}\n"
+FOLLOWS = """migration: users
+kind: into_postgres
+from: {store: tyler, table: users}
+into:
+  store: certify
+  table: app.users
+  key: [id]
+  columns: {id: {from: "{id}", type: text}}
+"""
+FOLLOWS_NOTHING = """migration: things
+from: {store: certify, table: app.thing}
+into: {table: app.thing_by_month, partition: {range: at, every: month}}
+cutover: {lock_timeout: 50ms}
+"""
+AGE = Series("tyler", "stream_age_seconds", "users")
 COLLECT, ROLL_UP = CollectSamples(task_id="collect_samples"), RollUpSamples(task_id="roll_up_samples")
 DAY = timedelta(days=1)
 
@@ -164,9 +181,69 @@ def test_a_heartbeats_word_is_kept_once_and_one_that_knows_nothing_is_not(estate
     assert [one.value for one in samples.between([lag.metric], now - DAY, now + DAY)[lag]] == [1.5]
 
 
+def ages(samples: Samples) -> list[float]:
+    now = samples.now()
+    return [one.value for one in samples.between([AGE.metric], now - DAY, now + DAY).get(AGE, [])]
+
+
+@pytest.fixture
+def followed(estate: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
+    """What the ledger knows of a migration that reads a stream, and of one that reads none."""
+    monkeypatch.setattr(project, "ROOT", estate.parents[2])
+    (estate.parent / "migrations").mkdir()
+    (estate.parent / "migrations/users.yaml").write_text(FOLLOWS)
+    (estate.parent / "migrations/things.yaml").write_text(FOLLOWS_NOTHING)
+    Control(samples.connection, "things", "night").prepare().record_transition("capture", "expanded", "capturing", 1)
+    return Control(samples.connection, "users", "night")
+
+
+def aged(samples: Samples, by: timedelta) -> None:
+    """Let all that the ledger knows of migrations, and of their followers, have been so long ago."""
+    for question in (b"UPDATE control.transition SET at = at - %s", b"UPDATE insight.sample SET at = at - %s"):
+        samples.connection.execute(question, [by])
+
+
 def test_how_far_a_follower_is_behind_is_kept_of_its_migration(estate: Path, samples: Samples) -> None:
     keep_stream_age("tyler", "users", 12.5)
-    assert known(samples) == {Series("tyler", "stream_age_seconds", "users"): 12.5}
+    assert known(samples) == {AGE: 12.5}
+
+
+def test_a_follower_that_is_silent_falls_behind_by_the_clock(followed: Control, samples: Samples) -> None:
+    followed.record_transition("capture", "expanded", "capturing", 1)
+    aged(samples, timedelta(hours=9))
+    keep_stream_age("tyler", "users", 20.0)
+    ran(COLLECT, looks=1)
+    assert ages(samples) == [20], "it has spoken just now"
+    aged(samples, timedelta(hours=1))
+    ran(COLLECT, looks=2)
+    assert [round(one, -1) for one in ages(samples)] == [20, 3620, 3620]
+    keep_stream_age("tyler", "users", 4000.0)
+    ran(COLLECT, looks=1)
+    assert [round(one, -1) for one in ages(samples)][3:] == [4000, 4000], "it speaks, and is late: by its word"
+    followed.record_transition("abort", "capturing", "planned", 2)
+    ran(COLLECT, looks=1)
+    assert len(ages(samples)) == 5, "nobody is to follow it any more"
+
+
+def test_a_follower_that_never_spoke_is_behind_since_its_migration_captures(
+    followed: Control, samples: Samples
+) -> None:
+    followed.record_transition("capture", "expanded", "capturing", 1)
+    aged(samples, timedelta(hours=4))
+    followed.record_transition("abort", "capturing", "planned", 2)
+    followed.record_transition("capture", "expanded", "capturing", 2)
+    aged(samples, timedelta(hours=13))
+    followed.record_transition("backfill", "capturing", "backfilled", 2)
+    ran(COLLECT, looks=1)
+    assert [round(one, -1) for one in ages(samples)] == [13 * 3600]
+
+
+def test_a_migration_whose_file_cannot_be_read_stops_no_look(followed: Control, samples: Samples) -> None:
+    followed.record_transition("capture", "expanded", "capturing", 1)
+    aged(samples, timedelta(hours=1))
+    project.file_of("users").write_text("migration: {")
+    assert ran(COLLECT, looks=1)["looks"] == 1
+    assert ages(samples) == []
 
 
 def test_each_store_is_measured_by_itself(estate: Path, database: Database, samples: Samples) -> None:

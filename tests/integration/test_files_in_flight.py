@@ -93,6 +93,22 @@ def test_a_file_that_is_gone_or_broken_keeps_nobody_from_aborting(moved, spoil):
     assert moved.kind().position().phase is Phase.PLANNED
 
 
+def test_the_ledger_knows_of_an_abort_at_once_and_one_that_is_down_stops_none(moved, monkeypatch):
+    def standing() -> str:
+        with connections.opened_control("thing", "test") as control:
+            return control.phase()
+
+    moved.to(Phase.CAPTURING)
+    _plan("thing")
+    assert standing() == "capturing"
+    assert "could not be told" not in abort.abort_migration("thing")
+    assert standing() == "planned"
+    moved.to(Phase.CAPTURING)
+    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", _connection("postgresql://nobody:none@127.0.0.1:1/none"))
+    assert "the ledger learns it with the next run" in abort.abort_migration("thing")
+    assert moved.kind().position().phase is Phase.PLANNED
+
+
 def test_who_cannot_be_found_is_told_whom_there_is_and_what_to_type(moved):
     moved.to(Phase.CAPTURING)
     with pytest.raises(Terminal) as told:

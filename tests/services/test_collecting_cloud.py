@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 from moto.cloudwatch.models import Statistics
@@ -30,12 +31,13 @@ from sluice.insight.collecting.cloudwatch import (
     Stretch,
     fetch,
 )
-from sluice.insight.collecting.dynamodb import OPERATIONS, look_at_tables, measure_tables, names_of
+from sluice.insight.collecting.dynamodb import OPERATIONS, look_at_tables
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.rds import look_at_rds
+from sluice.insight.collecting.tables import AT_MOST, Listed, measure_tables, names_of
 from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Sample, Series
-from sluice.stores.dynamodb.client import AccessDenied
+from sluice.stores.dynamodb.client import AccessDenied, DynamoDown
 
 REGION = "eu-west-1"
 NOON = datetime(2026, 4, 5, 12, tzinfo=UTC)
@@ -227,7 +229,7 @@ def test_a_table_that_is_gone_is_down_and_the_others_are_looked_at(cloud: Cloud)
     assert found.values[Series("tyler", "table_up_count", "gone")] == 0
     assert found.values[Series("tyler", "table_up_count", "users")] == 1
     assert "gone" in found.notes[0]
-    assert names_of(cloud.dynamodb, "tyler") == ["users"]
+    assert names_of(cloud.dynamodb, "tyler") == Listed(("users",))
     sizes = measure_tables(cloud.dynamodb, "tyler", ["users", "gone"])
     assert sizes.values == {Series("tyler", "items_bytes", "users"): 0, Series("tyler", "items_count", "users"): 0}
 
@@ -332,8 +334,53 @@ def test_what_passes_and_what_wants_a_person_are_told_apart(cloud: Cloud, code: 
             list(fetch(cloud.cloudwatch, [ONE], HOUR))
 
 
+def refusing(cloud: Cloud, *names: str, code: str = "AccessDeniedException", status: int = 400) -> None:
+    """Have the service refuse to describe some tables."""
+    told = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def answer(params: dict[str, Any], **_: Any) -> None:
+        if params["TableName"] in names:
+            raise ClientError(told, "DescribeTable")
+
+    cloud.dynamodb.meta.events.register("provide-client-params.dynamodb.DescribeTable", answer)
+
+
 def test_a_role_that_may_not_describe_tables_is_told_apart_from_a_table_that_is_gone(cloud: Cloud) -> None:
-    with Stubber(cloud.dynamodb) as stub:
-        stub.add_client_error("describe_table", "AccessDeniedException", "no", 400)
-        with pytest.raises(AccessDenied):
-            cloud.look()
+    refusing(cloud, "users", "orders")
+    with pytest.raises(AccessDenied):
+        cloud.look(names=("orders", "users"))
+    with pytest.raises(AccessDenied):
+        measure_tables(cloud.dynamodb, "tyler", ("orders", "users"))
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_table_that_may_not_be_described_blinds_no_other(cloud: Cloud, code: str) -> None:
+    cloud.make_table("users")
+    refusing(cloud, "secret", code=code)
+    found = cloud.look(names=("gone", "secret", "users"))
+    up = {series.subject: value for series, value in found.values.items() if series.metric == "table_up_count"}
+    assert up == {"gone": 0, "users": 1}, "whether one is up that may not be asked nobody knows"
+    assert [one.partition(":")[0] for one in found.notes] == ["tyler", "tyler"]
+    assert "cannot describe table secret" in found.notes[1]
+    assert history(found, "read_units_rate")
+    sizes = measure_tables(cloud.dynamodb, "tyler", ("secret", "users"))
+    assert {series.subject for series in sizes.values} == {"users"}
+    assert "cannot describe table secret" in sizes.notes[0]
+
+
+def test_a_service_that_is_down_is_down_for_all_of_its_tables(cloud: Cloud) -> None:
+    cloud.make_table("users")
+    refusing(cloud, "secret", code="InternalServerError", status=500)
+    with pytest.raises(DynamoDown):
+        cloud.look(names=("secret", "users"))
+
+
+def test_tables_are_listed_to_the_last_and_what_is_too_many_is_said(cloud: Cloud) -> None:
+    names = [f"t{number:03}" for number in range(AT_MOST)]
+    for name in names:
+        cloud.make_table(name)
+    assert names_of(cloud.dynamodb, "tyler") == Listed(tuple(names))
+    cloud.make_table("t0001")
+    found = names_of(cloud.dynamodb, "tyler")
+    assert found.names == ("t000", "t0001", *names[1:-1])
+    assert "more than 100 tables" in found.notes[0]

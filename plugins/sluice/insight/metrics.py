@@ -113,7 +113,11 @@ METRICS: Mapping[str, Metric] = {
         ("latency_p50_milliseconds", "table", "half of the requests were quicker"),
         ("latency_p95_milliseconds", "table", "95 % of the requests were quicker"),
         ("latency_p99_milliseconds", "table", "99 % of the requests were quicker"),
-        ("stream_age_seconds", "migration", "how far a follower is behind its stream"),
+        (
+            "stream_age_seconds",
+            "migration",
+            "how far a follower is behind its stream; where it is silent, behind what it reached last",
+        ),
     ),
     **_made(
         "dynamodb",

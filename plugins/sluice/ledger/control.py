@@ -5,7 +5,7 @@ Truth about phases is in the marks; control follows them (`reconcile`) at the st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,14 @@ class Measured:
     at: datetime
     now: datetime
     epoch: int
+
+
+def standing_since(c: Connection, phases: Collection[str]) -> dict[str, datetime]:
+    """Give the migrations that stand in one of some phases, and since when they have without a break. Raises StoreDown."""
+    with translated("asking the ledger where migrations stand"):
+        bring_up_to_date(c, "control")
+        found = rows(c, statement("control.list_standing_since"), phases=list(phases))
+    return {row["migration"]: row["since"] for row in found}
 
 
 @dataclass(frozen=True)

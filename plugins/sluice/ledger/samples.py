@@ -107,9 +107,16 @@ class Samples:
             if (row := before.get(series)) and row["at"] < at and row["value"] <= value
         }
 
-    def latest(self, until: datetime, store: str | None = None, within: timedelta = LATELY) -> dict[Series, Sample]:
-        """Give the last number of each series that has one not older than `within`, as it was known at `until`."""
-        found = self._rows("find_latest", store=store, since=until - within, until=until)
+    def latest(
+        self,
+        until: datetime,
+        store: str | None = None,
+        within: timedelta = LATELY,
+        metrics: Collection[str] | None = None,
+    ) -> dict[Series, Sample]:
+        """Give the last number of each series, of some metrics or all, that has one not older than `within` at `until`."""
+        told = None if metrics is None else list(metrics)
+        found = self._rows("find_latest", store=store, metrics=told, since=until - within, until=until)
         return {_series(row): Sample(row["at"], row["value"]) for row in found}
 
     def between(

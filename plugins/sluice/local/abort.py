@@ -16,6 +16,7 @@ from sluice.stores.statements import statement
 
 if TYPE_CHECKING:
     from sluice.ledger.item_marks import ItemMarks
+    from sluice.migration.engine.contract import Kind
 
 
 class NotFound(Terminal):
@@ -43,9 +44,23 @@ def abort_migration(name: str) -> str:
 
     try:
         with opened_kind(name) as (_, kind):
-            return kind.abort()
+            said = kind.abort()
+            return f"{said}{_told_to_ledger(kind)}"
     except EstateErrors as wrong:
         return _abort_by_marks(name, wrong)
+
+
+def _told_to_ledger(kind: Kind) -> str:
+    """Have the ledger follow, which would else take its stream for one that nobody reads; say so where it cannot be told."""
+    from sluice.flow.connections import opened_control
+
+    now = kind.position()
+    try:
+        with opened_control(kind.name, "abort") as control:
+            control.reconcile(now.phase, now.epoch, "abort")
+    except SluiceError as why:
+        return f"; the ledger learns it with the next run, it could not be told now: {why}"
+    return ""
 
 
 def _abort_by_marks(name: str, wrong: EstateErrors) -> str:

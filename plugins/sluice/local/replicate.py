@@ -15,6 +15,7 @@ def replicate(name: str, seconds: float) -> str:
     """Deliver for `seconds`, and say what it came to. Raises Terminal where a person must act, EstateErrors."""
     use_connections()
     from sluice.flow.connections import opened_kind
+    from sluice.flow.insight.streams import keep_stream_age
     from sluice.migration.engine.following import Flights, TooFarBehind, follow
 
     ends = time.monotonic() + seconds
@@ -22,8 +23,10 @@ def replicate(name: str, seconds: float) -> str:
     while (left := ends - time.monotonic()) > 0:
         try:
             with opened_kind(name) as (m, kind):
-                told = str(follow(kind, m, min(left, TURN_SECONDS), flights=flights))
-                print(f"{name}: {told}", flush=True)
+                followed = follow(kind, m, min(left, TURN_SECONDS), flights=flights)
+            told = str(followed)
+            print(f"{name}: {told}", flush=True)
+            keep_stream_age(m.source.store, name, followed.behind)
         except (Transient, TooFarBehind) as why:  # late is a reason to go on
             print(f"{name}: {why}", flush=True)
             time.sleep(min(1.0, max(0.0, left)))

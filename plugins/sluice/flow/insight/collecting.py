@@ -52,6 +52,7 @@ class CollectSamples(BaseOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many looks there were, and numbers. Raises NotMeasured, at the end; StoreDown where the ledger is."""
         from sluice.flow.insight.looks import Eyes
+        from sluice.flow.insight.streams import keep_silent_streams
         from sluice.insight.collecting.collecting import collect, keep
 
         check_words(context)
@@ -66,6 +67,7 @@ class CollectSamples(BaseOperator):
                 now = samples.now()
                 taken = collect(eyes.looks(now), now)
                 count = keep(samples, taken) + keep_lags(samples, eyes.stores, now, context["run_id"])
+                count += keep_silent_streams(samples)
                 self._tell(now, count, taken, said)
                 kept += count
         require_measured(taken)
@@ -128,14 +130,6 @@ def keep_lags(samples: Samples, stores: dict[str, Store], now: datetime, run: st
             late = told.facts["lag_milliseconds"] / 1000
             found.append((Series(name, "replica_lag_seconds"), Sample(told.at, late)))
     return samples.record_history(found)
-
-
-def keep_stream_age(store: str, migration: str, seconds: float) -> None:
-    """Keep how far a follower is behind its stream. Raises NoConnection, StoreDown, Refused."""
-    from sluice.ledger.samples import Series
-
-    with opened_samples(f"stream {migration}") as samples:
-        samples.record(samples.now(), {Series(store, "stream_age_seconds", migration): seconds})
 
 
 def require_measured(taken: Sequence[Taken]) -> None:

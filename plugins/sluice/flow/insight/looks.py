@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sluice.insight.collecting.collecting import Look
     from sluice.insight.collecting.lifeline import Lifeline
     from sluice.insight.collecting.looked import Looked
+    from sluice.insight.collecting.tables import Listed
 
 DISK_EVERY = 5
 """Minutes between two looks at a disk whose size the file tells: they read the length of every file."""
@@ -87,11 +88,16 @@ class Eyes:
 
     def _tables(self, name: str, store: Store, now: datetime) -> Callable[[Lifeline], Looked]:
         from sluice.insight.collecting.dynamodb import look_at_tables
+        from sluice.insight.collecting.looked import Looked
 
         tables, cloudwatch = (self._had(self.client, store.connection, one) for one in ("dynamodb", "cloudwatch"))
-        return lambda _: look_at_tables(
-            tables(), cloudwatch(), name, tables_of(store, tables(), name), self.reached, now
-        )
+
+        def look(_: Lifeline) -> Looked:
+            listed = tables_of(store, tables(), name)
+            found = look_at_tables(tables(), cloudwatch(), name, listed.names, self.reached, now)
+            return found + Looked(notes=listed.notes)
+
+        return look
 
     @staticmethod
     def _had(make: Callable[..., Any], *named: str) -> Callable[[], Any]:
@@ -103,12 +109,12 @@ class Eyes:
         return lambda: made
 
 
-def tables_of(store: Store, client: Any, name: str) -> list[str]:
+def tables_of(store: Store, client: Any, name: str) -> Listed:
     """Name the tables of a store in DynamoDB: those that its backup names, else all that its connection may list."""
-    from sluice.insight.collecting.dynamodb import names_of
+    from sluice.insight.collecting.tables import Listed, names_of
 
     named = store.backup.tables if store.backup else ()
-    return list(named) or names_of(client, name)
+    return Listed(tuple(named)) if named else names_of(client, name)
 
 
 def size_of(store: Store) -> int | None:

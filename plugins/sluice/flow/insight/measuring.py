@@ -73,12 +73,14 @@ class RollUpSamples(BaseOperator):
 
 def _measured(name: str, store: Store, samples: Samples) -> Looked:
     from sluice.flow.insight.looks import client_of, size_of, tables_of
-    from sluice.insight.collecting.dynamodb import measure_tables
+    from sluice.insight.collecting.looked import Looked
     from sluice.insight.collecting.sizes import measure_sizes
+    from sluice.insight.collecting.tables import measure_tables
 
     if store.engine == "dynamodb":
         client = client_of(store.connection, "dynamodb")
-        return measure_tables(client, name, tables_of(store, client, name))
+        listed = tables_of(store, client, name)
+        return measure_tables(client, name, listed.names) + Looked(notes=listed.notes)
     now = samples.now()
     before = samples.between(DROPPED, now - timedelta(days=read_stores(ROOT).insight.keep.samples.days), now, name)
     last = {series: found[-1] for series, found in before.items()}

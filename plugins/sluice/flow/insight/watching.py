@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, Transient
 from sluice.estate import read_stores
 from sluice.flow.alerting import send_alert
 from sluice.flow.connections import dsn_of
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from sluice.ledger.incidents import Incidents
     from sluice.stores.postgres import Connection
 
+QUESTION = "5s"
+"""For how long a question to a store may run."""
+ANSWERED_WITHIN = timedelta(seconds=10)
+"""Whoever has not answered by then hangs: a frozen server ends no statement by itself."""
+
 
 @contextmanager
 def opened_incidents() -> Iterator[Incidents]:
@@ -36,13 +42,30 @@ def opened_incidents() -> Iterator[Incidents]:
         yield Incidents(c).prepare()
 
 
+class NoAnswer(Transient):
+    """A store is too slow for a question of a moment."""
+
+
 @contextmanager
 def opened_store(name: str) -> Iterator[Connection]:
-    """Open a store for a question of a moment. Raises NoConnection, StoreDown, Refused."""
-    from sluice.stores.postgres import connect
+    """Open a transaction of a store for a question of a moment; one that hangs is cut off.
 
-    with connect(dsn_of(read_stores(ROOT).stores[name].connection), purpose="health") as c:
-        yield c
+    Raises NoConnection, StoreDown, Refused, ThroughPooler, NoAnswer.
+    """
+    from psycopg.errors import QueryCanceled
+
+    from sluice.insight.collecting.lifeline import cut_after
+    from sluice.insight.collecting.sessions import opened
+
+    dsn = dsn_of(read_stores(ROOT).stores[name].connection)
+    limits = {"statement_timeout": QUESTION, "lock_timeout": QUESTION}
+    try:
+        with cut_after(ANSWERED_WITHIN) as line, opened(dsn, name, "health", line, **limits) as c:
+            yield c
+    except QueryCanceled as error:
+        raise NoAnswer(
+            f"{name} has not answered a question within {QUESTION}. It is asked again at the next look."
+        ) from error
 
 
 def tell_blind(context: Context) -> None:

@@ -7,16 +7,15 @@ and a latency there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sluice.insight.collecting.cloudwatch import AGAIN, Asked, CloudSilent, Reached, each_second, fetch, highest, summed
 from sluice.insight.collecting.looked import Looked
+from sluice.insight.collecting.tables import Seen, describe_all
 from sluice.ledger.samples import Sample, Series
-from sluice.stores.dynamodb.client import NoSuchTable, speaking
 
 NAMESPACE = "AWS/DynamoDB"
 UP = "table_up_count"
@@ -29,28 +28,8 @@ OPERATIONS = ("GetItem", "Query", "BatchGetItem", "PutItem", "UpdateItem", "Tran
 LATENCIES = {"latency_p50_milliseconds": "p50", "latency_p95_milliseconds": "p95", "latency_p99_milliseconds": "p99"}
 UNITS = {"read_units": "ConsumedReadCapacityUnits", "write_units": "ConsumedWriteCapacityUnits"}
 THROTTLING = ("ReadThrottleEvents", "WriteThrottleEvents")
-AT_MOST = 100
-"""Tables of a store whose file names none."""
 AS_NOW = timedelta(minutes=10)
 """For how long back a table's units are taken to be those of now."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A table, as DynamoDB describes it."""
-
-    name: str
-    indexes: tuple[str, ...]
-    provisioned: Mapping[str, float]
-    """`read_units` and `write_units` a second; nothing of a table on demand."""
-    bytes: float
-    items: float
-
-
-def names_of(client: Any, store: str) -> list[str]:
-    """List the tables that a connection may see, a hundred at most. Raises DynamoDown, AccessDenied."""
-    with speaking("list the tables of", store):
-        return sorted(client.list_tables(Limit=AT_MOST)["TableNames"])
 
 
 def look_at_tables(
@@ -58,14 +37,16 @@ def look_at_tables(
 ) -> Looked:
     """Look at each table, and read what CloudWatch has of it since the last look.
 
-    Raises DynamoDown, Throttled, AccessDenied, CloudRefused.
+    Raises DynamoDown, CloudRefused; Throttled, AccessDenied where that is so of all of them.
     """
-    found, lacking = describe_all(client, names)
-    values = {Series(store, UP, name): float(name not in lacking) for name in names}
+    described = describe_all(client, names)
+    found = described.found
+    values = dict.fromkeys((Series(store, UP, name) for name in described.gone), 0.0)
     for table in found:
+        values[Series(store, UP, table.name)] = 1.0
         for what, units in table.provisioned.items():
             values[Series(store, f"{what}_provisioned_rate", table.name)] = units
-    seen = Looked(values, notes=tuple(f"{store}: {why}" for why in lacking.values()))
+    seen = Looked(values, notes=described.notes(store))
     if not has_cloudwatch(client, cloudwatch):
         return seen + Looked(notes=(f"{store}: its tables are not in AWS: CloudWatch has nothing of them.",))
     for read in (_urgent, _explaining):
@@ -76,26 +57,6 @@ def look_at_tables(
     return seen
 
 
-def measure_tables(client: Any, store: str, names: Sequence[str]) -> Looked:
-    """Give each table's bytes, with its indexes, and items, as the service counts them. Raises as look_at_tables."""
-    found, lacking = describe_all(client, names)
-    sizes = {Series(store, "items_bytes", table.name): table.bytes for table in found}
-    counts = {Series(store, "items_count", table.name): table.items for table in found}
-    return Looked({**sizes, **counts}, notes=tuple(f"{store}: {why}" for why in lacking.values()))
-
-
-def describe_all(client: Any, names: Iterable[str]) -> tuple[list[Seen], dict[str, str]]:
-    """Describe each table; give those that are there, and why the others are not."""
-    found, lacking = [], {}
-    for name in names:
-        try:
-            with speaking("describe", name):
-                found.append(_seen(client.describe_table(TableName=name)["Table"]))
-        except NoSuchTable as error:
-            lacking[name] = str(error)
-    return found, lacking
-
-
 def has_cloudwatch(client: Any, cloudwatch: Any) -> bool:
     """Tell whether both speak with the same AWS: who has tables elsewhere asks nobody there about them."""
     return _is_aws(client) or not _is_aws(cloudwatch)
@@ -103,20 +64,6 @@ def has_cloudwatch(client: Any, cloudwatch: Any) -> bool:
 
 def _is_aws(client: Any) -> bool:
     return ".amazonaws.com" in str(client.meta.endpoint_url)
-
-
-def _seen(table: Mapping[str, Any]) -> Seen:
-    on_demand = table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST"
-    units = table.get("ProvisionedThroughput", {})
-    provisioned = {"read_units": units.get("ReadCapacityUnits", 0), "write_units": units.get("WriteCapacityUnits", 0)}
-    indexes = table.get("GlobalSecondaryIndexes", [])
-    return Seen(
-        table["TableName"],
-        tuple(index["IndexName"] for index in indexes),
-        {} if on_demand else {what: float(each) for what, each in provisioned.items() if each},
-        float(table.get("TableSizeBytes", 0) + sum(index.get("IndexSizeBytes", 0) for index in indexes)),
-        float(table.get("ItemCount", 0)),
-    )
 
 
 def _urgent(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Looked:

@@ -10,7 +10,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import Lock
+from datetime import timedelta
+from threading import Lock, Timer
 from typing import Any
 
 import psycopg
@@ -44,6 +45,19 @@ class Lifeline:
             self.is_cut = True
             for descriptor in self.held:
                 _shut(descriptor)
+
+
+@contextmanager
+def cut_after(patience: timedelta) -> Iterator[Lifeline]:
+    """Cut whatever is held when the block takes longer than that."""
+    line = Lifeline()
+    timer = Timer(patience.total_seconds(), line.cut)
+    timer.daemon = True  # whoever ends early waits for no timer
+    timer.start()
+    try:
+        yield line
+    finally:
+        timer.cancel()
 
 
 def _shut(descriptor: int) -> None:
