@@ -13,6 +13,7 @@ from sluice.estate.calendar import Window
 from sluice.estate.scaling import Cooldown, CpuRule, MemoryRule, Scaling, StorageRule, UnitsRule
 from sluice.insight.metrics import METRICS
 from sluice.insight.scaling.classes import next_classes, times
+from sluice.insight.scaling.disk import Disk
 from sluice.insight.scaling.evaluating import Holds, Unknown, evaluate, judge, limits_of
 from sluice.insight.scaling.instance import Follower, Instance
 from sluice.insight.scaling.own_window import lies_within
@@ -28,8 +29,8 @@ MINUTE = timedelta(minutes=1)
 SUNDAY = Window(days=("sun",), opens=time(5), closes=time(6))
 SCALING = Scaling()
 INSTANCE = Instance(
-    "shop", "available", "db.r6g.xlarge", 500, "gp3", window="sun:05:00-sun:05:30", larger="db.r6g.2xlarge",
-    smaller="db.r6g.large",
+    "shop", "available", "db.r6g.xlarge", Disk(500, "gp3", 12000, 500), window="sun:05:00-sun:05:30",
+    larger="db.r6g.2xlarge", smaller="db.r6g.large", next_replica="shop-scaled-1",
 )  # fmt: skip
 LIMITS = {(one.rule, one.way): one for one in limits_of(SCALING)}
 TB = 10**12
@@ -181,7 +182,7 @@ def test_a_replica_that_is_coming_up_is_waited_for_and_a_name_that_is_taken_not_
     coming = replace(INSTANCE, followers=(Follower("shop-scaled-1", "creating", True),))
     (held,) = plan_instance(asked(coming, cpu=taken(*[90] * 6))).held
     assert "shop-scaled-1 is still coming up" in held.why
-    up = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
+    up = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),), next_replica="shop-scaled-2")
     assert plan_instance(asked(up, cpu=taken(*[90] * 6))).steps[0].subject == "shop-scaled-2"
 
 
@@ -256,6 +257,56 @@ def test_a_full_disk_is_extended_by_its_part_and_never_beyond_what_it_may_have()
     assert bounded.after == "560 GiB"
     (held,) = plan_instance(asked(storage=full, most_bytes=540 * 2**30)).held
     assert "the estate allows 540 GiB" in held.why
+
+
+def test_what_rds_is_told_besides_a_larger_disk_is_in_the_plan_and_under_its_seal() -> None:
+    full = taken(*[90] * 6)
+    near = replace(INSTANCE, disk=Disk(500, "io1", 1000, extends_itself_to=620))
+    plan = plan_instance(asked(near, storage=full, most_bytes=700 * 2**30))
+    assert plan.steps[0].settings == (("Iops", 1000), ("MaxAllocatedStorage", 700)), "and never past `most`"
+    assert "500 GiB → 600 GiB, with Iops 1000, MaxAllocatedStorage 700, at once" in str(plan)
+    assert "RDS extends it by itself, too, up to 700 GiB" in str(plan)
+    freer = plan_instance(asked(near, storage=full))
+    assert freer.steps[0].settings[1] == ("MaxAllocatedStorage", 756)
+    assert freer.seal != plan.seal
+    assert read_plan(json.loads(json.dumps(plan.told()))) == plan
+    tight = plan_instance(asked(near, storage=full, most_bytes=620 * 2**30))
+    assert tight.steps[0].settings[1] == ("MaxAllocatedStorage", 600), "that is: by itself no more"
+    assert "extends it by itself no more" in tight.steps[0].why
+
+
+def test_operations_that_a_larger_disk_brings_are_told_with_its_costs() -> None:
+    wide = replace(INSTANCE, disk=Disk(2000, "io2", 1000))
+    (step,) = plan_instance(asked(wide, storage=taken(*[90] * 6))).steps
+    assert step.costs == "400 GiB more of io2, and 1200 IOPS instead of 1000"
+    small = replace(INSTANCE, disk=Disk(380, "gp3", 3000, 125))
+    (step,) = plan_instance(asked(small, storage=taken(*[90] * 6))).steps
+    assert step.settings == (("Iops", 12000), ("StorageThroughput", 500))
+    assert "slower for hours" in step.disturbs
+
+
+def test_the_disks_of_replicas_are_extended_along_or_it_is_said_why_not() -> None:
+    gp2 = Disk(500, "gp2")
+    followers = (
+        Follower("same", "available", False, gp2),
+        Follower("larger", "available", False, Disk(900, "gp2")),
+        Follower("nearly", "available", False, Disk(580, "gp2")),
+        Follower("busy", "creating", False, gp2),
+        Follower("waiting", "available", False, gp2, ("DBInstanceClass",)),
+        Follower("arn:aws:rds:eu-central-1:1:db:far", "available", False),
+    )
+    several = replace(INSTANCE, disk=gp2, followers=followers)
+    plan = plan_instance(asked(several, storage=taken(*[90] * 6)))
+    assert [(step.subject, step.before, step.after) for step in plan.steps] == [
+        ("shop", "500 GiB", "600 GiB"), ("same", "500 GiB", "600 GiB"), ("nearly", "580 GiB", "638 GiB"),
+    ]  # fmt: skip
+    assert [held.why.split(" is not extended with it: ")[0] for held in plan.held] == [
+        "busy",
+        "waiting",
+        followers[-1].name,
+    ]
+    tight = plan_instance(asked(several, storage=taken(*[90] * 6), most_bytes=600 * 2**30))
+    assert "nearly is not extended with it: it has 580 GiB" in tight.held[0].why
 
 
 def test_a_disk_that_is_full_already_is_extended_and_nothing_else_is_done_with_the_instance() -> None:

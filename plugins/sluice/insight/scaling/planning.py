@@ -14,6 +14,7 @@ from sluice.estate.calendar import Window
 from sluice.estate.scaling import Scaling
 from sluice.insight.scaling.classes import times
 from sluice.insight.scaling.evaluating import Evaluated, Holds, RuleName, Way
+from sluice.insight.scaling.extending import extend
 from sluice.insight.scaling.instance import Instance, takes_change
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, Plan, Step, replicas
@@ -61,7 +62,7 @@ class Asked:
 
 def plan_instance(asked: Asked) -> Plan:
     """Make the plan: what must not wait comes first, and nothing goes down while anything goes up."""
-    made = [_judged(asked, one) for one in asked.found.holds]
+    made = [step for one in asked.found.holds for step in _judged(asked, one)]
     ups = [one for one in made if isinstance(one, Step) and one.way == "up"]
     downs = [one for one in made if isinstance(one, Step) and one.way == "down"]
     steps, left = (ups, downs) if ups else (downs[:1], downs[1:])
@@ -78,13 +79,15 @@ def is_time(step: Step, now: datetime, maintenance: Sequence[Window], at_once: b
     return not restarts or at_once or any(window.holds(now) for window in maintenance)
 
 
-def _judged(asked: Asked, found: Holds) -> Step | Held | None:
-    """Make a step of a rule that holds, or say what holds it back; None where there is nothing to take away."""
+def _judged(asked: Asked, found: Holds) -> Iterator[Step | Held]:
+    """Make steps of a rule that holds, or say what holds it back; nothing where there is nothing to take away."""
     rule, way = found.limit.rule, found.limit.way
-    why = next(_in_the_way(asked, rule, way), None)
-    if why:
-        return Held(rule, f"{found}. {why}")
-    return {"storage": _storage, "cpu": _replica, "memory": _class}[rule](asked, found)
+    if why := next(_in_the_way(asked, rule, way), None):
+        yield Held(rule, f"{found}. {why}")
+    elif rule == "storage":
+        yield from extend(asked.instance, asked.scaling.storage.by, asked.most_bytes // GIB, found)
+    elif made := {"cpu": _replica, "memory": _class}[rule](asked, found):
+        yield made
 
 
 def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:
@@ -103,28 +106,6 @@ def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:
         )
 
 
-def _storage(asked: Asked, found: Holds) -> Step | Held:
-    instance, most = asked.instance, asked.most_bytes // GIB
-    wanted = min(-(-instance.disk * (100 + asked.scaling.storage.by) // 100), most)
-    if wanted * 100 < instance.disk * 110:
-        return Held(
-            "storage",
-            f"{found}. The disk has {instance.disk} GiB, RDS extends by a tenth at least, and the estate allows {most} GiB"
-            " (`watch: {disk: {most: …}}`). Archive what is old, or allow more.",
-        )
-    if instance.extends_itself_to and wanted <= instance.extends_itself_to:
-        along = f" RDS extends it by itself, too, up to {instance.extends_itself_to} GiB, when a tenth is left."
-    else:
-        along = ""
-    return Step(
-        "storage", "up", "extend_storage", instance.name, f"{instance.disk} GiB", f"{wanted} GiB", f"{found}.{along}",
-        "Nobody: the disk stays as it is in use, a little slower while RDS rearranges it. It can never be made smaller, and not"
-        " be changed again for six hours.",
-        f"{wanted - instance.disk} GiB more of {instance.disk_type}"
-        + (", and as much for its standby" if instance.stands_by else ""),
-    )  # fmt: skip
-
-
 def _replica(asked: Asked, found: Holds) -> Step | Held | None:
     return _one_more(asked, found) if found.limit.way == "up" else _one_less(asked, found)
 
@@ -138,12 +119,12 @@ def _one_more(asked: Asked, found: Holds) -> Step | Held:
         return Held("cpu", f"{found}. Nothing is done: {', '.join(coming)} is still coming up.")
     if not instance.keeps_backups:
         return Held("cpu", f"{found}. RDS makes no replica of an instance without backups: switch its retention on.")
-    name = _free_name(instance)
+    name = instance.next_replica
     return Step(
         "cpu", "up", "add_replica", name, replicas(number), replicas(number + 1), str(found),
         f"Nobody: {name} comes up beside {instance.name}. It takes reads alone, and none before it is named in `replicas:"
         " {servers: …}` of the estate: docs/howto/fail-over.md.",
-        f"one more {instance.instance_class} with a disk of {instance.disk} GiB",
+        f"one more {instance.instance_class} with a disk of {instance.disk.size} GiB",
     )  # fmt: skip
 
 
@@ -160,7 +141,7 @@ def _one_less(asked: Asked, found: Holds) -> Step | Held | None:
         "cpu", "down", "drop_replica", ours[-1], replicas(number), replicas(number - 1), str(found),
         f"Whoever reads from {ours[-1]} is cut off: take it out of `replicas: {{servers: …}}` of the estate before. What it has,"
         f" {instance.name} has.",
-        f"one {instance.instance_class} with a disk of {instance.disk} GiB less",
+        f"one {instance.instance_class} with a disk of {instance.disk.size} GiB less",
     )  # fmt: skip
 
 
@@ -202,10 +183,3 @@ def _too_small(asked: Asked, found: Holds, share: float) -> str:
     if (cpu := max(busy) / share) > asked.scaling.cpu.up:
         return f"Its processors were {max(busy):.0f} % busy meanwhile: in the smaller class that could be {cpu:.0f} %."
     return ""
-
-
-def _free_name(instance: Instance) -> str:
-    """Name the replica to come: the same for every try, as long as none has that name."""
-    taken = {one.name for one in instance.followers}
-    numbers = iter(range(1, len(taken) + 2))
-    return next(name for name in (f"{instance.name[:50]}-scaled-{number}" for number in numbers) if name not in taken)
