@@ -32,7 +32,7 @@ from sluice.insight.scaling.disk import Disk
 from sluice.insight.scaling.evaluating import Holds, limits_of
 from sluice.insight.scaling.extending import extend
 from sluice.insight.scaling.instance import MADE_FOR, Follower, look
-from sluice.insight.scaling.plan import Step
+from sluice.insight.scaling.plan import Step, read_plan
 from sluice.insight.scaling.units import NotRegistered, is_registered, plan_tables, register
 from sluice.insight.scaling.units import look as look_at_table
 from sluice.ledger.samples import Sample, Samples, Series
@@ -473,6 +473,39 @@ def test_a_step_named_after_the_store_itself_never_deletes_it(shop: Changing) ->
     with pytest.raises(Overtaken):
         apply_step(shop.client(), "shop", INSTANCE, replace(DROP, subject=INSTANCE, before="0 replicas"))
     assert shop.rds.said("DeleteDBInstance") == []
+
+
+@pytest.mark.parametrize(
+    ("busy", "steps", "said"),
+    [
+        (None, 0, "nobody knows how busy shop-scaled-1 is itself: nothing was measured"),
+        (90, 0, "shop-scaled-1 is in use itself: its processors were 90 % busy"),
+        (5, 1, "shop-scaled-1 itself was 5 to 5 % busy"),
+    ],
+    ids=["unknown", "busy", "idle"],
+)
+def test_a_replica_goes_only_where_cloudwatch_says_that_it_is_idle_itself(
+    shop: Changing, measure: Callable[..., None], ledger, busy: float | None, steps: int, said: str
+) -> None:
+    apply_step(shop.client(), "shop", INSTANCE, ADD)
+    measure(cpu_percent=10)
+    if busy is not None:
+        put_load(shop.rds.client("cloudwatch"), "shop-scaled-1", busy, ledger[1].now())
+    with pytest.raises(AirflowSkipException, match="A dry run"):
+        plan(dry_run=True)
+    kept = read_plan(ledger[1].plans()["shop"][1])
+    assert len(kept.steps) == steps
+    assert said in str(kept)
+
+
+def put_load(cloudwatch: Any, name: str, percent: float, now: datetime) -> None:
+    """Have CloudWatch say how busy an instance was for the last half hour."""
+    where = [{"Name": "DBInstanceIdentifier", "Value": name}]
+    told = [
+        {"MetricName": "CPUUtilization", "Dimensions": where, "Timestamp": now - MINUTE * n, "Value": percent}
+        for n in range(30)
+    ]
+    cloudwatch.put_metric_data(Namespace="AWS/RDS", MetricData=told)
 
 
 def test_a_replica_that_failed_is_told(shop: Changing) -> None:

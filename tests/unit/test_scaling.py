@@ -19,6 +19,7 @@ from sluice.insight.scaling.instance import Follower, Instance
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, NoPlan, Plan, kept_proposals, proposals, read_plan
 from sluice.insight.scaling.planning import Asked, is_time, plan_instance
+from sluice.insight.scaling.replica_load import ReplicaLoad
 from sluice.insight.scaling.units import TableStanding, Used, plan_tables, wanted_of
 from sluice.ledger.samples import Sample
 from sluice.stores.dynamodb.autoscaling import Scaled, plan_scaling
@@ -57,6 +58,13 @@ def asked(instance: Instance = INSTANCE, scaling: Scaling = SCALING, **of: objec
     told = {"now": now, "most_bytes": 10 * TB, "maintenance": (SUNDAY,), **of}
     return Asked("shop", scaling, instance, evaluate(scaling, samples, now), samples["cpu_percent"], **told)
 
+
+def loads(**busy: float) -> list[ReplicaLoad]:
+    """How busy replicas were themselves."""
+    return [ReplicaLoad(name, taken(*[value] * 22)) for name, value in busy.items()]
+
+
+IDLE = loads(**{"shop-scaled-1": 5})
 
 # ---- what a person writes ----
 
@@ -191,16 +199,46 @@ def test_idle_processors_take_away_a_replica_of_ours_and_nobody_elses() -> None:
     mixed = replace(
         INSTANCE, followers=(Follower("theirs", "available", False), Follower("shop-scaled-1", "available", True))
     )
-    (step,) = plan_instance(asked(mixed, cpu=idle)).steps
+    (step,) = plan_instance(asked(mixed, cpu=idle, replicas=loads(**{"shop-scaled-1": 5}))).steps
     assert (step.action, step.subject) == ("drop_replica", "shop-scaled-1")
+    assert step.why.endswith("shop-scaled-1 itself was 5 to 5 % busy.")
     theirs = replace(INSTANCE, followers=mixed.followers[:1])
     assert plan_instance(asked(theirs, cpu=idle)) == Plan("shop")
+
+
+def test_a_replica_that_is_busy_itself_stays_however_idle_the_instance_is() -> None:
+    idle = taken(*[10] * 17)
+    names = ("shop-scaled-1", "shop-scaled-2")
+    both = replace(INSTANCE, followers=tuple(Follower(name, "available", True) for name in names))
+    busy = {"shop-scaled-2": 90}
+    (held,) = plan_instance(asked(both, cpu=idle, replicas=loads(**busy))).held
+    assert "nobody knows how busy shop-scaled-1 is itself" in held.why
+    assert "shop-scaled-2 is in use itself: its processors were 90 % busy" in held.why
+    (step,) = plan_instance(asked(both, cpu=idle, replicas=loads(**busy, **{"shop-scaled-1": 5}))).steps
+    assert step.subject == "shop-scaled-1"
+
+
+@pytest.mark.parametrize(
+    ("load", "why"),
+    [
+        (
+            ReplicaLoad("shop-scaled-1", unknown="CloudWatch refuses"),
+            "busy shop-scaled-1 is itself: CloudWatch refuses",
+        ),
+        (ReplicaLoad("shop-scaled-1", taken(*[5] * 4)), "busy shop-scaled-1 is itself: nothing was measured for"),
+    ],
+    ids=["refused", "a gap"],
+)
+def test_a_replica_of_which_nobody_knows_how_busy_it_is_stays(load: ReplicaLoad, why: str) -> None:
+    ours = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
+    (held,) = plan_instance(asked(ours, cpu=taken(*[10] * 17), replicas=[load])).held
+    assert why in held.why
 
 
 def test_nothing_goes_down_to_come_up_again() -> None:
     wide = Scaling(cpu=CpuRule(up=50, down=40), memory=MemoryRule(up=60, down=40))
     one = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
-    (held,) = plan_instance(asked(one, wide, cpu=taken(*[39] * 17))).held
+    (held,) = plan_instance(asked(one, wide, cpu=taken(*[39] * 17), replicas=loads(**{"shop-scaled-1": 39}))).held
     assert "could be 78 %: it would come again" in held.why
     held = plan_instance(asked(scaling=wide, memory=taken(*[39] * 22))).held[0]
     assert "could be 78 %: it would come back" in held.why
@@ -331,7 +369,7 @@ def test_a_rest_counts_from_whichever_way_it_has_scaled_last() -> None:
     idle = taken(*[10] * 17)
     for minutes, steps in ((14, 0), (15, 1)):
         last = {("cpu", "up"): NOON - timedelta(minutes=minutes)}
-        assert len(plan_instance(asked(ours, cpu=idle, last=last)).steps) == steps
+        assert len(plan_instance(asked(ours, cpu=idle, last=last, replicas=IDLE)).steps) == steps
 
 
 def test_a_change_that_waits_for_its_window_is_never_brought_along() -> None:
@@ -352,10 +390,10 @@ def test_what_stands_in_the_way_is_told(standing: dict[str, str], why: str) -> N
 
 def test_nothing_goes_down_while_anything_goes_up_and_one_thing_goes_down_at_a_time() -> None:
     ours = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
-    both = plan_instance(asked(ours, memory=taken(*[10] * 22), cpu=taken(*[10] * 22)))
+    both = plan_instance(asked(ours, memory=taken(*[10] * 22), cpu=taken(*[10] * 22), replicas=IDLE))
     assert [step.action for step in both.steps] == ["drop_replica"]
     assert "one step down at a time" in both.held[0].why
-    mixed = plan_instance(asked(ours, storage=taken(*[90] * 6), cpu=taken(*[10] * 22)))
+    mixed = plan_instance(asked(ours, storage=taken(*[90] * 6), cpu=taken(*[10] * 22), replicas=IDLE))
     assert [step.action for step in mixed.steps] == ["extend_storage"]
 
 

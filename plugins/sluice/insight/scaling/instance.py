@@ -61,6 +61,11 @@ class Instance:
     next_replica: str = ""
     """The name of a replica to come: no instance has it, and each look gives the same until one has."""
 
+    @property
+    def may_go(self) -> tuple[str, ...]:
+        """Name the replicas that a rule may take away, in order."""
+        return tuple(sorted(one.name for one in self.followers if one.ours and one.status == "available"))
+
 
 def takes_change(status: str, of_disk: bool) -> bool:
     """Tell whether RDS takes a change in a state: one of the disk, or another."""

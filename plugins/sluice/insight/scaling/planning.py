@@ -18,6 +18,7 @@ from sluice.insight.scaling.extending import extend
 from sluice.insight.scaling.instance import Instance, takes_change
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, Plan, Step, replicas
+from sluice.insight.scaling.replica_load import ReplicaLoad
 from sluice.ledger.samples import Sample
 
 GIB = 2**30
@@ -38,6 +39,8 @@ class Asked:
     now: datetime
     most_bytes: int
     """How large the disk may become."""
+    replicas: Sequence[ReplicaLoad] = ()
+    """How busy those are that may go, where the processors are idle."""
     maintenance: Sequence[Window] = ()
     last: Mapping[tuple[RuleName, Way], datetime] = field(default_factory=dict)
     """When each rule has scaled last."""
@@ -129,17 +132,23 @@ def _one_more(asked: Asked, found: Holds) -> Step | Held:
 
 
 def _one_less(asked: Asked, found: Holds) -> Step | Held | None:
+    """Take away the last replica of ours that is idle itself: what it reads may come to the instance, on top of its own."""
     instance = asked.instance
-    ours = sorted(one.name for one in instance.followers if one.ours and one.status == "available")
+    loads = {load.name: load.judged(found.limit, asked.now) for load in asked.replicas}
+    ours = {name: loads.get(name, f"nobody knows how busy {name} is itself") for name in instance.may_go}
     if not ours:
         return None  # somebody else's replicas are there for a reason of theirs
+    idle = {name: load for name, load in ours.items() if isinstance(load, Holds)}
+    if not idle:
+        return Held("cpu", f"{found}. No replica is taken away: {'; '.join(map(str, ours.values()))}.")
+    name, load = max(idle.items())
+    if (then := found.highest + load.highest) > asked.scaling.cpu.up:
+        return Held("cpu", f"{found}. With what {name} does, its load could be {then:.0f} %: it would come again.")
     number = len(instance.followers)
-    then = found.highest * (number + 1) / number
-    if then > asked.scaling.cpu.up:
-        return Held("cpu", f"{found}. Without {ours[-1]}, its load could be {then:.0f} %: it would come again.")
     return Step(
-        "cpu", "down", "drop_replica", ours[-1], replicas(number), replicas(number - 1), str(found),
-        f"Whoever reads from {ours[-1]} is cut off: take it out of `replicas: {{servers: …}}` of the estate before. What it has,"
+        "cpu", "down", "drop_replica", name, replicas(number), replicas(number - 1),
+        f"{found}. {name} itself was {load.lowest:.0f} to {load.highest:.0f} % busy.",
+        f"Whoever reads from {name} is cut off: take it out of `replicas: {{servers: …}}` of the estate before. What it has,"
         f" {instance.name} has.",
         f"one {instance.instance_class} with a disk of {instance.disk.size} GiB less",
     )  # fmt: skip
