@@ -1,7 +1,8 @@
 """RDS as tests/managed.py emulates it, with what a change of an instance needs besides: classes on offer, and what waits.
 
 The emulator does every change at once. Here one that is not asked for at once waits for the instance's window, until
-`window_opens`; and one that is brings along whatever waits, as RDS does.
+`window_opens`; and one that is brings along whatever waits, as RDS does. It refuses what RDS refuses of a disk that grows, and a
+replica that was promoted follows nobody any more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from moto.rds.exceptions import RDSClientError
 from moto.rds.models import RDSBackend
 from sluice.stores.objects import Vault
 
@@ -56,6 +58,33 @@ class Changing:
         self.instance.pending_modified_values = {}
 
 
+def refusal_of(found: Any, told: dict[str, Any]) -> str:
+    """Say why RDS would not have a disk of PostgreSQL so, in its own words."""
+    size, kind, iops = (
+        int(told.get("allocated_storage") or found.allocated_storage),
+        found.storage_type,
+        told.get("iops"),
+    )
+    if size == found.allocated_storage:
+        return ""
+    if kind == "gp3" and size < 400:
+        small = "You can't specify IOPS or storage throughput for engine postgres and a storage size less than 400."
+        return small if iops or told.get("storage_throughput") else ""
+    if kind in ("gp3", "io1", "io2") and not iops:
+        return (
+            "You must specify both the storage size and iops when modifying the storage size or iops on a DB instance that has"
+            " iops."
+        )
+    if kind == "gp3" and int(iops) < 12_000:
+        return f"Invalid iops value for engine name postgres and storage type gp3: {iops}"
+    if kind in ("io1", "io2") and int(iops) < size / 2:
+        return f"Invalid iops to storage (GB) ratio for engine name postgres and storage type {kind}: {int(iops) / size:.4f}"
+    bound = int(told.get("max_allocated_storage") or found.max_allocated_storage or 0)
+    if bound and bound != size and bound < size * 1.1:
+        return f"Invalid max storage size for engine name postgres and storage type {kind}: {bound}"
+    return ""
+
+
 @contextmanager
 def changing(vault: Vault, folder: Path) -> Iterator[Changing]:
     """Emulate it as long as the block lasts."""
@@ -64,6 +93,8 @@ def changing(vault: Vault, folder: Path) -> Iterator[Changing]:
     def later(self: RDSBackend, name: str, told: dict[str, Any]) -> Any:
         at_once = str(told.pop("apply_immediately", "false")).lower() == "true"
         found = self.databases[name]
+        if why := refusal_of(found, told):
+            raise RDSClientError("InvalidParameterCombination", why)
         waiting = getattr(found, "pending_modified_values", None) or {}
         if at_once:
             for one, value in waiting.items():
@@ -73,6 +104,18 @@ def changing(vault: Vault, folder: Path) -> Iterator[Changing]:
         found.pending_modified_values = waiting | {NAMES[key]: value for key, value in told.items() if key in NAMES}
         return found
 
-    with emulated(vault, folder) as made, patch.object(RDSBackend, "modify_db_instance", later):
+    promote = RDSBackend.promote_read_replica
+
+    def alone(self: RDSBackend, told: dict[str, Any]) -> Any:
+        found = promote(self, told)
+        self.databases[found.source_db_instance_identifier].remove_replica(found)
+        found.source_db_instance_identifier = None
+        return found
+
+    with (
+        emulated(vault, folder) as made,
+        patch.object(RDSBackend, "modify_db_instance", later),
+        patch.object(RDSBackend, "promote_read_replica", alone),
+    ):
         made.inside(INSTANCE).pending_modified_values = {}
         yield Changing(made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,11 @@ from sluice.flow.insight.scaling import (
 )
 from sluice.flow.insight.simulating import SimulateScaling
 from sluice.insight.scaling.applying import NotScaled, Overtaken, apply_step, verify_step
+from sluice.insight.scaling.disk import Disk
+from sluice.insight.scaling.evaluating import Holds, limits_of
+from sluice.insight.scaling.extending import extend
 from sluice.insight.scaling.instance import MADE_FOR, Follower, look
-from sluice.insight.scaling.plan import Step
+from sluice.insight.scaling.plan import Step, read_plan
 from sluice.insight.scaling.units import NotRegistered, is_registered, plan_tables, register
 from sluice.insight.scaling.units import look as look_at_table
 from sluice.ledger.samples import Sample, Samples, Series
@@ -61,6 +64,8 @@ stores:
 """
 FORM: dict[str, Any] = {"store": None, "now": False, "dry_run": False, "simulate_from": None, "simulate_to": None}
 MINUTE = timedelta(minutes=1)
+NOON = datetime(2024, 4, 3, 12, tzinfo=UTC)
+HOLDS = Holds(limits_of(Scaling())[0], NOON, NOON, 90, 90, 90, 6)
 REAL_CLIENT = scaled.rds_client
 COUNT = iter(range(1000))
 
@@ -328,16 +333,18 @@ def test_a_recorded_load_is_walked_through_and_drawn(
 
 ADD = Step("cpu", "up", "add_replica", "shop-scaled-1", "0 replicas", "1 replica", "", "", "")
 DROP = Step("cpu", "down", "drop_replica", "shop-scaled-1", "1 replica", "0 replicas", "", "", "")
-EXTEND = Step("storage", "up", "extend_storage", INSTANCE, "500 GiB", "600 GiB", "", "", "")
+EXTEND = Step(
+    "storage", "up", "extend_storage", INSTANCE, "500 GiB", "600 GiB", "", "", "", settings=(("Iops", 12000),)
+)
 CLASS = Step("memory", "up", "change_class", INSTANCE, "db.r6g.xlarge", "db.r6g.2xlarge", "", "", "", at_once=False)
 
 
 def test_what_stands_is_seen(shop: Changing) -> None:
     found = look(shop.client(), "shop", INSTANCE, MemoryRule())
     assert (found.instance_class, found.disk, found.larger, found.smaller) == (
-        "db.r6g.xlarge", 500, "db.r6g.2xlarge", "db.r6g.large",
+        "db.r6g.xlarge", Disk(500, "gp3", 12000, 500, 2000), "db.r6g.2xlarge", "db.r6g.large",
     )  # fmt: skip
-    assert (found.extends_itself_to, found.keeps_backups, found.stands_by) == (2000, True, True)
+    assert (found.keeps_backups, found.stands_by, found.next_replica) == (True, True, "shop-scaled-1")
     assert found.window == "sun:04:00-sun:04:30"
     apply_step(shop.client(), "shop", INSTANCE, ADD)
     (follower,) = look(shop.client(), "shop", INSTANCE, MemoryRule(largest="xlarge")).followers
@@ -348,7 +355,7 @@ def test_what_stands_is_seen(shop: Changing) -> None:
     abroad, far = shop.client(), "arn:aws:rds:eu-central-1:123456789012:db:far"
 
     def add(parsed: dict[str, Any], **_: Any) -> None:
-        for one in parsed["DBInstances"]:
+        for one in parsed.get("DBInstances", ()):
             one["ReadReplicaDBInstanceIdentifiers"] = [far]
 
     abroad.meta.events.register("after-call.rds.DescribeDBInstances", add)
@@ -376,9 +383,72 @@ def test_what_waits_for_the_window_is_never_brought_along(shop: Changing) -> Non
 
 
 def test_the_bound_of_its_own_growth_goes_along_with_the_disk(shop: Changing) -> None:
-    apply_step(shop.client(), "shop", INSTANCE, replace(EXTEND, after="1900 GiB"))
+    told = (("Iops", 12000), ("MaxAllocatedStorage", 2394))
+    apply_step(shop.client(), "shop", INSTANCE, replace(EXTEND, after="1900 GiB", settings=told))
     (asked,) = shop.rds.said("ModifyDBInstance")
     assert (asked["AllocatedStorage"], asked["MaxAllocatedStorage"], asked["ApplyImmediately"]) == (1900, 2394, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "iops", "bound", "by", "after"),
+    [
+        ("gp2", 500, None, 2000, 20, (600, None, 2000)),
+        ("gp3", 100, None, 2000, 20, (120, None, 2000)),
+        ("gp3", 380, None, 2000, 20, (456, 12000, 2000)),
+        ("gp3", 500, 16000, 2000, 20, (600, 16000, 2000)),
+        ("io1", 500, 3000, 620, 20, (600, 3000, 756)),
+        ("io2", 2000, 1000, 2400, 20, (2400, 1200, 3024)),
+        ("gp3", 1500, 12000, 1600, 100, (3000, 12000, None)),
+    ],
+    ids=["gp2", "small", "it becomes striped", "gp3", "io1", "too few for so much", "no room below what it may have"],
+)
+def test_a_disk_is_extended_as_rds_takes_it_and_as_the_plan_says(
+    shop: Changing,
+    kind: str,
+    size: int,
+    iops: int | None,
+    bound: int,
+    by: int,
+    after: tuple[int, int | None, int | None],
+) -> None:
+    inside = shop.instance
+    inside.storage_type, inside.allocated_storage, inside.iops = kind, size, iops
+    inside.max_allocated_storage = bound
+    found = look(shop.client(), "shop", INSTANCE, MemoryRule())
+    (step,) = extend(found, by, 3200, HOLDS)
+    apply_step(shop.client(), "shop", INSTANCE, step)
+    assert verify_step(shop.client(), "shop", INSTANCE, step) == "there"
+    stands = look(shop.client(), "shop", INSTANCE, MemoryRule()).disk
+    assert (stands.size, stands.iops, stands.extends_itself_to) == after
+
+
+def test_more_operations_than_were_agreed_to_are_not_taken_back(shop: Changing) -> None:
+    shop.instance.iops = 20000
+    with pytest.raises(Overtaken, match="has more Iops by now than was agreed to, with Iops 12000"):
+        apply_step(shop.client(), "shop", INSTANCE, EXTEND)
+
+
+def test_the_disks_of_replicas_are_extended_too_and_no_other(shop: Changing, measure: Callable[..., None]) -> None:
+    apply_step(shop.client(), "shop", INSTANCE, ADD)
+    measure(disk_used_percent=90)
+    assert plan()["steps"] == 2
+    agree()
+    scale()
+    assert [asked["DBInstanceIdentifier"] for asked in shop.rds.said("ModifyDBInstance")] == [INSTANCE, "shop-scaled-1"]
+    assert shop.rds.inside("shop-scaled-1").allocated_storage == 600
+    assert verify() == {INSTANCE: "there", "shop-scaled-1": "there"}
+    shop.rds.inside("shop-scaled-1").allocated_storage = 500
+    shop.rds.client().promote_read_replica(DBInstanceIdentifier="shop-scaled-1")
+    with pytest.raises(Overtaken, match="shop-scaled-1 is no replica of shop by now"):
+        apply_step(shop.client(), "shop", INSTANCE, replace(EXTEND, subject="shop-scaled-1"))
+
+
+def test_a_replica_that_was_promoted_is_not_the_new_one_and_keeps_its_name(shop: Changing) -> None:
+    apply_step(shop.client(), "shop", INSTANCE, ADD)
+    shop.rds.client().promote_read_replica(DBInstanceIdentifier="shop-scaled-1")
+    with pytest.raises(AlreadyStands, match="shop-scaled-1 follows shop no more: it was promoted"):
+        verify_step(shop.client(), "shop", INSTANCE, ADD)
+    assert look(shop.client(), "shop", INSTANCE, MemoryRule()).next_replica == "shop-scaled-2"
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "another store's"])
@@ -403,6 +473,39 @@ def test_a_step_named_after_the_store_itself_never_deletes_it(shop: Changing) ->
     with pytest.raises(Overtaken):
         apply_step(shop.client(), "shop", INSTANCE, replace(DROP, subject=INSTANCE, before="0 replicas"))
     assert shop.rds.said("DeleteDBInstance") == []
+
+
+@pytest.mark.parametrize(
+    ("busy", "steps", "said"),
+    [
+        (None, 0, "nobody knows how busy shop-scaled-1 is itself: nothing was measured"),
+        (90, 0, "shop-scaled-1 is in use itself: its processors were 90 % busy"),
+        (5, 1, "shop-scaled-1 itself was 5 to 5 % busy"),
+    ],
+    ids=["unknown", "busy", "idle"],
+)
+def test_a_replica_goes_only_where_cloudwatch_says_that_it_is_idle_itself(
+    shop: Changing, measure: Callable[..., None], ledger, busy: float | None, steps: int, said: str
+) -> None:
+    apply_step(shop.client(), "shop", INSTANCE, ADD)
+    measure(cpu_percent=10)
+    if busy is not None:
+        put_load(shop.rds.client("cloudwatch"), "shop-scaled-1", busy, ledger[1].now())
+    with pytest.raises(AirflowSkipException, match="A dry run"):
+        plan(dry_run=True)
+    kept = read_plan(ledger[1].plans()["shop"][1])
+    assert len(kept.steps) == steps
+    assert said in str(kept)
+
+
+def put_load(cloudwatch: Any, name: str, percent: float, now: datetime) -> None:
+    """Have CloudWatch say how busy an instance was for the last half hour."""
+    where = [{"Name": "DBInstanceIdentifier", "Value": name}]
+    told = [
+        {"MetricName": "CPUUtilization", "Dimensions": where, "Timestamp": now - MINUTE * n, "Value": percent}
+        for n in range(30)
+    ]
+    cloudwatch.put_metric_data(Namespace="AWS/RDS", MetricData=told)
 
 
 def test_a_replica_that_failed_is_told(shop: Changing) -> None:

@@ -13,11 +13,13 @@ from sluice.estate.calendar import Window
 from sluice.estate.scaling import Cooldown, CpuRule, MemoryRule, Scaling, StorageRule, UnitsRule
 from sluice.insight.metrics import METRICS
 from sluice.insight.scaling.classes import next_classes, times
+from sluice.insight.scaling.disk import Disk
 from sluice.insight.scaling.evaluating import Holds, Unknown, evaluate, judge, limits_of
 from sluice.insight.scaling.instance import Follower, Instance
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, NoPlan, Plan, kept_proposals, proposals, read_plan
 from sluice.insight.scaling.planning import Asked, is_time, plan_instance
+from sluice.insight.scaling.replica_load import ReplicaLoad
 from sluice.insight.scaling.units import TableStanding, Used, plan_tables, wanted_of
 from sluice.ledger.samples import Sample
 from sluice.stores.dynamodb.autoscaling import Scaled, plan_scaling
@@ -28,8 +30,8 @@ MINUTE = timedelta(minutes=1)
 SUNDAY = Window(days=("sun",), opens=time(5), closes=time(6))
 SCALING = Scaling()
 INSTANCE = Instance(
-    "shop", "available", "db.r6g.xlarge", 500, "gp3", window="sun:05:00-sun:05:30", larger="db.r6g.2xlarge",
-    smaller="db.r6g.large",
+    "shop", "available", "db.r6g.xlarge", Disk(500, "gp3", 12000, 500), window="sun:05:00-sun:05:30",
+    larger="db.r6g.2xlarge", smaller="db.r6g.large", next_replica="shop-scaled-1",
 )  # fmt: skip
 LIMITS = {(one.rule, one.way): one for one in limits_of(SCALING)}
 TB = 10**12
@@ -56,6 +58,13 @@ def asked(instance: Instance = INSTANCE, scaling: Scaling = SCALING, **of: objec
     told = {"now": now, "most_bytes": 10 * TB, "maintenance": (SUNDAY,), **of}
     return Asked("shop", scaling, instance, evaluate(scaling, samples, now), samples["cpu_percent"], **told)
 
+
+def loads(**busy: float) -> list[ReplicaLoad]:
+    """How busy replicas were themselves."""
+    return [ReplicaLoad(name, taken(*[value] * 22)) for name, value in busy.items()]
+
+
+IDLE = loads(**{"shop-scaled-1": 5})
 
 # ---- what a person writes ----
 
@@ -181,7 +190,7 @@ def test_a_replica_that_is_coming_up_is_waited_for_and_a_name_that_is_taken_not_
     coming = replace(INSTANCE, followers=(Follower("shop-scaled-1", "creating", True),))
     (held,) = plan_instance(asked(coming, cpu=taken(*[90] * 6))).held
     assert "shop-scaled-1 is still coming up" in held.why
-    up = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
+    up = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),), next_replica="shop-scaled-2")
     assert plan_instance(asked(up, cpu=taken(*[90] * 6))).steps[0].subject == "shop-scaled-2"
 
 
@@ -190,16 +199,46 @@ def test_idle_processors_take_away_a_replica_of_ours_and_nobody_elses() -> None:
     mixed = replace(
         INSTANCE, followers=(Follower("theirs", "available", False), Follower("shop-scaled-1", "available", True))
     )
-    (step,) = plan_instance(asked(mixed, cpu=idle)).steps
+    (step,) = plan_instance(asked(mixed, cpu=idle, replicas=loads(**{"shop-scaled-1": 5}))).steps
     assert (step.action, step.subject) == ("drop_replica", "shop-scaled-1")
+    assert step.why.endswith("shop-scaled-1 itself was 5 to 5 % busy.")
     theirs = replace(INSTANCE, followers=mixed.followers[:1])
     assert plan_instance(asked(theirs, cpu=idle)) == Plan("shop")
+
+
+def test_a_replica_that_is_busy_itself_stays_however_idle_the_instance_is() -> None:
+    idle = taken(*[10] * 17)
+    names = ("shop-scaled-1", "shop-scaled-2")
+    both = replace(INSTANCE, followers=tuple(Follower(name, "available", True) for name in names))
+    busy = {"shop-scaled-2": 90}
+    (held,) = plan_instance(asked(both, cpu=idle, replicas=loads(**busy))).held
+    assert "nobody knows how busy shop-scaled-1 is itself" in held.why
+    assert "shop-scaled-2 is in use itself: its processors were 90 % busy" in held.why
+    (step,) = plan_instance(asked(both, cpu=idle, replicas=loads(**busy, **{"shop-scaled-1": 5}))).steps
+    assert step.subject == "shop-scaled-1"
+
+
+@pytest.mark.parametrize(
+    ("load", "why"),
+    [
+        (
+            ReplicaLoad("shop-scaled-1", unknown="CloudWatch refuses"),
+            "busy shop-scaled-1 is itself: CloudWatch refuses",
+        ),
+        (ReplicaLoad("shop-scaled-1", taken(*[5] * 4)), "busy shop-scaled-1 is itself: nothing was measured for"),
+    ],
+    ids=["refused", "a gap"],
+)
+def test_a_replica_of_which_nobody_knows_how_busy_it_is_stays(load: ReplicaLoad, why: str) -> None:
+    ours = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
+    (held,) = plan_instance(asked(ours, cpu=taken(*[10] * 17), replicas=[load])).held
+    assert why in held.why
 
 
 def test_nothing_goes_down_to_come_up_again() -> None:
     wide = Scaling(cpu=CpuRule(up=50, down=40), memory=MemoryRule(up=60, down=40))
     one = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
-    (held,) = plan_instance(asked(one, wide, cpu=taken(*[39] * 17))).held
+    (held,) = plan_instance(asked(one, wide, cpu=taken(*[39] * 17), replicas=loads(**{"shop-scaled-1": 39}))).held
     assert "could be 78 %: it would come again" in held.why
     held = plan_instance(asked(scaling=wide, memory=taken(*[39] * 22))).held[0]
     assert "could be 78 %: it would come back" in held.why
@@ -258,6 +297,56 @@ def test_a_full_disk_is_extended_by_its_part_and_never_beyond_what_it_may_have()
     assert "the estate allows 540 GiB" in held.why
 
 
+def test_what_rds_is_told_besides_a_larger_disk_is_in_the_plan_and_under_its_seal() -> None:
+    full = taken(*[90] * 6)
+    near = replace(INSTANCE, disk=Disk(500, "io1", 1000, extends_itself_to=620))
+    plan = plan_instance(asked(near, storage=full, most_bytes=700 * 2**30))
+    assert plan.steps[0].settings == (("Iops", 1000), ("MaxAllocatedStorage", 700)), "and never past `most`"
+    assert "500 GiB → 600 GiB, with Iops 1000, MaxAllocatedStorage 700, at once" in str(plan)
+    assert "RDS extends it by itself, too, up to 700 GiB" in str(plan)
+    freer = plan_instance(asked(near, storage=full))
+    assert freer.steps[0].settings[1] == ("MaxAllocatedStorage", 756)
+    assert freer.seal != plan.seal
+    assert read_plan(json.loads(json.dumps(plan.told()))) == plan
+    tight = plan_instance(asked(near, storage=full, most_bytes=620 * 2**30))
+    assert tight.steps[0].settings[1] == ("MaxAllocatedStorage", 600), "that is: by itself no more"
+    assert "extends it by itself no more" in tight.steps[0].why
+
+
+def test_operations_that_a_larger_disk_brings_are_told_with_its_costs() -> None:
+    wide = replace(INSTANCE, disk=Disk(2000, "io2", 1000))
+    (step,) = plan_instance(asked(wide, storage=taken(*[90] * 6))).steps
+    assert step.costs == "400 GiB more of io2, and 1200 IOPS instead of 1000"
+    small = replace(INSTANCE, disk=Disk(380, "gp3", 3000, 125))
+    (step,) = plan_instance(asked(small, storage=taken(*[90] * 6))).steps
+    assert step.settings == (("Iops", 12000), ("StorageThroughput", 500))
+    assert "slower for hours" in step.disturbs
+
+
+def test_the_disks_of_replicas_are_extended_along_or_it_is_said_why_not() -> None:
+    gp2 = Disk(500, "gp2")
+    followers = (
+        Follower("same", "available", False, gp2),
+        Follower("larger", "available", False, Disk(900, "gp2")),
+        Follower("nearly", "available", False, Disk(580, "gp2")),
+        Follower("busy", "creating", False, gp2),
+        Follower("waiting", "available", False, gp2, ("DBInstanceClass",)),
+        Follower("arn:aws:rds:eu-central-1:1:db:far", "available", False),
+    )
+    several = replace(INSTANCE, disk=gp2, followers=followers)
+    plan = plan_instance(asked(several, storage=taken(*[90] * 6)))
+    assert [(step.subject, step.before, step.after) for step in plan.steps] == [
+        ("shop", "500 GiB", "600 GiB"), ("same", "500 GiB", "600 GiB"), ("nearly", "580 GiB", "638 GiB"),
+    ]  # fmt: skip
+    assert [held.why.split(" is not extended with it: ")[0] for held in plan.held] == [
+        "busy",
+        "waiting",
+        followers[-1].name,
+    ]
+    tight = plan_instance(asked(several, storage=taken(*[90] * 6), most_bytes=600 * 2**30))
+    assert "nearly is not extended with it: it has 580 GiB" in tight.held[0].why
+
+
 def test_a_disk_that_is_full_already_is_extended_and_nothing_else_is_done_with_the_instance() -> None:
     full = replace(INSTANCE, status="storage-full")
     plan = plan_instance(asked(full, storage=taken(*[100] * 6), cpu=taken(*[90] * 6)))
@@ -280,7 +369,7 @@ def test_a_rest_counts_from_whichever_way_it_has_scaled_last() -> None:
     idle = taken(*[10] * 17)
     for minutes, steps in ((14, 0), (15, 1)):
         last = {("cpu", "up"): NOON - timedelta(minutes=minutes)}
-        assert len(plan_instance(asked(ours, cpu=idle, last=last)).steps) == steps
+        assert len(plan_instance(asked(ours, cpu=idle, last=last, replicas=IDLE)).steps) == steps
 
 
 def test_a_change_that_waits_for_its_window_is_never_brought_along() -> None:
@@ -301,10 +390,10 @@ def test_what_stands_in_the_way_is_told(standing: dict[str, str], why: str) -> N
 
 def test_nothing_goes_down_while_anything_goes_up_and_one_thing_goes_down_at_a_time() -> None:
     ours = replace(INSTANCE, followers=(Follower("shop-scaled-1", "available", True),))
-    both = plan_instance(asked(ours, memory=taken(*[10] * 22), cpu=taken(*[10] * 22)))
+    both = plan_instance(asked(ours, memory=taken(*[10] * 22), cpu=taken(*[10] * 22), replicas=IDLE))
     assert [step.action for step in both.steps] == ["drop_replica"]
     assert "one step down at a time" in both.held[0].why
-    mixed = plan_instance(asked(ours, storage=taken(*[90] * 6), cpu=taken(*[10] * 22)))
+    mixed = plan_instance(asked(ours, storage=taken(*[90] * 6), cpu=taken(*[10] * 22), replicas=IDLE))
     assert [step.action for step in mixed.steps] == ["extend_storage"]
 
 

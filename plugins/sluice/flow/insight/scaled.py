@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import Terminal
 from sluice.estate import Estate, Store, read_stores
 from sluice.flow.connections import documents_of, dsn_of, require_aws, scaling_of
+from sluice.flow.insight.looks import client_of
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
     from sluice.estate.models import Scaling
     from sluice.insight.scaling.plan import Plan
+    from sluice.insight.scaling.replica_load import ReplicaLoad
     from sluice.insight.scaling.simulating import Simulated
     from sluice.insight.scaling.units import TableStanding, Used
     from sluice.ledger.samples import Samples
@@ -91,19 +93,36 @@ def _plan_of_instance(name: str, samples: Samples, scalings: Scalings, now: date
     found = samples.between(metrics, now - longest(scaling), now, name)
     taken = {series.metric: rows for series, rows in found.items() if not series.subject}
     client, instance = rds_client(store)
+    standing, said = look(client, name, instance, scaling.memory), evaluate(scaling, taken, now)
+    idle = said.of("cpu", "down")
     return plan_instance(
         Asked(
             name,
             scaling,
-            look(client, name, instance, scaling.memory),
-            evaluate(scaling, taken, now),
+            standing,
+            said,
             taken.get("cpu_percent", ()),
             now,
             store.watch.disk.most.count,
+            _loads(store, name, standing.may_go, idle.limit.lasting, now) if idle else (),
             estate().insight.maintenance,
             scalings.last(name),  # type: ignore[arg-type]
             at_once,
         )
+    )
+
+
+def _loads(
+    store: Store, name: str, replicas: Sequence[str], lasting: timedelta, now: datetime
+) -> Sequence[ReplicaLoad]:
+    """Read how busy replicas are; nobody is asked where there is none. Raises NoConnection."""
+    from sluice.insight.scaling.replica_load import loads_of
+
+    assert store.watch.cloud is not None  # the estate's checks say so
+    return (
+        loads_of(client_of(store.watch.cloud.connection, "cloudwatch"), name, replicas, lasting, now)
+        if replicas
+        else ()
     )
 
 

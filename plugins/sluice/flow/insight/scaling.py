@@ -230,7 +230,7 @@ def shown(plan: Plan) -> Shown:
     for step in plan.steps:
         when = "at once" if step.at_once else "in the instance's own maintenance window"
         lines += [
-            f"- **{step.subject}**: {step.action.replace('_', ' ')}, {step.before} → {step.after}, {when}",
+            f"- **{step.subject}**: {step.action.replace('_', ' ')}, {step.before} → {step.after}{step.besides}, {when}",
             f"    - **Why**: {step.why}",
             f"    - **Disturbs**: {step.disturbs}",
             f"    - **Costs**: {step.costs}",

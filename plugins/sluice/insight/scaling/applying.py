@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from sluice.errors import Terminal
-from sluice.insight.scaling.instance import MADE_FOR, takes_change
+from sluice.insight.scaling.instance import MADE_FOR, pending_of, takes_change
 from sluice.insight.scaling.plan import Step, replicas
 from sluice.stores.rds import Absent, AlreadyStands, NotYet, find_instance, speaking, tags_of
 
 State: TypeAlias = Literal["there", "in its window", "under way"]
 AS_ITS_SOURCE = ("DBInstanceClass", "AutoMinorVersionUpgrade", "CopyTagsToSnapshot")
 """What a replica is told besides: what RDS would else choose by itself."""
+BOUND = "MaxAllocatedStorage"
+"""How far a disk grows by itself: it may go down, as the estate's own bound is the lower one."""
 
 
 class Overtaken(Terminal):
@@ -29,11 +31,14 @@ class NotScaled(Terminal):
 
 def apply_step(client: Any, store: str, instance: str, step: Step) -> None:
     """Ask RDS for it. Raises Overtaken, Absent, NotYet, NoCapacity, Throttled, RdsDown, AccessDenied, RdsRefused."""
-    found = _found(client, store, instance)
+    found = _found(client, store, _changed(instance, step))
     if verify_step(client, store, instance, step) is not None:
         return
     if not takes_change(found["DBInstanceStatus"], of_disk=step.action == "extend_storage"):
-        raise NotYet(f"{store}: {instance} is {found['DBInstanceStatus']}. It is tried again by itself.")
+        raise NotYet(
+            f"{store}: {found['DBInstanceIdentifier']} is {found['DBInstanceStatus']}. It is tried again by itself."
+        )
+    _check_whose(store, instance, found)
     _check_before(store, found, step)
     {"add_replica": _add, "drop_replica": _drop}.get(step.action, _modify)(client, store, found, step)
 
@@ -41,11 +46,16 @@ def apply_step(client: Any, store: str, instance: str, step: Step) -> None:
 def verify_step(client: Any, store: str, instance: str, step: Step) -> State | None:
     """Say how far it is by now; None where it was not begun. Raises Absent, NotScaled, Throttled, RdsDown, AccessDenied."""
     if step.action == "add_replica":
-        return _replica_there(client, store, step)
+        return _replica_there(client, store, instance, step)
     if step.action == "drop_replica":
         gone = find_instance(client, step.subject)
         return "there" if gone is None else "under way" if gone["DBInstanceStatus"] == "deleting" else None
-    return _modified(_found(client, store, instance), step)
+    return _modified(_found(client, store, _changed(instance, step)), step)
+
+
+def _changed(instance: str, step: Step) -> str:
+    """Name the instance that a step asks about: a disk may be that of a replica."""
+    return step.subject if step.action == "extend_storage" else instance
 
 
 def _modified(found: Mapping[str, Any], step: Step) -> State | None:
@@ -57,12 +67,17 @@ def _modified(found: Mapping[str, Any], step: Step) -> State | None:
     return None
 
 
-def _replica_there(client: Any, store: str, step: Step) -> State | None:
+def _replica_there(client: Any, store: str, instance: str, step: Step) -> State | None:
     found = find_instance(client, step.subject)
     if found is None:
         return None
     if tags_of(found).get(MADE_FOR) != store:
         raise AlreadyStands(f"{store}: an instance {step.subject} stands that no rule has made. Look whose it is.")
+    if found.get("ReadReplicaSourceDBInstanceIdentifier") != instance:
+        raise AlreadyStands(
+            f"{store}: {step.subject} follows {instance} no more: it was promoted. Nothing was made. Run scale_capacity again:"
+            " it takes another name."
+        )
     if found["DBInstanceStatus"] in (
         "failed",
         "incompatible-network",
@@ -75,13 +90,20 @@ def _replica_there(client: Any, store: str, step: Step) -> State | None:
     return "there" if found["DBInstanceStatus"] == "available" else "under way"
 
 
+def _check_whose(store: str, instance: str, found: Mapping[str, Any]) -> None:
+    """Raise Overtaken unless it is the store's own instance, or a replica of that."""
+    name = found["DBInstanceIdentifier"]
+    if name != instance and found.get("ReadReplicaSourceDBInstanceIdentifier") != instance:
+        raise Overtaken(f"{store}: {name} is no replica of {instance} by now. Nothing was done with it.")
+
+
 def _check_before(store: str, found: Mapping[str, Any], step: Step) -> None:
     """Raise Overtaken unless the instance is as it was when somebody agreed."""
     stands = {
         "extend_storage": f"{found['AllocatedStorage']} GiB",
         "change_class": str(found["DBInstanceClass"]),
     }.get(step.action, replicas(len(found.get("ReadReplicaDBInstanceIdentifiers") or ())))
-    pending = [name for name, told in (found.get("PendingModifiedValues") or {}).items() if told not in (None, {}, [])]
+    pending = pending_of(found)
     if pending and step.at_once and step.action in ("extend_storage", "change_class"):
         raise Overtaken(
             f"{store}: {', '.join(pending)} of {found['DBInstanceIdentifier']} waits for its window by now, and a change at once"
@@ -92,14 +114,16 @@ def _check_before(store: str, found: Mapping[str, Any], step: Step) -> None:
             f"{store}: {step.before} → {step.after} was agreed to, and {found['DBInstanceIdentifier']} has {stands} by now."
             " Nothing was done. Run scale_capacity again: it plans by what stands."
         )
+    if less := [name for name, value in step.settings if value < (found.get(name) or 0) and name != BOUND]:
+        raise Overtaken(
+            f"{store}: {found['DBInstanceIdentifier']} has more {', '.join(less)} by now than was agreed to{step.besides}."
+            " Nothing was done. Run scale_capacity again: it plans by what stands."
+        )
 
 
 def _modify(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
     name, wanted = _setting(step)
-    told: dict[str, Any] = {name: wanted, "ApplyImmediately": step.at_once}
-    most = found.get("MaxAllocatedStorage")
-    if step.action == "extend_storage" and most and most < wanted * 1.1:
-        told["MaxAllocatedStorage"] = -(-wanted * 126 // 100)  # RDS wants a tenth above the disk, and advises 26 %
+    told: dict[str, Any] = {name: wanted, **dict(step.settings), "ApplyImmediately": step.at_once}
     with speaking("scale", f"{found['DBInstanceIdentifier']} ({store})"):
         client.modify_db_instance(DBInstanceIdentifier=found["DBInstanceIdentifier"], **told)
 

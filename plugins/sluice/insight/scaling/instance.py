@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from sluice.estate.scaling import MemoryRule
 from sluice.insight.scaling.classes import next_classes
+from sluice.insight.scaling.disk import Disk, disk_of
 from sluice.insight.scaling.evaluating import Way
 from sluice.stores.rds import Absent, find_instance, speaking, tags_of
 
@@ -29,6 +31,10 @@ class Follower:
     name: str
     status: str
     ours: bool
+    disk: Disk | None = None
+    """None where this client is not asked about it."""
+    pending: tuple[str, ...] = ()
+    """What waits for its window."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,7 @@ class Instance:
     name: str
     status: str
     instance_class: str
-    disk: int
-    """GiB."""
-    disk_type: str
-    extends_itself_to: int | None = None
-    """GiB: RDS's own storage autoscaling, where it is on."""
+    disk: Disk
     followers: tuple[Follower, ...] = ()
     pending: Mapping[str, Any] = field(default_factory=dict)
     """What was asked for and waits for the instance's own window."""
@@ -56,11 +58,23 @@ class Instance:
     larger: str | None = None
     smaller: str | None = None
     """The next classes that AWS offers, within the estate's bounds."""
+    next_replica: str = ""
+    """The name of a replica to come: no instance has it, and each look gives the same until one has."""
+
+    @property
+    def may_go(self) -> tuple[str, ...]:
+        """Name the replicas that a rule may take away, in order."""
+        return tuple(sorted(one.name for one in self.followers if one.ours and one.status == "available"))
 
 
 def takes_change(status: str, of_disk: bool) -> bool:
     """Tell whether RDS takes a change in a state: one of the disk, or another."""
     return status in AT_REST or (of_disk and status == FULL)
+
+
+def pending_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what was asked for of an instance and waits for its window."""
+    return {key: told for key, told in (found.get("PendingModifiedValues") or {}).items() if told not in (None, {}, [])}
 
 
 def look(client: Any, store: str, name: str, memory: MemoryRule) -> Instance:
@@ -73,17 +87,16 @@ def look(client: Any, store: str, name: str, memory: MemoryRule) -> Instance:
         name,
         str(found["DBInstanceStatus"]),
         str(found["DBInstanceClass"]),
-        int(found["AllocatedStorage"]),
-        str(found.get("StorageType", "")),
-        found.get("MaxAllocatedStorage"),
+        disk_of(found),
         tuple(_follower(client, store, one) for one in found.get("ReadReplicaDBInstanceIdentifiers") or ()),
-        {key: told for key, told in (found.get("PendingModifiedValues") or {}).items() if told not in (None, {}, [])},
+        pending_of(found),
         str(found.get("PreferredMaintenanceWindow", "")).lower(),
         bool(found.get("BackupRetentionPeriod")),
         bool(found.get("MultiAZ")),
         str(found.get("ReadReplicaSourceDBInstanceIdentifier") or ""),
         around.offered("up"),
         around.offered("down"),
+        _free_name(client, name),
     )
 
 
@@ -105,6 +118,12 @@ class _Around:
             yield from (one for page in pages for one in page["OrderableDBInstanceOptions"])
 
 
+def _free_name(client: Any, name: str) -> str:
+    """Name the replica to come. All instances are asked: one that was promoted has its name still, and follows nobody."""
+    names = (f"{name[:50]}-scaled-{number}" for number in count(1))
+    return next(one for one in names if find_instance(client, one) is None)
+
+
 def _follower(client: Any, store: str, name: str) -> Follower:
     if name.startswith("arn:"):
         return Follower(name, "available", False)  # in another region, where nobody asks this client
@@ -114,4 +133,4 @@ def _follower(client: Any, store: str, name: str) -> Follower:
     ours = tags_of(found).get(MADE_FOR) == store and not found.get(
         "DeletionProtection"
     )  # a person protects what shall stay
-    return Follower(name, str(found["DBInstanceStatus"]), ours)
+    return Follower(name, str(found["DBInstanceStatus"]), ours, disk_of(found), tuple(pending_of(found)))

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from sluice.errors import Terminal
+from sluice.insight.scaling.disk import Settings
 from sluice.insight.scaling.evaluating import RuleName, Way
 
 Action: TypeAlias = Literal["extend_storage", "add_replica", "drop_replica", "change_class", "register_units"]
@@ -48,18 +49,26 @@ class Step:
     """What it adds to the bill, or takes off it."""
     at_once: bool = True
     """Else RDS does it in the instance's own maintenance window."""
+    settings: Settings = ()
+    """What RDS is told besides, in the same request: what it asks for with a larger disk, and how far that grows by itself."""
 
     def __str__(self) -> str:
         when = "at once" if self.at_once else "in the instance's own maintenance window"
         return (
-            f"{SAID[self.action]} of {self.subject}: {self.before} → {self.after}, {when}\n"
+            f"{SAID[self.action]} of {self.subject}: {self.before} → {self.after}{self.besides}, {when}\n"
             f"    why: {self.why}\n    disturbs: {self.disturbs}\n    costs: {self.costs}"
         )
 
     @property
+    def besides(self) -> str:
+        """Write what RDS is told besides: `, with Iops 12000`; nothing where there is nothing."""
+        return f", with {', '.join(f'{name} {value}' for name, value in self.settings)}" if self.settings else ""
+
+    @property
     def sealed(self) -> tuple[str, ...]:
         """What an answer is about: not the numbers, which change every minute."""
-        return (self.rule, self.way, self.action, self.subject, self.before, self.after, str(self.at_once))
+        return (self.rule, self.way, self.action, self.subject, self.before, self.after, str(self.at_once),
+                *(f"{name} {value}" for name, value in self.settings))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,20 +126,29 @@ def read_plan(told: Mapping[str, Any]) -> Plan:
     try:
         plan = Plan(
             told["store"],
-            tuple(Step(**step) for step in told["steps"]),
+            tuple(_read_step(step) for step in told["steps"]),
             tuple(Held(**held) for held in told["held"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise NoPlan(f"What is kept as a plan cannot be read ({error}). Nothing was done. Run it again.") from error
     if plan.seal != told.get("seal"):
         raise NoPlan(f"{plan.store}: the plan that is kept is not as it was sealed. Nothing was done. Run it again.")
     return plan
 
 
+def _read_step(told: Mapping[str, Any]) -> Step:
+    return Step(**{**told, "settings": tuple((name, value) for name, value in told.get("settings", ()))})
+
+
 def proposals(plan: Plan) -> tuple[Line, ...]:
     """Give a plan's lines for a report: what is proposed, then what is held back."""
     steps = (
-        Line(plan.store, f"{SAID[step.action]} of {step.subject}: {step.before} → {step.after}", step.why, False)
+        Line(
+            plan.store,
+            f"{SAID[step.action]} of {step.subject}: {step.before} → {step.after}{step.besides}",
+            step.why,
+            False,
+        )
         for step in plan.steps
     )
     return (*steps, *(Line(plan.store, held.rule, held.why, True) for held in plan.held))

@@ -14,9 +14,11 @@ from sluice.estate.calendar import Window
 from sluice.estate.scaling import Scaling
 from sluice.insight.scaling.classes import times
 from sluice.insight.scaling.evaluating import Evaluated, Holds, RuleName, Way
+from sluice.insight.scaling.extending import extend
 from sluice.insight.scaling.instance import Instance, takes_change
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, Plan, Step, replicas
+from sluice.insight.scaling.replica_load import ReplicaLoad
 from sluice.ledger.samples import Sample
 
 GIB = 2**30
@@ -37,6 +39,8 @@ class Asked:
     now: datetime
     most_bytes: int
     """How large the disk may become."""
+    replicas: Sequence[ReplicaLoad] = ()
+    """How busy those are that may go, where the processors are idle."""
     maintenance: Sequence[Window] = ()
     last: Mapping[tuple[RuleName, Way], datetime] = field(default_factory=dict)
     """When each rule has scaled last."""
@@ -61,7 +65,7 @@ class Asked:
 
 def plan_instance(asked: Asked) -> Plan:
     """Make the plan: what must not wait comes first, and nothing goes down while anything goes up."""
-    made = [_judged(asked, one) for one in asked.found.holds]
+    made = [step for one in asked.found.holds for step in _judged(asked, one)]
     ups = [one for one in made if isinstance(one, Step) and one.way == "up"]
     downs = [one for one in made if isinstance(one, Step) and one.way == "down"]
     steps, left = (ups, downs) if ups else (downs[:1], downs[1:])
@@ -78,13 +82,15 @@ def is_time(step: Step, now: datetime, maintenance: Sequence[Window], at_once: b
     return not restarts or at_once or any(window.holds(now) for window in maintenance)
 
 
-def _judged(asked: Asked, found: Holds) -> Step | Held | None:
-    """Make a step of a rule that holds, or say what holds it back; None where there is nothing to take away."""
+def _judged(asked: Asked, found: Holds) -> Iterator[Step | Held]:
+    """Make steps of a rule that holds, or say what holds it back; nothing where there is nothing to take away."""
     rule, way = found.limit.rule, found.limit.way
-    why = next(_in_the_way(asked, rule, way), None)
-    if why:
-        return Held(rule, f"{found}. {why}")
-    return {"storage": _storage, "cpu": _replica, "memory": _class}[rule](asked, found)
+    if why := next(_in_the_way(asked, rule, way), None):
+        yield Held(rule, f"{found}. {why}")
+    elif rule == "storage":
+        yield from extend(asked.instance, asked.scaling.storage.by, asked.most_bytes // GIB, found)
+    elif made := {"cpu": _replica, "memory": _class}[rule](asked, found):
+        yield made
 
 
 def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:
@@ -103,28 +109,6 @@ def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:
         )
 
 
-def _storage(asked: Asked, found: Holds) -> Step | Held:
-    instance, most = asked.instance, asked.most_bytes // GIB
-    wanted = min(-(-instance.disk * (100 + asked.scaling.storage.by) // 100), most)
-    if wanted * 100 < instance.disk * 110:
-        return Held(
-            "storage",
-            f"{found}. The disk has {instance.disk} GiB, RDS extends by a tenth at least, and the estate allows {most} GiB"
-            " (`watch: {disk: {most: …}}`). Archive what is old, or allow more.",
-        )
-    if instance.extends_itself_to and wanted <= instance.extends_itself_to:
-        along = f" RDS extends it by itself, too, up to {instance.extends_itself_to} GiB, when a tenth is left."
-    else:
-        along = ""
-    return Step(
-        "storage", "up", "extend_storage", instance.name, f"{instance.disk} GiB", f"{wanted} GiB", f"{found}.{along}",
-        "Nobody: the disk stays as it is in use, a little slower while RDS rearranges it. It can never be made smaller, and not"
-        " be changed again for six hours.",
-        f"{wanted - instance.disk} GiB more of {instance.disk_type}"
-        + (", and as much for its standby" if instance.stands_by else ""),
-    )  # fmt: skip
-
-
 def _replica(asked: Asked, found: Holds) -> Step | Held | None:
     return _one_more(asked, found) if found.limit.way == "up" else _one_less(asked, found)
 
@@ -138,29 +122,35 @@ def _one_more(asked: Asked, found: Holds) -> Step | Held:
         return Held("cpu", f"{found}. Nothing is done: {', '.join(coming)} is still coming up.")
     if not instance.keeps_backups:
         return Held("cpu", f"{found}. RDS makes no replica of an instance without backups: switch its retention on.")
-    name = _free_name(instance)
+    name = instance.next_replica
     return Step(
         "cpu", "up", "add_replica", name, replicas(number), replicas(number + 1), str(found),
         f"Nobody: {name} comes up beside {instance.name}. It takes reads alone, and none before it is named in `replicas:"
         " {servers: …}` of the estate: docs/howto/fail-over.md.",
-        f"one more {instance.instance_class} with a disk of {instance.disk} GiB",
+        f"one more {instance.instance_class} with a disk of {instance.disk.size} GiB",
     )  # fmt: skip
 
 
 def _one_less(asked: Asked, found: Holds) -> Step | Held | None:
+    """Take away the last replica of ours that is idle itself: what it reads may come to the instance, on top of its own."""
     instance = asked.instance
-    ours = sorted(one.name for one in instance.followers if one.ours and one.status == "available")
+    loads = {load.name: load.judged(found.limit, asked.now) for load in asked.replicas}
+    ours = {name: loads.get(name, f"nobody knows how busy {name} is itself") for name in instance.may_go}
     if not ours:
         return None  # somebody else's replicas are there for a reason of theirs
+    idle = {name: load for name, load in ours.items() if isinstance(load, Holds)}
+    if not idle:
+        return Held("cpu", f"{found}. No replica is taken away: {'; '.join(map(str, ours.values()))}.")
+    name, load = max(idle.items())
+    if (then := found.highest + load.highest) > asked.scaling.cpu.up:
+        return Held("cpu", f"{found}. With what {name} does, its load could be {then:.0f} %: it would come again.")
     number = len(instance.followers)
-    then = found.highest * (number + 1) / number
-    if then > asked.scaling.cpu.up:
-        return Held("cpu", f"{found}. Without {ours[-1]}, its load could be {then:.0f} %: it would come again.")
     return Step(
-        "cpu", "down", "drop_replica", ours[-1], replicas(number), replicas(number - 1), str(found),
-        f"Whoever reads from {ours[-1]} is cut off: take it out of `replicas: {{servers: …}}` of the estate before. What it has,"
+        "cpu", "down", "drop_replica", name, replicas(number), replicas(number - 1),
+        f"{found}. {name} itself was {load.lowest:.0f} to {load.highest:.0f} % busy.",
+        f"Whoever reads from {name} is cut off: take it out of `replicas: {{servers: …}}` of the estate before. What it has,"
         f" {instance.name} has.",
-        f"one {instance.instance_class} with a disk of {instance.disk} GiB less",
+        f"one {instance.instance_class} with a disk of {instance.disk.size} GiB less",
     )  # fmt: skip
 
 
@@ -202,10 +192,3 @@ def _too_small(asked: Asked, found: Holds, share: float) -> str:
     if (cpu := max(busy) / share) > asked.scaling.cpu.up:
         return f"Its processors were {max(busy):.0f} % busy meanwhile: in the smaller class that could be {cpu:.0f} %."
     return ""
-
-
-def _free_name(instance: Instance) -> str:
-    """Name the replica to come: the same for every try, as long as none has that name."""
-    taken = {one.name for one in instance.followers}
-    numbers = iter(range(1, len(taken) + 2))
-    return next(name for name in (f"{instance.name[:50]}-scaled-{number}" for number in numbers) if name not in taken)
