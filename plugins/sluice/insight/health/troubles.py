@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,11 +44,18 @@ class Trouble:
         """What it is, from look to look."""
         return self.rule, self.series
 
-    def as_member(self, hushed: str | None) -> Member:
+    def as_member(self, hushed: str | None, follows: bool = False) -> Member:
         """Give it as its incident keeps it."""
         where = self.series.store, self.series.metric, self.series.subject
         return Member(
-            self.rule, *where, self.severity, self.cause, self.text, self.do, self.runbook, self.owner, hushed
+            self.rule, *where, self.severity, self.cause, self.text, self.do, self.runbook, self.owner, hushed, follows
+        )
+
+    def follows(self, others: Sequence[Trouble]) -> bool:
+        """Tell whether one of the others, at the same store, explains it."""
+        return any(
+            one.cause in self.explained_by and one.cause != self.cause and one.series.store == self.series.store
+            for one in others
         )
 
 
