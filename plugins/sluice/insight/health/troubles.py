@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sluice.estate.severity import Severity
 from sluice.insight.health.evaluating import MISTAKEN, SILENT, UNANSWERED, Look
+from sluice.insight.health.listed import STALE
 from sluice.insight.health.rules import OWN, Rule
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Series
@@ -76,7 +77,8 @@ def _told(rule: Rule, series: Series, state: State, look: Look) -> Trouble:
     assert limit
     beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
     usual = " times the usual" if rule.against == "usual" else ""
-    text = f"{_whose(series)}{rule.metric} is {state.value:.4g}{usual}, {beyond}, since {_at(state.since)}"
+    ended = f", and has no number since {_at(state.seen)}" if look.now - state.seen > STALE[rule.often] else ""
+    text = f"{_whose(series)}{rule.metric} is {state.value:.4g}{usual}, {beyond}, since {_at(state.since)}{ended}"
     return Trouble(
         rule.name, series, rule.severity, rule.cause, rule.explained_by, state.since, text,
         rule.do, rule.runbook, rule.owner, rule.ours == "silent",
