@@ -10,8 +10,9 @@ from typing import Any
 
 from sluice.estate.health import Lasting, Levels
 from sluice.estate.models import Store
+from sluice.insight.health.due import Outcome
 from sluice.insight.health.evaluating import Look, evaluate
-from sluice.insight.health.incidents import Outcome, carried
+from sluice.insight.health.incidents import carried
 from sluice.insight.health.rules import Rule
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles

@@ -26,7 +26,8 @@ WHERE NOT EXISTS (
 )
 
 -- name: list_incidents
-SELECT id, store, cause, severity, opened, members, quiet, cleared, times, hushed, told, told_at, told_cleared, evidence
+SELECT id, store, cause, severity, opened, members, quiet, cleared, times, hushed, told, told_at, told_cleared, evidence,
+       named
 FROM insight.incident WHERE cleared IS NULL OR cleared > %(since)s ORDER BY id
 
 -- name: find_next_incident
@@ -34,13 +35,14 @@ SELECT coalesce(max(id), 0) + 1 AS next FROM insight.incident
 
 -- name: keep_incident
 INSERT INTO insight.incident (id, store, cause, severity, opened, members, quiet, cleared, times, hushed, told, told_at,
-                              told_cleared, evidence)
+                              told_cleared, evidence, named)
 VALUES (%(id)s, %(store)s, %(cause)s, %(severity)s, %(opened)s, %(members)s, %(quiet)s, %(cleared)s, %(times)s, %(hushed)s,
-        %(told)s, %(told_at)s, %(told_cleared)s, %(evidence)s)
+        %(told)s, %(told_at)s, %(told_cleared)s, %(evidence)s, %(named)s)
 ON CONFLICT (id) DO UPDATE
 SET store = excluded.store, cause = excluded.cause, severity = excluded.severity, members = excluded.members,
     quiet = excluded.quiet, cleared = excluded.cleared, times = excluded.times, hushed = excluded.hushed, told = excluded.told,
-    told_at = excluded.told_at, told_cleared = excluded.told_cleared, evidence = excluded.evidence
+    told_at = excluded.told_at, told_cleared = excluded.told_cleared, evidence = excluded.evidence,
+    named = excluded.named
 
 -- name: add_message
 INSERT INTO insight.message (incident, kind, at, severity, subject, text, details)

@@ -275,6 +275,7 @@ def test_what_is_kept_is_read_back_as_it_was_and_forgotten_in_its_time(ledger, i
         incidents.keep({}, outcome.incidents, outcome.messages)
     board = incidents.board(now - MINUTE)
     assert board.incidents == outcome.incidents and board.next == 3
+    assert [one.rule for each in board.incidents for one in each.named] == ["rule_bloat", "rule_slow"]
     assert [replace(one, id=0) for one in incidents.untold("x", ["P3"], now)] == list(outcome.messages)
     assert incidents.untold("x", ["P3"], now + timedelta(days=2)) == [], "too late to tell"
     cleared = [replace(one, cleared=now) for one in board.incidents]
@@ -283,6 +284,29 @@ def test_what_is_kept_is_read_back_as_it_was_and_forgotten_in_its_time(ledger, i
     assert len(incidents.board(now - MINUTE).incidents) == 2 and incidents.board(now).incidents == ()
     incidents.forget(now + MINUTE)
     assert incidents.board(now - MINUTE).incidents == ()
+
+
+def test_what_joins_is_kept_as_a_message_and_what_of_it_is_well_since(ledger, incidents):
+    now, estate = incidents.now(), Estate()
+    ones = [a_trouble(subject=name, severity="P2") for name in ("orders", "items")]
+    for minute, found in ((0, ones[:1]), (5, ones), (10, ones[:1])):
+        outcome = estate.carry(found, now + minute * MINUTE)
+        with incidents.looking():
+            incidents.keep({}, outcome.incidents, outcome.messages)
+    assert [one.kind for one in incidents.untold("x", ["P2"], now)] == ["opened", "more"]
+    assert incidents.board(now).incidents == outcome.incidents
+    assert [one.well_since for one in outcome.incidents[0].named] == [None, now + 10 * MINUTE]
+
+
+def test_an_incident_that_was_told_before_the_upgrade_is_told_no_second_time(ledger, incidents, monkeypatch):
+    now, estate = incidents.now(), Estate()
+    outcome = estate.carry([a_trouble(severity="P2"), a_trouble(cause="bloat")], now)
+    silent = replace(outcome.incidents[1], told=None, named=())
+    with incidents.looking():
+        incidents.keep({}, (outcome.incidents[0], silent), outcome.messages)
+    ledger.execute("ALTER TABLE insight.incident DROP COLUMN named")
+    ledger.execute("DELETE FROM sluice.release WHERE release_set = 'insight' AND version = '1.4.0'")
+    assert incidents.prepare().board(now - MINUTE).incidents == (outcome.incidents[0], silent)
 
 
 def own_rule(sql: str):

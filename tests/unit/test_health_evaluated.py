@@ -248,15 +248,6 @@ def test_a_question_that_gets_no_answer_twice_is_told_until_it_gets_one():
     assert estate.see(NOON + 15 * MINUTE) == []
 
 
-def test_of_a_slot_that_is_dropped_nothing_is_missed():
-    rule = a_rule("slots", "slot_retained_bytes")
-    estate = Estate(rule)
-    estate.record(Series("certify", "slot_retained_bytes", "old"), [Sample(NOON, 99)])
-    estate.record(USED, minutes([1] * 30))
-    assert estate.see(NOON)
-    assert estate.see(NOON + 16 * MINUTE) == []
-
-
 def test_what_was_wrong_when_the_numbers_ended_is_wrong_still():
     estate = Estate(a_rule())
     estate.record(USED, [Sample(NOON, 99)])
@@ -298,7 +289,8 @@ def test_an_hourly_number_is_missing_after_hours_and_not_after_minutes():
     estate.record(USED, minutes([1] * 300))
     estate.record(Series("certify", "dead_rows_percent", "app.thing"), [Sample(NOON, 30)])
     assert [one.rule for one in estate.see(NOON + 2 * HOUR)] == ["rows"]
-    assert estate.see(NOON + 4 * HOUR) == []
+    (found,) = estate.see(NOON + 4 * HOUR)
+    assert found.text.endswith("since 2024-04-05 12:00 UTC, and has no number since 2024-04-05 12:00 UTC")
 
 
 @pytest.mark.parametrize(

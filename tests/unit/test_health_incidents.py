@@ -97,8 +97,13 @@ def test_the_same_cause_at_more_than_three_stores_is_the_estate_s(estate):
     estate = Estate()
     estate.carry([a_trouble(f"s{n}", "unreachable", severity="P1") for n in range(4)], NOON)
     assert estate.open == [("", "unreachable")]
-    estate.carry([a_trouble(f"s{n}", "unreachable", severity="P1") for n in (1, 7)], NOON + 5 * MINUTE)
-    assert estate.open == [("", "unreachable")], "one more store is of it as long as it is open"
+    estate.carry([a_trouble(f"s{n}", "unreachable", severity="P1") for n in (0, 1, 2, 7)], NOON + 5 * MINUTE)
+    assert estate.open == [("", "unreachable")], "one more store is of it as long as it is of more than three"
+    assert estate.told[1:] == ["more more: P1 the estate: unreachable (#1)"]
+    estate.carry([a_trouble(f"s{n}", "unreachable", severity="P1") for n in (1, 8)], NOON + 10 * MINUTE)
+    assert estate.open == [("", "unreachable"), ("s8", "unreachable")], (
+        "what is left of it stays it, another is its own"
+    )
 
 
 def test_when_a_fourth_store_follows_the_three_are_of_the_estate_s_and_nobody_reads_that_they_are_well(estate):

@@ -25,7 +25,7 @@ from sluice.stores.statements import statement
 Phase: TypeAlias = Literal["pending", "firing", "missing"]
 Key: TypeAlias = tuple[str, Series]
 """A rule's name, and what it looked at."""
-Kind: TypeAlias = Literal["opened", "back", "worse", "reminder", "cleared"]
+Kind: TypeAlias = Literal["opened", "back", "worse", "more", "reminder", "cleared"]
 TOO_LATE = timedelta(days=1)
 """A message that nobody could be told for so long is tried no more."""
 
@@ -61,6 +61,25 @@ class Member:
     owner: str
     hushed: str | None = None
     """Why nobody is told of it."""
+    follows: bool = False
+    """Whether it follows from something else at its store that people are told of."""
+
+    @property
+    def key(self) -> Key:
+        """What it is, from look to look."""
+        return self.rule, Series(self.store, self.metric, self.subject)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Something that a message about an incident has named."""
+
+    rule: str
+    store: str
+    metric: str
+    subject: str
+    well_since: datetime | None = None
+    """Since when it is not wrong any more; None while it is."""
 
     @property
     def key(self) -> Key:
@@ -93,6 +112,8 @@ class Incident:
     told_cleared: bool = False
     evidence: str = ""
     """What was seen of it at the store: who waits for whom."""
+    named: tuple[Named, ...] = ()
+    """What people have read of already."""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -163,8 +184,7 @@ class Incidents:
         self._do("keep_states", **_columns(states))
         self._do("forget_states", **_columns(states))
         for incident in incidents:
-            told = {**asdict(incident), "members": Jsonb([asdict(one) for one in incident.members])}
-            self._do("keep_incident", **told)
+            self._do("keep_incident", **_incident_row(incident))
         for message in messages:
             self._do("add_message", **{**asdict(message), "details": Jsonb(dict(message.details))})
 
@@ -205,7 +225,19 @@ def _columns(states: Mapping[Key, State]) -> dict[str, object]:
 
 
 def _incident(row: Row) -> Incident:
-    return Incident(**{**row, "members": tuple(Member(**one) for one in row["members"])})
+    members, named = (Member(**one) for one in row["members"]), (_named(one) for one in row["named"])
+    return Incident(**{**row, "members": tuple(members), "named": tuple(named)})
+
+
+def _incident_row(one: Incident) -> dict[str, object]:
+    told = asdict(one)
+    named = [{**each, "well_since": at and at.isoformat()} for each in told["named"] for at in [each["well_since"]]]
+    return {**told, "members": Jsonb(told["members"]), "named": Jsonb(named)}
+
+
+def _named(told: Mapping[str, Any]) -> Named:
+    at = told["well_since"]
+    return Named(**{**told, "well_since": at and datetime.fromisoformat(at)})
 
 
 def _message(row: Row) -> Message:

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from sluice.estate.models import Store
 from sluice.insight.health.expected import is_expected, is_watched
+from sluice.insight.health.listed import STALE, is_listed_no_more
 from sluice.insight.health.rules import Limit, Rule
 from sluice.insight.metrics import AIRFLOW
 from sluice.ledger.incidents import Key, State
@@ -29,8 +30,6 @@ TWICE = timedelta(minutes=4)
 """What has failed for so long has failed at two looks: one that was too slow once is no fault."""
 QUIET = timedelta(minutes=10)
 """Without a number of a store for so long, nobody measures it."""
-STALE: Mapping[str, timedelta] = {"minute": timedelta(minutes=15), "hour": timedelta(hours=3)}
-"""Without a number of a series for so long, it is missing: CloudWatch's come some minutes late."""
 EARLY = timedelta(seconds=5)
 """By so much a number may come early: else what lasts a minute would take two of those that come every minute."""
 LEAST_USUAL = 1.0
@@ -151,12 +150,19 @@ def _judged(
 
 def _without_numbers(rule: Rule, series: Series, look: Look, before: State | None, last: Sample | None) -> State | None:
     """What is left of a series that goes on no more: a slot may be dropped, a store's own numbers may not end."""
-    if series.subject or not is_expected(series, look.stores):
+    if not is_expected(series, look.stores) or (series.subject and _is_gone(rule, series, look, before)):
         return None
     if before and (before.phase == "firing" or (before.phase == "missing" and last is None)):
         return before
     expected = last is not None and rule.severity != "P4" and rule.against == "level"
     return _missing(last.at, look.now) if last and expected else None
+
+
+def _is_gone(rule: Rule, series: Series, look: Look, before: State | None) -> bool:
+    """Tell whether nobody waits for numbers of one thing among many: it was well, or is known to be there no more."""
+    if before is None or before.phase != "firing":
+        return True
+    return rule.name not in look.unanswered if rule.sql else is_listed_no_more(series, look.lately, look.now)
 
 
 def _points(rule: Rule, series: Series, look: Look) -> list[Sample]:

@@ -2,16 +2,17 @@
 
 What is wrong at a store for one cause is one. What another cause there explains hangs below that one, up to the cause that
 nothing explains: a lock explains slow statements, these a full pool. The same cause at more than three stores is one of the
-estate.
+estate; what is the estate's already stays it when fewer are left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from sluice.insight.health.troubles import Trouble
+from sluice.ledger.incidents import Key
 
 Place: TypeAlias = tuple[str, str]
 """A store, '' for the estate, and a cause."""
@@ -32,15 +33,18 @@ class Group:
         return {one.cause for one in self.troubles}
 
 
-def grouped(found: Sequence[Trouble], wide: frozenset[str] = frozenset()) -> list[Group]:
-    """Put together what is one; `wide` are causes that are the estate's already. The most urgent and oldest first."""
+def grouped(found: Sequence[Trouble], wide: Mapping[str, Set[Key]] | None = None) -> list[Group]:
+    """Put together what is one; `wide` is what is the estate's already, for each cause. The most urgent and oldest first."""
     roots = _roots(found)
     placed: dict[Place, list[Trouble]] = {}
     for one in found:
         placed.setdefault((one.series.store, roots[one.series.store, one.cause]), []).append(one)
     for cause in {cause for _, cause in placed}:
         places = [place for place in placed if place[1] == cause and place[0]]
-        if len(places) > MANY_STORES or (cause in wide and places):
+        if len(places) <= MANY_STORES:
+            held = (wide or {}).get(cause, frozenset())
+            places = [place for place in places if any(one.key in held for one in placed[place])]
+        if places:
             together = [one for place in places for one in placed.pop(place)]
             placed.setdefault(("", cause), []).extend(together)
     groups = [Group(place, tuple(sorted(ones, key=_order))) for place, ones in placed.items()]

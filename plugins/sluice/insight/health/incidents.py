@@ -1,4 +1,4 @@
-"""What becomes of incidents at a look, and what people are told of them. Pure: the same board and troubles give the same again.
+"""What becomes of incidents at a look. Pure: the same board and troubles give the same again.
 
 An incident stays what it is while any of its troubles is there. It is cleared when it has been well for a while, longer each time
 that it came back; what comes back soon after is the same one again. At most five are new in one look: of a storm, the four
@@ -11,30 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sluice.estate.severity import SEVERITIES, most_urgent
+from sluice.estate.severity import most_urgent
+from sluice.insight.health.due import BACK, Outcome, remembered, told
 from sluice.insight.health.grouping import Group, Place, grouped
 from sluice.insight.health.silence import Hushed
-from sluice.insight.health.telling import message
 from sluice.insight.health.troubles import WATCHING, Trouble
-from sluice.ledger.incidents import Board, Incident, Key, Kind, Member, Message
+from sluice.ledger.incidents import Board, Incident, Key, Member
 
 PATIENCE = timedelta(minutes=10)
 """How long an incident must be well until it is cleared; doubled each time that it came back."""
 LONGEST_PATIENCE = timedelta(hours=1)
-BACK = timedelta(minutes=30)
-"""What comes back within this after it was cleared is the same incident."""
-REMIND = timedelta(hours=4)
-"""After so long people are told again of a P1 that is open."""
 MOST_NEW = 5
 STORM: Place = ("", "storm")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The board as it is from now on, and what people are to be told."""
-
-    incidents: tuple[Incident, ...]
-    messages: tuple[Message, ...] = ()
 
 
 @dataclass
@@ -55,10 +43,15 @@ class _Board:
         return one.cleared is None or self.now - one.cleared <= BACK
 
     def holder(self, group: Group) -> Incident | None:
-        """Give the open one that some trouble of a group is a member of already."""
+        """Give the open one that has a group already: of its own store by anything of it, the estate's by its root."""
+        store, cause = group.place
         keys = {one.key for one in group.troubles}
-        held = (one for one in self.known.values() if one.cleared is None)
-        return next((one for one in held if keys & {member.key for member in one.members}), None)
+        roots = {one.key for one in group.troubles if one.cause == cause}
+        for one in self.known.values():
+            is_near = one.store in ("", store) and one.cleared is None
+            if is_near and (keys if one.store == store else roots) & {member.key for member in one.members}:
+                return one
+        return None
 
     def add(self, incident: Incident, group: Group) -> None:
         self.known[incident.id] = incident
@@ -75,17 +68,20 @@ def carried(
     """Carry the incidents on by what is wrong now."""
     now = hushed.now
     sorting = _Board(now, board.next, {one.id: one for one in board.incidents})
-    wide = frozenset(one.cause for one in board.incidents if not one.store and one.cleared is None)
+    opened = [one for one in board.incidents if one.cleared is None]
+    wide = {one.cause: {member.key for member in one.members} for one in opened if not one.store}
     _place(sorting, grouped(found, wide), hushed)
+    named = [each for one in opened for each in one.named]
     moved = {one.key for troubles in sorting.holds.values() for one in troubles}
     blind = {one.series.store for one in found if one.cause == WATCHING}
     after: list[Incident] = []
     for one in sorting.known.values():
         if one.id in sorting.holds:
-            after.append(_live(one, sorting.holds[one.id], hushed, evidence or {}))
+            live = _live(one, sorting.holds[one.id], hushed, evidence or {})
+            after.append(remembered(live, named, now))
         elif one.cleared is None:
             after.append(_quiet(one, now, moved, blind))
-    return _told(after, now)
+    return told(after, now)
 
 
 def _place(sorting: _Board, groups: Sequence[Group], hushed: Hushed) -> None:
@@ -94,7 +90,7 @@ def _place(sorting: _Board, groups: Sequence[Group], hushed: Hushed) -> None:
     for group in groups:
         if (own := sorting.at(group.place)) is not None:
             sorting.add(own, group)
-        elif (held := sorting.holder(group)) and held.store in ("", group.place[0]):
+        elif held := sorting.holder(group):
             is_below = held.store == group.place[0] and held.cause in group.causes
             sorting.add(replace(held, cause=group.place[1]) if is_below else held, group)
         else:
@@ -116,16 +112,17 @@ def _place(sorting: _Board, groups: Sequence[Group], hushed: Hushed) -> None:
 def _live(one: Incident, found: Sequence[Trouble], hushed: Hushed, evidence: Mapping[Place, str]) -> Incident:
     """What an incident is while something of it is wrong."""
     ones = sorted(found, key=lambda each: (each.cause != one.cause, each.severity, each.since, each.rule, each.series))
-    members = tuple(each.as_member(hushed.why(each)) for each in ones)
-    heard = [each for each in members if each.hushed is None]
-    why = None if heard else members[0].hushed
+    why = [hushed.why(each) for each in ones]
+    spoken = [each for each, reason in zip(ones, why, strict=True) if reason is None]
+    members = tuple(each.as_member(reason, each.follows(spoken)) for each, reason in zip(ones, why, strict=True))
+    reason = None if spoken else members[0].hushed
     if one.cleared is not None:
         one = replace(one, cleared=None, times=one.times + 1, told=None, told_at=None, told_cleared=False)
     elif one.quiet is not None:
         one = replace(one, times=one.times + 1)
-    severity = most_urgent(each.severity for each in heard or members)
+    severity = most_urgent(each.severity for each in spoken or ones)
     seen = evidence.get(one.place, one.evidence)
-    return replace(one, severity=severity, members=members, quiet=None, hushed=why, evidence=seen)
+    return replace(one, severity=severity, members=members, quiet=None, hushed=reason, evidence=seen)
 
 
 def _quiet(one: Incident, now: datetime, moved: set[Key], blind: set[str]) -> Incident:
@@ -140,35 +137,6 @@ def _quiet(one: Incident, now: datetime, moved: set[Key], blind: set[str]) -> In
     quiet = one.quiet or now
     patience = min(PATIENCE * 2 ** min(one.times, 10), LONGEST_PATIENCE)
     return replace(one, quiet=quiet, cleared=now if now - quiet >= patience else None)
-
-
-def _told(incidents: Sequence[Incident], now: datetime) -> Outcome:
-    after, messages = [], []
-    for one in incidents:
-        if (kind := due(one, now)) is not None:
-            messages.append(message(one, kind, now))
-            one = _noted(one, kind, now)
-        after.append(one)
-    return Outcome(tuple(after), tuple(messages))
-
-
-def due(one: Incident, now: datetime) -> Kind | None:
-    """Say what people are to be told of an incident now, if anything."""
-    if one.cleared is not None:
-        return "cleared" if one.told and not one.told_cleared else None
-    if one.hushed is not None or one.quiet is not None:
-        return None
-    if one.told is None or one.told_at is None:
-        return "back" if one.times else "opened"
-    if SEVERITIES.index(one.severity) < SEVERITIES.index(one.told):
-        return "worse"
-    return "reminder" if one.severity == "P1" and now - one.told_at >= REMIND else None
-
-
-def _noted(one: Incident, kind: Kind, now: datetime) -> Incident:
-    if kind == "cleared":
-        return replace(one, told_cleared=True)
-    return replace(one, told=one.severity, told_at=now)
 
 
 def members_of(incidents: Sequence[Incident]) -> Iterator[tuple[Incident, Member]]:

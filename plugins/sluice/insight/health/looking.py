@@ -14,9 +14,10 @@ from sluice.estate.insight import Insight
 from sluice.estate.models import Store
 from sluice.insight.health.asking import OpenStore, ask_all
 from sluice.insight.health.blockers import find_waits, tree
+from sluice.insight.health.due import BACK, Outcome
 from sluice.insight.health.evaluating import Look, evaluate
 from sluice.insight.health.grouping import Place
-from sluice.insight.health.incidents import BACK, Outcome, carried
+from sluice.insight.health.incidents import carried
 from sluice.insight.health.ours import find_busy, whose
 from sluice.insight.health.rules import Rule, Rules, lookback
 from sluice.insight.health.silence import Hushed

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sluice.estate.severity import RESPONSE
-from sluice.ledger.incidents import Incident, Kind, Message
+from sluice.estate.severity import RESPONSE, most_urgent
+from sluice.ledger.incidents import Incident, Kind, Member, Message
 
 MOST_SHOWN = 20
 """So many of what is wrong are told one by one."""
@@ -17,15 +18,19 @@ HEADS: Mapping[Kind, str] = {
     "opened": "",
     "back": "is back: ",
     "worse": "is worse: ",
+    "more": "has more: ",
     "reminder": "is still open: ",
     "cleared": "is well again: ",
 }
 
 
-def message(one: Incident, kind: Kind, now: datetime) -> Message:
-    """Make what people are told of an incident."""
-    text = "\n".join(_cleared(one) if kind == "cleared" else _lines(one, kind))
-    return Message(one.id, kind, now, one.severity, subject(one, kind), text, _details(one, kind))
+def message(one: Incident, kind: Kind, now: datetime, new: Sequence[Member] = ()) -> Message:
+    """Make what people are told of an incident; of one that has more, what is `new` and no word of the rest."""
+    whole = len(one.members)
+    if kind == "more":
+        one = replace(one, members=tuple(new), severity=most_urgent(each.severity for each in new), evidence="")
+    text = "\n".join(_cleared(one) if kind == "cleared" else _lines(one, kind, whole))
+    return Message(one.id, kind, now, one.severity, subject(one, kind), text, {**_details(one, kind), "wrong": whole})
 
 
 def subject(one: Incident, kind: Kind) -> str:
@@ -39,10 +44,11 @@ def where(one: Incident) -> str:
     return one.store or "the estate"
 
 
-def _lines(one: Incident, kind: Kind) -> Iterator[str]:
+def _lines(one: Incident, kind: Kind, whole: int) -> Iterator[str]:
     first = one.members[0]
+    since = f"since {one.opened:%Y-%m-%d %H:%M} UTC" + (f", {whole} wrong by now" if kind == "more" else "")
     yield f"{one.severity} {where(one)} {HEADS[kind]}{_whose(one, first.store)}{first.text}"
-    yield f"Incident {one.id}, {one.cause}, since {one.opened:%Y-%m-%d %H:%M} UTC. Somebody is at it {RESPONSE[one.severity]}."
+    yield f"Incident {one.id}, {one.cause}, {since}. Somebody is at it {RESPONSE[one.severity]}."
     for member in one.members[1:MOST_SHOWN]:
         yield f"· {_whose(one, member.store)}{member.text}"
     if len(one.members) > MOST_SHOWN:
@@ -76,7 +82,6 @@ def _details(one: Incident, kind: Kind) -> dict[str, Any]:
         "store": one.store,
         "cause": one.cause,
         "since": one.opened.isoformat(),
-        "wrong": len(one.members),
         "rules": sorted({member.rule for member in one.members}),
         "runbook": first.runbook,
         "owner": first.owner,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.estate.severity import Severity
 from sluice.insight.health.evaluating import MISTAKEN, SILENT, UNANSWERED, Look
+from sluice.insight.health.listed import STALE
 from sluice.insight.health.rules import OWN, Rule
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Series
@@ -44,11 +45,18 @@ class Trouble:
         """What it is, from look to look."""
         return self.rule, self.series
 
-    def as_member(self, hushed: str | None) -> Member:
+    def as_member(self, hushed: str | None, follows: bool = False) -> Member:
         """Give it as its incident keeps it."""
         where = self.series.store, self.series.metric, self.series.subject
         return Member(
-            self.rule, *where, self.severity, self.cause, self.text, self.do, self.runbook, self.owner, hushed
+            self.rule, *where, self.severity, self.cause, self.text, self.do, self.runbook, self.owner, hushed, follows
+        )
+
+    def follows(self, others: Sequence[Trouble]) -> bool:
+        """Tell whether one of the others, at the same store, explains it."""
+        return any(
+            one.cause in self.explained_by and one.cause != self.cause and one.series.store == self.series.store
+            for one in others
         )
 
 
@@ -69,7 +77,8 @@ def _told(rule: Rule, series: Series, state: State, look: Look) -> Trouble:
     assert limit
     beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
     usual = " times the usual" if rule.against == "usual" else ""
-    text = f"{_whose(series)}{rule.metric} is {state.value:.4g}{usual}, {beyond}, since {_at(state.since)}"
+    ended = f", and has no number since {_at(state.seen)}" if look.now - state.seen > STALE[rule.often] else ""
+    text = f"{_whose(series)}{rule.metric} is {state.value:.4g}{usual}, {beyond}, since {_at(state.since)}{ended}"
     return Trouble(
         rule.name, series, rule.severity, rule.cause, rule.explained_by, state.since, text,
         rule.do, rule.runbook, rule.owner, rule.ours == "silent",
