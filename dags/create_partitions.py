@@ -9,8 +9,8 @@ of include/estate/datasets has a branch of its own, and one that is red stops no
 partition that is less closed than its table; the SQL that closes all of them is in the log of `make_partitions`. That task is red
 where somebody held a lock for long (clear it), or where the table is not cut as its file says; it is skipped, with the reason,
 while the table is migrated. `watch_headroom` measures all the same for how long there are partitions: it tells the table's
-asset, and, where that is short, the estate's `alerts`; it is red where these do not take the alert. Nothing here can lose a
-row: those of a default partition move to their own in one transaction.
+asset, and, where that is short, the estate's people, once, again when it gets more urgent, and when it is over; it is red where
+a channel does not take the alert. Nothing here can lose a row: those of a default partition move to their own in one transaction.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ for it and waited for; with nobody writing it is as true as under load. What is 
 answer or stream, two that take writes, commits that wait for nobody who is there. What is late past `alert` is told (P2). What a
 promotion would go by is kept: for whom commits wait, and where the log stood. It only reads, but for that row, and for one case:
 the server that a promotion of yours has left is fenced, should it take writes again beside the one that leads since. Where that
-fails, it is an alarm of its own (P1), and so is a transaction that has written past the fence of a server that was left.
+fails, it is an alarm of its own (P1), and so is a transaction that has written past the fence of a server that was left. People
+are told once of what lasts, of a P1 again every four hours, and once when it is over; the log has it at each look.
 
 **Red?** Open `gate_replicas_healthy` of that store → *Details* → *Evidence*: it names each server and what is wrong with it.
 Two servers that take writes are the worst there is: stop the one that was left, at once. Where the store's own server is gone and

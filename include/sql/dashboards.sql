@@ -31,6 +31,13 @@ FROM (
 WHERE g.since = interval '1 day' AND g.at >= {start}::timestamptz
 ORDER BY 1
 
+-- name: show_wrong
+-- What is wrong now, at the stores that were chosen and in the estate, whatever time is shown.
+SELECT severity AS "How urgent", CASE store WHEN '' THEN 'the estate' ELSE store END AS "Store", cause AS "Cause", opened AS "Since",
+       members -> 0 ->> 'text' AS "What", members -> 0 ->> 'do' AS "Do first", jsonb_array_length(members) - 1 AS "And more",
+       quiet AS "Well since", hushed AS "Nobody is told"
+FROM insight.incident WHERE cleared IS NULL AND (store = '' OR store IN ({stores})) ORDER BY severity, opened
+
 -- name: show_migrations
 -- Where each migration stands. What is no migration (a store's backups, its replicas) has no transitions.
 SELECT DISTINCT ON (migration) migration AS "Migration", to_phase AS "Phase", at AS "Since", step AS "Last step", epoch AS "Epoch"

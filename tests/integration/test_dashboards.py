@@ -13,11 +13,16 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sluice.insight.dashboards.panels import DASHBOARDS, Panel
 from sluice.insight.dashboards.queries import asked_at, query_of, stores_query
+from sluice.insight.health.incidents import carried
+from sluice.insight.health.silence import Hushed
 from sluice.ledger.control import Control
+from sluice.ledger.incidents import Board, Incidents
 from sluice.ledger.samples import Sample, Samples, Series, Span
 from sluice.ledger.scalings import Scalings
 from sluice.local import databases
 from sluice.stores.postgres import Connection, connect
+
+from tests.watched import a_trouble
 
 NOON = datetime(2024, 4, 5, 12, tzinfo=UTC)
 PAGE = Path(__file__).parents[2] / "docs/howto/see-it-in-grafana.md"
@@ -45,6 +50,9 @@ def ledger(database) -> Iterator[Connection]:
         control.record_evidence("verified", 1, passed=False, compared=3, key="k", sha256="s")
         Scalings(c).begin("shop", "run", "seal", 1, TOLD)
         c.execute("UPDATE insight.scaling SET begun_at = %(at)s", {"at": NOON + 5 * MINUTE})
+        incidents = Incidents(c).prepare()
+        troubles = [a_trouble("shop", "locks", severity="P2"), a_trouble("elsewhere", "locks")]
+        incidents.keep({}, carried(troubles, Board(), Hushed(incidents.now())).incidents, ())
         yield c
 
 
@@ -107,6 +115,12 @@ def test_growth_is_told_for_days_whose_day_before_was_measured(ledger: Connectio
     found = ran(ledger, PANELS["business: Rows that came in a day"], NOON - 10 * DAY, NOON + DAY)
     told = [(row["time"].day, row["metric"], row["value"]) for row in found]
     assert told == [(2, "shop app.orders", -700.0), (5, "shop app.orders", -100.0)]
+
+
+def test_what_is_wrong_at_the_stores_that_were_chosen_is_on_top(ledger: Connection) -> None:
+    (row,) = ran(ledger, PANELS["database: What is wrong now"], NOON, NOON + HOUR, "shop")
+    told = {name: row[name] for name in ("How urgent", "Store", "Cause", "What", "Do first", "And more")}
+    assert list(told.values()) == ["P2", "shop", "locks", "locks is wrong", "Look.", 0]
 
 
 def test_a_gate_that_was_green_and_is_red_is_told_as_both(ledger: Connection) -> None:

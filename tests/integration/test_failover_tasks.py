@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from sluice.flow import connections
+from sluice.flow import connections, lasting
 from sluice.flow.connections import opened_control
-from sluice.flow.safety import failing_over, replicated, stores, watching_replicas
+from sluice.flow.safety import failing_over, replicated, stores
 from sluice.flow.safety.failing_over import PlanPromotion, PromoteReplica, ShipRecord, SwitchName
 from sluice.flow.safety.replicated import (
     FENCED,
@@ -41,6 +41,7 @@ from sluice.stores.objects import Vault, VaultDown
 from tests.as_airflow import postgres_connection, ran, vault_connection
 from tests.conftest import Database
 from tests.names import route53_in, zone_of
+from tests.people import Told, connect_people
 from tests.replicated import PGBOUNCER, Trio, opened_pooler, opened_trio
 
 ESTATE = """estate: sample
@@ -117,6 +118,26 @@ def watched(run: str) -> dict[str, Any]:
     """Look once; gives what was seen."""
     found: dict[str, Any] = ran(WatchReplicas(task_id="watch_replicas", store="shop"), run)
     return found
+
+
+def test_a_server_that_stays_away_is_told_once_and_that_it_is_back(
+    zone: str, pair: Trio, tmp_path: Path, people: tuple[Told, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = people[0].bodies
+    connect_people(monkeypatch, people[1])
+    estate = tmp_path / "include/estate/estate.yaml"
+    estate.write_text(estate.read_text().replace("stores:\n", "alerts: people\nstores:\n", 1))
+    monkeypatch.setattr(lasting, "QUIET", timedelta(0))
+    monkeypatch.setenv("AIRFLOW_CONN_PG_B", postgres_connection("host=127.0.0.1 port=1 dbname=postgres user=postgres"))
+    for run in ("gone", "still gone", "gone yet"):
+        watched(run)
+    gone = [one for one in told if "does not answer" in one["text"]]
+    assert [(one["severity"], one["subject"], one["run_id"]) for one in gone] == [("P1", "shop/b", "gone")]
+    monkeypatch.setenv("AIRFLOW_CONN_PG_B", postgres_connection(pair.replicas[0].dsn))
+    watched("back")
+    assert [one["text"][:38] for one in told if one["run_id"] == "back"][:1] == [
+        "It is over: P1: shop/b: does not answe"
+    ]
 
 
 def test_a_fence_behind_which_nobody_was_promoted_is_taken_back(zone: str, pair: Trio) -> None:
@@ -207,15 +228,15 @@ def test_an_address_that_leads_to_the_new_server_is_not_taken_for_the_old(
 def _is_told_where_the_old_server_cannot_be_fenced(pair: Trio, monkeypatch: pytest.MonkeyPatch) -> None:
     told = list[str]()
     with pair.connect() as c, monkeypatch.context() as while_it_writes:
-        while_it_writes.setattr(watching_replicas, "raise_alarm", lambda log, subject, what, context: told.append(what))
+        while_it_writes.setattr(lasting, "send_alert", lambda how, subject, text, context: told.append(text))
         c.execute("SET synchronous_commit = local")  # whom it would wait for has left it
         c.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
         seen = watched("unfenced")["broken_told"]
     with pair.connect() as c:
         c.execute("SET synchronous_commit = local; ALTER ROLE postgres RESET default_transaction_read_only")
     allow_writes(pair.leading.server)
-    assert [what for what in told if what.startswith("both take writes")], "whoever is called must know of it"
-    assert [what for what in told if what.startswith("was left, takes writes beside b, and cannot be fenced")]
+    assert [what for what in told if ": both take writes" in what], "whoever is called must know of it"
+    assert [what for what in told if "P1: shop/a: was left, takes writes beside b, and cannot be fenced" in what]
     assert "P1 a: was left, takes writes beside b, and cannot be fenced" in seen, "the gate judges it, too"
 
 

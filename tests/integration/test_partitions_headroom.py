@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from psycopg.conninfo import conninfo_to_dict
-from sluice.flow import alerting, connections, keeping, project
+from sluice.flow import alerting, connections, keeping, lasting, project
 from sluice.flow.alerting import AlertLate, AlertRefused
 from sluice.flow.connections import NoConnection
 from sluice.flow.headroom import ALL, WatchHeadroom, partitions_of
@@ -24,6 +25,7 @@ from sluice.upkeep.partitions.auditing import audit
 from sluice.upkeep.partitions.headroom import SOON, URGENT
 from sluice.upkeep.partitions.looking import NotPartitioned
 
+from tests.as_airflow import postgres_connection
 from tests.conftest import Database
 from tests.people import Told, connect_people
 
@@ -102,6 +104,19 @@ def test_people_are_told_how_urgent_it_is_and_when_writes_fail(
     assert body["text"].startswith(f"{severity}: app.thing has partitions for ")
     assert body["text"].endswith(f"; writes fail from {day} 00:00 UTC on.")
     assert (body["dag_id"], body["run_id"], told.token) == ("create_partitions", "a night", "secret")
+
+
+def test_what_lasts_is_told_once_when_it_gets_more_urgent_and_when_it_is_over(
+    told: Told, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(database.dsn("sluice_ledger")))
+    monkeypatch.setattr(lasting, "QUIET", timedelta(0))
+    for days in (20, 19, 4, 4, 40, 40):
+        _cover(database, days)
+        watch()
+    assert [one["text"].partition(" has partitions")[0] for one in told.bodies] == [
+        "P2: app.thing", "P1: app.thing", "It is over: P1: app.thing",
+    ]  # fmt: skip
 
 
 def test_a_table_that_is_being_migrated_is_skipped_with_words_and_measured_all_the_same(

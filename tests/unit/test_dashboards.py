@@ -10,15 +10,22 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
+from sluice.estate.insight import Disk
 from sluice.insight.dashboards.cloudwatch import UNITS as CLOUDWATCH_UNITS
 from sluice.insight.dashboards.cloudwatch import dashboard_body, dashboard_name
 from sluice.insight.dashboards.grafana import UNITS as GRAFANA_UNITS
 from sluice.insight.dashboards.grafana import dashboard_json
+from sluice.insight.dashboards.lines import lines_of
 from sluice.insight.dashboards.made import made_files, write_made_files
 from sluice.insight.dashboards.panels import DASHBOARDS, Dashboard
 from sluice.insight.dashboards.prometheus import exposition
+from sluice.insight.health.evaluating import QUIET
+from sluice.insight.health.levels import LAG_WITHOUT_FILE
+from sluice.insight.health.rules import SHIPPED
 from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Sample, Series
+from sluice.upkeep.partitions.headroom import SOON, URGENT
 
 ROOT = Path(__file__).parents[2]
 EACH = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda one: one.name)
@@ -49,6 +56,44 @@ def test_panels_show_metrics_that_are_measured(dashboard: Dashboard) -> None:
     for panel in dashboard.panels:
         assert bool(panel.metrics) != bool(panel.query) or panel.metrics == ("collector_age_seconds",), panel.title
         assert len({METRICS[metric].unit for metric in panel.metrics}) <= 1, f"{panel.title}: one axis for two units"
+
+
+def test_what_is_wrong_stands_first_on_each_page_of_grafana() -> None:
+    for dashboard in DASHBOARDS:
+        first, *others = dashboard_json(dashboard)["panels"]
+        assert (first["title"], first["gridPos"]["w"], first["gridPos"]["y"]) == ("What is wrong now", 24, 0)
+        assert min(one["gridPos"]["y"] for one in others) == first["gridPos"]["h"]
+
+
+def test_each_level_of_a_rule_is_a_line_where_its_metric_is_shown_and_there_are_no_others() -> None:
+    told = yaml.safe_load((ROOT / SHIPPED).read_text())["rules"].values()
+    named = {"disk_full_at": Disk().full_at, "replica_alert": LAG_WITHOUT_FILE}
+    levels = {metric: set() for metric in METRICS}
+    for rule in told:
+        if rule.get("against") != "usual" and rule.get("under") != "replica_count":
+            level = rule.get("over", rule.get("under"))
+            levels[rule["metric"]].add((float(named.get(level, level)), rule["severity"], "over" in rule))
+    levels["partition_headroom_days"] = {(URGENT, "P1", False), (SOON, "P2", False)}
+    levels["collector_age_seconds"] = {(QUIET.total_seconds(), "P2", True)}
+    panels = [panel for one in DASHBOARDS for panel in one.panels]
+    assert sum(bool(lines_of(panel)) for panel in panels) > 20
+    for panel in panels:
+        drawn = {(line.level, line.severity, line.is_over) for line in lines_of(panel)}
+        assert drawn == set().union(*(levels[metric] for metric in panel.metrics)), panel.title
+
+
+def test_a_line_of_grafana_has_the_colour_of_what_lies_beyond_it() -> None:
+    steps = {
+        panel["title"]: [
+            (one["color"], one["value"]) for one in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        ]
+        for one in DASHBOARDS
+        for panel in dashboard_json(one)["panels"]
+        if "thresholds" in panel["fieldConfig"]["defaults"]
+    }
+    assert steps["Connections used"] == [("green", None), ("orange", 80), ("red", 95)]
+    assert steps["For how long there are partitions"] == [("red", None), ("orange", 7), ("green", 28)]
+    assert steps["Cache hits"] == [("yellow", None), ("green", 90)]
 
 
 def test_every_unit_has_a_name_in_each() -> None:

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.alerting import send_alert
 from sluice.flow.keeping import opened_dataset
+from sluice.flow.lasting import Wrong, tell_what_lasts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,11 +50,11 @@ class WatchHeadroom(BaseOperator):
         told: dict[str, Any] = {"headroom_days": found.days, "until": found.until.isoformat() if found.until else None}
         context["outlet_events"][ALL].add(partitions_of(dataset.store, dataset.table), extra=told)
         self.log.info("%s has partitions for %g more days, until %s", dataset.table, found.days, found.until or "ever")
+        wrong = []
         if found.severity:
             self.log.warning("%s", found.headline)
-            subject = f"{dataset.store}/{dataset.table}"
-            if not send_alert(found.severity, subject, found.headline, context, **told):
-                self.log.warning("Nobody is told: estate.yaml has no `alerts`.")
+            wrong = [Wrong(found.severity, f"{dataset.store}/{dataset.table}", found.headline, told)]
+        tell_what_lasts(f"headroom/{self.dataset}", wrong, self.log, context)
         return told
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from logging import ERROR, WARNING
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.errors import SluiceError
-from sluice.flow.alerting import raise_alarm, send_alert
 from sluice.flow.connections import dsn_of, opened_control
+from sluice.flow.lasting import Wrong, tell_what_lasts
 from sluice.flow.safety.of_a_store import GateOfAStore, OfAStore
 from sluice.flow.safety.replicated import (
     HELD_OFF,
@@ -148,12 +149,13 @@ class WatchReplicas(OfAStore):
 
     def _tell(self, found: Sequence[Finding], context: Context) -> None:
         for one in found:
-            subject = f"{self.store}/{one.server}"
-            if one.severity == "P1":
-                raise_alarm(self.log, subject, one.text, context)
-            else:
-                self.log.warning("%s", one)
-                send_alert("P2", subject, str(one), context)
+            self.log.log(ERROR if one.severity == "P1" else WARNING, "%s", one)
+        wrong = [_wrong(f"{self.store}/{one.server}", one) for one in found]
+        tell_what_lasts(of_replicas(self.store), wrong, self.log, context)
+
+
+def _wrong(subject: str, one: Finding) -> Wrong:
+    return Wrong(one.severity, subject, f"{one.severity}: {subject}: {one.text}")
 
 
 class ReplicasGate(GateOfAStore):

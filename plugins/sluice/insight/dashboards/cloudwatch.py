@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.errors import SluiceError, Terminal, Transient
+from sluice.insight.dashboards.lines import lines_of
 from sluice.insight.dashboards.panels import DASHBOARDS, Dashboard, Panel, of_what
 from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Sample, Series
@@ -75,8 +76,8 @@ def _widget(panel: Panel, number: int, estate: str, region: str) -> dict[str, An
         "title": panel.title, "view": "timeSeries", "stacked": False, "region": region, "period": PERIOD, "stat": "Average",
         "metrics": [[search] for search in _searches(panel, estate)],
     }  # fmt: skip
-    if panel.warns_at is not None:
-        properties["annotations"] = {"horizontal": [{"label": f"{panel.warns_at:g}", "value": panel.warns_at}]}
+    if lines := lines_of(panel):
+        properties["annotations"] = {"horizontal": [{"label": one.told, "value": one.level} for one in lines]}
     place = {"x": number % 2 * WIDE, "y": 2 + number // 2 * TALL, "width": WIDE, "height": TALL}
     return {"type": "metric", **place, "properties": properties}
 

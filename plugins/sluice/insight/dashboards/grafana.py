@@ -5,10 +5,12 @@ Where the ledger is, and which stores are shown, is chosen on the page: nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sluice.insight.dashboards.panels import DASHBOARDS, Dashboard, Panel
+from sluice.estate.severity import Severity
+from sluice.insight.dashboards.lines import lines_of
+from sluice.insight.dashboards.panels import DASHBOARDS, Dashboard, Line, Panel
 from sluice.insight.dashboards.queries import query_of, stores_query
 from sluice.insight.metrics import METRICS
 
@@ -27,9 +29,8 @@ UNITS: Mapping[str, str] = {
 }
 """Grafana's names of what metrics end in."""
 OPTIONS = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
-GREEN, RED = "green", "red"
-LOW_IS_BAD = ("cache_hit_percent", "partition_headroom_days", "disk_free_bytes", "up_count")
-"""Metrics of which too little is wrong."""
+WELL = "green"
+COLOURS: Mapping[Severity, str] = {"P1": "red", "P2": "orange", "P3": "yellow", "P4": "yellow"}
 
 
 def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _link(dashboard: Dashboard) -> dict[str, Any]:
 
 
 def _panel(panel: Panel, number: int) -> dict[str, Any]:
-    place = {"h": TALL, "w": WIDE, "x": number % ACROSS * WIDE, "y": number // ACROSS * TALL}
+    place = _place(number)
     target = {
         "refId": "A", "datasource": SOURCE, "rawQuery": True, "editorMode": "code", "rawSql": query_of(panel),
         "format": "table" if panel.table else "time_series",
@@ -84,17 +85,29 @@ def _panel(panel: Panel, number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _place(number: int) -> dict[str, int]:
+    """The first is as wide as the page, the others are two in a row below it."""
+    if number == 0:
+        return {"h": TALL, "w": WIDE * ACROSS, "x": 0, "y": 0}
+    return {"h": TALL, "w": WIDE, "x": (number - 1) % ACROSS * WIDE, "y": ((number - 1) // ACROSS + 1) * TALL}
+
+
 def _field(panel: Panel) -> dict[str, Any]:
     custom: dict[str, Any] = {"drawStyle": "line", "spanNulls": False, "showPoints": "never", "lineWidth": 1}
     found: dict[str, Any] = {"unit": panel.unit or unit_of(panel), "custom": custom}
-    if panel.warns_at is not None:
-        low = any(metric in LOW_IS_BAD for metric in panel.metrics)
-        first, then = (RED, GREEN) if low else (GREEN, RED)
-        found["thresholds"] = {
-            "mode": "absolute", "steps": [{"color": first, "value": None}, {"color": then, "value": panel.warns_at}],
-        }  # fmt: skip
+    if lines := lines_of(panel):
+        found["thresholds"] = {"mode": "absolute", "steps": _steps(lines)}
         custom["thresholdsStyle"] = {"mode": "line"}
     return found
+
+
+def _steps(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Colour what lies from each level on: above the last one that is not to be passed, or below the first, it is worst."""
+    over = [(line.level, COLOURS[line.severity]) for line in lines if line.is_over]
+    under = [line for line in lines if not line.is_over]
+    below = [COLOURS[line.severity] for line in under] + [WELL]
+    steps = [(None, below[0]), *zip((line.level for line in under), below[1:], strict=True), *over]
+    return [{"color": colour, "value": level} for level, colour in steps]
 
 
 def unit_of(panel: Panel) -> str:

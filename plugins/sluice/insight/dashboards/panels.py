@@ -1,13 +1,29 @@
-"""The four dashboards, panel by panel: which metrics each shows, and where too much begins. Both forms are made from it.
+"""The four dashboards, panel by panel: which metrics each shows. Both forms are made from it.
 
-Metrics are named by the list of `insight/metrics.py` alone. What no metric says, a query over the ledger does: `query`.
+Metrics are named by the list of `insight/metrics.py` alone. What no metric says, a query over the ledger does: `query`. Where too
+much begins, the rules say: `lines.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sluice.estate.severity import Severity
 from sluice.insight.metrics import METRICS
+
+
+@dataclass(frozen=True, order=True)
+class Line:
+    """A level beyond which people are told."""
+
+    level: float
+    severity: Severity
+    is_over: bool
+
+    @property
+    def told(self) -> str:
+        """What is written beside it: `P2: over 80`."""
+        return f"{self.severity}: {'over' if self.is_over else 'under'} {self.level:g}"
 
 
 @dataclass(frozen=True)
@@ -16,14 +32,14 @@ class Panel:
 
     title: str
     metrics: tuple[str, ...] = ()
-    warns_at: float | None = None
-    """Where a line is drawn."""
     query: str = ""
     """A statement of include/sql/dashboards.sql, where no metric says it, or nobody keeps that; Grafana alone can ask it."""
     unit: str = ""
     """Grafana's name of a unit, where the metric's name does not end in it."""
     table: bool = False
     """Whether it is a table, and no lines."""
+    lines: tuple[Line, ...] = ()
+    """Where people are told by another than a rule of a file: the others are drawn by themselves."""
 
 
 @dataclass(frozen=True)
@@ -41,27 +57,29 @@ class Dashboard:
         return tuple(dict.fromkeys(metric for panel in self.panels for metric in panel.metrics))
 
 
+WRONG = Panel("What is wrong now", query="show_wrong", table=True)
+"""The first on each page, over its whole width."""
 DATABASE = Dashboard(
     "database",
     "Database",
     "How quick it answers, how much it does, and what goes wrong in it.",
     (
-        Panel("A statement's mean", ("mean_statement_milliseconds",), 100),
+        WRONG,
+        Panel("A statement's mean", ("mean_statement_milliseconds",)),
         Panel(
             "DynamoDB: latency",
             ("latency_p50_milliseconds", "latency_p95_milliseconds", "latency_p99_milliseconds"),
-            200,
         ),
         Panel("Transactions", ("transactions_rate",)),
         Panel("DynamoDB: units consumed", ("read_units_rate", "write_units_rate")),
         Panel("Errors", ("rollbacks_rate", "deadlocks_rate", "fatal_sessions_rate", "system_errors_rate")),
-        Panel("Cache hits", ("cache_hit_percent",), 80),
+        Panel("Cache hits", ("cache_hit_percent",)),
         Panel("Statements over a second", ("slow_statements_count",)),
-        Panel("Sessions that wait for a lock over 30 s", ("lock_waits_count",), 1),
-        Panel("A replica's lag", ("replica_lag_seconds",), 5),
-        Panel("Dead rows", ("dead_rows_percent",), 20),
-        Panel("Bloat", ("bloat_percent",), 30),
-        Panel("Transaction numbers used up", ("wraparound_percent",), 50),
+        Panel("Sessions that wait for a lock over 30 s", ("lock_waits_count",)),
+        Panel("A replica's lag", ("replica_lag_seconds",)),
+        Panel("Dead rows", ("dead_rows_percent",)),
+        Panel("Bloat", ("bloat_percent",)),
+        Panel("Transaction numbers used up", ("wraparound_percent",)),
     ),
 )
 APPLICATION = Dashboard(
@@ -69,16 +87,17 @@ APPLICATION = Dashboard(
     "Application",
     "What those who connect meet: room, waiting, refusals.",
     (
-        Panel("Connections used", ("connections_used_percent",), 80),
+        WRONG,
+        Panel("Connections used", ("connections_used_percent",)),
         Panel("Sessions", ("connections_count",)),
-        Panel("Clients that wait for the pool", ("pool_clients_waiting_count",), 1),
-        Panel("How long the first waits", ("pool_wait_seconds",), 1),
-        Panel("Pool in use", ("pool_servers_used_percent",), 80),
+        Panel("Clients that wait for the pool", ("pool_clients_waiting_count",)),
+        Panel("How long the first waits", ("pool_wait_seconds",)),
+        Panel("Pool in use", ("pool_servers_used_percent",)),
         Panel("Sessions ended by an error or a kill", ("fatal_sessions_rate",)),
-        Panel("DynamoDB: requests refused for want of units", ("throttled_requests_rate",), 1),
-        Panel("The oldest statement", ("longest_statement_seconds",), 30),
-        Panel("The oldest transaction", ("longest_transaction_seconds",), 300),
-        Panel("The longest wait for a lock", ("longest_lock_wait_seconds",), 30),
+        Panel("DynamoDB: requests refused for want of units", ("throttled_requests_rate",)),
+        Panel("The oldest statement", ("longest_statement_seconds",)),
+        Panel("The oldest transaction", ("longest_transaction_seconds",)),
+        Panel("The longest wait for a lock", ("longest_lock_wait_seconds",)),
     ),
 )
 INFRASTRUCTURE = Dashboard(
@@ -86,22 +105,27 @@ INFRASTRUCTURE = Dashboard(
     "Infrastructure",
     "Machines, disks and network, and those who measure them.",
     (
+        WRONG,
         Panel("Up", ("up_count", "table_up_count", "metadata_up_count")),
-        Panel("Processors", ("cpu_percent",), 80),
-        Panel("Memory", ("memory_used_percent",), 80),
-        Panel("Disk used", ("disk_used_percent",), 85),
+        Panel("Processors", ("cpu_percent",)),
+        Panel("Memory", ("memory_used_percent",)),
+        Panel("Disk used", ("disk_used_percent",)),
         Panel("Disk left", ("disk_free_bytes",)),
         Panel("Reads and writes of the disk", ("read_operations_rate", "write_operations_rate"), unit="iops"),
         Panel("Network", ("network_received_bytes_rate", "network_sent_bytes_rate"), unit="Bps"),
         Panel("Log written", ("wal_bytes_rate",), unit="Bps"),
         Panel("Log that slots hold back", ("slot_retained_bytes",)),
-        Panel("DynamoDB: units used", ("read_units_used_percent", "write_units_used_percent"), 70),
+        Panel("DynamoDB: units used", ("read_units_used_percent", "write_units_used_percent")),
         Panel(
             "Airflow: since its last sign of life",
             ("scheduler_age_seconds", "dag_processor_age_seconds", "triggerer_age_seconds"),
-            60,
         ),
-        Panel("Since numbers were kept", ("collector_age_seconds",), 300, query="show_ages"),
+        Panel(
+            "Since numbers were kept",
+            ("collector_age_seconds",),
+            query="show_ages",
+            lines=(Line(600, "P2", is_over=True),),
+        ),
     ),
 )
 BUSINESS = Dashboard(
@@ -109,12 +133,17 @@ BUSINESS = Dashboard(
     "Business",
     "What there is and how it grows, which tables move, and how old the last proof is.",
     (
+        WRONG,
         Panel("Rows of tables", ("table_rows_count",)),
         Panel("Rows that came in a day", query="show_growth", unit="short"),
         Panel("Tables on the disk", ("table_bytes",)),
         Panel("DynamoDB: items", ("items_count",)),
         Panel("DynamoDB: tables", ("items_bytes",)),
-        Panel("For how long there are partitions", ("partition_headroom_days",), 30),
+        Panel(
+            "For how long there are partitions",
+            ("partition_headroom_days",),
+            lines=(Line(7, "P1", is_over=False), Line(28, "P2", is_over=False)),
+        ),
         Panel("Migrations", query="show_migrations", table=True),
         Panel("Since each gate was last green", query="show_gates", table=True),
         Panel("What was scaled", query="show_scalings", table=True),
