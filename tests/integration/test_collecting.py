@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import QueryCanceled
-from sluice.insight.collecting import postgres
+from sluice.insight.collecting import disk, postgres, sizes
 from sluice.insight.collecting.cloudwatch import CloudSilent
 from sluice.insight.collecting.collecting import Hung, Look, Taken, collect, keep
 from sluice.insight.collecting.lifeline import Lifeline
@@ -31,6 +31,7 @@ from sluice.local.ports import free_port
 from sluice.stores.cluster import Cluster
 from sluice.stores.dynamodb.client import DynamoDown
 from sluice.stores.postgres import Refused, StoreDown, connect
+from sluice.stores.statements import raw, statement
 
 from tests.conftest import Database
 from tests.other_versions import Versions
@@ -248,6 +249,23 @@ def test_a_server_that_is_too_slow_to_answer_counts_as_down(
     assert isinstance(taken.failed, QueryCanceled)
     keep(samples, [taken])
     assert kept(samples) == {Series("certify", "up_count"): 0}
+
+
+def test_a_disk_with_too_many_files_to_count_costs_nothing_but_its_own_numbers(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(name: str) -> Any:
+        return raw("SELECT pg_sleep(9)") if name == "collecting.find_disk" else statement(name)
+
+    monkeypatch.setattr(disk, "statement", slow)
+    monkeypatch.setattr(postgres, "PATIENCE", "500ms")
+    found = look(database.dsn(), disk=10**12)
+    assert of(found, "up_count") == 1
+    assert {"transactions_rate"} <= {series.metric for series in found.counters}
+    assert not {"wal_bytes", "disk_used_bytes"} & named(found)
+    assert "certify: what its disk holds is not measured, counting its files takes too long" in found.notes[-1]
+    monkeypatch.setattr(sizes, "PATIENCE", "500ms")
+    assert of(measure_sizes(database.dsn(), "certify", {}, 10**12), "database_bytes") > 0
 
 
 def test_whoever_cannot_be_cut_off_is_given_up(samples: Samples) -> None:

@@ -6,6 +6,8 @@ the one that `watch: {disk: {size: …}}` tells.
 
 from __future__ import annotations
 
+from psycopg import errors
+
 from sluice.insight.collecting.looked import Looked
 from sluice.ledger.samples import Series
 from sluice.stores.postgres import Connection, one
@@ -15,14 +17,23 @@ from sluice.stores.statements import statement
 def look_at_disk(c: Connection, store: str, size: int | None, *, in_cloud: bool = False) -> Looked:
     """Measure what the disk holds, in bytes; of a disk whose `size` is told, how full it is. `in_cloud`, the log alone."""
     if not one(c, statement("collecting.may_see_disk"))["may"]:
-        why = "the role of its connection sees neither the log nor other databases. GRANT pg_monitor TO it"
-        return Looked(notes=(f"{store}: what its disk holds is not measured, {why}.",))
-    found = one(c, statement("collecting.find_disk"))
+        return _not_measured(
+            store, "the role of its connection sees neither the log nor other databases. GRANT pg_monitor TO it"
+        )
+    try:
+        with c.transaction():  # what is too slow ends no more than this: the server itself answers
+            found = one(c, statement("collecting.find_disk"))
+    except errors.QueryCanceled:
+        return _not_measured(store, "counting its files takes too long")
     held = {} if in_cloud else used(store, found["databases"] + found["log"], size)
     unknown = (
         f"{store}: how full its disk is is not measured, nobody says how large it is: `watch: {{disk: {{size: …}}}}`."
     )
     return Looked({Series(store, "wal_bytes"): found["log"], **held}, notes=() if size or in_cloud else (unknown,))
+
+
+def _not_measured(store: str, why: str) -> Looked:
+    return Looked(notes=(f"{store}: what its disk holds is not measured, {why}.",))
 
 
 def used(store: str, held: float, size: float | None) -> dict[Series, float]:
