@@ -2,11 +2,12 @@
 
 Every five minutes, one branch for each store that has a `scaling` in include/estate/estate.yaml. `plan_scaling` writes into its
 log what the rules ask for, with the numbers, and what holds something back: a gap in the numbers, a rule that rests, a bound.
-`approve_scaling` asks, where there is something to do; a yes counts for just that plan, and a question is open for
-an hour. `scale_store` does it in RDS, or tells the service that scales DynamoDB's tables; `verify_scaling` looks whether it
-stands. A disk only grows. A change of class restarts the instance: it waits for the instance's own maintenance window, unless
-*Now* is ticked. Nothing is ever taken away but a replica that this DAG has made. *Dry run* only plans. With *Simulate from* and
-*to*, `simulate_scaling` says what the rules would have done over that time, and draws it: *Details* → *Evidence*.
+`approve_scaling` asks, where there is something to do, and people are told of it once; a yes counts for just that plan, and a
+question is open for an hour. `scale_store` does it in RDS, or tells the service that scales DynamoDB's tables; `verify_scaling`
+looks whether it stands. A disk only grows. A change of class restarts the instance: it waits for the instance's own maintenance
+window, unless *Now* is ticked. Nothing is ever taken away but a replica that this DAG has made. *Dry run* only plans. With
+*Simulate from* and *to*, `simulate_scaling` says what the rules would have done over that time, and draws it: see
+*Details* → *Evidence*.
 
 **Red?** `approve_scaling`: somebody said No, and nothing was changed. `scale_store`: it says what stands otherwise by now, or
 what AWS refuses; what was done before it in the same plan stays, and is not done twice. `verify_scaling`: the change was taken,

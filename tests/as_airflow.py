@@ -34,11 +34,12 @@ def ran(
     """Run one task beside `runs`; behind something that it has waited for, its `method`, with what it is `told`."""
     pushed: dict[str, str] = {}
     ti = SimpleNamespace(
-        dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
+        id=f"{run} {task.task_id}", dag_id="d", run_id=run, task_id=task.task_id, map_index=-1, try_number=1,
         xcom_push=lambda key, value: pushed.update({key: value}), get_dr_count=counted(runs),
     )  # fmt: skip
     context = {
         "ti": ti,
+        "task_instance": ti,
         "run_id": run,
         "params": params,
         "dag_run": SimpleNamespace(conf={}, start_date=BEGAN, run_after=BEGAN),

@@ -11,13 +11,19 @@ from typing import Any
 
 import boto3
 import pytest
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
+from airflow.configuration import conf as conf_of_airflow
+from airflow.providers.standard.operators import hitl
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    TaskAwaitingInput,
+)
 from sluice.estate.scaling import MemoryRule, Scaling
-from sluice.flow import connections
+from sluice.flow import alerting, connections
 from sluice.flow.asking import APPROVE, REJECT
 from sluice.flow.consent import Consent
-from sluice.flow.insight import scaled
+from sluice.flow.insight import scaled, waiting
 from sluice.flow.insight import scaling as tasks
 from sluice.flow.insight.scaling import (
     ApproveScaling,
@@ -45,6 +51,7 @@ from sluice.stores.rds import Absent, AlreadyStands, NotYet
 from tests.as_airflow import postgres_connection, ran, vault_connection
 from tests.conftest import Database
 from tests.managed import INSTANCE, REGION
+from tests.people import Told, connect_people, listening
 from tests.scaled import Changing, changing
 
 ESTATE = """estate: sample
@@ -63,6 +70,7 @@ stores:
   alone: {{engine: postgres, connection: pg_shop, rto: 60m, rpo: 10m}}
 """
 FORM: dict[str, Any] = {"store": None, "now": False, "dry_run": False, "simulate_from": None, "simulate_to": None}
+PAGE = "https://airflow.example/of-ours"
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2024, 4, 3, 12, tzinfo=UTC)
 HOLDS = Holds(limits_of(Scaling())[0], NOON, NOON, 90, 90, 90, 6)
@@ -84,9 +92,8 @@ def shop(vault, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     told = {name: postgres_connection(dsn) for name, dsn in dsns.items()}
     for name, text in {"AWS_SHOP": json.dumps(login), "S3_VAULT": vault_connection(vault), **told}.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", text)
-    monkeypatch.setattr(
-        HITLOperator, "execute", lambda *_: None
-    )  # a question is asked of Airflow, which does not run here
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)  # of Airflow's database, which is not here
+    monkeypatch.setattr(conf_of_airflow, "get", with_page(conf_of_airflow.get))
     monkeypatch.setattr(Consent, "_asks_still", lambda *_: True)
     with changing(Vault(vault.client(), bucket), tmp_path / "copies") as made:
         monkeypatch.setattr(scaled, "rds_client", lambda _: (made.client(), INSTANCE))
@@ -116,13 +123,24 @@ def measure(ledger: tuple[Samples, Scalings]) -> Callable[..., None]:
     return keep
 
 
+def with_page(get: Callable[..., Any]) -> Callable[..., Any]:
+    """Configure Airflow with an address of its own."""
+    return lambda section, key, **how: PAGE if (section, key) == ("api", "base_url") else get(section, key, **how)
+
+
 def plan(run: str = "night", store: str = "shop", **form: Any) -> Any:
     return ran(PlanScaling(task_id="plan_scaling", store=store), run, **{**FORM, **form})
 
 
-def agree(said: str = APPROVE, run: str = "night", store: str = "shop") -> ApproveScaling:
+def asked(run: str = "night", store: str = "shop") -> ApproveScaling:
     question = ApproveScaling(task_id="approve_scaling", store=store)
-    ran(question, run, **FORM)
+    with pytest.raises(TaskAwaitingInput):
+        ran(question, run, **FORM)
+    return question
+
+
+def agree(said: str = APPROVE, run: str = "night", store: str = "shop") -> ApproveScaling:
+    question = asked(run, store)
     question.answered({"run_id": run}, said, "anna")  # type: ignore[arg-type]
     return question
 
@@ -201,6 +219,53 @@ def test_what_was_told_no_is_not_asked_again_today(shop: Changing, measure: Call
     plan("later")
     with pytest.raises(AirflowSkipException, match="said No to this very manifest in run night"):
         agree(run="later")
+
+
+@pytest.fixture
+def people(shop: Changing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+    """Who takes the alerts of this estate."""
+    file = tmp_path / "include/estate/estate.yaml"
+    file.write_text(f"alerts: people\n{file.read_text()}")
+    monkeypatch.setattr(alerting, "ROOT", tmp_path)
+    with listening() as (told, port):
+        connect_people(monkeypatch, port)
+        yield told
+
+
+def test_people_are_told_once_that_a_question_waits_and_where(
+    people: Told, measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(disk_used_percent=90)
+    monkeypatch.setattr(Consent, "_asks_still", lambda *_: False)  # nobody has answered in time
+    for run in ("night", "an hour later"):
+        plan(run)
+        asked(run)
+    (told,) = people.bodies
+    assert (told["severity"], told["page"]) == (
+        "P3",
+        f"{PAGE}/dags/d/runs/night/tasks/approve_scaling/required_actions",
+    )
+    assert f"shop waits for a yes, for an hour: {told['page']}" in told["text"]
+    assert "extend the disk of shop: 500 GiB → 600 GiB" in told["text"]
+    measure(cpu_percent=90)
+    plan("another")
+    asked("another")
+    assert "add a replica of shop-scaled-1" in people.bodies[1]["text"]
+    monkeypatch.setattr(waiting, "AGAIN_AFTER", timedelta())
+    plan("the next day")
+    asked("the next day")
+    assert len(people.bodies) == 3
+
+
+def test_a_question_waits_also_where_nobody_can_be_told(
+    people: Told, measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Consent, "_asks_still", lambda *_: False)
+    measure(disk_used_percent=90)
+    for run, people.answers in (("night", 400), ("later", 200)):
+        plan(run)
+        asked(run)
+    assert len(people.bodies) == 2, "what nobody took is told with the next question"
 
 
 def test_a_yes_that_came_too_late_counts_for_nothing(

@@ -8,12 +8,13 @@ from decimal import Decimal
 import pytest
 from sluice.estate.amounts import exactly, ranging
 from sluice.estate.costs import CostLine, Reserved
+from sluice.estate.instance_sizes import UnknownClass
 from sluice.insight.cost.components import components, sum_of
 from sluice.insight.cost.costs import costs_of, how
 from sluice.insight.cost.forecast import Ahead, growth, later, not_forecast
 from sluice.insight.cost.known import GB, Known, Load, Stored, Written
 from sluice.insight.cost.prices import UnknownPrice
-from sluice.insight.cost.reserved import UnknownClass, uses
+from sluice.insight.cost.reserved import uses
 from sluice.ledger.samples import Series
 
 from tests.priced import LISTED, MONTH, SERVER, TABLE, by_store, money, used

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sluice.estate import EstateErrors, read_estate
 from sluice.estate.amounts import exactly, ranging
+from sluice.estate.instance_sizes import SIZES
 from sluice.insight.cost.prices import NoPrices, Prices, UnknownPrice, read_prices
-from sluice.insight.cost.reserved import SIZES
 
 from tests.priced import LISTED, ROOT
 from tests.samples import copy_estate

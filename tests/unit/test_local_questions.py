@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sluice.flow.question_address import question_address
 from sluice.local.airflow_api import Approval, TaskState
 from sluice.local.progress import counted, queued, reason, remaining, standings, waits_for
-from sluice.local.questions import WIDEST, NoQuestion, address_of, find, option, told
+from sluice.local.questions import WIDEST, NoQuestion, find, option, told
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
 BODY = "\n".join([
@@ -38,7 +39,7 @@ def test_a_question_is_told_with_its_run_its_age_its_page_and_its_answer():
     whole = told([ASKED, OTHER], "http://here", NOW, whole=True)
     assert "2 questions wait." in whole and "x" * 200 in whole and "To have it back" in whole
     assert whole.endswith("All that one run asks alike: ./sluice answer 1a2b3c4d approve --all")
-    assert "/mapped/" not in address_of(replace(ASKED, map_index=-1), "http://here")
+    assert "/mapped/" not in question_address(replace(ASKED, map_index=-1), "http://here")
 
 
 def test_a_question_is_meant_by_its_id_alone_and_answered_by_its_own_words():

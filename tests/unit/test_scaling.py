@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sluice.estate import EstateErrors, read_stores
 from sluice.estate.calendar import Window
+from sluice.estate.instance_sizes import SIZES, UnknownClass
 from sluice.estate.scaling import Cooldown, CpuRule, MemoryRule, Scaling, StorageRule, UnitsRule
 from sluice.insight.metrics import METRICS
 from sluice.insight.scaling.classes import next_classes, times
@@ -283,8 +284,17 @@ def test_no_class_beyond_the_bounds() -> None:
     assert "no larger class than db.r6g.xlarge" in held.why
     assert [*next_classes("db.t4g.medium", "up", None, "xlarge")] == ["db.t4g.large", "db.t4g.xlarge"]
     assert [*next_classes("db.t4g.medium", "down", "small", None)] == ["db.t4g.small"]
+    assert next(next_classes("db.m4.10xlarge", "up", None, None)) == "db.m4.12xlarge"
+    assert [*next_classes("db.z9.huge", "up", None, None)] == []
     assert times("db.r6g.xlarge", "db.r6g.4xlarge") == 4
     assert times("db.r6g.xlarge", "db.r6g.large") == 0.5
+
+
+def test_each_size_of_a_class_is_larger_than_the_one_before_it_and_counts_as_aws_counts() -> None:
+    assert [*SIZES.values()] == sorted(SIZES.values())
+    assert (SIZES["nano"], SIZES["small"], SIZES["large"], SIZES["xlarge"], SIZES["18xlarge"]) == (0.25, 1, 4, 8, 144)
+    with pytest.raises(UnknownClass, match=r"db\.z9\.huge has a size that is not known here"):
+        times("db.z9.huge", "db.z9.large")
 
 
 def test_a_full_disk_is_extended_by_its_part_and_never_beyond_what_it_may_have() -> None:

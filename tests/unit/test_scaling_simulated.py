@@ -67,10 +67,10 @@ def test_what_was_not_measured_is_not_scaled_and_not_counted() -> None:
 
 
 def test_a_class_doubles_when_its_memory_is_short_and_shrinks_only_where_that_holds() -> None:
-    made = simulate_class(SCALING, load((10, 60), (60, 90), (60, 30)), "large")
-    assert [(event.way, event.before, event.after) for event in made.events][:2] == [("up", 8, 16), ("down", 16, 8)]
+    made = simulate_class(SCALING, load((10, 60), (60, 90), (60, 30)), "db.r6g.large")
+    assert [(event.way, event.before, event.after) for event in made.events][:2] == [("up", 4, 8), ("down", 8, 4)]
     bounded = simulate_class(Scaling(memory=MemoryRule(largest="large")), load((60, 90)), "large")
-    assert (bounded.events, bounded.static) == ((), 8)
+    assert (bounded.events, bounded.static) == ((), 4)
 
 
 def test_units_follow_their_target_up_at_once_and_down_late() -> None:

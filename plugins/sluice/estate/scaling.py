@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
 from sluice.estate.fields import Part, lasting
+from sluice.estate.instance_sizes import Size
 
 Lasting: TypeAlias = Annotated[timedelta, lasting("1m", "1d")]
-Size: TypeAlias = Literal[
-    "micro", "small", "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge",
-    "32xlarge", "48xlarge",
-]  # fmt: skip
-"""What ends the name of an instance's class, smallest first."""
 
 
 class CpuRule(Part):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from sluice.estate.document import Document
 from sluice.estate.fields import Part
+from sluice.estate.instance_sizes import SIZES
 from sluice.estate.mistakes import Mistake
-from sluice.estate.scaling import CpuRule, MemoryRule, Size
+from sluice.estate.scaling import CpuRule, MemoryRule
 from sluice.estate.showing import shown
 
 OF: Mapping[str, tuple[str, ...]] = {"postgres": ("cpu", "memory", "storage"), "dynamodb": ("units",)}
@@ -44,7 +45,7 @@ def _check(
 
 
 def _check_ends(document: Document, place: tuple[str, ...], told: Mapping[str, Any]) -> Iterator[Mistake]:
-    sizes: list[str] = list(get_args(Size))
+    sizes: list[str] = list(SIZES)
     ends = [_part(told, "memory").get(field) for field in ("smallest", "largest")]
     if all(end in sizes for end in ends) and sizes.index(str(ends[0])) > sizes.index(str(ends[1])):
         yield document.mistake((*place, "memory", "smallest"), shown(ends[0]), f"no larger size than {ends[1]}")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from urllib.parse import quote
 
 from sluice.errors import Terminal
+from sluice.flow.question_address import question_address
 from sluice.local.airflow_api import AirflowApi, Approval, AskedNoMore, Refused
 
 WIDEST, MOST_LINES = 110, 4
@@ -86,13 +86,6 @@ def option(question: Approval, word: str) -> str:
     raise NoQuestion(f"{question.subject} takes {' or '.join(question.options).lower()}, and not {word}.")
 
 
-def address_of(question: Approval, address: str) -> str:
-    """Give the page in Airflow where a question is answered."""
-    place = f"dags/{quote(question.dag_id)}/runs/{quote(question.run_id, safe=':')}/tasks/{quote(question.task_id)}"
-    mapped = f"/mapped/{question.map_index}" if question.map_index >= 0 else ""
-    return f"{address}/{place}{mapped}/required_actions"
-
-
 def _asked(client: AirflowApi, dag_id: str) -> list[Approval]:
     return sorted(client.approvals(dag_id), key=lambda one: (one.created_at, one.id))
 
@@ -121,7 +114,7 @@ def _one(question: Approval, address: str, now: datetime, whole: bool) -> str:
     rest = [f"… and {len(lines) - len(shown)} more: --whole"] if len(shown) < len(lines) else []
     head = f"{question.dag_id}, run {question.run_id}, since {question.created_at:%Y-%m-%d %H:%M} UTC ({waits} min)"
     return "\n          ".join(
-        [f"{question.id}  {question.subject}", head, *shown, *rest, address_of(question, address)]
+        [f"{question.id}  {question.subject}", head, *shown, *rest, question_address(question, address)]
     )
 
 

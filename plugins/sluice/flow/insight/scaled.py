@@ -181,6 +181,6 @@ def simulations_of(name: str, samples: Samples, start: datetime, end: datetime) 
         made.append(simulating.simulate_replicas(scaling, cpu))
     if memory := taken.get("memory_used_percent"):
         client, instance = rds_client(store)
-        size = look(client, name, instance, scaling.memory).instance_class.rpartition(".")[2]
-        made.append(simulating.simulate_class(scaling, memory, size))
+        base = look(client, name, instance, scaling.memory).instance_class
+        made.append(simulating.simulate_class(scaling, memory, base))
     return made

@@ -18,6 +18,7 @@ from sluice.flow.connections import opened_control
 from sluice.flow.connections import scaling_of as scaling_client
 from sluice.flow.consent import Consent, Removal, Shown
 from sluice.flow.insight import scaled
+from sluice.flow.insight.waiting import tell_waiting
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.steps import check_words
 
@@ -97,7 +98,11 @@ class ApproveScaling(Consent):
     def execute(self, context: Context) -> Any:
         """Write the question and wait, without a worker. Skipped where another run asks the same, or was told No today."""
         self._run = context["run_id"]
+        self.notifiers = [self._tell]  # type: ignore[list-item]  # called by Airflow once the question stands, before it waits
         return super().execute(context)
+
+    def _tell(self, context: Context) -> None:
+        tell_waiting(planned(self.store, self._run)[0], of_scaling(self.store), context, self.log)
 
     def look(self) -> Shown:
         """Show the plan of this run. Raises NoFacts, NoPlan."""

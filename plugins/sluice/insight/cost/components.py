@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.estate.amounts import Between, exactly, total
+from sluice.estate.instance_sizes import size_of
 from sluice.insight.cost.known import HOURS, NONE, Known, Server, Table, Units, Written, gigabytes, of_rate
 from sluice.insight.cost.prices import Prices
-from sluice.insight.cost.reserved import SIZES, Uncovered, bought, uncovered
+from sluice.insight.cost.reserved import Uncovered, bought, uncovered
 
 LARGE_DISK, FEW_OPERATIONS, MANY_OPERATIONS = 400, 3000, 12000
 """A disk of gp3 for PostgreSQL brings 3,000 operations a second along, and 12,000 from 400 GB on."""
@@ -53,7 +54,7 @@ def is_priced(instance: Server, prices: Prices) -> bool:
     """Tell whether all prices of a server are known, and its size."""
     names = [f"rds.{instance.kind}", f"rds.storage.{instance.storage}"]
     names += [f"rds.operations.{instance.storage}"] if instance.operations and instance.storage != "gp2" else []
-    return instance.kind.rpartition(".")[2] in SIZES and all(prices.knows(name) for name in names)
+    return size_of(instance.kind) is not None and all(prices.knows(name) for name in names)
 
 
 def of_instance(instance: Server, prices: Prices, free: Uncovered) -> Iterator[Component]:

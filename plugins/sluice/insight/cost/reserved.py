@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sluice.errors import Terminal
+from sluice.estate import instance_sizes
 from sluice.estate.amounts import Between, exactly, total
 from sluice.estate.costs import Reserved
 from sluice.insight.cost.known import HOURS, NONE, Known
@@ -18,22 +18,7 @@ from sluice.insight.cost.prices import Prices
 
 TARGET = Decimal(85)
 """Percent of what is reserved that should be used, at least."""
-_X = 8
-SIZES: Mapping[str, Decimal] = {
-    "nano": Decimal("0.25"),
-    "micro": Decimal("0.5"),
-    "small": Decimal(1),
-    "medium": Decimal(2),
-    "large": Decimal(4),
-    "xlarge": Decimal(_X),
-    **{f"{times}xlarge": Decimal(_X * times) for times in (2, 3, 4, 6, 8, 9, 10, 12, 16, 18, 24, 32, 48)},
-}
-"""Each size of a class in small ones, smallest first."""
 ALL, DYNAMODB = exactly(1), "dynamodb."
-
-
-class UnknownClass(Terminal):
-    """A class of RDS has a size that nobody here knows."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +67,7 @@ def small_ones(what: str) -> Decimal:
     """Give how many small ones a class is; a unit of DynamoDB is one. Raises UnknownClass."""
     if what.startswith(DYNAMODB):
         return Decimal(1)
-    size = SIZES.get(what.rpartition(".")[2])
-    if size is None:
-        raise UnknownClass(f"{what} has a size that is not known here: choose from {', '.join(SIZES)}")
-    return size
+    return instance_sizes.small_ones(what)
 
 
 def uncovered(known: Known) -> Uncovered:

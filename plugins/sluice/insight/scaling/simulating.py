@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from sluice.estate.instance_sizes import SIZES, small_ones
 from sluice.estate.scaling import Scaling
-from sluice.insight.scaling.classes import PARTS
 from sluice.insight.scaling.deciding import UNITS_IN, ByRule, ByService, Follows
 from sluice.insight.scaling.evaluating import GAP, Limit, Way, limits_of
 from sluice.ledger.samples import Sample
@@ -154,25 +154,25 @@ def simulate_replicas(scaling: Scaling, load: Sequence[Sample], spreads: float =
 
 
 def simulate_class(scaling: Scaling, load: Sequence[Sample], base: str) -> Simulated:
-    """Memory of an instance of the size `base`, whose class follows; capacity in parts of the family's smallest."""
-    start, up = float(_parts(base)), scaling.memory.up
-    smallest, largest = scaling.memory.smallest or "micro", scaling.memory.largest or "48xlarge"
+    """Memory of an instance of the class `base`, which follows; capacity in small ones of its family. Raises UnknownClass."""
+    start, up = float(small_ones(base)), scaling.memory.up
+    least, most = (SIZES[size] for size in (scaling.memory.smallest or "nano", scaling.memory.largest or "48xlarge"))
 
-    def used(percent: float, parts: float) -> float:
-        return percent * start / parts
+    def used(percent: float, capacity: float) -> float:
+        return percent * start / capacity
 
-    def step(parts: float, way: Way, highest: float) -> float | None:
-        after = parts * 2 if way == "up" else parts / 2
-        if not _parts(smallest) <= after <= _parts(largest) or (way == "down" and highest * parts / after > up):
+    def step(capacity: float, way: Way, highest: float) -> float | None:
+        after = capacity * 2 if way == "up" else capacity / 2
+        if not least <= after <= most or (way == "down" and highest * capacity / after > up):
             return None
         return after
 
     peak = max(one.value for one in load)
     static = start
-    while used(peak, static) > up and static < _parts(largest):
+    while used(peak, static) > up and static < most:
         static *= 2
     rule = ByRule(*_limits(scaling, "memory"), scaling, step)
-    return simulate("class, by its memory", "parts of a class", up, load, start, used, rule, RESTARTS_IN, static)
+    return simulate("class, by its memory", "small ones", up, load, start, used, rule, RESTARTS_IN, static)
 
 
 def simulate_units(scaling: Scaling, load: Sequence[Sample], name: str, least: float, most: float) -> Simulated:
@@ -193,7 +193,3 @@ def simulate_units(scaling: Scaling, load: Sequence[Sample], name: str, least: f
 def _limits(scaling: Scaling, rule: str) -> tuple[Limit, Limit]:
     up, down = (limit for limit in limits_of(scaling) if limit.rule == rule)
     return up, down
-
-
-def _parts(size: str) -> int:
-    return PARTS[size] if size in PARTS else int(size.removesuffix("xlarge")) * PARTS["xlarge"]

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+from sluice.estate.instance_sizes import SIZES, size_of
 from sluice.insight.cost.components import included, of_disk, sum_of
 from sluice.insight.cost.known import Server
 from sluice.insight.cost.prices import Prices
-from sluice.insight.cost.reserved import SIZES, Uncovered
+from sluice.insight.cost.reserved import Uncovered
 from sluice.insight.cost.savings.saving import Saving, saved
 
 IDLE_CPU, IDLE_MEMORY = Decimal(30), Decimal(40)
@@ -31,8 +32,8 @@ def smaller(instance: Server, prices: Prices) -> str | None:
         return None
     if instance.cpu >= IDLE_CPU or instance.memory >= IDLE_MEMORY:
         return None
-    family, _, size = instance.kind.rpartition(".")
-    below = [name for name, small in SIZES.items() if size in SIZES and small * 2 == SIZES[size]]
+    family, size = instance.kind.rpartition(".")[0], size_of(instance.kind)
+    below = [name for name, small in SIZES.items() if size and small * 2 == SIZES[size]]
     kinds = [f"{family}.{name}" for name in below]
     return next((kind for kind in kinds if prices.knows(f"rds.{kind}")), None)
 

@@ -1,0 +1,33 @@
+"""Where in Airflow a question is answered. Pure."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import quote
+
+
+class Asking(Protocol):
+    """The task that asks: as Airflow's API tells of it, or as it runs."""
+
+    @property
+    def dag_id(self) -> str:
+        """The DAG."""
+
+    @property
+    def run_id(self) -> str:
+        """Its run."""
+
+    @property
+    def task_id(self) -> str:
+        """The task."""
+
+    @property
+    def map_index(self) -> int | None:
+        """Which of several it is; below 0, or None, where it is alone."""
+
+
+def question_address(asking: Asking, airflow: str) -> str:
+    """Give the page of a question, in the Airflow at an address."""
+    place = f"dags/{quote(asking.dag_id)}/runs/{quote(asking.run_id, safe=':')}/tasks/{quote(asking.task_id)}"
+    alone = asking.map_index is None or asking.map_index < 0
+    return f"{airflow}/{place}{'' if alone else f'/mapped/{asking.map_index}'}/required_actions"
