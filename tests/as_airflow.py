@@ -40,6 +40,7 @@ def ran(
     context = {
         "ti": ti,
         "task_instance": ti,
+        "task": task,
         "run_id": run,
         "params": params,
         "dag_run": SimpleNamespace(conf={}, start_date=BEGAN, run_after=BEGAN),
