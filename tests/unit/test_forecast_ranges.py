@@ -69,6 +69,20 @@ def test_more_points_make_the_range_narrower_and_more_days_ahead_wider() -> None
         assert near < middle < far
 
 
+def test_what_has_compounded_for_a_year_goes_on_so() -> None:
+    """A rise that stays what it was falls behind what grows by as large a share each month: of these, half held."""
+    made = [compounding(rate, seed) for rate in (0.08, 0.1, 0.12) for seed in range(12)]
+    found = [(forecast(series(values[:365])), values[-1]) for values in made]
+    held = [one.p10[89] <= truth <= one.p90[89] for one, truth in found]
+    assert sum(held) / len(held) >= 0.7
+
+
+def compounding(rate: float, seed: int) -> np.ndarray:
+    """Grow by a larger amount each month, for 365 days and 90 more; a day's growth varies by a third."""
+    days = np.arange(365 + 90) - 365
+    return 1000 + np.cumsum(10 * (1 + rate) ** (days / 30.4) * np.random.default_rng(seed).gamma(9, 1 / 9, len(days)))
+
+
 def test_what_never_changed_does_not() -> None:
     found = forecast(series([5e9] * 30), 45)
     assert {*found.p10, *found.p50, *found.p90} == {5e9}

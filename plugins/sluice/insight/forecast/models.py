@@ -1,11 +1,11 @@
 """Lines that drift: 360 ways in which a level and its pace may move, each weighed by how well it foretold every day so far. Pure.
 
 Each is a local linear trend (Harvey, Forecasting, structural time series models and the Kalman filter, 1989, 4.1) whose pace
-may also rise steadily. They differ in how much of a day's change is measured wrongly and how much stays, in how fast the pace
-wanders and in how fast it may rise. A weight is the product of the densities that the line gave to each next value before it
-was seen: a rolling origin, one day ahead (Dawid, Present position and potential developments: the prequential approach,
-1984). All of them together foretell (Hoeting and others, Bayesian model averaging, 1999), so the range holds what several
-think, not what the best one is sure of.
+may also rise, ever faster or slower. They differ in how much of a day's change is measured wrongly and how much stays, in how
+fast the pace wanders and in how fast it may rise. A weight is the product of the densities that the line gave to each next value
+before it was seen: a rolling origin, one day ahead (Dawid, Present position and potential developments: the prequential
+approach, 1984). All of them together foretell (Hoeting and others, Bayesian model averaging, 1999), so the range holds what
+several think, not what the best one is sure of.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ WANDERING = (0.0, 0.005, 0.015, 0.05)
 """By how much the pace changes from day to day by chance, as a share of itself."""
 RISING = (0.0, 0.1, 0.3)
 """By how much it may rise or fall each month, as a share of itself."""
+BENDING = 0.03
+"""By how much that again changes from day to day, as a share of itself: what compounds rises ever faster."""
 WANDERING_PRIOR = tuple(float(np.exp(-0.2 * number)) for number in range(len(WANDERING)))
 RISING_PRIOR = (4.0, 2.0, 1.0)
 """What is believed beforehand: calm is likelier than change. Chosen on the seeds for building; see docs/decisions/028."""
@@ -55,6 +57,7 @@ class Bank:
     stays: Floats
     wanders: Floats
     rises: Floats
+    bends: Floats
     log_prior: Floats
 
 
@@ -120,6 +123,7 @@ def bank_of(x: Floats, y: Floats) -> Bank:
         stays=rough * scale * np.sqrt(staying),
         wanders=np.array(WANDERING)[wander],
         rises=np.array(RISING)[rise],
+        bends=BENDING * np.array(RISING)[rise] / 30.0,
         log_prior=np.log(np.array(WANDERING_PRIOR)[wander]) + np.log(np.array(RISING_PRIOR)[rise]),
     )
 
@@ -143,7 +147,11 @@ def foretell(bank: Bank, state: State, ahead: Floats) -> Mixture:
     reach = np.stack([np.ones_like(ahead), ahead, ahead**2 / 2], axis=1)
     both = (reach[:, :, None] * reach[:, None, :]).reshape(len(ahead), 9)
     known = both @ state.cov[:, :, kept].reshape(9, -1)
-    chance = np.outer(ahead, bank.stays[kept] ** 2) + np.outer(ahead**3 / 3, bank.wanders[kept] ** 2)
+    chance = (
+        np.outer(ahead, bank.stays[kept] ** 2)
+        + np.outer(ahead**3 / 3, bank.wanders[kept] ** 2)
+        + np.outer(ahead**5 / 20, bank.bends[kept] ** 2)
+    )
     deviations = np.sqrt(np.maximum(known, 0.0) + chance + bank.wrong[kept] ** 2)
     return Mixture(weights[kept] / weights[kept].sum(), reach @ state.mean[:, kept], deviations)
 
@@ -163,6 +171,7 @@ def _move(bank: Bank, state: State, days: float) -> State:
     cov = (turn @ half.swapaxes(0, 1).reshape(3, -1)).reshape(3, 3, -1)
     cov[0, 0] += days * bank.stays**2
     cov[1, 1] += days * bank.wanders**2
+    cov[2, 2] += days * bank.bends**2
     return replace(state, mean=turn @ state.mean, cov=cov)
 
 
