@@ -77,7 +77,7 @@ def make_report(
         since=period.since,
         until=period.until,
         monthly=period.monthly,
-        stores=tuple(sorted(stores, key=lambda one: not one.is_known)),
+        stores=tuple(sorted(stores, key=lambda one: one.soonest)),
         changed=changed(before, stores) if before else None,
         changed_reason=why_none,
         scores=scored(found),

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sluice.insight.capacity.bill import Bill
 from sluice.insight.capacity.report import CHARTED, Report, StoreReport
-from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
+from sluice.insight.capacity.telling import (
+    NO_COST,
+    NO_PROPOSALS,
+    NO_TROUBLES,
+    arrival_told,
+    changed_told,
+    grown_told,
+    headline,
+    period_told,
+    score_told,
+    trouble_told,
+)
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 
 NOTHING = "not measured"
@@ -17,8 +28,8 @@ def markdown(report: Report) -> str:
     """Write it."""
     period = "month" if report.monthly else "week"
     parts = [
-        f"# Capacity of {_plain(report.estate)} until {report.until}",
-        f"The {period} of {report.since} to {report.until}. Days are UTC's.",
+        f"# Capacity of {_plain(report.estate)}",
+        f"The {period} of {period_told(report)}. Days are UTC's.",
         f"**{_plain(headline(report))}**",
         *(part for store in report.stores for part in _store(store, report)),
         "## Cost",
@@ -82,7 +93,7 @@ def _standing(store: StoreReport, report: Report) -> Iterator[str]:
 
 def _cost(cost: Bill | None) -> Iterator[str]:
     if cost is None:
-        yield NOTHING
+        yield NO_COST
         return
     now, later = (money(bounds, cost.currency) for bounds in (cost.now, cost.later))
     yield f"{now} a month now, {later} in 90 days. {_plain(cost.priced)}"
@@ -108,13 +119,13 @@ def _changes(report: Report) -> Iterator[str]:
 
 def _proposals(report: Report) -> str:
     if report.proposals is None:
-        return NOTHING
+        return NO_PROPOSALS
     return _bullets(f"{one.store}: {one.what}. {one.why}" for one in report.proposals) or "Nothing."
 
 
 def _troubles(report: Report) -> str:
     if report.troubles is None:
-        return NOTHING
+        return NO_TROUBLES
     return _bullets(trouble_told(one, report.until) for one in report.troubles) or "Nothing."
 
 
