@@ -226,7 +226,7 @@ ASKED = Series(SHOP, "transactions_rate")
 def reckoned(samples: Samples) -> Mapping[Series, tuple[float, float, float]]:
     """What a report brings to who reckons costs: what each series is now, and P10 and P90 of what it will be."""
     found = dict[Series, tuple[float, float, float]]()
-    make_report(samples, estate(), week(), FromOthers(cost=found.update), None)
+    make_report(samples, estate(), week(), FromOthers(cost=lambda ahead: (found.update(ahead), "")), None)
     return found
 
 

@@ -15,7 +15,7 @@ from sluice.insight.capacity.measure import Ceiling, Curve, Reached
 from sluice.insight.capacity.page import page
 from sluice.insight.capacity.report import CHARTED, SCHEMA, Report, to_json
 from sluice.insight.capacity.standing import SmallTrouble
-from sluice.insight.capacity.telling import NO_COST, NO_PROPOSALS, NO_TROUBLES, arrival_told, headline, summary, urgent
+from sluice.insight.capacity.telling import NO_PROPOSALS, NO_TROUBLES, arrival_told, headline, summary, urgent
 from sluice.local.demo.insight.reading import mismatches, read_page
 
 from tests.reported import FULL, HOSTILE, LAST, UNTIL, curve, empty, outlook, report, store, table
@@ -61,6 +61,14 @@ def test_what_a_sum_is_made_of_is_on_the_page_and_in_the_text_and_in_the_json() 
     made, how = report(), "730 × rds.db.r6g.large, per hour"
     assert how in page(made) and how in markdown(made)
     assert as_json(made)["cost"]["components"][0]["how"] == how
+
+
+def test_what_a_reader_should_know_before_a_sum_is_quoted_stands_right_below_it() -> None:
+    whole = report()
+    assert whole.cost
+    made = replace(whole, cost=replace(whole.cost, notes=("Not whole: no servers.",)))
+    for text in (page(made), markdown(made)):
+        assert text.index("a month now") < text.index("Not whole: no servers.") < text.index("shop: server")
 
 
 def test_what_is_wrong_and_wakes_nobody_is_told_by_the_report() -> None:
@@ -147,7 +155,7 @@ def test_what_is_missing_is_said_and_breaks_nothing() -> None:
     tags(html)
     assert headline(empty()) == "Nothing has been measured yet."
     assert html.count("not measured") == 1, "its size"
-    for said in (NO_COST, NO_TROUBLES, NO_PROPOSALS):
+    for said in ("No price table.", NO_TROUBLES, NO_PROPOSALS):
         assert said in html and said in text
     assert "Nothing of it has been measured." in html and "Nothing of it has been measured." in text
     half = report(store(lag=None, cache_hit=None, headroom=None, backup=None))

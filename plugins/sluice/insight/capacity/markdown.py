@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from sluice.insight.capacity.bill import Bill
 from sluice.insight.capacity.report import CHARTED, Report, StoreReport
 from sluice.insight.capacity.telling import (
-    NO_COST,
     NO_PROPOSALS,
     NO_TROUBLES,
     arrival_told,
@@ -33,7 +32,7 @@ def markdown(report: Report) -> str:
         f"**{_plain(headline(report))}**",
         *(part for store in report.stores for part in _store(store, report)),
         "## Cost",
-        *_cost(report.cost),
+        *(_cost(report.cost) if report.cost else [_plain(f"Not known: {report.cost_reason}")]),
         "## What has changed",
         *_changes(report),
         "## How good the forecasts were",
@@ -91,12 +90,11 @@ def _standing(store: StoreReport, report: Report) -> Iterator[str]:
     yield f"Cache hits: {amount(store.cache_hit, 'percent') if store.cache_hit is not None else NOTHING}"
 
 
-def _cost(cost: Bill | None) -> Iterator[str]:
-    if cost is None:
-        yield NO_COST
-        return
+def _cost(cost: Bill) -> Iterator[str]:
     now, later = (money(bounds, cost.currency) for bounds in (cost.now, cost.later))
     yield f"{now} a month now, {later} in 90 days. {_plain(cost.priced)}"
+    if cost.notes:
+        yield _bullets(cost.notes)
     if cost.reserved:
         yield _bullets(f"Reserved {one.what}: {reach(one.percent)} used; it should be 85 %." for one in cost.reserved)
     rows = [(one.name, money(one.now, cost.currency), one.how) for one in cost.components]
@@ -106,8 +104,6 @@ def _cost(cost: Bill | None) -> Iterator[str]:
             f"{one.what}: {money(one.monthly, cost.currency)} a month; {one.why}. Mind: {one.risk}."
             for one in cost.savings
         )
-    if cost.notes:
-        yield _bullets(cost.notes)
 
 
 def _changes(report: Report) -> Iterator[str]:

@@ -13,7 +13,6 @@ from sluice.insight.capacity.charts import chart, is_near, spark
 from sluice.insight.capacity.measure import Outlook
 from sluice.insight.capacity.report import CHARTED, Report
 from sluice.insight.capacity.telling import (
-    NO_COST,
     NO_PROPOSALS,
     NO_TROUBLES,
     arrival_told,
@@ -41,7 +40,7 @@ def page(report: Report) -> str:
         dearest=DEAREST,
         headline=headline(report),
         period=period_told(report),
-        unknown={"cost": NO_COST, "troubles": NO_TROUBLES, "proposals": NO_PROPOSALS},
+        unknown={"troubles": NO_TROUBLES, "proposals": NO_PROPOSALS},
         changes=list(changed_told(report.changed, until)) if report.changed else [],
         day=lambda value: day(value, until),
         dated=dated,

@@ -99,6 +99,8 @@ class Report:
     proposals: tuple[Proposal, ...] | None
     troubles: tuple[SmallTrouble, ...] | None = None
     """Those that are open now; None of a window of long ago."""
+    cost_reason: str = ""
+    """Why nobody knows what it costs."""
 
     @property
     def arrivals(self) -> tuple[tuple[Outlook, Reached], ...]:

@@ -23,7 +23,6 @@ class Urgent:
     text: str
 
 
-NO_COST = "Not known: the log of make_report says why, or nothing in the file costs anything."
 NO_TROUBLES = "Known of the last days alone, and this window is of long ago."
 NO_PROPOSALS = "No store of the file is to be scaled, or this window is of long ago."
 
