@@ -258,7 +258,12 @@ def test_of_each_store_the_limit_that_comes_first_stands_beside_its_name() -> No
     soon = replace(sessions, arrivals=(Reached(HALF, on(3), on(5), on(9), 3, "P1"),))
     row = row_of(page(report(store(measures=(outlook(), soon)))), "shop")
     assert row[1] == "P1 has half of its sessions in use between 5 March and 11 March, most likely on 7 March."
-    assert row_of(page(report(store(measures=(outlook(arrivals=()),)))), "shop")[1] == "–"
+    for found, told in {
+        (): "–",
+        (outlook(arrivals=()),): "not foreseen yet",
+        (outlook(limits=(), arrivals=()),): "no limit is known",
+    }.items():
+        assert row_of(page(report(store(measures=found))), "shop")[1] == told
     never = Reached(FULL, None, None, None, None, None)
     assert row_of(page(report(store(measures=(outlook(arrivals=(never,)),)))), "shop")[1] == "none within a year"
 

@@ -52,9 +52,11 @@ def arrival_told(outlook: Outlook, at: Reached, until: date) -> str:
 
 
 def first_told(store: StoreReport, until: date) -> str:
-    """Say which limit a store reaches first, and when; a dash where it has none that is foreseen."""
-    if not store.arrivals:
+    """Say which limit a store reaches first, and when, or why nobody says it; a dash where nothing is measured."""
+    if not store.measures:
         return "–"
+    if not store.arrivals:
+        return "not foreseen yet" if any(one.limits for one in store.measures) else "no limit is known"
     outlook, at = store.arrivals[0]
     if at.earliest is None:
         return "none within a year"
