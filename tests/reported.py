@@ -96,6 +96,7 @@ def empty(**other: object) -> Report:
         "changed_reason": "This is the first report.",
         "scores": (),
         "cost": None,
+        "cost_reason": "No price table.",
         "proposals": None,
         "troubles": None,
     }

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 from sluice.estate import read_stores
 from sluice.estate.costs import CostLine
-from sluice.flow.insight.costs import reckoning
+from sluice.flow.insight.costs import NOTHING, reckoning
 from sluice.insight.capacity.markdown import markdown
+from sluice.insight.capacity.page import page
 from sluice.ledger.samples import Samples, Series, Span
 from sluice.stores.postgres import connect
 
@@ -53,14 +54,14 @@ def estate(**costs):
 
 
 def test_an_estate_of_which_nothing_is_known_has_no_bill(samples: Samples) -> None:
-    assert reckoning(samples, estate(), UNTIL, False, Said())({}) is None
+    assert reckoning(samples, estate(), UNTIL, False, Said())({}) == (None, NOTHING)
 
 
 def test_what_was_measured_and_what_a_person_wrote_is_one_bill(samples: Samples) -> None:
     measured(samples)
     written = CostLine.model_validate({"what": "support", "monthly": "30 to 50"})
     now_then = {SIZE: (40.0 * 2**30, 60.0 * 2**30, 80.0 * 2**30)}
-    found = reckoning(samples, estate(certify=(written,)), UNTIL, False, Said())(now_then)
+    found, _ = reckoning(samples, estate(certify=(written,)), UNTIL, False, Said())(now_then)
     assert found and found.currency == "$" and found.priced.startswith("List prices of us-east-1")
     by_name = {one.name: one.now for one in found.components}
     assert by_name["certify: support"] == (30.0, 50.0)
@@ -77,7 +78,7 @@ def test_what_was_measured_and_what_a_person_wrote_is_one_bill(samples: Samples)
 def test_where_aws_does_not_answer_the_bill_is_made_without_it(samples: Samples) -> None:
     measured(samples)
     log = Said()
-    found = reckoning(samples, estate(), UNTIL, True, log)({})
+    found, _ = reckoning(samples, estate(), UNTIL, True, log)({})
     assert found and found.now[0] > 0
     assert "AWS does not say what it is, so the bill is not whole" in " ".join(log.lines)
 
@@ -85,8 +86,10 @@ def test_where_aws_does_not_answer_the_bill_is_made_without_it(samples: Samples)
 def test_a_price_that_nobody_knows_costs_the_report_its_bill_and_nothing_else(samples: Samples) -> None:
     written = CostLine.model_validate({"what": "support", "quantity": 1, "price": "moon.dust"})
     log = Said()
-    assert reckoning(samples, estate(certify=(written,)), UNTIL, False, log)({}) is None
-    assert "No price is called 'moon.dust'" in " ".join(log.lines)
+    found, why = reckoning(samples, estate(certify=(written,)), UNTIL, False, log)({})
+    assert found is None and why.startswith("No price is called 'moon.dust'") and why in " ".join(log.lines)
+    told = report(cost=None, cost_reason=why)
+    assert "No price is called" in page(told) and "No price is called" in markdown(told)
 
 
 def test_the_sample_of_the_guide_is_what_a_report_prints(samples: Samples) -> None:
@@ -95,7 +98,7 @@ def test_the_sample_of_the_guide_is_what_a_report_prints(samples: Samples) -> No
     spans = [(SIZE, Span(at, v, v, v, v, 60)) for at in ats for v in [40.0 * 2**30]]
     spans += [(WRITES, Span(at, v, v, v, v, 60)) for at in ats for v in [100.0 * (1 + at.day % 2)]]
     samples.record_spans("hour", spans)
-    told = markdown(report(cost=reckoning(samples, estate(), UNTIL, False, Said())({})))
+    told = markdown(report(cost=reckoning(samples, estate(), UNTIL, False, Said())({})[0]))
     guide = (ROOT / "docs/howto/know-what-it-costs.md").read_text()
     rows = [line for line in guide.splitlines() if line.startswith(("| component", "| tyler", "$174"))]
     assert len(rows) == 4

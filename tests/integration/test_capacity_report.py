@@ -147,7 +147,8 @@ def test_a_few_days_are_told_and_not_forecast(samples: Samples, count: int) -> N
 
 def test_a_store_that_is_measured_no_more_is_told_with_the_day(samples: Samples) -> None:
     samples.record_spans("day", spans(DISK, [n * GB for n in range(1, 60)], UNTIL - 11 * DAY))
-    assert f"Last measured on {UNTIL - 11 * DAY}" in " ".join(made(samples, watch=SIZED).stores[0].measures[0].notes)
+    (stale,) = made(samples, watch=SIZED).stores[0].measures[0].notes[-1:]
+    assert stale == "Last measured on 20 February, 10 days before the end of this report."
 
 
 def test_where_a_disk_is_measured_its_size_is_known_and_what_a_person_wrote_wins(samples: Samples) -> None:
@@ -225,7 +226,7 @@ ASKED = Series(SHOP, "transactions_rate")
 def reckoned(samples: Samples) -> Mapping[Series, tuple[float, float, float]]:
     """What a report brings to who reckons costs: what each series is now, and P10 and P90 of what it will be."""
     found = dict[Series, tuple[float, float, float]]()
-    make_report(samples, estate(), week(), FromOthers(cost=found.update), None)
+    make_report(samples, estate(), week(), FromOthers(cost=lambda ahead: (found.update(ahead), "")), None)
     return found
 
 
@@ -256,6 +257,12 @@ def test_a_load_that_ended_or_has_few_days_does_not_grow(samples: Samples) -> No
     samples.record_spans("day", spans(ASKED, [100.0 + n for n in range(60)], UNTIL - 9 * DAY))
     samples.record_spans("day", spans(Series(EVENTS, "read_units_rate", "users"), [1.0] * 7))
     assert reckoned(samples) == {}
+
+
+def test_the_store_that_is_full_first_is_told_first_and_what_nobody_measures_last(samples: Samples) -> None:
+    samples.record_spans("day", spans(DISK, [100 * GB] * 60))
+    samples.record_spans("day", spans(Series(LEDGER, "disk_used_bytes"), [300 * GB + n * GB for n in range(60)]))
+    assert [one.name for one in made(samples, watch=SIZED).stores] == [LEDGER, SHOP, EVENTS]
 
 
 def test_of_5000_tables_each_is_foreseen_and_the_page_stays_small(samples: Samples) -> None:

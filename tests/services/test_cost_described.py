@@ -78,7 +78,7 @@ def estate(**watched: str) -> Estate:
 
 def bill(samples: Samples, of: Estate, recent: bool = True, log: Said | None = None) -> Bill:
     """Reckon it."""
-    found = reckoning(samples, of, UNTIL, recent, log or Said())({})  # type: ignore[arg-type]
+    found, _ = reckoning(samples, of, UNTIL, recent, log or Said())({})  # type: ignore[arg-type]
     assert found
     return found
 

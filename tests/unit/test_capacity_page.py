@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 import pytest
 from sluice.insight.capacity.charts import ticks
 from sluice.insight.capacity.markdown import markdown
-from sluice.insight.capacity.measure import Reached
+from sluice.insight.capacity.measure import Ceiling, Curve, Reached
 from sluice.insight.capacity.page import page
 from sluice.insight.capacity.report import CHARTED, SCHEMA, Report, to_json
 from sluice.insight.capacity.standing import SmallTrouble
-from sluice.insight.capacity.telling import arrival_told, headline, summary, urgent
+from sluice.insight.capacity.telling import NO_PROPOSALS, NO_TROUBLES, arrival_told, headline, summary, urgent
 from sluice.local.demo.insight.reading import mismatches, read_page
 
 from tests.reported import FULL, HOSTILE, LAST, UNTIL, curve, empty, outlook, report, store, table
@@ -61,6 +61,14 @@ def test_what_a_sum_is_made_of_is_on_the_page_and_in_the_text_and_in_the_json() 
     made, how = report(), "730 × rds.db.r6g.large, per hour"
     assert how in page(made) and how in markdown(made)
     assert as_json(made)["cost"]["components"][0]["how"] == how
+
+
+def test_what_a_reader_should_know_before_a_sum_is_quoted_stands_right_below_it() -> None:
+    whole = report()
+    assert whole.cost
+    made = replace(whole, cost=replace(whole.cost, notes=("Not whole: no servers.",)))
+    for text in (page(made), markdown(made)):
+        assert text.index("a month now") < text.index("Not whole: no servers.") < text.index("shop: server")
 
 
 def test_what_is_wrong_and_wakes_nobody_is_told_by_the_report() -> None:
@@ -146,9 +154,9 @@ def test_what_is_missing_is_said_and_breaks_nothing() -> None:
     html, text = page(empty()), markdown(empty())
     tags(html)
     assert headline(empty()) == "Nothing has been measured yet."
-    assert html.count("not measured") == 4 and text.count("not measured") == 3, (
-        "its size, the cost, what is wrong, what scaling would do"
-    )
+    assert html.count("not measured") == 1, "its size"
+    for said in ("No price table.", NO_TROUBLES, NO_PROPOSALS):
+        assert said in html and said in text
     assert "Nothing of it has been measured." in html and "Nothing of it has been measured." in text
     half = report(store(lag=None, cache_hit=None, headroom=None, backup=None))
     assert page(half).count("not measured") == markdown(half).count("not measured") == 4
@@ -231,6 +239,71 @@ def test_the_headline_is_of_the_limit_that_comes_first() -> None:
     assert headline(report(later, sooner)).startswith("shop is 85 % full between 10 April and ")
     far = outlook(arrivals=(Reached(FULL, None, None, None, None, None),))
     assert headline(report(store(measures=(far,)))) == "Nothing comes to its limit within a year."
+
+
+def test_the_period_ends_with_the_last_day_that_was_looked_at() -> None:
+    made = report()
+    assert "week of 23 February to 1 March 2026" in page(made) and "week of 23 February to 1 March 2026" in markdown(
+        made
+    )
+    assert "<title>Capacity of sample, 23 February to 1 March 2026</title>" in page(made)
+    turn = report(since=date(2025, 12, 29), until=date(2026, 1, 5))
+    assert "week of 29 December 2025 to 4 January 2026" in page(turn)
+
+
+def test_of_each_store_the_limit_that_comes_first_stands_beside_its_name() -> None:
+    sessions = outlook(
+        metric="connections_used_percent", unit="percent", title="Sessions", limits=(HALF,), drops=(), steps=()
+    )
+    soon = replace(sessions, arrivals=(Reached(HALF, on(3), on(5), on(9), 3, "P1"),))
+    row = row_of(page(report(store(measures=(outlook(), soon)))), "shop")
+    assert row[1] == "P1 has half of its sessions in use between 5 March and 11 March, most likely on 7 March."
+    for found, told in {
+        (): "–",
+        (outlook(arrivals=()),): "not foreseen yet",
+        (outlook(limits=(), arrivals=()),): "no limit is known",
+    }.items():
+        assert row_of(page(report(store(measures=found))), "shop")[1] == told
+    never = Reached(FULL, None, None, None, None, None)
+    assert row_of(page(report(store(measures=(outlook(arrivals=(never,)),)))), "shop")[1] == "none within a year"
+
+
+HALF = Ceiling("sessions", 50, "has half of its sessions in use")
+
+
+def row_of(html: str, name: str) -> list[str]:
+    """The cells of a store's row in the first table."""
+    (row,) = re.findall(rf"<tr>(?:(?!</tr>).)*>{name}</a>.*?</tr>", html, re.DOTALL)
+    cells = re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)
+    return [" ".join(re.sub("<[^>]*>", " ", one).replace("\N{NO-BREAK SPACE}", " ").split()) for one in cells]
+
+
+def test_of_what_rises_and_falls_with_the_week_its_busiest_day_is_told() -> None:
+    """The last day may be a Sunday, and the ninetieth is another day of the week."""
+    weekly = tuple(20.0 if n % 7 < 2 else 60.0 for n in range(200))[::-1]
+    seen = curve(60.0, 0.1)
+    lines = (
+        tuple(20.0 if n % 7 == 5 else value for n, value in enumerate(line)) for line in (seen.p10, seen.p50, seen.p90)
+    )
+    sessions = outlook(values=weekly, unit="percent", curve=Curve(seen.days, *lines), limits=(), arrivals=(), drops=())
+    assert sessions.now == 60.0
+    assert sessions.in_90_days and sessions.in_90_days[1] == pytest.approx(60 + 0.1 * 89)
+    made = report(store(measures=(sessions,)))
+    assert "60 % now, on the busiest day of a week; in 90 days most likely 68.9 %" in markdown(made)
+    assert mismatches(page(made), as_json(made)) == []
+
+
+def test_a_range_of_one_value_is_told_once() -> None:
+    still = replace(table("app.still"), in_90_days=(5e9, 5e9, 5e9))
+    html = page(report(store(tables=(still,)))).replace("\N{NO-BREAK SPACE}", " ")
+    assert "5 GB – 5 GB" not in html and '<td class="n soft">5 GB</td>' in html
+
+
+def test_every_part_of_the_page_is_reached_from_its_top() -> None:
+    html = page(report())
+    top = html[: html.index("<section")]
+    assert set(re.findall('href="#([^"]+)"', top)) == {"stores", "cost", "changed", "score", "troubles", "scaling"}
+    assert all(f'id="{one}"' in html for one in re.findall('href="#([^"]+)"', html))
 
 
 def test_people_are_told_of_what_two_reports_say_the_worst_first() -> None:

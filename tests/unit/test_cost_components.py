@@ -197,12 +197,19 @@ def test_backups_grow_as_their_store_does():
 
 def test_what_is_not_forecast_stays_and_is_said_to():
     lines = [CostLine(what=what, monthly=exactly(1), grows_with=grows) for what, grows in WRITTEN.items()]
-    known = Known(instances=(SERVER,), tables=(TABLE,), lines=tuple(Written("shop", one) for one in lines))
+    asked_for = replace(TABLE, writes=used(5), reads=used(5))
+    provisioned = replace(
+        TABLE, name="paid", writes=Load(exactly(1), exactly(100))
+    )  # costs the same however it is asked
+    known = Known(
+        instances=(SERVER,), tables=(asked_for, provisioned), lines=tuple(Written("shop", one) for one in lines)
+    )
     assert later(known, {}) == known
     assert not_forecast(known, {SIZE: Ahead(Decimal(1), exactly(1))}) == (
         "shop: what it holds",
         "tyler users: reads",
         "tyler users: writes",
+        "tyler paid: what it holds",
         "shop: Transfer, which grows with load",
         "shop: Archive, which grows with size",
     )
@@ -221,7 +228,7 @@ def test_a_database_whose_disk_nobody_measures_grows_with_its_size():
 
 
 def test_of_many_that_are_not_forecast_five_are_named():
-    tables = tuple(replace(TABLE, name=f"t{number}") for number in range(9))
+    tables = tuple(replace(TABLE, name=f"t{number}", writes=used(5), reads=used(5)) for number in range(9))
     (note,) = costs_of(MONTH, Known(tables=tables), LISTED, {}).notes
     assert note.endswith(": tyler t0: what it holds, tyler t0: reads, tyler t0: writes, tyler t1: what it holds, tyler t1: reads"
                          " and 22 more")  # fmt: skip
@@ -240,4 +247,4 @@ def test_each_sum_says_what_it_is_made_of_but_one_that_a_person_wrote():
         "Support": "",
     }
     assert by_store(costs) == {"tyler": money("174.25", "338.5"), "": money("5")}
-    assert costs.notes == ("not forecast, so in 90 days as today: tyler users: reads, tyler users: writes",)
+    assert costs.notes == ("not forecast, so in 90 days as today: tyler users: writes",)

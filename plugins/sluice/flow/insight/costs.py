@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOOKS_BACK = timedelta(days=30)
 STEADY = timedelta(days=91)
 """How far back it is looked whether a server ran: over the 90 days after which it may pay to reserve one."""
+NOTHING = "nothing that costs was measured, and no line of the file says a sum."
 MEASURED = (
     "items_bytes", "read_units_rate", "write_units_rate", "read_units_provisioned_rate", "write_units_provisioned_rate",
     "cpu_percent", "memory_used_percent",
@@ -34,15 +35,19 @@ MEASURED = (
 
 def reckoning(
     samples: Samples, estate: Estate, until: date, recent: bool, log: Logger
-) -> Callable[[Foretold], Bill | None]:
-    """Give what reckons the cost of a month up to a day. AWS is asked of a `recent` window alone: it says how things are now."""
+) -> Callable[[Foretold], tuple[Bill | None, str]]:
+    """Give what reckons the cost of a month up to a day, or says why nobody knows it.
 
-    def reckon(ahead: Foretold) -> Bill | None:
+    AWS is asked of a `recent` window alone: it says how things are now.
+    """
+
+    def reckon(ahead: Foretold) -> tuple[Bill | None, str]:
         try:
-            return _viewed(_costs(samples, estate, until, ahead, recent, log))
+            found = _viewed(_costs(samples, estate, until, ahead, recent, log))
         except SluiceError as why:  # a report without it is better than none
             log.warning("What the estate costs is not known: %s", why)
-            return None
+            return None, str(why)
+        return found, "" if found else NOTHING
 
     return reckon
 

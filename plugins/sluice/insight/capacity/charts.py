@@ -14,7 +14,7 @@ from html import escape
 from markupsafe import Markup
 
 from sluice.insight.capacity.measure import Ceiling, Curve, Drop, Outlook, Reached
-from sluice.insight.capacity.words import MONTHS, amount
+from sluice.insight.capacity.words import MONTHS, amount, dated
 from sluice.insight.capacity.words import day as in_words
 
 WIDE, HIGH = 1000, 300
@@ -150,7 +150,7 @@ def _line(frame: Frame, named: str, days: Sequence[int], values: Sequence[float]
 def _steps(frame: Frame, steps: Sequence[date]) -> Iterator[str]:
     for step in steps:
         x = frame.x(step.toordinal())
-        yield f'<path class="step" d="M{x:.2f} 0V{HIGH}"><title>{step}: a jump that nobody noted</title></path>'
+        yield f'<path class="step" d="M{x:.2f} 0V{HIGH}"><title>{dated(step)}: a jump that nobody noted</title></path>'
 
 
 def _hovers(frame: Frame, outlook: Outlook) -> Iterator[str]:
@@ -167,7 +167,7 @@ def _hovers(frame: Frame, outlook: Outlook) -> Iterator[str]:
         left = frame.x(day.toordinal() - 3.5)
         yield (
             f'<rect class="hover" x="{left:.2f}" y="0" width="{frame.x(frame.first + 7):.2f}" height="{HIGH}">'
-            f"<title>{day}: {escape(said)}</title></rect>"
+            f"<title>{dated(day)}: {escape(said)}</title></rect>"
         )
 
 
@@ -205,7 +205,7 @@ def _drops(frame: Frame, outlook: Outlook) -> Iterator[str]:
 
 
 def _mark(frame: Frame, named: str, one: Drop, unit: str) -> str:
-    said = escape(f"{one.day}: {amount(one.bytes, unit)} archived and dropped")
+    said = escape(f"{dated(one.day)}: {amount(one.bytes, unit)} archived and dropped")
     return f'<i class="{named}" style="left:{frame.x(one.day.toordinal()) / 10:.2f}%" title="{said}"></i>'
 
 
@@ -219,7 +219,7 @@ def _arrivals(frame: Frame, arrivals: Sequence[Reached]) -> Iterator[str]:
         yield f'<i class="span" style="top:{top:.2f}%;left:{left:.2f}%;width:{end - left:.2f}%"></i>'
         if at.likely and at.likely.toordinal() <= frame.last:
             x = frame.x(at.likely.toordinal()) / 10
-            yield f'<i class="likely" style="top:{top:.2f}%;left:{x:.2f}%" title="{at.likely}: most likely"></i>'
+            yield f'<i class="likely" style="top:{top:.2f}%;left:{x:.2f}%" title="{dated(at.likely)}: most likely"></i>'
 
 
 def ticks(high: float) -> list[float]:

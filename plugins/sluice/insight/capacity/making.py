@@ -45,8 +45,8 @@ class FromOthers:
     """What other rooms know; what nobody knows is missing, or None."""
 
     backups: Mapping[str, Backup] = field(default_factory=dict)
-    cost: Callable[[Foretold], Bill | None] = lambda ahead: None
-    """Reckons what the estate costs, by what is foreseen."""
+    cost: Callable[[Foretold], tuple[Bill | None, str]] = lambda ahead: (None, "")
+    """Reckons what the estate costs, by what is foreseen; or says why nobody knows."""
     proposals: tuple[Proposal, ...] | None = None
     troubles: tuple[SmallTrouble, ...] | None = None
 
@@ -72,18 +72,20 @@ def make_report(
         stores.append(told)
         loads |= loads_ahead(kept, name, period.until, QUARTER)
         say(f"{name}: {len(told.measures)} measures and {len(told.tables)} tables, {len(made)} forecasts kept")
+    cost, why_no_cost = known.cost({**dict(_sizes(stores)), **loads})
     return Report(
         estate=estate.estate,
         since=period.since,
         until=period.until,
         monthly=period.monthly,
-        stores=tuple(sorted(stores, key=lambda one: not one.is_known)),
+        stores=tuple(sorted(stores, key=lambda one: one.soonest)),
         changed=changed(before, stores) if before else None,
         changed_reason=why_none,
         scores=scored(found),
-        cost=known.cost({**dict(_sizes(stores)), **loads}),
+        cost=cost,
         proposals=known.proposals,
         troubles=known.troubles,
+        cost_reason=why_no_cost,
     )
 
 

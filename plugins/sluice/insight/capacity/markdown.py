@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sluice.insight.capacity.bill import Bill
 from sluice.insight.capacity.report import CHARTED, Report, StoreReport
-from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
+from sluice.insight.capacity.telling import (
+    NO_PROPOSALS,
+    NO_TROUBLES,
+    arrival_told,
+    changed_told,
+    grown_told,
+    headline,
+    period_told,
+    score_told,
+    trouble_told,
+)
 from sluice.insight.capacity.words import amount, change, day, many, money, reach
 
 NOTHING = "not measured"
@@ -17,12 +27,12 @@ def markdown(report: Report) -> str:
     """Write it."""
     period = "month" if report.monthly else "week"
     parts = [
-        f"# Capacity of {_plain(report.estate)} until {report.until}",
-        f"The {period} of {report.since} to {report.until}. Days are UTC's.",
+        f"# Capacity of {_plain(report.estate)}",
+        f"The {period} of {period_told(report)}. Days are UTC's.",
         f"**{_plain(headline(report))}**",
         *(part for store in report.stores for part in _store(store, report)),
         "## Cost",
-        *_cost(report.cost),
+        *(_cost(report.cost) if report.cost else [_plain(f"Not known: {report.cost_reason}")]),
         "## What has changed",
         *_changes(report),
         "## How good the forecasts were",
@@ -80,12 +90,11 @@ def _standing(store: StoreReport, report: Report) -> Iterator[str]:
     yield f"Cache hits: {amount(store.cache_hit, 'percent') if store.cache_hit is not None else NOTHING}"
 
 
-def _cost(cost: Bill | None) -> Iterator[str]:
-    if cost is None:
-        yield NOTHING
-        return
+def _cost(cost: Bill) -> Iterator[str]:
     now, later = (money(bounds, cost.currency) for bounds in (cost.now, cost.later))
     yield f"{now} a month now, {later} in 90 days. {_plain(cost.priced)}"
+    if cost.notes:
+        yield _bullets(cost.notes)
     if cost.reserved:
         yield _bullets(f"Reserved {one.what}: {reach(one.percent)} used; it should be 85 %." for one in cost.reserved)
     rows = [(one.name, money(one.now, cost.currency), one.how) for one in cost.components]
@@ -95,8 +104,6 @@ def _cost(cost: Bill | None) -> Iterator[str]:
             f"{one.what}: {money(one.monthly, cost.currency)} a month; {one.why}. Mind: {one.risk}."
             for one in cost.savings
         )
-    if cost.notes:
-        yield _bullets(cost.notes)
 
 
 def _changes(report: Report) -> Iterator[str]:
@@ -108,13 +115,13 @@ def _changes(report: Report) -> Iterator[str]:
 
 def _proposals(report: Report) -> str:
     if report.proposals is None:
-        return NOTHING
+        return NO_PROPOSALS
     return _bullets(f"{one.store}: {one.what}. {one.why}" for one in report.proposals) or "Nothing."
 
 
 def _troubles(report: Report) -> str:
     if report.troubles is None:
-        return NOTHING
+        return NO_TROUBLES
     return _bullets(trouble_told(one, report.until) for one in report.troubles) or "Nothing."
 
 

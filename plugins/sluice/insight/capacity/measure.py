@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from sluice.estate.severity import Severity
 
+WEEK = 7
 LimitName: TypeAlias = Literal["full", "most", "sessions", "provisioned"]
 
 
@@ -81,14 +82,21 @@ class Outlook:
     """One for each limit; empty where there is no forecast."""
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it rises and falls with the week: then its busiest day is told, as one day says little of another."""
+        return self.unit != "bytes"
+
+    @property
     def now(self) -> float | None:
-        """What was measured last."""
-        return self.values[-1] if self.values else None
+        """What was measured last, or on the busiest of the last seven days."""
+        return max(self.values[-(WEEK if self.is_busy else 1) :], default=None)
 
     @property
     def in_90_days(self) -> tuple[float, float, float] | None:
-        """P10, P50 and P90 of the ninetieth day."""
-        return ahead(self.curve, 90)
+        """P10, P50 and P90 of the ninetieth day, or of the busiest of the seven up to it."""
+        days = range(91 - WEEK, 91) if self.is_busy else (90,)
+        found = [one for day in days if (one := ahead(self.curve, day))]
+        return max(found, key=lambda one: one[1]) if len(found) == len(days) else None
 
 
 def ahead(curve: Curve | None, days: int) -> tuple[float, float, float] | None:

@@ -16,7 +16,7 @@ from sluice.insight.capacity.foreseeing import Foreseen, foresee
 from sluice.insight.capacity.growth import MONTH, SIZES, Growth, StoreGrowth, grown_in_a_month
 from sluice.insight.capacity.measure import Ceiling, Outlook, Reached, ahead
 from sluice.insight.capacity.report import TableGrowth
-from sluice.insight.capacity.words import amount
+from sluice.insight.capacity.words import amount, day
 from sluice.insight.forecast.arrival import arrival, severity
 from sluice.ledger.forecasts import Made
 from sluice.ledger.samples import Series
@@ -53,9 +53,9 @@ def look_at_store(grown: StoreGrowth, disk: Disk, until: date, before: Before | 
         found.append(_look(grown.sessions, "Sessions, the most of each day", "percent", (limit,), until, before))
     bound = sorted((one for one in grown.units if one.bound), key=lambda one: -one.line.values[-1] / (one.bound or 1))
     for one in bound[:MOST_UNITS]:
-        verb = "reads" if one.series.metric.startswith("read") else "writes"
-        limit = Ceiling("provisioned", one.bound or 0, f"{verb} as much as is provisioned")
-        title = f"{one.series.subject}: units for {verb}, the most of each day"
+        units = f"{one.series.metric.partition('_')[0]} units"
+        limit = Ceiling("provisioned", one.bound or 0, f"uses all of its provisioned {units}")
+        title = f"{one.series.subject}: {units} a second, the most of each day"
         found.append(_look(one, title, "rate", (limit,), until, before))
     return tuple(found)
 
@@ -172,4 +172,8 @@ def _counted_on(grown: Growth, unit: str) -> tuple[str, ...]:
 
 def _stale(grown: Growth, until: date) -> tuple[str, ...]:
     late = (until - grown.last).days - 1
-    return (f"Last measured on {grown.last}, {late} days before the end of this report.",) if late >= STALE else ()
+    return (
+        (f"Last measured on {day(grown.last, until)}, {late} days before the end of this report.",)
+        if late >= STALE
+        else ()
+    )

@@ -10,10 +10,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from sluice.insight.capacity.charts import chart, is_near, spark
-from sluice.insight.capacity.measure import Outlook, Reached
+from sluice.insight.capacity.measure import Outlook
 from sluice.insight.capacity.report import CHARTED, Report
-from sluice.insight.capacity.telling import arrival_told, changed_told, grown_told, headline, score_told, trouble_told
-from sluice.insight.capacity.words import amount, change, day, many, money, reach
+from sluice.insight.capacity.telling import (
+    NO_PROPOSALS,
+    NO_TROUBLES,
+    arrival_told,
+    changed_told,
+    first_told,
+    grown_told,
+    headline,
+    period_told,
+    score_told,
+    trouble_told,
+)
+from sluice.insight.capacity.words import amount, change, dated, day, many, money, reach
 
 DEAREST = 12
 """So many parts of the bill are shown."""
@@ -28,11 +39,14 @@ def page(report: Report) -> str:
         charted=CHARTED,
         dearest=DEAREST,
         headline=headline(report),
+        period=period_told(report),
+        unknown={"troubles": NO_TROUBLES, "proposals": NO_PROPOSALS},
         changes=list(changed_told(report.changed, until)) if report.changed else [],
         day=lambda value: day(value, until),
+        dated=dated,
         trouble=lambda one: trouble_told(one, until),
         told=lambda outlook, at: arrival_told(outlook, at, until),
-        first=_first,
+        first=lambda store: first_told(store, until),
         far=_far,
     )
 
@@ -52,19 +66,14 @@ def _template() -> Template:
     return pages.get_template("page.html")
 
 
-def _first(outlook: Outlook | None, name: str) -> Reached | None:
-    """Give the arrival at a limit of that name."""
-    return next((at for at in outlook.arrivals if at.limit.name == name), None) if outlook else None
-
-
 def _far(outlook: Outlook) -> list[str]:
     """Name the limits that the chart has no room for."""
     far = [limit for limit in outlook.limits if not is_near(outlook, limit)]
-    return [f"{amount(limit.value, outlook.unit)} ({limit.told})" for limit in far]
+    return [amount(limit.value, outlook.unit) for limit in far]
 
 
 def _span(values: tuple[float, float, float] | None, unit: str) -> str:
-    return f"{amount(values[0], unit)} – {amount(values[2], unit)}" if values else "–"
+    return " – ".join(dict.fromkeys(amount(one, unit) for one in values[::2])) if values else "–"
 
 
 def _kept_together(value: object) -> object:

@@ -18,7 +18,7 @@ from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, Sm
 
 SCHEMA = 1
 """The version of the JSON: it rises when a field goes or means something else."""
-CHARTED = 20
+CHARTED = 12
 """So many tables the page shows; the JSON has all."""
 
 
@@ -66,6 +66,16 @@ class StoreReport:
         return any((self.measures, self.tables, self.lag, self.headroom, self.backup, self.cache_hit is not None))
 
     @property
+    def arrivals(self) -> list[tuple[Outlook, Reached]]:
+        """Each of its limits, the earliest first."""
+        return sorted(((one, at) for one in self.measures for at in one.arrivals), key=lambda pair: _soonest(pair[1]))
+
+    @property
+    def soonest(self) -> tuple[bool, tuple[bool, date, date]]:
+        """What orders stores: when the first limit comes; those of which nothing is known are last."""
+        return not self.is_known, _soonest(self.arrivals[0][1] if self.arrivals else None)
+
+    @property
     def size(self) -> Outlook | None:
         """The measure of how much it holds."""
         return next((one for one in self.measures if one.unit == "bytes" and not one.subject), None)
@@ -89,11 +99,13 @@ class Report:
     proposals: tuple[Proposal, ...] | None
     troubles: tuple[SmallTrouble, ...] | None = None
     """Those that are open now; None of a window of long ago."""
+    cost_reason: str = ""
+    """Why nobody knows what it costs."""
 
     @property
     def arrivals(self) -> tuple[tuple[Outlook, Reached], ...]:
         """Every limit of every store, the earliest first."""
-        found = [(one, at) for store in self.stores for one in store.measures for at in one.arrivals]
+        found = [pair for store in self.stores for pair in store.arrivals]
         return tuple(sorted(found, key=lambda pair: _soonest(pair[1])))
 
 
@@ -112,6 +124,6 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _soonest(at: Reached) -> tuple[bool, date, date]:
+def _soonest(at: Reached | None) -> tuple[bool, date, date]:
     never = date.max
-    return at.earliest is None, at.likely or never, at.earliest or never
+    return (at.earliest is None, at.likely or never, at.earliest or never) if at else (True, never, never)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from sluice.estate.severity import Severity
 from sluice.insight.capacity.compared import Changed, TrackRecord
 from sluice.insight.capacity.measure import Outlook, Reached
-from sluice.insight.capacity.report import Report
+from sluice.insight.capacity.report import Report, StoreReport
 from sluice.insight.capacity.standing import SmallTrouble
-from sluice.insight.capacity.words import amount, day, listed, many
+from sluice.insight.capacity.words import amount, dated, day, listed, many
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,16 @@ class Urgent:
     severity: Severity
     subject: str
     text: str
+
+
+NO_TROUBLES = "Known of the last days alone, and this window is of long ago."
+NO_PROPOSALS = "No store of the file is to be scaled, or this window is of long ago."
+
+
+def period_told(report: Report) -> str:
+    """Say of which days it is, the last one included: `23 February to 1 March 2026`."""
+    last = report.until - timedelta(days=1)
+    return f"{day(report.since, last)} to {dated(last)}"
 
 
 def headline(report: Report) -> str:
@@ -38,21 +48,37 @@ def headline(report: Report) -> str:
 def arrival_told(outlook: Outlook, at: Reached, until: date) -> str:
     """Say when a limit is reached: `certify is 85 % full between 12 March and 4 May, most likely on 2 April.`"""
     what = f"{f'{outlook.subject} of ' if outlook.subject else ''}{outlook.store} {at.limit.told}"
+    return f"{what}{_when(outlook, at, until)}"
+
+
+def first_told(store: StoreReport, until: date) -> str:
+    """Say which limit a store reaches first, and when, or why nobody says it; a dash where nothing is measured."""
+    if not store.measures:
+        return "–"
+    if not store.arrivals:
+        return "not foreseen yet" if any(one.limits for one in store.measures) else "no limit is known"
+    outlook, at = store.arrivals[0]
     if at.earliest is None:
-        return f"{what}: not within a year."
+        return "none within a year"
+    return f"{f'{outlook.subject} ' if outlook.subject else ''}{at.limit.told}{_when(outlook, at, until)}"
+
+
+def _when(outlook: Outlook, at: Reached, until: date) -> str:
+    if at.earliest is None:
+        return ": not within a year."
     if at.days is not None and at.days <= 0 and outlook.now is not None and outlook.now >= at.limit.value:
-        return f"{what} already."
+        return " already."
     first, likely, latest = (day(one, until) for one in (at.earliest, at.likely, at.latest))
     if at.likely is None:
-        return f"{what} from {first} at the earliest, and more likely not within a year."
+        return f" from {first} at the earliest, and more likely not within a year."
     if at.latest is None:
-        return f"{what} from {first} on, most likely on {likely}, and perhaps not within a year."
-    return f"{what} between {first} and {latest}, most likely on {likely}."
+        return f" from {first} on, most likely on {likely}, and perhaps not within a year."
+    return f" between {first} and {latest}, most likely on {likely}."
 
 
 def grown_told(outlook: Outlook) -> str:
     """Say what a measure is, and what it will be in 90 days."""
-    told = f"{amount(outlook.now, outlook.unit)} now"
+    told = f"{amount(outlook.now, outlook.unit)} now" + (", on the busiest day of a week" if outlook.is_busy else "")
     if ahead := outlook.in_90_days:
         low, likely, high = (amount(one, outlook.unit) for one in ahead)
         doubtful = f" Doubtful: {outlook.reason}" if outlook.reason else ""
@@ -101,8 +127,7 @@ def urgent(report: Report) -> list[Urgent]:
 
 def summary(report: Report) -> str:
     """Say the whole in a few lines, for a log and for people."""
-    period = f"{report.since} to {report.until}"
-    lines = [f"Capacity of {report.estate}, {period}: {headline(report)}"]
+    lines = [f"Capacity of {report.estate}, {period_told(report)}: {headline(report)}"]
     for store in report.stores:
         for one in store.measures[:1]:
             lines.append(f"{store.name}: {grown_told(one)}")

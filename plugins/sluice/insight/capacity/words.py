@@ -43,6 +43,11 @@ def day(value: date | None, beside: date) -> str:
     return f"{value.day} {MONTHS[value.month - 1]}{year}"
 
 
+def dated(value: date) -> str:
+    """Write a day with its year."""
+    return day(value, date.min)
+
+
 def money(bounds: tuple[float, float], currency: str) -> str:
     """Write a sum from low to high: below ten with cents."""
     low, high = (f"{one:,.0f}" if abs(one) >= 10 or not one else f"{one:,.2f}" for one in bounds)

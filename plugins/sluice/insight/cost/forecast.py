@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -14,7 +14,6 @@ from sluice.ledger.samples import Series
 SIZES = ("items_bytes", "disk_used_bytes", "database_bytes")
 """Metrics of what a store holds."""
 GROWS_WITH: Mapping[str, Collection[str]] = {"size": SIZES, "load": LOADS}
-OF_A_TABLE = {"what it holds": "items_bytes", "reads": "read_units_rate", "writes": "write_units_rate"}
 SAME = exactly(1)
 
 
@@ -51,12 +50,20 @@ def not_forecast(known: Known, ahead: AheadOf) -> tuple[str, ...]:
     told = [
         *(f"{one.store}: what it holds" for one in known.instances if Series(one.store, "disk_used_bytes") not in ahead),
         *(f"{table.store} {table.name}: {what}"
-          for table in known.tables for what, metric in OF_A_TABLE.items()
+          for table in known.tables for what, metric in _grows_by(table)
           if Series(table.store, metric, table.name) not in ahead),
         *(f"{one.store or 'the estate'}: {one.line.what}, which grows with {one.line.grows_with}"
           for one in known.lines if one.line.grows_with and not _of(one.store, GROWS_WITH[one.line.grows_with], ahead)),
     ]  # fmt: skip
     return tuple(dict.fromkeys(told))
+
+
+def _grows_by(table: Table) -> Iterator[tuple[str, str]]:
+    """Name what its cost grows with: what it holds, and what it is asked, if that is paid by request."""
+    yield "what it holds", "items_bytes"
+    for load, told, metric in ((table.reads, "reads", "read_units_rate"), (table.writes, "writes", "write_units_rate")):
+        if load.provisioned is None and load.used.high > 0:
+            yield told, metric
 
 
 def growth(store: str, metrics: Collection[str], ahead: AheadOf) -> Between:
