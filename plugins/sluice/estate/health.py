@@ -104,7 +104,7 @@ class RuleFile(Part):
     off: bool = False
     """True: nobody looks."""
     metric: Name | None = None
-    """What is looked at: docs/howto/write-a-rule.md lists the metrics."""
+    """What is looked at: docs/reference/metrics.md lists all there is."""
     sql: Query | None = None
     """Instead of a metric, a question of your own: read-only, within five seconds."""
     store: Name | None = None

@@ -105,6 +105,11 @@ def read_rules_that_hold(root: Path, stores: Mapping[str, Store]) -> Rules:
         return replace(_read(root, stores, with_own=False), mistakes=error.mistakes)
 
 
+def shipped_rules(root: Path) -> Mapping[str, Rule]:
+    """Read the rules that come along, as nobody has changed them. Raises EstateErrors where they are wrong."""
+    return _read(root, {}, with_own=False).rules
+
+
 def _read(root: Path, stores: Mapping[str, Store], with_own: bool) -> Rules:
     shipped, own = _open(root, SHIPPED), _open(root, OWN)
     first, mistakes = validated(shipped, HealthFile)
