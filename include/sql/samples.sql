@@ -17,6 +17,27 @@ FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[], %(ats
 JOIN insight.series AS s USING (store, metric, subject)
 ON CONFLICT (series, at) DO UPDATE SET value = excluded.value WHERE insight.sample.value IS DISTINCT FROM excluded.value
 
+-- name: note_seen
+-- Once a day for each series: the rest finds that it is noted.
+UPDATE insight.series AS s SET seen = t.day
+FROM (SELECT store, metric, subject, max((at AT TIME ZONE 'UTC')::date) AS day
+      FROM unnest(%(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[], %(ats)s::timestamptz[]) AS n (store, metric, subject, at)
+      GROUP BY 1, 2, 3) AS t
+WHERE (s.store, s.metric, s.subject) = (t.store, t.metric, t.subject) AND s.seen < t.day
+
+-- name: note_late
+-- Hours before the last one may be rolled up already. Whoever rolls them up waits until this is committed.
+INSERT INTO insight.late_hour (hour)
+SELECT DISTINCT date_trunc('hour', at, 'UTC') AS hour FROM unnest(%(ats)s::timestamptz[]) AS t (at)
+WHERE at < date_trunc('hour', clock_timestamp(), 'UTC') - interval '1 hour' ORDER BY hour
+ON CONFLICT (hour) DO UPDATE SET hour = excluded.hour
+
+-- name: list_late
+SELECT hour FROM insight.late_hour ORDER BY hour
+
+-- name: take_late
+DELETE FROM insight.late_hour WHERE hour >= %(start)s AND hour < %(end)s
+
 -- name: read_counters
 -- What each counter was when it was last read; whoever reads it next waits until this one is done.
 SELECT s.store, s.metric, s.subject, c.at, c.value
@@ -55,7 +76,8 @@ FROM insight.series AS s
 JOIN LATERAL (
     SELECT at, value FROM insight.sample WHERE series = s.id AND at > %(since)s AND at <= %(until)s ORDER BY at DESC LIMIT 1
 ) AS l ON true
-WHERE (%(store)s::text IS NULL OR s.store = %(store)s) AND (%(metrics)s::text[] IS NULL OR s.metric = ANY (%(metrics)s))
+WHERE s.seen >= (%(since)s AT TIME ZONE 'UTC')::date
+      AND (%(store)s::text IS NULL OR s.store = %(store)s) AND (%(metrics)s::text[] IS NULL OR s.metric = ANY (%(metrics)s))
 ORDER BY s.store, s.metric, s.subject
 
 -- name: list_samples
@@ -81,12 +103,24 @@ ON CONFLICT (series, at) DO UPDATE
 SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, last = excluded.last, points = excluded.points
 WHERE x.points <= excluded.points
 
--- name: roll_up
--- What is there of each hour or day. A span that was rolled up with more points stays: its own are gone by now. One that is as it
--- was is not written again: a day is rolled up each hour.
-INSERT INTO {spans} AS x (series, at, lowest, highest, mean, last, points)
-SELECT series, date_trunc({unit}, at, 'UTC'), min(value), max(value), avg(value), (array_agg(value ORDER BY at DESC))[1], count(*)
+-- name: roll_up_hours
+-- What is there of each hour. A span that was rolled up with more points stays: its own are gone by now. One that is as it was is
+-- not written again.
+INSERT INTO insight.hour AS x (series, at, lowest, highest, mean, last, points)
+SELECT series, date_trunc('hour', at, 'UTC'), min(value), max(value), avg(value), (array_agg(value ORDER BY at DESC))[1], count(*)
 FROM insight.sample WHERE at >= %(start)s AND at < %(end)s
+GROUP BY 1, 2
+ON CONFLICT (series, at) DO UPDATE
+SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, last = excluded.last, points = excluded.points
+WHERE x.points <= excluded.points AND (x.lowest, x.highest, x.mean, x.last, x.points)
+      IS DISTINCT FROM (excluded.lowest, excluded.highest, excluded.mean, excluded.last, excluded.points)
+
+-- name: roll_up_days
+-- By the hours of each day: they are few.
+INSERT INTO insight.day AS x (series, at, lowest, highest, mean, last, points)
+SELECT series, date_trunc('day', at, 'UTC'), min(lowest), max(highest), sum(mean * points) / sum(points),
+       (array_agg(last ORDER BY at DESC))[1], sum(points)
+FROM insight.hour WHERE at >= %(start)s AND at < %(end)s
 GROUP BY 1, 2
 ON CONFLICT (series, at) DO UPDATE
 SET lowest = excluded.lowest, highest = excluded.highest, mean = excluded.mean, last = excluded.last, points = excluded.points
@@ -101,3 +135,19 @@ WHERE s.metric = 'collection_seconds'
 
 -- name: forget_spans
 DELETE FROM {spans} WHERE at < %(before)s
+
+-- name: forget_counters
+DELETE FROM insight.counter WHERE at < %(before)s
+
+-- name: forget_late
+DELETE FROM insight.late_hour WHERE hour < %(before)s
+
+-- name: forget_series
+-- Of which nothing is kept any more. OFFSET: each that ended is looked up by its key, and no table of numbers is read whole.
+DELETE FROM insight.series AS s
+WHERE s.seen < (%(before)s AT TIME ZONE 'UTC')::date
+      AND NOT EXISTS (SELECT FROM insight.day WHERE series = s.id OFFSET 0)
+      AND NOT EXISTS (SELECT FROM insight.hour WHERE series = s.id OFFSET 0)
+      AND NOT EXISTS (SELECT FROM insight.sample WHERE series = s.id OFFSET 0)
+      AND NOT EXISTS (SELECT FROM insight.counter WHERE series = s.id OFFSET 0)
+      AND NOT EXISTS (SELECT FROM insight.forecast WHERE series = s.id OFFSET 0)

@@ -270,7 +270,60 @@ def test_hours_that_nobody_rolled_up_are_and_only_what_was_is_forgotten(estate: 
     rolled = {one.mean for one in samples.spans("hour", [seconds.metric], now - 30 * DAY, now + DAY)[seconds]}
     assert rolled == {13, 3, 0}
     assert samples.rolled_up_to() == now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+def test_numbers_that_come_late_are_rolled_up_and_nothing_else_of_their_day(
+    estate: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = samples.now()
+    seconds, rolled = Series("certify", "collection_seconds"), list[float]()
+    plain = Samples.roll_up
+
+    def noted(self: Samples, start: datetime, end: datetime) -> None:
+        rolled.append((end - start) / timedelta(hours=1))
+        plain(self, start, end)
+
+    monkeypatch.setattr(Samples, "roll_up", noted)
+    samples.record(now, {seconds: 1.0})
+    ran(ROLL_UP)
+    rolled.clear()
     samples.record(now - timedelta(hours=20), {seconds: 9.0})  # CloudWatch's history comes late
-    assert ran(ROLL_UP) == []
+    samples.record(now - timedelta(days=40), {seconds: 7.0})  # nobody rolls up what is to be forgotten
+    assert len(ran(ROLL_UP)) == 1
     late = samples.spans("hour", [seconds.metric], now - DAY, now - timedelta(hours=10))[seconds]
     assert [one.mean for one in late] == [9]
+    assert (len(rolled), rolled[0] < 3, rolled[1]) == (2, True, 1)
+    assert samples.late_hours() == []
+    ran(ROLL_UP)
+    assert len(rolled) == 3, "once"
+
+
+def test_the_last_numbers_of_an_hour_are_rolled_up_when_they_come_after_it_was(samples: Samples) -> None:
+    hour = samples.now().replace(minute=0, second=0, microsecond=0)
+    seconds = Series("certify", "collection_seconds")
+
+    def rolled(at: datetime) -> list[int]:
+        measuring._roll_up(samples, at, oldest=hour - DAY)
+        return [one.points for one in samples.spans("hour", [seconds.metric], hour - DAY, hour + DAY)[seconds]]
+
+    samples.record(hour - timedelta(minutes=20), {seconds: 1.0})
+    samples.record(hour + timedelta(minutes=5), {seconds: 1.0})
+    assert rolled(hour + timedelta(minutes=7)) == [1, 1]
+    samples.record(hour - timedelta(minutes=1), {seconds: 1.0})
+    samples.record(hour + timedelta(minutes=59), {seconds: 1.0})
+    samples.record(hour + timedelta(minutes=65), {seconds: 1.0})
+    assert rolled(hour + timedelta(minutes=67)) == [2, 2, 1]
+
+
+def test_what_cloudwatch_was_read_up_to_is_known_by_the_last_number_of_each_part(samples: Samples) -> None:
+    now = samples.now()
+    for metric, minutes in {"read_units_rate": 9, "system_errors_rate": 30}.items():
+        for table, later in {"users": 0, "orders": 2}.items():
+            samples.record(now - timedelta(minutes=minutes - later), {Series("tyler", metric, table): 1.0})
+            samples.record(now - timedelta(hours=3), {Series("tyler", metric, table): 1.0})
+    samples.record(now - timedelta(hours=2), {Series("shop", "cpu_percent"): 1.0})
+    samples.record(now - timedelta(hours=30), {Series("long_ago", "cpu_percent"): 1.0})
+    minute = timedelta(minutes=1)
+    assert {name: round((now - end) / minute) for name, end in collecting.reached_of(samples).ends.items()} == {
+        "tyler urgent": 6, "tyler explaining": 27, "shop": 119,
+    }  # fmt: skip

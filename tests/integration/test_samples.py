@@ -117,6 +117,45 @@ def test_each_is_forgotten_in_its_own_time(samples):
     assert [one.last for one in samples.spans("day", [USED.metric], NOON - DAY, NOON + 3 * DAY)[USED]] == [2]
 
 
+def test_a_series_that_ended_is_passed_over_until_it_goes_on(samples):
+    samples.record(NOON, {USED: 1.0})
+    samples.connection.execute(b"UPDATE insight.series SET seen = '2024-04-05'")
+    assert samples.latest(NOON + HOUR)[USED].value == 1.0
+    samples.record(NOON + DAY, {USED: 2.0})
+    assert samples.latest(NOON + DAY)[USED].value == 2.0
+    assert [str(row["seen"]) for row in samples.connection.execute(b"SELECT seen FROM insight.series")] == [
+        "2024-04-06"
+    ]
+    samples.record(NOON, {USED: 3.0})
+    assert samples.latest(NOON + DAY)[USED].value == 2.0, "a latecomer takes nothing back"
+
+
+def test_the_latest_of_some_metrics_are_those_alone(samples):
+    samples.record(NOON, {USED: 1.0, SIZE: 2.0})
+    assert samples.latest(NOON, metrics=[SIZE.metric]).keys() == {SIZE}
+    assert samples.latest(NOON, metrics=[]) == {}
+
+
+def test_a_series_is_forgotten_with_the_last_that_was_kept_of_it(samples):
+    def left() -> list[str]:
+        return [
+            row["metric"] for row in samples.connection.execute(b"SELECT metric FROM insight.series ORDER BY metric")
+        ]
+
+    samples.record(NOON, {USED: 1.0})
+    samples.record(NOON + DAY, {SIZE: 1.0})
+    samples.rates(NOON, {USED: 1.0})
+    samples.connection.execute(b"UPDATE insight.series SET seen = '2024-04-05'")
+    samples.roll_up(NOON, NOON + 2 * DAY)
+    late = date(2024, 4, 7)
+    samples.forget(late, date(2024, 4, 6), date(2024, 4, 5))
+    assert left() == [USED.metric, SIZE.metric], "its day is kept"
+    samples.forget(late, date(2024, 4, 6), date(2024, 4, 6))
+    assert left() == [SIZE.metric], "and its counter is gone, too"
+    samples.record(NOON + 2 * DAY, {USED: 1.0})
+    assert samples.latest(NOON + 2 * DAY)[USED].value == 1.0
+
+
 def test_days_that_somebody_else_has_measured_are_kept_and_more_points_win(samples):
     midnight = NOON.replace(hour=0)
     assert samples.record_spans("day", [(SIZE, Span(midnight, 1, 3, 2, 3, 24))]) == 1

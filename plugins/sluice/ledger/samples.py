@@ -87,6 +87,8 @@ class Samples:
             self._make_days({at.astimezone(UTC).date() for at in ats})
             self.connection.execute(statement("samples.add_series"), told)
             self.connection.execute(statement("samples.record_samples"), {**told, "ats": ats, "values": values})
+            self.connection.execute(statement("samples.note_seen"), {**told, "ats": ats})
+            self.connection.execute(statement("samples.note_late"), {"ats": ats})
         return len(found)
 
     def rates(self, at: datetime, counters: Mapping[Series, float]) -> dict[Series, float]:
@@ -148,11 +150,14 @@ class Samples:
 
     def roll_up(self, start: datetime, end: datetime) -> None:
         """Roll up every hour and day that the window touches. What was rolled up from more points stays."""
-        for unit in UNITS:
-            lower, upper = _floor(start, unit), _floor(end - timedelta(microseconds=1), unit) + _LENGTHS[unit]
-            query = statement("samples.roll_up", spans=_spans(unit), unit=sql.Literal(unit))
-            with translated(f"rolling up samples by the {unit}"):
-                self.connection.execute(query, {"start": lower, "end": upper})
+        with translated("rolling up samples"), self.connection.transaction():
+            self.connection.execute(statement("samples.take_late"), _touched(start, end, "hour"))
+            for unit in UNITS:
+                self.connection.execute(statement(f"samples.roll_up_{unit}s"), _touched(start, end, unit))
+
+    def late_hours(self) -> list[datetime]:
+        """List the hours of which numbers came when they may have been rolled up already, oldest first."""
+        return [row["hour"] for row in self._rows("list_late")]
 
     def rolled_up_to(self) -> datetime | None:
         """Give the end of the last hour that was rolled up; None where none ever was."""
@@ -160,9 +165,9 @@ class Samples:
         return found + _LENGTHS["hour"] if found else None
 
     def forget(self, samples_before: date, hours_before: date, days_before: date) -> list[str]:
-        """Drop the days of samples before a date, and hours and days before theirs; give the partitions dropped.
+        """Drop the days of samples before a date, hours and days before theirs, and series of which nothing is left.
 
-        The caller has rolled them up before.
+        Give the partitions dropped. The caller has rolled them up before.
         """
         old = [name for name in self._days() if _date_of(name) < samples_before]
         for name in old:
@@ -171,7 +176,10 @@ class Samples:
         for unit, before in (("hour", hours_before), ("day", days_before)):
             query = statement("samples.forget_spans", spans=sql.Identifier("insight", unit))
             with translated(f"forgetting each {unit} before {before}"):
-                self.connection.execute(query, {"before": datetime.combine(before, datetime.min.time(), UTC)})
+                self.connection.execute(query, {"before": _midnight(before)})
+        for what in ("late", "counters", "series"):
+            with translated(f"forgetting {what}"):
+                self.connection.execute(statement(f"samples.forget_{what}"), {"before": _midnight(samples_before)})
         return old
 
     def _make_days(self, days: Collection[date]) -> None:
@@ -216,6 +224,15 @@ def _grouped(found: Iterable[tuple[Row, Value]]) -> dict[Series, list[Value]]:
     for row, value in found:
         made.setdefault(_series(row), []).append(value)
     return made
+
+
+def _touched(start: datetime, end: datetime, unit: Unit) -> dict[str, datetime]:
+    """Give the whole hours or days that a window touches."""
+    return {"start": _floor(start, unit), "end": _floor(end - timedelta(microseconds=1), unit) + _LENGTHS[unit]}
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), UTC)
 
 
 def _floor(at: datetime, unit: Unit) -> datetime:

@@ -108,10 +108,10 @@ def reached_of(samples: Samples) -> Reached:
     from sluice.insight.collecting.rds import KEY
 
     reached, now = Reached(), samples.now()
-    for metric, part in {KEY: "", "read_units_rate": URGENT, "system_errors_rate": EXPLAINING}.items():
-        for series, found in samples.between([metric], now - DAY, now).items():
-            name = f"{series.store}{part}"
-            reached.ends[name] = max(found[-1].at + MINUTE, reached.ends.get(name, found[-1].at))
+    parts = {KEY: "", "read_units_rate": URGENT, "system_errors_rate": EXPLAINING}
+    for series, last in samples.latest(now, within=DAY, metrics=parts).items():
+        name = f"{series.store}{parts[series.metric]}"
+        reached.ends[name] = max(last.at + MINUTE, reached.ends.get(name, last.at))
     return reached
 
 

@@ -10,16 +10,21 @@ from airflow.sdk import BaseOperator
 
 from sluice.estate import Store, read_stores
 from sluice.flow.connections import dsn_of
-from sluice.flow.insight.collecting import DAY, opened_samples
+from sluice.flow.insight.collecting import opened_samples
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import Context
 
     from sluice.insight.collecting.looked import Looked
     from sluice.ledger.samples import Samples
 
+HOUR = timedelta(hours=1)
+UNFINISHED = 2 * HOUR
+"""The last hour that was rolled up had not ended; of the one before, the last numbers came later. All later ones are noted."""
 DROPPED = ("dropped_bytes", "dropped_rows_count")
 
 
@@ -62,13 +67,22 @@ class RollUpSamples(BaseOperator):
         kept = read_stores(ROOT).insight.keep
         with opened_samples("rolling up") as samples:
             end = samples.now()
-            # An outage of CloudWatch's reader brings numbers of up to a day ago; a pause of this DAG leaves hours behind.
-            start = min(samples.rolled_up_to() or end - timedelta(days=kept.samples.days), end - DAY)
-            samples.roll_up(start, end)
             before = [end.date() - timedelta(days=one.days) for one in (kept.samples, kept.hours, kept.days)]
+            start = _roll_up(samples, end, oldest=end - timedelta(days=kept.samples.days))
             gone = samples.forget(*before)
         self.log.info("Rolled up from %s; dropped: %s", f"{start:%Y-%m-%d %H:%M}", ", ".join(gone) or "nothing")
         return gone
+
+
+def _roll_up(samples: Samples, end: datetime, oldest: datetime) -> datetime:
+    """Roll up what is new, and each hour of which numbers came late; say from when on everything was."""
+    rolled = samples.rolled_up_to()
+    start = rolled - UNFINISHED if rolled else oldest
+    samples.roll_up(start, end)
+    for hour in samples.late_hours():
+        if hour >= oldest:
+            samples.roll_up(hour, hour + HOUR)
+    return start
 
 
 def _measured(name: str, store: Store, samples: Samples) -> Looked:
