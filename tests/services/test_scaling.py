@@ -666,8 +666,8 @@ def test_measured_tables_are_scaled_by_the_service_after_a_yes(
 ) -> None:
     dynamodb, service = tables
     monkeypatch.setattr(scaled, "documents_of", lambda _: (dynamodb, None))
-    monkeypatch.setattr(scaled, "scaling_of", lambda _: service)
-    monkeypatch.setattr(tasks, "scaling_client", lambda _: service)
+    monkeypatch.setattr(scaled, "autoscaling_of", lambda _: service)
+    monkeypatch.setattr(tasks, "autoscaling_of", lambda _: service)
     for table in ("entity", "cache", "gone"):
         measure(subject=table, store="tyler", table_up_count=1, read_units_rate=12)
     assert plan(store="tyler")["steps"] == 1

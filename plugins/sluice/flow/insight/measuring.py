@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from sluice.estate import Store, read_stores
-from sluice.flow.connections import dsn_of
+from sluice.flow.connections import aws_client, dsn_of
 from sluice.flow.insight.collecting import DAY, opened_samples
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
@@ -72,12 +72,12 @@ class RollUpSamples(BaseOperator):
 
 
 def _measured(name: str, store: Store, samples: Samples) -> Looked:
-    from sluice.flow.insight.looks import client_of, size_of, tables_of
+    from sluice.flow.insight.looks import size_of, tables_of
     from sluice.insight.collecting.dynamodb import measure_tables
     from sluice.insight.collecting.sizes import measure_sizes
 
     if store.engine == "dynamodb":
-        client = client_of(store.connection, "dynamodb")
+        client = aws_client(store.connection, "dynamodb")
         return measure_tables(client, name, tables_of(store, client, name))
     now = samples.now()
     before = samples.between(DROPPED, now - timedelta(days=read_stores(ROOT).insight.keep.samples.days), now, name)
