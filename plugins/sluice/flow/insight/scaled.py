@@ -77,12 +77,12 @@ def plan_of(name: str, samples: Samples, scalings: Scalings, now: datetime, at_o
 
 
 def _plan_of_instance(name: str, samples: Samples, scalings: Scalings, now: datetime, at_once: bool) -> Plan:
-    from sluice.insight.scaling.evaluating import evaluate, limits_of, longest
+    from sluice.insight.scaling.evaluating import evaluate, longest, thresholds_of
     from sluice.insight.scaling.instance import look
     from sluice.insight.scaling.planning import Asked, plan_instance
 
     store, scaling = scaling_of_store(name)
-    metrics = {limit.metric for limit in limits_of(scaling)}
+    metrics = {threshold.metric for threshold in thresholds_of(scaling)}
     found = samples.between(metrics, now - longest(scaling), now, name)
     taken = {series.metric: rows for series, rows in found.items() if not series.subject}
     client, instance = rds_client(store)
@@ -97,7 +97,7 @@ def _plan_of_instance(name: str, samples: Samples, scalings: Scalings, now: date
             taken.get("cpu_percent", ()),
             now,
             store.watch.disk.most.count,
-            _loads(store, name, standing.may_go, idle.limit.lasting, now) if idle else (),
+            _loads(store, name, standing.may_go, idle.threshold.lasting, now) if idle else (),
             estate().insight.maintenance,
             scalings.last(name),  # type: ignore[arg-type]
             at_once,
