@@ -17,7 +17,6 @@ from sluice.stores.dynamodb.client import (
     dynamodb_client,
 )
 from sluice.stores.dynamodb.clock import store_clock
-from sluice.stores.dynamodb.patience import Patience
 from sluice.stores.dynamodb.queries import query_items
 from sluice.stores.dynamodb.reads import get_item, get_items
 from sluice.stores.dynamodb.scan import scan_page
@@ -34,6 +33,7 @@ from sluice.stores.dynamodb.writes import (
     write_one,
     write_together,
 )
+from sluice.stores.patience import Patience
 
 from tests.documents import Between
 

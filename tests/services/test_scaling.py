@@ -35,7 +35,7 @@ from sluice.flow.insight.scaling import (
 from sluice.flow.insight.simulating import SimulateScaling
 from sluice.insight.scaling.applying import NotScaled, Overtaken, apply_step, verify_step
 from sluice.insight.scaling.disk import Disk
-from sluice.insight.scaling.evaluating import Holds, limits_of
+from sluice.insight.scaling.evaluating import Holds, thresholds_of
 from sluice.insight.scaling.extending import extend
 from sluice.insight.scaling.instance import MADE_FOR, Follower, look
 from sluice.insight.scaling.plan import Step, read_plan
@@ -73,7 +73,7 @@ FORM: dict[str, Any] = {"store": None, "now": False, "dry_run": False, "simulate
 PAGE = "https://airflow.example/of-ours"
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2024, 4, 3, 12, tzinfo=UTC)
-HOLDS = Holds(limits_of(Scaling())[0], NOON, NOON, 90, 90, 90, 6)
+HOLDS = Holds(thresholds_of(Scaling())[0], NOON, NOON, 90, 90, 90, 6)
 REAL_CLIENT = scaled.rds_client
 COUNT = iter(range(1000))
 
@@ -666,8 +666,8 @@ def test_measured_tables_are_scaled_by_the_service_after_a_yes(
 ) -> None:
     dynamodb, service = tables
     monkeypatch.setattr(scaled, "documents_of", lambda _: (dynamodb, None))
-    monkeypatch.setattr(scaled, "scaling_of", lambda _: service)
-    monkeypatch.setattr(tasks, "scaling_client", lambda _: service)
+    monkeypatch.setattr(scaled, "autoscaling_of", lambda _: service)
+    monkeypatch.setattr(tasks, "autoscaling_of", lambda _: service)
     for table in ("entity", "cache", "gone"):
         measure(subject=table, store="tyler", table_up_count=1, read_units_rate=12)
     assert plan(store="tyler")["steps"] == 1

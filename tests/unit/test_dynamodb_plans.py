@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from sluice.stores.dynamodb.capacity import AdaptiveRate, Units
 from sluice.stores.dynamodb.client import Throttled
-from sluice.stores.dynamodb.patience import Patience, patiently
 from sluice.stores.dynamodb.streams import Shard, padded, readable
 from sluice.stores.dynamodb.tables import Index, TableDefinition, plan_tables
 from sluice.stores.dynamodb.writes import Cancelled, Refused, Unwritable
+from sluice.stores.patience import Patience, patiently
 
 PARENT, LEFT, RIGHT = Shard("p", None, True), Shard("l", "p"), Shard("r", "p")
 
@@ -189,12 +189,12 @@ def test_a_refusal_goes_from_process_to_process_with_its_reasons(kind) -> None:
 
 def test_patience_ends_and_grows(monkeypatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("sluice.stores.dynamodb.patience.random.uniform", lambda _, most: most)
-    monkeypatch.setattr("sluice.stores.dynamodb.patience.time.sleep", waited.append)
+    monkeypatch.setattr("sluice.stores.patience.random.uniform", lambda _, most: most)
+    monkeypatch.setattr("sluice.stores.patience.time.sleep", waited.append)
 
     def refuse() -> None:
         raise Throttled("no")
 
     with pytest.raises(Throttled):
-        patiently(refuse, Patience(again=4, first=1, longest=3))
+        patiently(refuse, Throttled, Patience(again=4, first=1, longest=3))
     assert waited == [1, 2, 3, 3]

@@ -15,8 +15,8 @@ from sluice.estate.scaling import Cooldown, CpuRule, MemoryRule, Scaling, Storag
 from sluice.insight.metrics import METRICS
 from sluice.insight.scaling.classes import next_classes, times
 from sluice.insight.scaling.disk import Disk
-from sluice.insight.scaling.evaluating import Holds, Unknown, evaluate, judge, limits_of
-from sluice.insight.scaling.instance import Follower, Instance
+from sluice.insight.scaling.evaluating import Holds, Unknown, evaluate, judge, thresholds_of
+from sluice.insight.scaling.instance import Follower, InstanceStanding
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, NoPlan, Plan, kept_proposals, proposals, read_plan
 from sluice.insight.scaling.planning import Asked, is_time, plan_instance
@@ -30,11 +30,11 @@ NOON = datetime(2024, 4, 3, 12, tzinfo=UTC)  # a Wednesday
 MINUTE = timedelta(minutes=1)
 SUNDAY = Window(days=("sun",), opens=time(5), closes=time(6))
 SCALING = Scaling()
-INSTANCE = Instance(
+INSTANCE = InstanceStanding(
     "shop", "available", "db.r6g.xlarge", Disk(500, "gp3", 12000, 500), window="sun:05:00-sun:05:30",
     larger="db.r6g.2xlarge", smaller="db.r6g.large", next_replica="shop-scaled-1",
 )  # fmt: skip
-LIMITS = {(one.rule, one.way): one for one in limits_of(SCALING)}
+THRESHOLDS = {(one.rule, one.way): one for one in thresholds_of(SCALING)}
 TB = 10**12
 
 
@@ -53,7 +53,7 @@ def found(**of: list[Sample]):
     return quiet | {names[rule]: samples for rule, samples in of.items()}
 
 
-def asked(instance: Instance = INSTANCE, scaling: Scaling = SCALING, **of: object) -> Asked:
+def asked(instance: InstanceStanding = INSTANCE, scaling: Scaling = SCALING, **of: object) -> Asked:
     samples = found(**{rule: of.pop(rule) for rule in ("cpu", "memory", "storage") if rule in of})
     now = of.get("now", NOON)
     told = {"now": now, "most_bytes": 10 * TB, "maintenance": (SUNDAY,), **of}
@@ -109,7 +109,10 @@ def test_a_mistake_in_the_file_is_told(tmp_path: Path, engine: str, watch: str, 
 
 
 def test_the_documents_numbers_are_the_defaults() -> None:
-    told = {(limit.rule, limit.way): (limit.percent, limit.lasting / MINUTE) for limit in limits_of(SCALING)}
+    told = {
+        (threshold.rule, threshold.way): (threshold.percent, threshold.lasting / MINUTE)
+        for threshold in thresholds_of(SCALING)
+    }
     assert told == {
         ("storage", "up"): (85, 5), ("cpu", "up"): (70, 5), ("cpu", "down"): (30, 15), ("memory", "up"): (80, 3),
         ("memory", "down"): (40, 20),
@@ -119,7 +122,7 @@ def test_the_documents_numbers_are_the_defaults() -> None:
 
 
 def test_every_rule_reads_a_metric_that_is_measured_each_minute() -> None:
-    assert {METRICS[limit.metric].often for limit in limits_of(SCALING)} == {"minute"}
+    assert {METRICS[threshold.metric].often for threshold in thresholds_of(SCALING)} == {"minute"}
 
 
 @pytest.mark.parametrize(
@@ -128,11 +131,11 @@ def test_every_rule_reads_a_metric_that_is_measured_each_minute() -> None:
     ids=["all over", "one that just meets it", "all that just meet it", "one under, before its time"],
 )
 def test_five_minutes_over_means_every_sample_of_five_minutes(values: tuple[float, ...], holds: bool) -> None:
-    assert isinstance(judge(LIMITS["cpu", "up"], taken(*values), NOON), Holds) is holds
+    assert isinstance(judge(THRESHOLDS["cpu", "up"], taken(*values), NOON), Holds) is holds
 
 
 def test_what_holds_says_its_numbers() -> None:
-    told = judge(LIMITS["cpu", "up"], taken(50, 72, 80, 75, 88, 71, 79), NOON)
+    told = judge(THRESHOLDS["cpu", "up"], taken(50, 72, 80, 75, 88, 71, 79), NOON)
     assert isinstance(told, Holds)
     assert str(told) == (
         "cpu_percent was over 70 % in each of 6 samples, 2024-04-03 11:55 to 12:00 UTC: 71 to 88 %, 78 % on average"
@@ -144,20 +147,20 @@ def test_a_gap_in_the_samples_proves_nothing() -> None:
     holed = [one for one in whole if one.at not in (NOON - 2 * MINUTE, NOON - 3 * MINUTE)]
     late = [one for one in whole if one.at > NOON - 4 * MINUTE]
     for samples in (holed, late, [], taken(*[90] * 8, until=NOON - 11 * MINUTE)):
-        assert isinstance(judge(LIMITS["cpu", "up"], samples, NOON), Unknown), samples
-    assert isinstance(judge(LIMITS["cpu", "up"], whole, NOON), Holds)
+        assert isinstance(judge(THRESHOLDS["cpu", "up"], samples, NOON), Unknown), samples
+    assert isinstance(judge(THRESHOLDS["cpu", "up"], whole, NOON), Holds)
 
 
 def test_a_single_minute_that_is_missing_is_no_gap_and_numbers_may_come_late() -> None:
     one_missing = [one for one in taken(*[90] * 8) if one.at != NOON - 2 * MINUTE]
-    assert isinstance(judge(LIMITS["cpu", "up"], one_missing, NOON), Holds)
-    assert isinstance(judge(LIMITS["cpu", "up"], taken(*[90] * 8, until=NOON - 9 * MINUTE), NOON), Holds)
+    assert isinstance(judge(THRESHOLDS["cpu", "up"], one_missing, NOON), Holds)
+    assert isinstance(judge(THRESHOLDS["cpu", "up"], taken(*[90] * 8, until=NOON - 9 * MINUTE), NOON), Holds)
 
 
 def test_what_was_measured_later_is_not_seen() -> None:
     calm_then_hot = [*taken(*[50] * 10), *taken(*[90] * 10, until=NOON + 10 * MINUTE)]
-    assert judge(LIMITS["cpu", "up"], calm_then_hot, NOON) is None
-    assert isinstance(judge(LIMITS["cpu", "up"], calm_then_hot, NOON + 10 * MINUTE), Holds)
+    assert judge(THRESHOLDS["cpu", "up"], calm_then_hot, NOON) is None
+    assert isinstance(judge(THRESHOLDS["cpu", "up"], calm_then_hot, NOON + 10 * MINUTE), Holds)
 
 
 def test_a_rule_that_nobody_can_judge_is_told_and_proposes_nothing() -> None:

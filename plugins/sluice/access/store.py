@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeVar
 
 from sluice.access.breaker import Breaker, BreakerOpen
 from sluice.stores.dynamodb.client import DynamoDown, Throttled, speaking
-from sluice.stores.dynamodb.patience import Patience
 from sluice.stores.dynamodb.reads import get_items
 from sluice.stores.dynamodb.values import Item, Key
 from sluice.stores.dynamodb.writes import Action, Put, write_one, write_together
+from sluice.stores.patience import Patience
 
 Consistency = Literal["strong", "eventual"]
 T = TypeVar("T")

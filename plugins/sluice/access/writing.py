@@ -24,9 +24,9 @@ from sluice.records.record import Record
 from sluice.records.shape import item_of, records_of
 from sluice.stores.dynamodb.actions import Action, Condition, Delete, Put
 from sluice.stores.dynamodb.client import DynamoDown, Throttled
-from sluice.stores.dynamodb.patience import Patience
 from sluice.stores.dynamodb.values import Item, Key, key_text
 from sluice.stores.dynamodb.writes import Cancelled
+from sluice.stores.patience import Patience
 
 WRITE = "_write"
 ABSENT = ""

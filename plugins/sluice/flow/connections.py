@@ -75,56 +75,49 @@ def opened_kind(name: str) -> Iterator[tuple[Migration, Kind]]:
         documents = stores[migration.source.store].connection
         yield (
             migration,
-            open_kind(migration, opening, lambda: documents_of(documents), open_vault, lambda: scaling_of(documents)),
+            open_kind(
+                migration, opening, lambda: documents_of(documents), open_vault, lambda: autoscaling_of(documents)
+            ),
         )
     finally:
         for connection in opened:
             connection.close()
 
 
+def aws_client(connection_id: str, service: str, seconds: float = 5, region: str | None = None) -> Any:
+    """Give boto3's client of a service behind an Airflow connection, with `seconds` for an answer. Raises NoConnection.
+
+    `region` where it is not the connection's own.
+    """
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from sluice.stores.aws import client_config
+
+    require_aws(connection_id)
+    hook = AwsBaseHook(aws_conn_id=connection_id, client_type=service, region_name=region)
+    return hook.get_client_type(config=client_config(seconds))
+
+
 def documents_of(connection_id: str) -> tuple[Any, Any]:
     """Give the clients of DynamoDB's tables and streams behind an Airflow connection. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    from sluice.stores.dynamodb.client import client_config
-
-    require_aws(connection_id)
-
-    def client(service: str) -> Any:
-        return AwsBaseHook(aws_conn_id=connection_id, client_type=service).get_client_type(config=client_config(30))
-
-    return client("dynamodb"), client("dynamodbstreams")
+    return aws_client(connection_id, "dynamodb", 30), aws_client(connection_id, "dynamodbstreams", 30)
 
 
-def scaling_of(connection_id: str) -> Any:
+def autoscaling_of(connection_id: str) -> Any:
     """Give the client of the service that scales tables, behind the same connection. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
     from sluice.stores.dynamodb.autoscaling import SERVICE
-    from sluice.stores.dynamodb.client import client_config
 
-    require_aws(connection_id)
-    return AwsBaseHook(aws_conn_id=connection_id, client_type=SERVICE).get_client_type(config=client_config(5))
+    return aws_client(connection_id, SERVICE)
 
 
 def alarms_of(connection_id: str) -> Any:
     """Give the client of the service whose alarms watch tables, behind the same connection. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    from sluice.stores.dynamodb.client import client_config
-
-    require_aws(connection_id)
-    return AwsBaseHook(aws_conn_id=connection_id, client_type="cloudwatch").get_client_type(config=client_config(5))
+    return aws_client(connection_id, "cloudwatch")
 
 
 def names_of(connection_id: str) -> Any:
     """Give the client of Route 53 behind an Airflow connection. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    from sluice.stores.dynamodb.client import client_config
-
-    require_aws(connection_id)
-    return AwsBaseHook(aws_conn_id=connection_id, client_type="route53").get_client_type(config=client_config(5))
+    return aws_client(connection_id, "route53")
 
 
 @contextmanager

@@ -1,9 +1,22 @@
-"""What an AWS service's errors have in common, whichever of its clients raised them."""
+"""What AWS's services have in common: how patient a client is, and what its errors mean, whichever of them raised them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+
+def client_config(seconds: float = 5) -> Any:
+    """Give botocore's settings: 50 connections, 3 tries, `seconds` for an answer, no check of parameters.
+
+    Checking parameters against the model costs a quarter of the client's time; the service checks them anyway.
+    """
+    from botocore.config import Config
+
+    return Config(
+        connect_timeout=min(5, seconds), read_timeout=seconds, max_pool_connections=50, parameter_validation=False,
+        retries={"mode": "standard", "total_max_attempts": 3},
+    )  # fmt: skip
 
 
 def code_of(error: Exception) -> str:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.errors import SluiceError
 from sluice.estate.models import Estate, Store
-from sluice.flow.connections import documents_of, require_aws
+from sluice.flow.connections import aws_client, documents_of
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-    from sluice.estate.insight import Cloud
     from sluice.insight.cost.from_samples import Described, Hours
     from sluice.insight.cost.known import Server, Table
 
@@ -72,7 +71,7 @@ def servers_of(estate: Estate, hours: Hours, asking: Asking) -> Iterator[Server]
 def _named(estate: Estate, hours: Hours, asking: Asking) -> Iterator[tuple[str, Any, str, Hours]]:
     for store, told in estate.stores.items():
         if cloud := told.watch.cloud:
-            client = asking.answer(f"{store} {cloud.instance}", partial(_client, cloud))
+            client = asking.answer(f"{store} {cloud.instance}", partial(aws_client, cloud.connection, "rds", 30))
             if client is None:
                 asking.no_servers = True
             else:
@@ -115,13 +114,6 @@ def _table(client: Any, table: str) -> Any:
         return client.describe_table(TableName=table)
     except client.exceptions.ResourceNotFoundException:
         return {}
-
-
-def _client(cloud: Cloud) -> Any:
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    require_aws(cloud.connection)
-    return AwsBaseHook(aws_conn_id=cloud.connection, client_type="rds").get_client_type()
 
 
 def _one(client: Any, instance: str) -> Any:

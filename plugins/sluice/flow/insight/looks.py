@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.errors import SluiceError
 from sluice.estate import Store, read_stores
-from sluice.flow.connections import dsn_of, require_aws
+from sluice.flow.connections import aws_client, dsn_of
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 DISK_EVERY = 5
 """Minutes between two looks at a disk whose size the file tells: they read the length of every file."""
-SECONDS = 5
-"""For an answer of AWS."""
 
 
 class Eyes:
@@ -35,7 +33,7 @@ class Eyes:
         self.reached = reached
         self.stores = read_stores(ROOT).stores
         self.address = cache(dsn_of)
-        self.client = cache(client_of)
+        self.client = cache(aws_client)
         self.airflow = airflow_url()
 
     def looks(self, now: datetime) -> list[Look]:
@@ -120,16 +118,6 @@ def tables_of(store: Store, client: Any, name: str) -> Listed:
 def size_of(store: Store) -> int | None:
     """Give the bytes of a store's disk, where its file tells them."""
     return store.watch.disk.size.count if store.watch.disk.size else None
-
-
-def client_of(connection_id: str, service: str) -> Any:
-    """Give the client of a service of AWS behind an Airflow connection. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    from sluice.stores.dynamodb.client import client_config
-
-    require_aws(connection_id)
-    return AwsBaseHook(aws_conn_id=connection_id, client_type=service).get_client_type(config=client_config(SECONDS))
 
 
 def airflow_url() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from sluice.estate import Store, read_stores
-from sluice.flow.connections import dsn_of
+from sluice.flow.connections import aws_client, dsn_of
 from sluice.flow.insight.collecting import opened_samples
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
@@ -86,13 +86,13 @@ def _roll_up(samples: Samples, end: datetime, oldest: datetime) -> datetime:
 
 
 def _measured(name: str, store: Store, samples: Samples) -> Looked:
-    from sluice.flow.insight.looks import client_of, size_of, tables_of
+    from sluice.flow.insight.looks import size_of, tables_of
     from sluice.insight.collecting.looked import Looked
     from sluice.insight.collecting.sizes import measure_sizes
     from sluice.insight.collecting.tables import measure_tables
 
     if store.engine == "dynamodb":
-        client = client_of(store.connection, "dynamodb")
+        client = aws_client(store.connection, "dynamodb")
         listed = tables_of(store, client, name)
         return measure_tables(client, name, listed.names) + Looked(notes=listed.notes)
     now = samples.now()

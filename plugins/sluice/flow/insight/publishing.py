@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from sluice.flow.connections import aws_client
 from sluice.flow.insight.scaled import estate, opened_insight
 from sluice.flow.steps import check_words
 
@@ -37,7 +38,7 @@ class PublishMetrics(BaseOperator):
             now = scalings.now()
             latest = samples.latest(now, within=WITHIN)
             every = {**ages(samples.latest(now, within=ONE_DAY), now), **latest}
-        made = publish(cloudwatch_client(told), estate().estate, every)
+        made = publish(aws_client(told.connection, "cloudwatch", 30, told.region), estate().estate, every)
         self.log.info("%d numbers were put, %d are of no metric that is known here", made.numbers, made.left_out)
         return {"numbers": made.numbers, "left_out": made.left_out}
 
@@ -50,7 +51,7 @@ class PutDashboards(BaseOperator):
         from sluice.insight.dashboards.cloudwatch import put_dashboards
 
         told = _asked_for()
-        return put_dashboards(cloudwatch_client(told), estate().estate, told.region)
+        return put_dashboards(aws_client(told.connection, "cloudwatch", 30, told.region), estate().estate, told.region)
 
 
 def metrics_text() -> str:
@@ -61,19 +62,6 @@ def metrics_text() -> str:
     with opened_insight("show metrics") as (samples, scalings):
         now = scalings.now()
         return exposition(samples.latest(now, within=ONE_DAY), now)
-
-
-def cloudwatch_client(told: InCloudWatch) -> Any:
-    """Give boto3's client for CloudWatch, where the estate's file says. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-    from botocore.config import Config
-
-    from sluice.flow.connections import require_aws
-
-    require_aws(told.connection)
-    patient = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
-    hook = AwsBaseHook(aws_conn_id=told.connection, client_type="cloudwatch", region_name=told.region)
-    return hook.get_client_type(config=patient)
 
 
 def _asked_for() -> InCloudWatch:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.errors import Terminal
 from sluice.estate import Estate, Store, read_stores
-from sluice.flow.connections import documents_of, dsn_of, require_aws, scaling_of
-from sluice.flow.insight.looks import client_of
+from sluice.flow.connections import autoscaling_of, aws_client, documents_of, dsn_of
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
@@ -64,15 +63,9 @@ def opened_insight(purpose: str) -> Iterator[tuple[Samples, Scalings]]:
 
 def rds_client(store: Store) -> tuple[Any, str]:
     """Give boto3's client for RDS where a store lives, and its instance. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-    from botocore.config import Config
-
     assert store.watch.cloud is not None  # the estate's checks say so
     cloud = store.watch.cloud
-    require_aws(cloud.connection)
-    patient = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
-    client = AwsBaseHook(aws_conn_id=cloud.connection, client_type="rds").get_client_type(config=patient)
-    return client, cloud.instance
+    return aws_client(cloud.connection, "rds", 30), cloud.instance
 
 
 def plan_of(name: str, samples: Samples, scalings: Scalings, now: datetime, at_once: bool) -> Plan:
@@ -84,12 +77,12 @@ def plan_of(name: str, samples: Samples, scalings: Scalings, now: datetime, at_o
 
 
 def _plan_of_instance(name: str, samples: Samples, scalings: Scalings, now: datetime, at_once: bool) -> Plan:
-    from sluice.insight.scaling.evaluating import evaluate, limits_of, longest
+    from sluice.insight.scaling.evaluating import evaluate, longest, thresholds_of
     from sluice.insight.scaling.instance import look
     from sluice.insight.scaling.planning import Asked, plan_instance
 
     store, scaling = scaling_of_store(name)
-    metrics = {limit.metric for limit in limits_of(scaling)}
+    metrics = {threshold.metric for threshold in thresholds_of(scaling)}
     found = samples.between(metrics, now - longest(scaling), now, name)
     taken = {series.metric: rows for series, rows in found.items() if not series.subject}
     client, instance = rds_client(store)
@@ -104,7 +97,7 @@ def _plan_of_instance(name: str, samples: Samples, scalings: Scalings, now: date
             taken.get("cpu_percent", ()),
             now,
             store.watch.disk.most.count,
-            _loads(store, name, standing.may_go, idle.limit.lasting, now) if idle else (),
+            _loads(store, name, standing.may_go, idle.threshold.lasting, now) if idle else (),
             estate().insight.maintenance,
             scalings.last(name),  # type: ignore[arg-type]
             at_once,
@@ -120,7 +113,7 @@ def _loads(
 
     assert store.watch.cloud is not None  # the estate's checks say so
     return (
-        loads_of(client_of(store.watch.cloud.connection, "cloudwatch"), name, replicas, lasting, now)
+        loads_of(aws_client(store.watch.cloud.connection, "cloudwatch"), name, replicas, lasting, now)
         if replicas
         else ()
     )
@@ -141,7 +134,7 @@ def standing_of(name: str, table: str, used: dict[str, Used]) -> TableStanding |
 
     store, _ = scaling_of_store(name)
     tables, _ = documents_of(store.connection)
-    return look(tables, scaling_of(store.connection), table, used)
+    return look(tables, autoscaling_of(store.connection), table, used)
 
 
 def used_of(name: str, samples: Samples, now: datetime) -> dict[str, dict[str, Used]]:

@@ -14,8 +14,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from sluice.flow.asking import APPROVE
-from sluice.flow.connections import opened_control
-from sluice.flow.connections import scaling_of as scaling_client
+from sluice.flow.connections import autoscaling_of, opened_control
 from sluice.flow.consent import Consent, Removal, Shown
 from sluice.flow.insight import scaled
 from sluice.flow.insight.waiting import tell_waiting
@@ -162,7 +161,7 @@ class ScaleStore(OfAStore):
             standing = scaled.standing_of(self.store, step.subject, {})
             if standing is None:
                 raise Overtaken(f"{self.store}: table {step.subject} is gone. Nothing was done with it.")
-            register(scaling_client(store.connection), scaling, standing)
+            register(autoscaling_of(store.connection), scaling, standing)
         else:
             client, instance = scaled.rds_client(store)
             apply_step(client, self.store, instance, step)

@@ -18,7 +18,7 @@ from sluice.flow.safety.moments import read_target
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.safety.stores import backup_of, driver_of
 from sluice.flow.steps import check_words
-from sluice.stores.dynamodb.patience import Patience, patiently
+from sluice.stores.patience import Patience, patiently
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -109,7 +109,7 @@ class RestoreStore(OfAStore):
                 self.log.warning("%s is up, and noted as soon as the vault answers: %s", name, why)
                 raise
 
-        patiently(note, WHILE_DOWN, VaultDown)
+        patiently(note, VaultDown, WHILE_DOWN)
 
     def _alone(self) -> AbstractContextManager[None]:
         """Have drills wait that want the same disk, and wait for none."""

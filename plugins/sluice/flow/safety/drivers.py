@@ -73,10 +73,10 @@ def _service(name: str, backup: Backups, dsn: str, vault: Vault, scratch: Path) 
 
 
 def _tables(name: str, backup: Backups) -> Tables:
-    from sluice.flow.connections import alarms_of, documents_of, scaling_of
+    from sluice.flow.connections import alarms_of, autoscaling_of, documents_of
     from sluice.safety.documents.tables import Clients, Tables
 
-    scaling = scaling_of(backup.connection) if "autoscaling" in backup.beside else None
+    scaling = autoscaling_of(backup.connection) if "autoscaling" in backup.beside else None
     alarms = alarms_of(backup.connection) if "cloudwatch" in backup.beside else None
     return Tables(name, backup.tables, Clients(*documents_of(backup.connection), scaling, alarms))
 

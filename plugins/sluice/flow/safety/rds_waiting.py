@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sluice.errors import Transient
+from sluice.flow.connections import aws_client
 
 if TYPE_CHECKING:
     from sluice.safety.rds.standing import Standing, What
@@ -20,14 +21,7 @@ if TYPE_CHECKING:
 
 def rds_of(connection: str, region: str) -> Any:
     """Give boto3's client for RDS of a region, behind an Airflow connection. Raises NoConnection."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-    from botocore.config import Config
-
-    from sluice.flow.connections import require_aws
-
-    require_aws(connection)
-    patient = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
-    return AwsBaseHook(aws_conn_id=connection, client_type="rds", region_name=region).get_client_type(config=patient)
+    return aws_client(connection, "rds", 30, region)
 
 
 EVERY = 30.0

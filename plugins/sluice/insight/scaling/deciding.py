@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from sluice.estate.scaling import Scaling
-from sluice.insight.scaling.evaluating import GAP, Holds, Limit, Way, judge
+from sluice.insight.scaling.evaluating import GAP, Holds, Threshold, Way, judge
 from sluice.ledger.samples import Sample
 
 UNITS_IN = timedelta(minutes=1)
@@ -35,8 +35,8 @@ class Follows(Protocol):
 class ByRule:
     """One of our rules, with its rests."""
 
-    up: Limit
-    down: Limit
+    up: Threshold
+    down: Threshold
     scaling: Scaling
     step: Callable[[float, Way, float], float | None]
     """The next capacity on a way, of the one there is and how much of that is used at most; None where there is none."""
@@ -48,16 +48,16 @@ class ByRule:
         return max(self.up.lasting, self.down.lasting) + 2 * GAP
 
     def decide(self, seen: Sequence[Sample], now: datetime, load: float, capacity: float) -> tuple[float, str] | None:
-        """Scale where a limit was passed in every sample of its time."""
+        """Scale where a threshold was passed in every sample of its time."""
         rests = {"up": self.scaling.cooldown.up, "down": self.scaling.cooldown.down}
-        for limit in (self.up, self.down):
-            found = judge(limit, seen, now) if limit.is_past(seen[-1].value) else None
-            if not isinstance(found, Holds) or (self.last and now < self.last + rests[limit.way]):
+        for threshold in (self.up, self.down):
+            found = judge(threshold, seen, now) if threshold.is_past(seen[-1].value) else None
+            if not isinstance(found, Holds) or (self.last and now < self.last + rests[threshold.way]):
                 continue
-            after = self.step(capacity, limit.way, found.highest)
+            after = self.step(capacity, threshold.way, found.highest)
             if after is not None:
                 self.last = now
-                return after, f"{found.lowest:.0f} to {found.highest:.0f} % for {limit.lasting}"
+                return after, f"{found.lowest:.0f} to {found.highest:.0f} % for {threshold.lasting}"
         return None
 
 
@@ -78,8 +78,8 @@ class ByService:
         wanted = min(self.most, max(self.least, math.ceil(load * 100 / aim)))
         if aim - UNDER_BY <= seen[-1].value <= aim:
             return None
-        high = judge(Limit("units", "up", "units", aim, UP_FOR - UNITS_IN), seen, now)
-        low = judge(Limit("units", "down", "units", aim - UNDER_BY, DOWN_FOR - UNITS_IN), seen, now)
+        high = judge(Threshold("units", "up", "units", aim, UP_FOR - UNITS_IN), seen, now)
+        low = judge(Threshold("units", "down", "units", aim - UNDER_BY, DOWN_FOR - UNITS_IN), seen, now)
         if isinstance(high, Holds) and wanted > capacity and self._rested(now, rests.up):
             self.last = now
             return wanted, f"{high.mean:.0f} % used"

@@ -25,7 +25,7 @@ STORAGE_FOR = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Limit:
+class Threshold:
     """A rule's threshold, one way."""
 
     rule: RuleName
@@ -43,9 +43,9 @@ class Limit:
 
 @dataclass(frozen=True)
 class Holds:
-    """A limit that was passed in every sample of its time."""
+    """A threshold that was passed in every sample of its time."""
 
-    limit: Limit
+    threshold: Threshold
     since: datetime
     until: datetime
     lowest: float
@@ -54,9 +54,11 @@ class Holds:
     samples: int
 
     def __str__(self) -> str:
-        where = {"up": "over", "down": "under"}[self.limit.way] if self.limit.rule != "storage" else "at or over"
+        where = (
+            {"up": "over", "down": "under"}[self.threshold.way] if self.threshold.rule != "storage" else "at or over"
+        )
         return (
-            f"{self.limit.metric} was {where} {self.limit.percent:g} % in each of {self.samples} samples,"
+            f"{self.threshold.metric} was {where} {self.threshold.percent:g} % in each of {self.samples} samples,"
             f" {self.since:%Y-%m-%d %H:%M} to {self.until:%H:%M} UTC: {self.lowest:.0f} to {self.highest:.0f} %,"
             f" {self.mean:.0f} % on average"
         )
@@ -64,13 +66,13 @@ class Holds:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A limit of which nobody can say whether it was passed."""
+    """A threshold of which nobody can say whether it was passed."""
 
-    limit: Limit
+    threshold: Threshold
     why: str
 
     def __str__(self) -> str:
-        return f"{self.limit.metric}: {self.why}"
+        return f"{self.threshold.metric}: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -82,47 +84,51 @@ class Evaluated:
 
     def of(self, rule: RuleName, way: Way) -> Holds | None:
         """Give the rule that holds this way, if it does."""
-        return next((one for one in self.holds if (one.limit.rule, one.limit.way) == (rule, way)), None)
+        return next((one for one in self.holds if (one.threshold.rule, one.threshold.way) == (rule, way)), None)
 
 
-def limits_of(scaling: Scaling) -> tuple[Limit, ...]:
-    """List the limits of an instance."""
+def thresholds_of(scaling: Scaling) -> tuple[Threshold, ...]:
+    """List the thresholds of an instance."""
     cpu, memory = scaling.cpu, scaling.memory
     return (
-        Limit("storage", "up", "disk_used_percent", scaling.storage.extend_at, STORAGE_FOR),
-        Limit("cpu", "up", "cpu_percent", cpu.up, cpu.up_for),
-        Limit("cpu", "down", "cpu_percent", cpu.down, cpu.down_for),
-        Limit("memory", "up", "memory_used_percent", memory.up, memory.up_for),
-        Limit("memory", "down", "memory_used_percent", memory.down, memory.down_for),
+        Threshold("storage", "up", "disk_used_percent", scaling.storage.extend_at, STORAGE_FOR),
+        Threshold("cpu", "up", "cpu_percent", cpu.up, cpu.up_for),
+        Threshold("cpu", "down", "cpu_percent", cpu.down, cpu.down_for),
+        Threshold("memory", "up", "memory_used_percent", memory.up, memory.up_for),
+        Threshold("memory", "down", "memory_used_percent", memory.down, memory.down_for),
     )
 
 
 def longest(scaling: Scaling) -> timedelta:
     """For how long before a moment samples are needed."""
-    return max(limit.lasting for limit in limits_of(scaling)) + FRESH + GAP
+    return max(threshold.lasting for threshold in thresholds_of(scaling)) + FRESH + GAP
 
 
 def evaluate(scaling: Scaling, taken: Mapping[str, Sequence[Sample]], now: datetime) -> Evaluated:
-    """Say which limits were passed, as of `now`. `taken`: samples by metric, oldest first; later ones count for nothing."""
-    found = [judge(limit, taken.get(limit.metric, ()), now) for limit in limits_of(scaling)]
+    """Say which thresholds were passed, as of `now`. `taken`: samples by metric, oldest first; later ones count for nothing."""
+    found = [judge(threshold, taken.get(threshold.metric, ()), now) for threshold in thresholds_of(scaling)]
     return Evaluated(
         tuple(one for one in found if isinstance(one, Holds)), tuple(one for one in found if isinstance(one, Unknown))
     )
 
 
-def judge(limit: Limit, samples: Sequence[Sample], now: datetime) -> Holds | Unknown | None:
-    """Say whether every sample of the limit's time is past it; None where one is not."""
+def judge(threshold: Threshold, samples: Sequence[Sample], now: datetime) -> Holds | Unknown | None:
+    """Say whether every sample of the threshold's time is past it; None where one is not."""
     known = [one for one in samples if one.at <= now]
     if not known or now - known[-1].at > FRESH:
-        return Unknown(limit, _stale(known, now))
-    since = known[-1].at - limit.lasting
+        return Unknown(threshold, _stale(known, now))
+    since = known[-1].at - threshold.lasting
     within = list(_since(known, since))
     if (gap := _gap(within, since)) is not None:
-        return Unknown(limit, f"nothing was measured for {gap.total_seconds():.0f} s of the last {limit.lasting}")
+        return Unknown(
+            threshold, f"nothing was measured for {gap.total_seconds():.0f} s of the last {threshold.lasting}"
+        )
     values = [one.value for one in within]
-    if not all(limit.is_past(value) for value in values):
+    if not all(threshold.is_past(value) for value in values):
         return None
-    return Holds(limit, within[0].at, within[-1].at, min(values), max(values), sum(values) / len(values), len(values))
+    return Holds(
+        threshold, within[0].at, within[-1].at, min(values), max(values), sum(values) / len(values), len(values)
+    )
 
 
 def _since(known: Sequence[Sample], since: datetime) -> Iterator[Sample]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sluice.insight.scaling.disk import LEAST_BOUND, STRIPED_FROM, Disk, Settings, share
 from sluice.insight.scaling.evaluating import Holds
-from sluice.insight.scaling.instance import Follower, Instance, takes_change
+from sluice.insight.scaling.instance import Follower, InstanceStanding, takes_change
 from sluice.insight.scaling.plan import Held, Step
 
 LASTING = (
@@ -15,7 +15,7 @@ LASTING = (
 )
 
 
-def extend(instance: Instance, by: int, most: int, found: Holds) -> Iterator[Step | Held]:
+def extend(instance: InstanceStanding, by: int, most: int, found: Holds) -> Iterator[Step | Held]:
     """Propose the disk `by` percent larger, `most` GiB at most; then those of its replicas that would be smaller than it."""
     wanted = min(instance.disk.grown_by(by), most)
     if _too_little(instance.disk, wanted):
@@ -32,7 +32,7 @@ def extend(instance: Instance, by: int, most: int, found: Holds) -> Iterator[Ste
         yield from _follow(instance, one, wanted, most, found)
 
 
-def _follow(instance: Instance, one: Follower, wanted: int, most: int, found: Holds) -> Iterator[Step | Held]:
+def _follow(instance: InstanceStanding, one: Follower, wanted: int, most: int, found: Holds) -> Iterator[Step | Held]:
     """Propose the disk of a replica at least as large, or say why not; nothing where it is so already."""
     if one.disk is None:
         yield _held(one, "RDS is not asked about it here: it is in another region, or on its way out. Extend it there.")

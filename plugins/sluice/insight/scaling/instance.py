@@ -38,7 +38,7 @@ class Follower:
 
 
 @dataclass(frozen=True)
-class Instance:
+class InstanceStanding:
     """What stands."""
 
     name: str
@@ -77,13 +77,13 @@ def pending_of(found: Mapping[str, Any]) -> dict[str, Any]:
     return {key: told for key, told in (found.get("PendingModifiedValues") or {}).items() if told not in (None, {}, [])}
 
 
-def look(client: Any, store: str, name: str, memory: MemoryRule) -> Instance:
+def look(client: Any, store: str, name: str, memory: MemoryRule) -> InstanceStanding:
     """Look at an instance, and at what is around it. Raises Absent, Throttled, RdsDown, AccessDenied."""
     found = find_instance(client, name)
     if found is None:
         raise Absent(f"{store}: RDS has no instance {name}. Check `watch: {{cloud: …}}` and the connection's region.")
     around = _Around(client, found, memory)
-    return Instance(
+    return InstanceStanding(
         name,
         str(found["DBInstanceStatus"]),
         str(found["DBInstanceClass"]),

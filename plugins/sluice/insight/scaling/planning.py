@@ -15,7 +15,7 @@ from sluice.estate.scaling import Scaling
 from sluice.insight.scaling.classes import times
 from sluice.insight.scaling.evaluating import Evaluated, Holds, RuleName, Way
 from sluice.insight.scaling.extending import extend
-from sluice.insight.scaling.instance import Instance, takes_change
+from sluice.insight.scaling.instance import InstanceStanding, takes_change
 from sluice.insight.scaling.own_window import lies_within
 from sluice.insight.scaling.plan import Held, Plan, Step, replicas
 from sluice.insight.scaling.replica_load import ReplicaLoad
@@ -32,7 +32,7 @@ class Asked:
 
     store: str
     scaling: Scaling
-    instance: Instance
+    instance: InstanceStanding
     found: Evaluated
     cpu: Sequence[Sample]
     """Of the processors, for as long as rules look back: half the class has half of them."""
@@ -72,7 +72,7 @@ def plan_instance(asked: Asked) -> Plan:
     why = "waits, as something else is scaled up" if ups else "waits: one step down at a time"
     held = [one for one in made if isinstance(one, Held)]
     held += [Held(step.rule, f"{step.before} → {step.after} {why}") for step in left]
-    held += [Held(one.limit.rule, str(one)) for one in asked.found.unknown if one.limit.way == "up"]
+    held += [Held(one.threshold.rule, str(one)) for one in asked.found.unknown if one.threshold.way == "up"]
     return Plan(asked.store, tuple(steps), tuple(held))
 
 
@@ -84,7 +84,7 @@ def is_time(step: Step, now: datetime, maintenance: Sequence[Window], at_once: b
 
 def _judged(asked: Asked, found: Holds) -> Iterator[Step | Held]:
     """Make steps of a rule that holds, or say what holds it back; nothing where there is nothing to take away."""
-    rule, way = found.limit.rule, found.limit.way
+    rule, way = found.threshold.rule, found.threshold.way
     if why := next(_in_the_way(asked, rule, way), None):
         yield Held(rule, f"{found}. {why}")
     elif rule == "storage":
@@ -110,7 +110,7 @@ def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:
 
 
 def _replica(asked: Asked, found: Holds) -> Step | Held | None:
-    return _one_more(asked, found) if found.limit.way == "up" else _one_less(asked, found)
+    return _one_more(asked, found) if found.threshold.way == "up" else _one_less(asked, found)
 
 
 def _one_more(asked: Asked, found: Holds) -> Step | Held:
@@ -134,7 +134,7 @@ def _one_more(asked: Asked, found: Holds) -> Step | Held:
 def _one_less(asked: Asked, found: Holds) -> Step | Held | None:
     """Take away the last replica of ours that is idle itself: what it reads may come to the instance, on top of its own."""
     instance = asked.instance
-    loads = {load.name: load.judged(found.limit, asked.now) for load in asked.replicas}
+    loads = {load.name: load.judged(found.threshold, asked.now) for load in asked.replicas}
     ours = {name: loads.get(name, f"nobody knows how busy {name} is itself") for name in instance.may_go}
     if not ours:
         return None  # somebody else's replicas are there for a reason of theirs
@@ -155,7 +155,7 @@ def _one_less(asked: Asked, found: Holds) -> Step | Held | None:
 
 
 def _class(asked: Asked, found: Holds) -> Step | Held:
-    instance, way = asked.instance, found.limit.way
+    instance, way = asked.instance, found.threshold.way
     after = instance.larger if way == "up" else instance.smaller
     if after is None:
         size = "larger" if way == "up" else "smaller"

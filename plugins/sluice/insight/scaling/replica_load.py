@@ -12,7 +12,7 @@ from typing import Any
 
 from sluice.insight.collecting.cloudwatch import Asked, CloudRefused, CloudSilent, Stretch, fetch
 from sluice.insight.collecting.rds import KEY, NAMESPACE, PLAIN
-from sluice.insight.scaling.evaluating import FRESH, GAP, Holds, Limit, judge
+from sluice.insight.scaling.evaluating import FRESH, GAP, Holds, Threshold, judge
 from sluice.ledger.samples import Sample, Series
 
 
@@ -24,9 +24,9 @@ class ReplicaLoad:
     samples: Sequence[Sample] = ()
     unknown: str = ""
 
-    def judged(self, limit: Limit, now: datetime) -> Holds | str:
-        """Give how idle it was, for as long as the limit asks for; or say why that is not known, or not so."""
-        found = judge(limit, self.samples, now)
+    def judged(self, threshold: Threshold, now: datetime) -> Holds | str:
+        """Give how idle it was, for as long as the threshold asks for; or say why that is not known, or not so."""
+        found = judge(threshold, self.samples, now)
         if isinstance(found, Holds):
             return found
         if found is not None:

@@ -17,7 +17,7 @@ from itertools import pairwise
 from sluice.estate.instance_sizes import SIZES, small_ones
 from sluice.estate.scaling import Scaling
 from sluice.insight.scaling.deciding import UNITS_IN, ByRule, ByService, Follows
-from sluice.insight.scaling.evaluating import GAP, Limit, Way, limits_of
+from sluice.insight.scaling.evaluating import GAP, Threshold, Way, thresholds_of
 from sluice.ledger.samples import Sample
 
 SPREADS = 0.8
@@ -149,7 +149,7 @@ def simulate_replicas(scaling: Scaling, load: Sequence[Sample], spreads: float =
 
     peak = max(one.value for one in load)
     static = next((n for n in range(1, most + 1) if used(peak, n) <= up), most)
-    rule = ByRule(*_limits(scaling, "cpu"), scaling, step)
+    rule = ByRule(*_thresholds(scaling, "cpu"), scaling, step)
     return simulate("servers, by their processors", "servers", up, load, 1, used, rule, COMES_UP_IN, static)
 
 
@@ -171,7 +171,7 @@ def simulate_class(scaling: Scaling, load: Sequence[Sample], base: str) -> Simul
     static = start
     while used(peak, static) > up and static < most:
         static *= 2
-    rule = ByRule(*_limits(scaling, "memory"), scaling, step)
+    rule = ByRule(*_thresholds(scaling, "memory"), scaling, step)
     return simulate("class, by its memory", "small ones", up, load, start, used, rule, RESTARTS_IN, static)
 
 
@@ -190,6 +190,6 @@ def simulate_units(scaling: Scaling, load: Sequence[Sample], name: str, least: f
     return replace(made, on_demand_hours=consumed)
 
 
-def _limits(scaling: Scaling, rule: str) -> tuple[Limit, Limit]:
-    up, down = (limit for limit in limits_of(scaling) if limit.rule == rule)
+def _thresholds(scaling: Scaling, rule: str) -> tuple[Threshold, Threshold]:
+    up, down = (threshold for threshold in thresholds_of(scaling) if threshold.rule == rule)
     return up, down

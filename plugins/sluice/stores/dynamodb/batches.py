@@ -14,7 +14,7 @@ from typing import Any
 
 from sluice.stores.dynamodb.actions import Delete, Put
 from sluice.stores.dynamodb.client import Throttled, speaking
-from sluice.stores.dynamodb.patience import PATIENT, Patience
+from sluice.stores.patience import PATIENT, Patience
 
 MOST = 25
 """Of one request."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sluice.errors import SluiceError, Terminal, Transient
-from sluice.stores.aws import code_of, is_outage
+from sluice.stores.aws import client_config, code_of, is_outage
 
 THROTTLING = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "Throttling",
               "LimitExceededException", "TransactionInProgressException", "TransactionConflictException"}  # fmt: skip
@@ -63,19 +63,6 @@ def _client(
     return boto3.session.Session().client(
         service, endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret,
         region_name=region, config=client_config(seconds),
-    )  # fmt: skip
-
-
-def client_config(seconds: float = 5) -> Any:
-    """Give botocore's settings: 50 connections, 3 tries, `seconds` for an answer, no check of parameters.
-
-    Checking parameters against the model costs a quarter of the client's time; the service checks them anyway.
-    """
-    from botocore.config import Config
-
-    return Config(
-        connect_timeout=min(5, seconds), read_timeout=seconds, max_pool_connections=50, parameter_validation=False,
-        retries={"mode": "standard", "total_max_attempts": 3},
     )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from sluice.stores.dynamodb.client import speaking
-from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
+from sluice.stores.dynamodb.client import Throttled, speaking
 from sluice.stores.dynamodb.values import Item, Key
+from sluice.stores.patience import PATIENT, Patience, patiently
 
 
 def query_items(
@@ -49,7 +49,7 @@ def query_index(
 
 def _all_pages(client: Any, asked: dict[str, Any], patience: Patience) -> Iterator[Item]:
     while True:
-        answer = patiently(partial(_ask, client, asked), patience)
+        answer = patiently(partial(_ask, client, asked), Throttled, patience)
         yield from answer["Items"]
         if not (last := answer.get("LastEvaluatedKey")):
             return

@@ -8,8 +8,8 @@ from typing import Any
 
 from sluice.stores.dynamodb.capacity import Units
 from sluice.stores.dynamodb.client import Throttled, speaking
-from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
 from sluice.stores.dynamodb.values import Item, Key, key_of, key_text
+from sluice.stores.patience import PATIENT, Patience, patiently
 
 MOST_KEYS = 100
 """That one request may name."""
@@ -22,7 +22,7 @@ def get_item(client: Any, table: str, key: Key, consistent: bool = True) -> Item
         with speaking(f"read {key_text(key)} of", table):
             return client.get_item(TableName=table, Key=key, ConsistentRead=consistent)
 
-    found: Item | None = patiently(ask).get("Item")
+    found: Item | None = patiently(ask, Throttled).get("Item")
     return found
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.stores.dynamodb.client import speaking
-from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
+from sluice.stores.dynamodb.client import Throttled, speaking
 from sluice.stores.dynamodb.values import Item, Key
+from sluice.stores.patience import PATIENT, Patience, patiently
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,6 @@ def scan_page(
         with speaking(f"scan segment {segment} of {of} of", table):
             return client.scan(**asked)
 
-    answer = patiently(ask, patience)
+    answer = patiently(ask, Throttled, patience)
     units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
     return Page(tuple(answer["Items"]), answer.get("LastEvaluatedKey"), float(units))

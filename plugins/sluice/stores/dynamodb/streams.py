@@ -13,10 +13,10 @@ from typing import Any, Literal, Protocol
 
 from sluice.errors import Terminal
 from sluice.stores.aws import code_of
-from sluice.stores.dynamodb.client import NoSuchTable, speaking
-from sluice.stores.dynamodb.patience import PATIENT, Patience, patiently
+from sluice.stores.dynamodb.client import NoSuchTable, Throttled, speaking
 from sluice.stores.dynamodb.tables import IMAGES
 from sluice.stores.dynamodb.values import Item, Key
+from sluice.stores.patience import PATIENT, Patience, patiently
 
 Kind = Literal["INSERT", "MODIFY", "REMOVE"]
 KEPT = timedelta(hours=23)
@@ -224,7 +224,7 @@ class TableStream:
 
     def _asked(self, call: str, doing: str, **asked: Any) -> Any:
         """Call the service, waiting out throttling, and tell what is lost from what is only late."""
-        return patiently(lambda: self._ask(call, doing, asked), self.patience)
+        return patiently(lambda: self._ask(call, doing, asked), Throttled, self.patience)
 
     def _ask(self, call: str, doing: str, asked: dict[str, Any]) -> Any:
         from botocore.exceptions import ClientError

@@ -17,8 +17,8 @@ from uuid import uuid4
 from sluice.stores.dynamodb.actions import Action, Check, Condition, Delete, Put, Update
 from sluice.stores.dynamodb.capacity import AdaptiveRate, Units
 from sluice.stores.dynamodb.client import DynamoRefused, Throttled, speaking
-from sluice.stores.dynamodb.patience import PATIENT, Patience
 from sluice.stores.dynamodb.refusals import Cancelled, Refused, Unwritable, named, refusal, refusals_of, too_large
+from sluice.stores.patience import PATIENT, Patience
 
 __all__ = ["MOST_ACTIONS", "Action", "Cancelled", "Check", "Condition", "Delete", "Put", "Refused", "Unwritable",
            "Update", "write_one", "write_together"]  # fmt: skip

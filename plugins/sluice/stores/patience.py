@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sluice.errors import Transient
-from sluice.stores.dynamodb.client import Throttled
 
 T = TypeVar("T")
 
@@ -45,8 +44,8 @@ class Patience:
 PATIENT = Patience()
 
 
-def patiently(act: Callable[[], T], patience: Patience = PATIENT, passes: type[Transient] = Throttled) -> T:
-    """Do `act`, again and again while it raises what `passes`: it is throttled, where nothing else is said. Raises the last."""
+def patiently(act: Callable[[], T], passes: type[Transient], patience: Patience = PATIENT) -> T:
+    """Do `act`, again and again while it raises what `passes`. Raises the last of it, and everything else at once."""
     for wait in patience.waits():
         try:
             return act()
