@@ -7,10 +7,11 @@ unless a store does not answer; what is wrong when it ends is told then. No numb
 whoever waits for it is called (`insight.alive`): when the calls end, they tell people that nobody watches. It only reads; what
 it writes are its own notes in the ledger.
 
-**Red?** `watch_health`: a file has a mistake, or the ledger is down; people are told, and its log says which. `tell_incidents`: a
-channel did not take a message; the others did, and the next look tries again. `call_alive`: who waits for the call was not
-reached. What is wrong with your stores makes nothing red here: `SELECT * FROM insight.wrong;` in the ledger, or the log of
-`watch_health`, lists it: docs/howto/know-what-is-wrong.md.
+**Red?** `watch_health`: a file has a mistake, or the ledger is down; people are told at the first look that fails, every four
+hours while it lasts and when it is over, and its log says which. Where estate.yaml has the mistake, they are those of the last
+look that went well. `tell_incidents`: a channel did not take a message; the others did, and the next look tries again.
+`call_alive`: who waits for the call was not reached. What is wrong with your stores makes nothing red here: `SELECT * FROM
+insight.wrong;` in the ledger, or the log of `watch_health`, lists it: docs/howto/know-what-is-wrong.md.
 """
 
 from __future__ import annotations

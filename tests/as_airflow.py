@@ -39,6 +39,7 @@ def ran(
     )  # fmt: skip
     context = {
         "ti": ti,
+        "task": task,
         "run_id": run,
         "params": params,
         "dag_run": SimpleNamespace(conf={}, start_date=BEGAN, run_after=BEGAN),

@@ -17,7 +17,7 @@ from sluice.flow.alerting import AlertLate, AlertRefused, send_alert
 from sluice.flow.connections import NoConnection
 from sluice.flow.insight import watching
 from sluice.flow.insight.channels import Notice, name_of, send
-from sluice.flow.insight.watching import CallAlive, NotHeard, TellIncidents, WatchHealth, tell_blind
+from sluice.flow.insight.watching import CallAlive, NotHeard, TellIncidents, WatchHealth
 from sluice.ledger.incidents import Incidents
 from sluice.ledger.samples import Samples, Series
 from sluice.local.ports import free_port
@@ -258,12 +258,6 @@ def test_after_a_look_whoever_waits_for_it_is_called(estate, monkeypatch):
     estate("")
     with pytest.raises(AirflowSkipException):
         ran(CallAlive(task_id="call_alive"))
-
-
-def test_that_nobody_looks_is_told_at_once(told, estate):
-    estate("alerts: people")
-    tell_blind({**CONTEXT, "exception": ValueError("rules.yaml:3: found nothing")})
-    assert told.bodies[0]["text"] == "P1: nobody watches the estate's health: rules.yaml:3: found nothing"
 
 
 def test_a_mistake_in_the_rules_is_told_and_what_comes_along_is_judged(told, database, estate, capsys):

@@ -9,11 +9,12 @@ from sluice.flow.insight.channels import AlertLate, AlertRefused, Notice, channe
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from airflow.sdk import Context
     from airflow.sdk.types import Logger
 
+    from sluice.estate.models import Channel
     from sluice.estate.severity import Severity
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "note_told",
     "raise_alarm",
     "send_alert",
+    "tell_each",
     "tell_failed",
     "tell_first_failure",
 ]
@@ -41,15 +43,20 @@ def send_alert(severity: Severity, subject: str, text: str, context: Context, **
     channels = [one for one in channels_of(read_stores(ROOT)) if severity in taken_by(one)]
     ti = context["ti"]
     where = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
+    if failures := tell_each(channels, Notice(severity, subject, text, {**told, **where})):
+        raise next((one for one in failures if isinstance(one, AlertLate)), failures[0])
+    return bool(channels)
+
+
+def tell_each(channels: Iterable[Channel], notice: Notice) -> list[SluiceError]:
+    """Tell each channel; give what those raised that did not take it."""
     failures: list[SluiceError] = []
     for channel in channels:
         try:
-            send(channel, Notice(severity, subject, text, {**told, **where}))
+            send(channel, notice)
         except SluiceError as error:
             failures.append(error)
-    if failures:
-        raise next((one for one in failures if isinstance(one, AlertLate)), failures[0])
-    return bool(channels)
+    return failures
 
 
 def raise_alarm(log: Logger, subject: str, what: str, context: Context) -> None:

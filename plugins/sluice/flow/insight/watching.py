@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.errors import SluiceError
 from sluice.estate import read_stores
-from sluice.flow.alerting import send_alert
 from sluice.flow.connections import dsn_of
+from sluice.flow.insight.blind import note_watched, tell_blind
 from sluice.flow.insight.channels import PATIENCE, AlertLate, Notice, channels_of, hushed_hook, name_of, send, taken_by
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
@@ -45,12 +45,6 @@ def opened_store(name: str) -> Iterator[Connection]:
         yield c
 
 
-def tell_blind(context: Context) -> None:
-    """Tell people that nobody looks, once no try is left."""
-    text = f"P1: nobody watches the estate's health: {context.get('exception')}"
-    send_alert("P1", "watch_health", text, context)
-
-
 class WatchHealth(BaseOperator):
     """Judge the numbers by the rules, and keep what became of the incidents."""
 
@@ -71,6 +65,7 @@ class WatchHealth(BaseOperator):
             seen = watch(incidents.connection, estate.stores, estate.insight, rules, opened_store)
         for failure in seen.failures:
             self.log.warning("%s", failure)
+        note_watched(channels_of(estate), context)
         return self._told(seen)
 
     def _told(self, seen: Seen) -> dict[str, int]:
