@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sluice.estate.health import NAMED
 from sluice.estate.mistakes import EstateErrors
 from sluice.estate.severity import SEVERITIES, is_as_urgent, most_urgent
+from sluice.insight.collecting.collecting import PATIENCE as LONGEST_LOOK
 from sluice.insight.collecting.postgres import SHIPPED as SHIPPED_SLOT
 from sluice.insight.health.blockers import Session, masked, root_sessions, tree
 from sluice.insight.health.levels import LEVELS
@@ -83,6 +84,20 @@ def test_every_engine_is_watched_and_what_cannot_be_without_is(project):
     assert rules["disk_full"].at("certify", STORES["certify"]).level == 85
     assert rules["replica_late"].at("certify", STORES["certify"]).level == 5
     assert not [name for name in urgent if rules[name].ours == "silent" and rules[name].cause == "unreachable"]
+
+
+def test_no_work_of_ours_silences_what_it_cannot_be_known_to_cause(project):
+    rules = read_rules(project, STORES).rules
+    assert {rules[name].ours for name in ("detach_broken_off", "deadlocks")} == {"told"}
+    assert not [name for name, rule in rules.items() if rule.severity == "P1" and rule.ours == "silent"]
+
+
+def test_a_look_can_take_as_long_as_the_rule_about_it_says(project):
+    rule = read_rules(project, STORES).rules["looks_too_long"]
+    assert rule.levels.over < LONGEST_LOOK.total_seconds() * 0.8, "one that takes longer is cut off, and has no number"
+    estate = Estate(rule)
+    estate.record(Series("certify", rule.metric), minutes([19] * 16))
+    assert [one.rule for one in estate.see(NOON + 15 * MINUTE)] == ["looks_too_long"]
 
 
 def test_a_pooler_that_does_not_answer_is_told_at_once_and_is_one_incident_with_its_server(project):
