@@ -156,7 +156,8 @@ def looked(ledger, open_store, rules=(LOCKED,), insight=NO_WINDOW):
 
 def record(ledger, metric: str, value: float, subject: str = "") -> None:
     samples = Samples(ledger).prepare()
-    samples.record(Incidents(ledger).now(), {Series("certify", metric, subject): value})
+    values = {Series("certify", metric, subject): float(value), Series("certify", "up_count"): 1.0}
+    samples.record(Incidents(ledger).now(), values)
 
 
 def test_a_look_is_kept_whole_told_once_and_cleared(ledger, incidents, open_store, sessions):
