@@ -39,9 +39,9 @@ def ran(
     )  # fmt: skip
     context = {
         "ti": ti,
-        "task": task,
         "run_id": run,
         "params": params,
+        "task": task,
         "dag_run": SimpleNamespace(conf={}, start_date=BEGAN, run_after=BEGAN),
     }
     return getattr(task, method)({**context, "dag": SimpleNamespace(params=params)}, **(told or {}))
