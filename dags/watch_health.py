@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from sluice.flow.insight.watching import CallAlive, TellIncidents, WatchHealth
 from sluice.flow.policy import UPKEEP
 
@@ -27,6 +27,9 @@ with DAG(
     schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
+    params={
+        "test": Param(False, type="boolean", title="Test", description="Also send a test message to every channel."),
+    },
     # One that hangs would keep every later look from being made, and nobody would be told.
     default_args={**UPKEEP, "execution_timeout": timedelta(minutes=4)},
     doc_md=__doc__,

@@ -16,6 +16,7 @@ from sluice.insight.health.incidents import carried
 from sluice.insight.health.rules import Rule
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
+from sluice.insight.health.unwatched import ITSELF
 from sluice.insight.metrics import METRICS
 from sluice.ledger.incidents import Board, Key, State
 from sluice.ledger.samples import Sample, Series
@@ -71,6 +72,8 @@ class Estate:
         self.most: dict[str, float] = {}
         self.unanswered: dict[str, bool] = {}
         self.mistakes = 0
+        self.speaks = True
+        """Whether each store of which there are numbers answers itself, where a test says nothing of that."""
         self.told: list[str] = []
 
     def record(self, series: Series, samples: Iterable[Sample]) -> None:
@@ -82,9 +85,19 @@ class Estate:
         known = {series: [one for one in found if one.at <= now] for series, found in self.numbers.items()}
         day = {series: found[-1] for series, found in known.items() if found and now - found[-1].at < 24 * HOUR}
         hour = {series: [one for one in found if one.at >= now - 2 * HOUR] for series, found in known.items()}
+        if self.speaks:
+            day = self._answers(day) | day
         look = Look(now, self.stores, hour, day, self.usual, self.most, self.unanswered, self.mistakes)
         self.states = evaluate(self.rules, look, self.states)
         return troubles(self.states, self.rules, look)
+
+    def _answers(self, day: Mapping[Series, Sample]) -> dict[Series, Sample]:
+        told = {series.store for series in self.numbers if series.metric in ITSELF.values()}
+        newest: dict[str, datetime] = {}
+        for series, last in day.items():
+            newest[series.store] = max(last.at, newest.get(series.store, last.at))
+        there = [one for one in newest if one in self.stores and one not in told]
+        return {Series(one, ITSELF[self.stores[one].engine]): Sample(newest[one], 1.0) for one in there}
 
     def look(self, now: datetime, **asked: Any) -> Outcome:
         """Make a whole look."""

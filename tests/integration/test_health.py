@@ -16,10 +16,10 @@ from sluice.estate.health import Levels
 from sluice.estate.insight import Insight
 from sluice.insight.health.asking import NoNumber, ask
 from sluice.insight.health.blockers import find_waits, tree
-from sluice.insight.health.evaluating import SILENT, UNANSWERED
 from sluice.insight.health.looking import watch
 from sluice.insight.health.ours import find_busy, whose
 from sluice.insight.health.rules import Rules
+from sluice.insight.health.unwritten import SILENT, UNANSWERED
 from sluice.ledger.incidents import Incidents
 from sluice.ledger.samples import Samples, Series
 from sluice.stores.postgres import Connection, Refused, StoreDown, connect
@@ -156,7 +156,8 @@ def looked(ledger, open_store, rules=(LOCKED,), insight=NO_WINDOW):
 
 def record(ledger, metric: str, value: float, subject: str = "") -> None:
     samples = Samples(ledger).prepare()
-    samples.record(Incidents(ledger).now(), {Series("certify", metric, subject): value})
+    values = {Series("certify", metric, subject): float(value), Series("certify", "up_count"): 1.0}
+    samples.record(Incidents(ledger).now(), values)
 
 
 def test_a_look_is_kept_whole_told_once_and_cleared(ledger, incidents, open_store, sessions):

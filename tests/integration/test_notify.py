@@ -239,6 +239,27 @@ def test_a_channel_is_told_of_no_less_than_it_asks_for(told, database, estate):
     assert told.bodies[0]["subject"] == "P4 certify: cache (#1)"
 
 
+def test_a_test_message_goes_to_every_channel_and_it_is_said_of_each_whether_it_arrived(told, database, estate, capsys):
+    estate(
+        "notify:\n  - {kind: http, connection: people, from: P1}\n  - {kind: http, connection: nowhere}\n"
+        "  - {kind: http, connection: people, from: P4}\n"
+    )
+    record(database, DOWN, minutes_ago=3)
+    ran(WatchHealth(task_id="watch_health"))
+    with pytest.raises(NoConnection):
+        ran(TellIncidents(task_id="tell_incidents"), test=True)
+    tests = [body["text"] for body in told.bodies if body["kind"] == "test"]
+    assert [text.rpartition("of what is ")[2] for text in tests] == ["P1 or more urgent.", "P4 or more urgent."]
+    assert [body["severity"] for body in told.bodies if body["kind"] != "test"] == ["P1"], "alarms go on"
+    log = capsys.readouterr().out
+    assert log.count("http people: took the test message") == 2
+    assert "http nowhere: did not take the test message. Airflow has no connection 'nowhere'" in log
+    told.bodies.clear()
+    with pytest.raises(NoConnection):
+        ran(TellIncidents(task_id="tell_incidents"))
+    assert told.bodies == [], "nobody is sent a test who did not ask for one"
+
+
 def test_two_channels_of_one_connection_have_names_of_their_own():
     ones = [channel("smtp", to=(to,)) for to in ("ada@shop.example", "bob@shop.example")]
     assert len({name_of(one) for one in ones}) == 2

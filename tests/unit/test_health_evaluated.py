@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sluice.estate.health import Lasting, Levels
-from sluice.insight.health.evaluating import SILENT
+from sluice.insight.health.unwritten import SILENT
 from sluice.ledger.samples import Sample, Series
 
 from tests.watched import HOUR, MINUTE, NOON, SECOND, Estate, a_rule, a_store, minutes
@@ -280,6 +280,36 @@ def test_a_store_that_is_new_and_never_measured_is_told_too():
     estate = Estate(a_rule(), stores=("certify", "new"))
     estate.record(USED, [Sample(NOON, 50)])
     assert [one.series.store for one in estate.see(NOON)] == ["new"]
+
+
+def test_a_store_that_others_tell_of_and_that_says_nothing_itself_is_told_and_the_rest_is_judged():
+    estate = Estate(a_rule("disk", "disk_used_percent", levels=Levels(over=80)), stores=("certify", "tyler"))
+    estate.stores["tyler"] = a_store(engine="dynamodb")
+    estate.speaks = False
+    for series in (Series("certify", "disk_used_percent"), Series("tyler", "stream_age_seconds", "users")):
+        estate.record(series, minutes([90] * 60))
+    assert [one.rule for one in estate.see(NOON)] == ["disk"], "one look is too few"
+    watching = [one for one in estate.see(NOON + 5 * MINUTE) if one.rule == SILENT]
+    assert [(one.series.store, one.severity, one.cause) for one in watching] == [
+        ("certify", "P2", "watching"), ("tyler", "P2", "watching")
+    ]  # fmt: skip
+    assert (
+        watching[0].text
+        == "certify says nothing itself since 2024-04-05 12:00 UTC, or before: no up_count, though others tell of it"
+    )
+    estate.record(Series("certify", "up_count"), [Sample(NOON + 6 * MINUTE, 0)])
+    estate.record(Series("tyler", "table_up_count", "users"), [Sample(NOON + 6 * MINUTE, 1)])
+    assert [one.rule for one in estate.see(NOON + 10 * MINUTE)] == ["disk"], "that it is down is said, too"
+
+
+def test_that_a_store_says_nothing_itself_keeps_nothing_from_being_told_well_again():
+    estate = Estate(a_rule("disk", "disk_used_percent", levels=Levels(over=80)))
+    estate.speaks = False
+    estate.record(Series("certify", "disk_used_percent"), minutes([90] * 10 + [50] * 50))
+    for at in range(0, 60, 5):
+        estate.look(NOON + at * MINUTE)
+    assert estate.open == [("certify", "watching")]
+    assert estate.told[-1] == "cleared well again: P2 certify: disk (#1)"
 
 
 def test_an_hourly_number_is_missing_after_hours_and_not_after_minutes():

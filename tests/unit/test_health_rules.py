@@ -20,6 +20,7 @@ from sluice.insight.health.ours import Busy, whose
 from sluice.insight.health.rules import OWN, SHIPPED, read_rules, read_rules_that_hold
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.telling import table
+from sluice.insight.health.unwritten import UNWRITTEN
 from sluice.insight.metrics import METRICS
 from sluice.ledger.incidents import Incident
 from sluice.ledger.samples import Series
@@ -176,6 +177,17 @@ def test_a_mistake_in_one_s_own_file_keeps_none_of_the_rules_that_come_along_fro
     said = wrong(project, text)
     held = read_rules_that_hold(project, STORES)
     assert held.rules == before.rules and [str(one) for one in held.mistakes] == said
+
+
+@pytest.mark.parametrize("rule", UNWRITTEN)
+def test_what_no_file_has_as_a_rule_can_be_silenced_and_none_can_be_called_so(project, rule):
+    text = f"silences:\n  - {{store: shop, rule: {rule}, until: {NOON.date()}, why: it is moved}}\n"
+    silences = own(project, text).silences
+    unheard, other = (a_trouble("shop", "watching", rule=one, severity="P2") for one in (rule, "another"))
+    assert Hushed(NOON, silences=silences).why(unheard) == f"silenced until {NOON.date()}: it is moved"
+    assert Hushed(NOON, silences=silences).why(other) is None
+    (told,) = wrong(project, OWN_RULE.replace("queue:", f"{rule}:", 1))
+    assert f"include/estate/health.yaml:2: rules.{rule}" in told and "no rule of a file" in told
 
 
 def test_where_nothing_is_wrong_one_s_own_rules_hold(project):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ QUESTION = "5s"
 """For how long a question to a store may run."""
 ANSWERED_WITHIN = timedelta(seconds=10)
 """Whoever has not answered by then hangs: a frozen server ends no statement by itself."""
+TEST = "This is a test, nothing is wrong: who reads this is told here of what is {} or more urgent."
 
 
 @contextmanager
@@ -102,14 +103,14 @@ class WatchHealth(BaseOperator):
 
 
 class TellIncidents(BaseOperator):
-    """Tell each channel what it has not taken yet."""
+    """Tell each channel what it has not taken yet; with `params.test`, that it can be told, first of all."""
 
     ui_color = "#e8f1fb"
 
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many messages each channel took. Raises NoConnection, AlertLate, AlertRefused, once all were tried."""
         channels = channels_of(read_stores(ROOT))
-        failures: list[SluiceError] = []
+        failures: list[SluiceError] = self._try(channels) if context["params"].get("test") else []
         with opened_incidents() as incidents:
             taken = {name_of(one): self._tell(one, incidents, failures) for one in channels}
         if not channels:
@@ -117,6 +118,19 @@ class TellIncidents(BaseOperator):
         if failures:
             raise next((one for one in failures if isinstance(one, AlertLate)), failures[0])
         return taken
+
+    def _try(self, channels: Sequence[Channel]) -> list[SluiceError]:
+        """Send each channel a test message, however little it is told of; say of each whether it took it."""
+        failures: list[SluiceError] = []
+        for channel in channels:
+            try:
+                send(channel, Notice("P4", "A test of Sluice's channels", TEST.format(channel.since), {"kind": "test"}))
+            except SluiceError as error:
+                failures.append(error)
+                self.log.error("%s: did not take the test message. %s", name_of(channel), error)
+            else:
+                self.log.info("%s: took the test message.", name_of(channel))
+        return failures
 
     def _tell(self, channel: Channel, incidents: Incidents, failures: list[SluiceError]) -> int:
         count = 0

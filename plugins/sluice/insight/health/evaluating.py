@@ -16,20 +16,11 @@ from sluice.estate.models import Store
 from sluice.insight.health.expected import is_expected, is_watched
 from sluice.insight.health.listed import STALE, is_listed_no_more
 from sluice.insight.health.rules import Limit, Rule
-from sluice.insight.metrics import AIRFLOW
+from sluice.insight.health.unwatched import TWICE, missing, silences, silent_stores, speechless
+from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
 from sluice.ledger.incidents import Key, State
 from sluice.ledger.samples import Sample, Series
 
-SILENT = "collector_silent"
-"""The rule that nobody writes: a store of which no numbers come at all."""
-UNANSWERED = "question_fails"
-"""The rule that nobody writes: the store gives no number to a person's own question."""
-MISTAKEN = "rules_wrong"
-"""The rule that nobody writes: a person's own file of rules cannot be read."""
-TWICE = timedelta(minutes=4)
-"""What has failed for so long has failed at two looks: one that was too slow once is no fault."""
-QUIET = timedelta(minutes=10)
-"""Without a number of a store for so long, nobody measures it."""
 EARLY = timedelta(seconds=5)
 """By so much a number may come early: else what lasts a minute would take two of those that come every minute."""
 LEAST_USUAL = 1.0
@@ -58,8 +49,10 @@ class Look:
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
     """Give every state there is now."""
-    silent = silent_stores(look, before)
-    found: dict[Key, State] = {(SILENT, series): state for series, state in _silences(look, silent)}
+    silent = silent_stores(look.stores, look.lately, look.now, before)
+    unheard = silences(look.stores, look.lately, look.now, silent)
+    mute = speechless(look.stores, look.lately, look.now, silent, before)
+    found: dict[Key, State] = {(SILENT, series): state for series, state in (*unheard, *mute)}
     found |= _unanswered(rules, look, before)
     if look.mistakes:
         key = (MISTAKEN, Series("", MISTAKEN))
@@ -98,36 +91,6 @@ def _looked_at(
     return [one for one in found if rule.store in (None, one.store) and is_watched(one.store, stores)]
 
 
-def silent_stores(look: Look, before: Mapping[Key, State]) -> set[str]:
-    """Name the stores of which no numbers come: those of the file, and Airflow where it was measured once."""
-    newest: dict[str, datetime] = {}
-    for series, sample in look.lately.items():
-        newest[series.store] = max(sample.at, newest.get(series.store, sample.at))
-    known = {*newest, *(series.store for rule, series in before if rule == SILENT)}
-    names = {*look.stores, *({AIRFLOW} & known)}
-    return {name for name in names if name not in newest or look.now - newest[name] > QUIET}
-
-
-def _silences(look: Look, silent: set[str]) -> Iterator[tuple[Series, State]]:
-    """One of each store; a single one where nobody measures any of them."""
-    last = {name: _newest(look, name) for name in silent}
-    if silent and silent >= set(look.stores):
-        at = max(last.values())
-        yield Series("", "collector_age_seconds"), _missing(at, look.now)
-        return
-    for name in silent:
-        yield Series(name, "collector_age_seconds"), _missing(last[name], look.now)
-
-
-def _newest(look: Look, store: str) -> datetime:
-    ats = [sample.at for series, sample in look.lately.items() if series.store == store]
-    return max(ats, default=look.now - timedelta(days=1))
-
-
-def _missing(last: datetime, now: datetime) -> State:
-    return State("missing", last, last, value=(now - last).total_seconds())
-
-
 def _by_metric(look: Look) -> dict[str, list[Series]]:
     """List what there is of each metric: what has numbers, and what had some within a day."""
     found: dict[str, list[Series]] = {}
@@ -155,7 +118,7 @@ def _without_numbers(rule: Rule, series: Series, look: Look, before: State | Non
     if before and (before.phase == "firing" or (before.phase == "missing" and last is None)):
         return before
     expected = last is not None and rule.severity != "P4" and rule.against == "level"
-    return _missing(last.at, look.now) if last and expected else None
+    return missing(last.at, look.now) if last and expected else None
 
 
 def _is_gone(rule: Rule, series: Series, look: Look, before: State | None) -> bool:

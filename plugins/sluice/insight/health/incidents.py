@@ -16,6 +16,7 @@ from sluice.insight.health.due import BACK, Outcome, remembered, told
 from sluice.insight.health.grouping import Group, Place, grouped
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import WATCHING, Trouble
+from sluice.insight.health.unwatched import ITSELF
 from sluice.ledger.incidents import Board, Incident, Key, Member
 
 PATIENCE = timedelta(minutes=10)
@@ -73,7 +74,7 @@ def carried(
     _place(sorting, grouped(found, wide), hushed)
     named = [each for one in opened for each in one.named]
     moved = {one.key for troubles in sorting.holds.values() for one in troubles}
-    blind = {one.series.store for one in found if one.cause == WATCHING}
+    blind = {one.series.store for one in found if one.cause == WATCHING and one.series.metric not in ITSELF.values()}
     after: list[Incident] = []
     for one in sorting.known.values():
         if one.id in sorting.holds:

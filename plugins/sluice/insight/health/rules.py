@@ -19,6 +19,7 @@ from sluice.estate.models import Store
 from sluice.estate.severity import Severity
 from sluice.estate.showing import shown
 from sluice.insight.health.levels import level_of
+from sluice.insight.health.unwritten import UNWRITTEN
 from sluice.insight.metrics import METRICS, Engine, Often
 
 SHIPPED = Path("include/health/rules.yaml")
@@ -118,6 +119,7 @@ def _read(root: Path, stores: Mapping[str, Store], with_own: bool) -> Rules:
     if first is None or second is None:
         raise EstateErrors(mistakes)
     made: dict[str, Rule] = {}
+    mistakes += _misnamed(own, second)
     for name in first.rules | second.rules:
         told = _merged(first.rules.get(name), second.rules.get(name))
         document = own if name in second.rules else shipped
@@ -127,7 +129,7 @@ def _read(root: Path, stores: Mapping[str, Store], with_own: bool) -> Rules:
             made[name] = _made(name, told)
     causes = {rule.cause for rule in made.values()}
     mistakes += _unknown_causes(own, second, causes) if not mistakes else []
-    mistakes += _wrong_silences(own, second, {*first.rules, *second.rules}, stores)
+    mistakes += _wrong_silences(own, second, {*first.rules, *second.rules, *UNWRITTEN}, stores)
     if mistakes:
         raise EstateErrors(mistakes)
     return Rules(made, second.silences)
@@ -169,6 +171,11 @@ def _made(name: str, told: RuleFile) -> Rule:
         told.store,
         told.sql,
     )
+
+
+def _misnamed(document: Document, own: HealthFile) -> list[Mistake]:
+    names = (name for name in own.rules if name in UNWRITTEN)
+    return [document.mistake(("rules", name), shown(name), "another name: this is no rule of a file") for name in names]
 
 
 def _wrong(document: Document, name: str, told: RuleFile, stores: Mapping[str, Store]) -> Iterator[Mistake]:

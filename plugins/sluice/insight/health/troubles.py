@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.estate.severity import Severity
-from sluice.insight.health.evaluating import MISTAKEN, SILENT, UNANSWERED, Look
+from sluice.insight.health.evaluating import Look
 from sluice.insight.health.listed import STALE
 from sluice.insight.health.rules import OWN, Rule
+from sluice.insight.health.unwatched import ALL
+from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Series
 
@@ -94,11 +96,19 @@ def _missing(rule: Rule, series: Series, state: State) -> Trouble:
 
 
 def _silent(series: Series, state: State) -> Trouble:
+    if series.metric != ALL:
+        return _speechless(series, state)
     whom = f"{series.store} is measured by nobody" if series.store else "Nobody measures any store"
     do = "Does collect_samples run? It is red, paused, or does not get its turn."
     severity: Severity = "P2" if series.store else "P1"
     text = f"{whom} since {_at(state.since)}, or before"
     return Trouble(SILENT, series, severity, WATCHING, (), state.since, text, do, PAGE, "platform")
+
+
+def _speechless(series: Series, state: State) -> Trouble:
+    text = f"{series.store} says nothing itself since {_at(state.since)}, or before: no {series.metric}, though others tell of it"
+    do = "A password or a right of its connection? The log of collect_samples says why."
+    return Trouble(SILENT, series, "P2", WATCHING, (), state.since, text, do, PAGE, "platform")
 
 
 def _unanswered(series: Series, state: State) -> Trouble:
