@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -87,6 +88,12 @@ class Emulated:
     def snapshot(self, name: str) -> Any:
         """What it keeps of a snapshot."""
         return rds_backends[DEFAULT_ACCOUNT_ID][REGION].database_snapshots[name]
+
+    def have_lasted(self, time: timedelta) -> None:
+        """Have what RDS keeps by itself reach so far back: here the instance was made a moment ago."""
+        for one in rds_backends[DEFAULT_ACCOUNT_ID][REGION].database_snapshots.values():
+            if one.snapshot_type == "automated":
+                one.created -= time
 
     def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self.sent.append((model.name, dict(params)))

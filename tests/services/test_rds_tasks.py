@@ -189,7 +189,9 @@ def test_a_snapshot_is_taken_copied_and_judged_and_a_second_try_takes_no_other(r
     assert [one["DBSnapshotIdentifier"] for one in there] == taken[:1] == taken[1:]
     gate = BackupGate(task_id=f"gate_{tasks.GATE}", store=STORE, gate=tasks.GATE)
     verify = VerifyRdsSnapshot(task_id="verify_backup", store=STORE, backup_id=taken[0])
-    assert ran(verify)["backup"] == taken[0]
+    rds.have_lasted(timedelta(hours=1))
+    told = ran(verify)
+    assert (told["backup"], round(told["window_seconds"] / 3600)) == (taken[0], 1)
     assert ran(gate)["passed"]
     kept = ran(KeepBackups(task_id="prune_backups", store=STORE), agree=False)
     assert (kept["kept"], kept["gone"], kept["lost"]) == (1, 0, 0)

@@ -35,7 +35,10 @@ def shown() -> dict[str, set[str]]:
 
 
 def test_every_rule_is_shown_to_fire_and_to_clear() -> None:
-    assert set().union(*shown().values()) == {*read_rules(ROOT, {}).rules}
+    rules = set().union(*shown().values())
+    assert rules == {*read_rules(ROOT, {}).rules}, (
+        "a rule that comes along wants a test in test_health_fires_*.py that `shows` it"
+    )
 
 
 def test_what_no_server_here_can_show_is_shown_by_what_stands_in_for_it() -> None:
