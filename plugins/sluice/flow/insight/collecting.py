@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseOperator
 
 from sluice.errors import Terminal, Transient
-from sluice.estate import Store, read_stores
-from sluice.flow.connections import dsn_of
-from sluice.flow.project import ROOT
+from sluice.estate import Store
+from sluice.flow.insight.ledger import opened_ledger
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -34,16 +33,6 @@ class NotMeasured(Terminal):
     """Something could not be looked at, and will not be until a person acts."""
 
 
-@contextmanager
-def opened_samples(purpose: str) -> Iterator[Samples]:
-    """Open the ledger's samples. Raises NoConnection, StoreDown."""
-    from sluice.ledger.samples import Samples
-    from sluice.stores.postgres import connect
-
-    with connect(dsn_of(read_stores(ROOT).ledger.connection), purpose=purpose) as c:
-        yield Samples(c).prepare()
-
-
 class CollectSamples(BaseOperator):
     """Look at every store once a minute, at each full minute of the ledger's clock, as often as `params.looks` says."""
 
@@ -59,7 +48,8 @@ class CollectSamples(BaseOperator):
         looks, kept = int(context["params"]["looks"]), 0
         taken: Sequence[Taken] = ()
         said = set[str]()
-        with unhurried(), opened_samples("collecting") as samples:
+        with unhurried(), opened_ledger("collecting") as ledger:
+            samples = ledger.samples
             eyes = Eyes(reached_of(samples))
             eyes.looks(samples.now())  # connections and clients take seconds to make: before the minute, not in it
             for _ in range(looks):

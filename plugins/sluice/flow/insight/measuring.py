@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 
 from sluice.estate import Store, read_stores
 from sluice.flow.connections import aws_client, dsn_of
-from sluice.flow.insight.collecting import opened_samples
+from sluice.flow.insight.ledger import opened_ledger
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
@@ -50,7 +50,8 @@ class MeasureSizes(BaseOperator):
     def execute(self, context: Context) -> int:
         """Give how many numbers were kept. Raises NoConnection, StoreDown, Refused, LockBusy, DynamoDown, AccessDenied."""
         store = read_stores(ROOT).stores[self.store]
-        with opened_samples(f"sizes {self.store}") as samples:
+        with opened_ledger(f"sizes {self.store}") as ledger:
+            samples = ledger.samples
             measured = _measured(self.store, store, samples)
             for note in measured.notes:
                 self.log.warning("%s", note)
@@ -65,7 +66,8 @@ class RollUpSamples(BaseOperator):
     def execute(self, context: Context) -> list[str]:
         """Give which days of samples were dropped. Raises StoreDown."""
         kept = read_stores(ROOT).insight.keep
-        with opened_samples("rolling up") as samples:
+        with opened_ledger("rolling up") as ledger:
+            samples = ledger.samples
             end = samples.now()
             before = [end.date() - timedelta(days=one.days) for one in (kept.samples, kept.hours, kept.days)]
             start = _roll_up(samples, end, oldest=end - timedelta(days=kept.samples.days))

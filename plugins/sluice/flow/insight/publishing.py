@@ -9,7 +9,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.flow.connections import aws_client
-from sluice.flow.insight.scaled import estate, opened_insight
+from sluice.flow.insight.ledger import opened_ledger
+from sluice.flow.insight.scaled import estate
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class PublishMetrics(BaseOperator):
 
         check_words(context)
         told = _asked_for()
-        with opened_insight("publish metrics") as (samples, scalings):
-            now = scalings.now()
+        with opened_ledger("publish metrics") as ledger:
+            samples, now = ledger.samples, ledger.samples.now()
             latest = samples.latest(now, within=WITHIN)
             every = {**ages(samples.latest(now, within=ONE_DAY), now), **latest}
         made = publish(aws_client(told.connection, "cloudwatch", 30, told.region), estate().estate, every)
@@ -59,9 +60,9 @@ def metrics_text() -> str:
     from sluice.insight.dashboards.prometheus import exposition
     from sluice.ledger.samples import ONE_DAY
 
-    with opened_insight("show metrics") as (samples, scalings):
-        now = scalings.now()
-        return exposition(samples.latest(now, within=ONE_DAY), now)
+    with opened_ledger("show metrics") as ledger:
+        now = ledger.samples.now()
+        return exposition(ledger.samples.latest(now, within=ONE_DAY), now)
 
 
 def _asked_for() -> InCloudWatch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluice.errors import SluiceError, Terminal
 from sluice.estate import read_stores
-from sluice.flow.connections import dsn_of, open_vault
+from sluice.flow.connections import open_vault
 from sluice.flow.evidence_link import KEY, EvidenceLink, evidence_url
 from sluice.flow.insight.costs import reckoning
+from sluice.flow.insight.ledger import opened_ledger
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sluice.estate.models import Estate
+    from sluice.flow.insight.ledger import Ledger
     from sluice.insight.capacity.making import FromOthers, Period
     from sluice.insight.capacity.standing import Backup, Proposal, SmallTrouble
-    from sluice.stores.postgres import Connection
+    from sluice.ledger.incidents import Incidents
+    from sluice.ledger.scalings import Scalings
 
 WEEK = timedelta(days=7)
 LATELY = timedelta(days=8)
@@ -55,16 +57,14 @@ class MakeCapacityReport(BaseOperator):
         from sluice.insight.capacity.keeping import keep_report, load_before
         from sluice.insight.capacity.making import make_report
         from sluice.insight.capacity.telling import headline, summary, urgent
-        from sluice.ledger.forecasts import Forecasts
-        from sluice.ledger.samples import Samples
 
         check_words(context)
         estate, vault, ti = read_stores(ROOT), open_vault(), context["ti"]
         period = period_of(self.lower, self.upper, context)
-        with opened_ledger() as c:
-            samples, kept = Samples(c).prepare(), Forecasts(c)
+        with opened_ledger("capacity") as ledger:
+            samples, kept = ledger.samples, ledger.forecasts
             before, why_none = load_before(vault, kept, period)
-            known = self._known(c, estate, period, context)
+            known = self._known(ledger, estate, period, context)
             report = make_report(samples, estate, period, known, before, why_none, self.log.info)
             files = keep_report(vault, kept, report, f"{ti.dag_id}/{ti.run_id}/{ti.task_id}")
             kept.forget(period.until - timedelta(days=estate.insight.keep.days.days))
@@ -74,10 +74,9 @@ class MakeCapacityReport(BaseOperator):
         told = {"headline": headline(report), "summary": summary(report), "urgent": alarms}
         return {"until": period.until.isoformat(), "monthly": period.monthly, **vars(files), **told}
 
-    def _known(self, c: Connection, estate: Estate, period: Period, context: Context) -> FromOthers:
+    def _known(self, ledger: Ledger, estate: Estate, period: Period, context: Context) -> FromOthers:
         """Gather what others know. How backups stand and what would be scaled is of now: of long ago it would tell lies."""
         from sluice.insight.capacity.making import FromOthers
-        from sluice.ledger.samples import Samples
 
         recent, backups = is_recent(period.until, context), dict[str, "Backup"]()
         if recent:
@@ -85,9 +84,11 @@ class MakeCapacityReport(BaseOperator):
                 backups = backups_at(_began(context))
             except SluiceError as why:  # a report without them is better than none
                 self.log.warning("How the backups stand is not known: %s", why)
-        proposed = proposals_since(c, estate, _began(context) - timedelta(days=1)) if recent else None
-        troubles = troubles_open(c) if recent else None
-        return FromOthers(backups, reckoning(Samples(c), estate, period.until, recent, self.log), proposed, troubles)
+        proposed = proposals_since(ledger.scalings, estate, _began(context) - timedelta(days=1)) if recent else None
+        troubles = troubles_open(ledger.incidents) if recent else None
+        return FromOthers(
+            backups, reckoning(ledger.samples, estate, period.until, recent, self.log), proposed, troubles
+        )
 
 
 class TellCapacity(BaseOperator):
@@ -106,11 +107,10 @@ class TellCapacity(BaseOperator):
         A channel that fails keeps nothing from the others: what it raises is raised at the end.
         Raises NoConnection, AlertLate, AlertRefused, StoreDown.
         """
-        from sluice.ledger.forecasts import Forecasts
 
         until = date.fromisoformat(self.made["until"])
-        with opened_ledger() as c:
-            overtaken = Forecasts(c).is_overtaken(until)
+        with opened_ledger("capacity") as ledger:
+            overtaken = ledger.forecasts.is_overtaken(until)
         if overtaken or not is_recent(until, context):
             raise AirflowSkipException(f"The report until {until} is of the past: nobody is told.")
         text = f"P4: {self.made['summary']}"
@@ -174,19 +174,18 @@ def backups_at(now: datetime) -> dict[str, Backup]:
     }
 
 
-def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Proposal, ...] | None:
+def proposals_since(scalings: Scalings, estate: Estate, since: datetime) -> tuple[Proposal, ...] | None:
     """Give what `scale_capacity` has proposed last for each store, and what it holds back; None where no store is to be scaled.
 
     Raises NoPlan, StoreDown.
     """
     from sluice.insight.capacity.standing import Proposal
     from sluice.insight.scaling.plan import kept_proposals
-    from sluice.ledger.scalings import Scalings
 
     scaled = {name for name, store in estate.stores.items() if store.scaling}
     if not scaled:
         return None
-    lines = kept_proposals(Scalings(c).prepare().plans(), since)
+    lines = kept_proposals(scalings.plans(), since)
     return tuple(
         Proposal(one.store, f"held back: {one.what}" if one.held else one.what, one.why)
         for one in lines
@@ -194,29 +193,15 @@ def proposals_since(c: Connection, estate: Estate, since: datetime) -> tuple[Pro
     )
 
 
-def troubles_open(c: Connection) -> tuple[SmallTrouble, ...]:
+def troubles_open(incidents: Incidents) -> tuple[SmallTrouble, ...]:
     """Give what is wrong now and is told with a report alone (P4), what began first first. Raises StoreDown."""
     from sluice.insight.capacity.standing import SmallTrouble
-    from sluice.ledger.incidents import Incidents
 
-    incidents = Incidents(c).prepare()
     return tuple(
         SmallTrouble(one.store, one.opened.astimezone(UTC).date(), "; ".join(member.text for member in one.members))
         for one in incidents.board(incidents.now()).incidents
         if one.severity == "P4" and one.quiet is None and one.cleared is None and not one.hushed
     )
-
-
-@contextmanager
-def opened_ledger() -> Iterator[Connection]:
-    """Open the ledger's database. Raises NoConnection, StoreDown."""
-    from sluice.stores.postgres import connect
-
-    connection = connect(dsn_of(read_stores(ROOT).ledger.connection), purpose="capacity")
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def is_recent(until: date, context: Context) -> bool:

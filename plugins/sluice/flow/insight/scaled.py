@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import Terminal
 from sluice.estate import Estate, Store, read_stores
-from sluice.flow.connections import autoscaling_of, aws_client, documents_of, dsn_of
+from sluice.flow.connections import autoscaling_of, aws_client, documents_of
 from sluice.flow.project import ROOT
 
 if TYPE_CHECKING:
@@ -48,17 +47,6 @@ def scaling_of_store(name: str) -> tuple[Store, Scaling]:
             f"include/estate/estate.yaml has no `scaling` for a store {name!r}; it has one for: {known}. Nothing was done."
         )
     return store, store.scaling
-
-
-@contextmanager
-def opened_insight(purpose: str) -> Iterator[tuple[Samples, Scalings]]:
-    """Open what was measured, and what was scaled; closed afterwards. Raises NoConnection, StoreDown."""
-    from sluice.ledger.samples import Samples
-    from sluice.ledger.scalings import Scalings
-    from sluice.stores.postgres import connect
-
-    with connect(dsn_of(estate().ledger.connection), purpose=purpose) as connection:
-        yield Samples(connection).prepare(), Scalings(connection)
 
 
 def rds_client(store: Store) -> tuple[Any, str]:

@@ -17,6 +17,7 @@ from sluice.flow.asking import APPROVE
 from sluice.flow.connections import autoscaling_of, opened_control
 from sluice.flow.consent import Consent, Removal, Shown
 from sluice.flow.insight import scaled
+from sluice.flow.insight.ledger import opened_ledger
 from sluice.flow.insight.waiting import tell_waiting
 from sluice.flow.safety.of_a_store import OfAStore
 from sluice.flow.steps import check_words
@@ -65,10 +66,10 @@ class PlanScaling(OfAStore):
         asked = context["params"]
         if asked["simulate_from"] or asked["simulate_to"]:
             raise AirflowSkipException("A simulation: nothing is planned.")
-        with scaled.opened_insight(f"plan scaling {self.store}") as (samples, scalings):
-            now = scalings.now()
-            plan = scaled.plan_of(self.store, samples, scalings, now, bool(asked["now"]))
-            scalings.keep_plan(self.store, now, plan.told())
+        with opened_ledger(f"plan scaling {self.store}") as ledger:
+            now = ledger.scalings.now()
+            plan = scaled.plan_of(self.store, ledger.samples, ledger.scalings, now, bool(asked["now"]))
+            ledger.scalings.keep_plan(self.store, now, plan.told())
         self.log.info("%s", plan)
         if asked["dry_run"]:
             raise AirflowSkipException("A dry run: nothing is asked, and nothing is changed.")
@@ -134,10 +135,10 @@ class ScaleStore(OfAStore):
                 f"{self.store}: the plan is of {at:%Y-%m-%d %H:%M %Z}, and the load is another by now. Nothing more was done."
                 " Run scale_capacity again."
             )
-        with scaled.opened_insight(f"scale {self.store}") as (_, scalings):
+        with opened_ledger(f"scale {self.store}") as ledger:
             for number, step in enumerate(plan.steps, 1):
                 try:
-                    self._take(scalings, plan, number, step, context)
+                    self._take(ledger.scalings, plan, number, step, context)
                 except NotYet as busy:
                     self.log.info("%s", busy)
                     _look_again()
@@ -178,8 +179,8 @@ class VerifyScaling(OfAStore):
         plan, at, now = planned(self.store, context["run_id"])
         states = {step.subject: self._state(step) for step in plan.steps}
         self.log.info("%s", states)
-        with scaled.opened_insight(f"verify scaling {self.store}") as (_, scalings):
-            begun = max(scalings.last(self.store).values(), default=at)
+        with opened_ledger(f"verify scaling {self.store}") as ledger:
+            begun = max(ledger.scalings.last(self.store).values(), default=at)
             lacking = [subject for subject, state in states.items() if state is None]
             if lacking and now > begun + SHOWS_WITHIN:
                 raise NotScaled(
@@ -192,7 +193,7 @@ class VerifyScaling(OfAStore):
                 )
             if lacking or "under way" in states.values():
                 _look_again()
-            scalings.verify(self.store, context["run_id"], plan.seal)
+            ledger.scalings.verify(self.store, context["run_id"], plan.seal)
         return {subject: str(state) for subject, state in states.items()}
 
     def _state(self, step: Step) -> str | None:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluice.flow.connections import open_vault
 from sluice.flow.evidence_link import KEY, EvidenceLink
 from sluice.flow.insight import scaled
+from sluice.flow.insight.ledger import opened_ledger
 from sluice.flow.safety.of_a_store import OfAStore
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class SimulateScaling(OfAStore):
         from sluice.insight.scaling.picturing import keep_picture
 
         start, end = _asked_time(context["params"])
-        with scaled.opened_insight(f"simulate scaling {self.store}") as (samples, _):
-            made = scaled.simulations_of(self.store, samples, start, end)
+        with opened_ledger(f"simulate scaling {self.store}") as ledger:
+            made = scaled.simulations_of(self.store, ledger.samples, start, end)
         if not made:
             raise AirflowSkipException(
                 f"{self.store}: nothing was measured from {start} to {end}, or it is forgotten by now."

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sluice.errors import SluiceError
-from sluice.flow.insight.collecting import opened_samples
+from sluice.flow.insight.ledger import opened_ledger
 from sluice.flow.project import migration_named
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def keep_stream_age(store: str, migration: str, seconds: float) -> None:
     from sluice.ledger.samples import Series
 
     try:
-        with opened_samples(f"stream {migration}") as samples:
-            samples.record(samples.now(), {Series(store, AGE, migration): seconds})
+        with opened_ledger(f"stream {migration}") as ledger:
+            ledger.samples.record(ledger.samples.now(), {Series(store, AGE, migration): seconds})
     except SluiceError as error:
         log.warning("How far %s is behind was not kept: %s", migration, error)
 

@@ -15,6 +15,7 @@ from sluice.estate import read_stores
 from sluice.flow.connections import dsn_of
 from sluice.flow.insight.blind import note_watched, tell_blind
 from sluice.flow.insight.channels import PATIENCE, AlertLate, Notice, channels_of, hushed_hook, name_of, send, taken_by
+from sluice.flow.insight.ledger import opened_ledger
 from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
@@ -31,16 +32,6 @@ QUESTION = "5s"
 ANSWERED_WITHIN = timedelta(seconds=10)
 """Whoever has not answered by then hangs: a frozen server ends no statement by itself."""
 TEST = "This is a test, nothing is wrong: who reads this is told here of what is {} or more urgent."
-
-
-@contextmanager
-def opened_incidents() -> Iterator[Incidents]:
-    """Open the ledger's incidents. Raises NoConnection, StoreDown."""
-    from sluice.ledger.incidents import Incidents
-    from sluice.stores.postgres import connect
-
-    with connect(dsn_of(read_stores(ROOT).ledger.connection), purpose="health") as c:
-        yield Incidents(c).prepare()
 
 
 class NoAnswer(Transient):
@@ -85,8 +76,8 @@ class WatchHealth(BaseOperator):
         check_words(context)
         estate = read_stores(ROOT)
         rules = read_rules_that_hold(ROOT, estate.stores)
-        with opened_incidents() as incidents:
-            seen = watch(incidents.connection, estate.stores, estate.insight, rules, opened_store)
+        with opened_ledger("health") as ledger:
+            seen = watch(ledger.connection, estate.stores, estate.insight, rules, opened_store)
         for failure in seen.failures:
             self.log.warning("%s", failure)
         note_watched(channels_of(estate), context)
@@ -111,8 +102,8 @@ class TellIncidents(BaseOperator):
         """Give how many messages each channel took. Raises NoConnection, AlertLate, AlertRefused, once all were tried."""
         channels = channels_of(read_stores(ROOT))
         failures: list[SluiceError] = self._try(channels) if context["params"].get("test") else []
-        with opened_incidents() as incidents:
-            taken = {name_of(one): self._tell(one, incidents, failures) for one in channels}
+        with opened_ledger("health") as ledger:
+            taken = {name_of(one): self._tell(one, ledger.incidents, failures) for one in channels}
         if not channels:
             self.log.warning("Nobody is told: estate.yaml has neither `alerts` nor `notify`.")
         if failures:
