@@ -79,7 +79,9 @@ def _told(rule: Rule, series: Series, state: State, look: Look) -> Trouble:
     assert limit
     beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
     usual = " times the usual" if rule.against == "usual" else ""
-    ended = f", and has no number since {_at(state.seen)}" if look.now - state.seen > STALE[rule.often] else ""
+    last = look.lately.get(series)
+    is_over = last is None or look.now - last.at > STALE[rule.often]
+    ended = f", and has no number since {_at(state.seen)}" if is_over else ""
     text = f"{_whose(series)}{rule.metric} is {state.value:.4g}{usual}, {beyond}, since {_at(state.since)}{ended}"
     return Trouble(
         rule.name, series, rule.severity, rule.cause, rule.explained_by, state.since, text,
