@@ -384,6 +384,14 @@ def test_a_deadlock_is_seen_for_as_long_as_it_takes_until_somebody_looks(samples
     assert told == [None, 0, 2, 2, 3, 3, 1, 0]
 
 
+def test_of_a_server_that_is_looked_at_once_an_hour_the_deadlocks_of_the_hour_are_counted(samples: Samples) -> None:
+    for hours, count in ((0, 7.0), (1, 7.0), (2, 12.0)):
+        at = NOON + hours * timedelta(hours=1)
+        found = Looked(counters={Series("shop", "deadlocks_rate"): count})
+        keep(samples, [Taken(Look("shop", "server", lambda _, found=found: found, up="up_count"), at, 0.1, found)])
+    assert kept(samples, at)[Series("shop", "deadlocks_count")] == 5
+
+
 def test_what_was_read_is_remembered_no_sooner_than_it_is_kept(samples: Samples) -> None:
     remembered: list[Sample] = []
     rate, at = Series("tyler", "write_units_rate", "users"), NOON - MINUTE

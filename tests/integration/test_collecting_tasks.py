@@ -19,6 +19,7 @@ from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSample
 from sluice.flow.insight.streams import keep_stream_age
 from sluice.flow.safety.replicated import of_replicas
 from sluice.flow.safety.watching_replicas import GATE
+from sluice.insight.collecting.cloudwatch import Reached
 from sluice.insight.metrics import METRICS
 from sluice.ledger.control import Control
 from sluice.ledger.samples import Samples, Series
@@ -244,6 +245,19 @@ def test_a_migration_whose_file_cannot_be_read_stops_no_look(followed: Control, 
     project.file_of("users").write_text("migration: {")
     assert ran(COLLECT, looks=1)["looks"] == 1
     assert ages(samples) == []
+
+
+def test_a_server_that_may_sleep_is_looked_at_once_an_hour_and_all_else_each_minute(estate: Path) -> None:
+    estate.write_text(ESTATE.replace("watch: {disk: {size: 1 TB}}", "watch: {every: 1h, pooler: pg_down}"))
+    hour = datetime(2024, 4, 5, 12, tzinfo=UTC)
+    eyes = looks.Eyes(Reached())
+
+    def seen(minute: int) -> set[str]:
+        return {f"{one.store} {one.part}" for one in eyes.looks(hour + timedelta(minutes=minute))}
+
+    often = {"certify PgBouncer", "down server", "tyler service", "airflow page of health"}
+    assert [minute for minute in range(60) if seen(minute) != often] == [7]
+    assert seen(7) == {*often, "certify server"}
 
 
 def test_each_store_is_measured_by_itself(estate: Path, database: Database, samples: Samples) -> None:

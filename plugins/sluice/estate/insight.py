@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from typing import Annotated
 
 from pydantic import Field
 
 from sluice.estate.calendar import Window
-from sluice.estate.fields import Connection, Part, Region, matching
+from sluice.estate.fields import Connection, Part, Region, lasting, matching
 from sluice.estate.sizes import Bytes, Size
 from sluice.estate.terms import KeptFor, Term
 
@@ -42,6 +42,8 @@ class Watch(Part):
     """Where AWS runs it; without it, nothing tells of processors, memory and network. DynamoDB needs none."""
     pooler: Connection | None = None
     """The Airflow connection to the console of the PgBouncer before it, as one of its `stats_users`."""
+    every: Annotated[timedelta, lasting("1m", "1h")] = timedelta(minutes=1)
+    """How often a server of PostgreSQL is looked at: `1h` lets one sleep that being asked wakes. Alarms come as much later."""
 
 
 class NumbersKept(Part):

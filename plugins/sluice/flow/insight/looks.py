@@ -6,7 +6,7 @@ A connection that cannot be had is the failure of its own look, and of no other'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DISK_EVERY = 5
 """Minutes between two looks at a disk whose size the file tells: they read the length of every file."""
+SIZES_AT = 7
+"""The minute of the hour at which `measure_sizes` begins."""
 
 
 class Eyes:
@@ -55,7 +57,8 @@ class Eyes:
             named = store.backup.tables if store.backup else ()
             yield Look(name, "service", self._tables(name, store, now), up=TABLE_UP, subjects=tuple(named))
             return
-        yield Look(name, "server", self._server(name, store, now), up=UP)
+        if is_due(store.watch.every, now):
+            yield Look(name, "server", self._server(name, store, now), up=UP)
         if pooler := store.watch.pooler:
             yield Look(name, "PgBouncer", self._pooler(name, pooler), up=POOLER_UP)
         if store.watch.cloud:
@@ -64,7 +67,8 @@ class Eyes:
     def _server(self, name: str, store: Store, now: datetime) -> Callable[[Lifeline], Looked]:
         from sluice.insight.collecting.postgres import look_at_postgres
 
-        disk = None if store.watch.cloud or now.minute % DISK_EVERY else size_of(store)
+        seldom = store.watch.every >= timedelta(minutes=DISK_EVERY)
+        disk = size_of(store) if not store.watch.cloud and (seldom or now.minute % DISK_EVERY == 0) else None
         address = self._had(self.address, store.connection)
         return lambda line: look_at_postgres(address(), name, line, disk)
 
@@ -113,6 +117,11 @@ def tables_of(store: Store, client: Any, name: str) -> Listed:
 
     named = store.backup.tables if store.backup else ()
     return Listed(tuple(named)) if named else names_of(client, name)
+
+
+def is_due(every: timedelta, now: datetime) -> bool:
+    """Tell whether this minute is one of those: what is looked at once an hour is when its sizes are measured, and wakes once."""
+    return (int(now.timestamp()) // 60 - SIZES_AT) % (every // timedelta(minutes=1)) == 0
 
 
 def size_of(store: Store) -> int | None:

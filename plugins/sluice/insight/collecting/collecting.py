@@ -109,7 +109,7 @@ def _deadlocks(samples: Samples, at: datetime, rates: Mapping[Series, float]) ->
     for series in (one for one in rates if one.metric == "deadlocks_rate"):
         before = samples.between([series.metric], at - 2 * LATELY, at, series.store).get(series, [])
         points = [*before, Sample(at, rates[series])]
-        first = Sample(points[0].at - timedelta(minutes=1), 0.0)
+        first = Sample(_looked_before(samples, series, points[0].at), 0.0)
         counts = (
             one.value * (one.at - last.at).total_seconds()
             for last, one in pairwise([first, *points])
@@ -117,6 +117,12 @@ def _deadlocks(samples: Samples, at: datetime, rates: Mapping[Series, float]) ->
         )
         made[Series(series.store, "deadlocks_count")] = float(round(sum(counts)))
     return made
+
+
+def _looked_before(samples: Samples, series: Series, at: datetime) -> datetime:
+    """Say when the look before was made: a minute ago, or longer where a server is looked at seldom."""
+    last = samples.latest(at - timedelta(seconds=1), series.store, metrics=[series.metric]).get(series)
+    return last.at if last else at - timedelta(minutes=1)
 
 
 def _down(samples: Samples, one: Taken) -> dict[Series, float]:

@@ -16,6 +16,7 @@ from sluice.estate.models import Store
 from sluice.insight.health.expected import is_expected, is_watched
 from sluice.insight.health.listed import STALE, is_listed_no_more
 from sluice.insight.health.rules import Limit, Rule
+from sluice.insight.health.seldom import more_patience
 from sluice.insight.health.unwatched import TWICE, missing, silences, silent_stores, speechless
 from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
 from sluice.ledger.incidents import Key, State
@@ -108,7 +109,7 @@ def _judged(
     if last is None or look.now - last.at > STALE[rule.often]:
         return _without_numbers(rule, series, look, before, last)
     carried = before if before and before.phase != "missing" else None
-    return walked(rule, limit, _points(rule, series, look), carried)
+    return walked(rule, limit, _points(rule, series, look), carried, more_patience(look.stores.get(series.store)))
 
 
 def _without_numbers(rule: Rule, series: Series, look: Look, before: State | None, last: Sample | None) -> State | None:
@@ -150,20 +151,22 @@ def _times_usual(samples: Sequence[Sample], usual: Mapping[int, float]) -> Itera
             yield replace(one, value=one.value / max(mean, LEAST_USUAL))
 
 
-def walked(rule: Rule, limit: Limit, points: Sequence[Sample], state: State | None) -> State | None:
-    """Carry a state on by the numbers that came since."""
+def walked(
+    rule: Rule, limit: Limit, points: Sequence[Sample], state: State | None, patience: timedelta = timedelta()
+) -> State | None:
+    """Carry a state on by the numbers that came since; they may be so much further apart than of other stores."""
     for point in points:
         if state is None or point.at > state.seen:
-            state = _stepped(rule, limit, point, state)
+            state = _stepped(rule, limit, point, state, _gap(rule) + patience)
     return state
 
 
-def _stepped(rule: Rule, limit: Limit, point: Sample, state: State | None) -> State | None:
+def _stepped(rule: Rule, limit: Limit, point: Sample, state: State | None, gap: timedelta) -> State | None:
     if state and state.phase == "firing":
         return None if limit.is_well(point.value) and not limit.is_wrong(point.value) else _seen(state, point)
     if not limit.is_wrong(point.value):
         return None
-    if state is None or point.at - state.seen > _gap(rule):
+    if state is None or point.at - state.seen > gap:
         begun = point.at - (rule.lasts.period if rule.lasts.count else timedelta())
         state = State("pending", begun, point.at, 1, point.value)
     else:

@@ -20,6 +20,7 @@ from sluice.insight.health.grouping import Place
 from sluice.insight.health.incidents import carried
 from sluice.insight.health.ours import find_busy, whose
 from sluice.insight.health.rules import Rule, Rules, lookback
+from sluice.insight.health.seldom import counted_on
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
 from sluice.ledger.incidents import Incidents
@@ -87,7 +88,7 @@ def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, S
         if there := [rule for rule in rules.values() if rule.often == often]:
             since = now - max(lookback(rule) for rule in there)
             numbers |= samples.between({rule.metric for rule in there}, since, now + SOON)
-    lately = samples.latest(now, within=ONE_DAY)
+    lately = counted_on(samples.latest(now, within=ONE_DAY), stores, now)
     return Look(now, stores, numbers, lately, _usual(samples, rules, now), _most(samples, numbers, now))
 
 
