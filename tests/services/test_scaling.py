@@ -168,7 +168,7 @@ def test_a_busy_store_gets_a_replica_after_a_yes(shop: Changing, measure: Callab
     assert sorted(asked["VpcSecurityGroupIds"]) == ["sg-1", "sg-2"]
     assert (asked["PubliclyAccessible"], asked["EnableIAMDatabaseAuthentication"]) == (True, True), "as its source"
     assert {"Key": MADE_FOR, "Value": "shop"} in asked["Tags"]
-    assert verify() == {"shop-scaled-1": "there"}
+    assert verify() == {"add a replica of shop-scaled-1": "there"}
     scale()
     assert len(shop.rds.said("CreateDBInstanceReadReplica")) == 1, "done once, whoever asks again"
     (done,) = ledger[1].between(ledger[1].now() - MINUTE, ledger[1].now() + MINUTE)
@@ -300,10 +300,13 @@ def test_a_full_disk_is_extended_at_once_and_a_class_waits_for_its_window(
     scale()
     assert shop.instance.allocated_storage == 600
     assert shop.instance.db_instance_class == "db.r6g.xlarge"
-    assert verify() == {INSTANCE: "in its window"}
+    assert verify() == {"extend the disk of shop": "there", "change the class of shop": "in its window"}
     shop.window_opens()
     assert shop.instance.db_instance_class == "db.r6g.2xlarge"
-    assert verify() == {INSTANCE: "there"}
+    assert verify() == {"extend the disk of shop": "there", "change the class of shop": "there"}
+    shop.instance.allocated_storage = 500  # somebody has taken back the first of two
+    with pytest.raises(AirflowRescheduleException):
+        verify()
 
 
 def test_a_person_may_say_now(shop: Changing, measure: Callable[..., None]) -> None:
@@ -340,7 +343,7 @@ def test_while_something_else_is_done_with_it_nobody_waits_at_a_worker(
     with pytest.raises(AirflowRescheduleException):
         verify()
     shop.instance.status = "storage-optimization"
-    assert verify() == {INSTANCE: "there"}
+    assert verify() == {"extend the disk of shop": "there"}
 
 
 def test_what_was_taken_back_since_is_red(
@@ -501,7 +504,7 @@ def test_the_disks_of_replicas_are_extended_too_and_no_other(shop: Changing, mea
     scale()
     assert [asked["DBInstanceIdentifier"] for asked in shop.rds.said("ModifyDBInstance")] == [INSTANCE, "shop-scaled-1"]
     assert shop.rds.inside("shop-scaled-1").allocated_storage == 600
-    assert verify() == {INSTANCE: "there", "shop-scaled-1": "there"}
+    assert verify() == {"extend the disk of shop": "there", "extend the disk of shop-scaled-1": "there"}
     shop.rds.inside("shop-scaled-1").allocated_storage = 500
     shop.rds.client().promote_read_replica(DBInstanceIdentifier="shop-scaled-1")
     with pytest.raises(Overtaken, match="shop-scaled-1 is no replica of shop by now"):
@@ -673,7 +676,7 @@ def test_measured_tables_are_scaled_by_the_service_after_a_yes(
     assert plan(store="tyler")["steps"] == 1
     agree(store="tyler")
     scale(store="tyler")
-    assert verify(store="tyler") == {"entity": "there"}
+    assert verify(store="tyler") == {"have the service scale the units of entity": "there"}
     (target,) = service.describe_scalable_targets(
         ServiceNamespace="dynamodb", ScalableDimension="dynamodb:table:WriteCapacityUnits"
     )["ScalableTargets"]

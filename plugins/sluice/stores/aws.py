@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from sluice.errors import SluiceError
 
 
 def client_config(seconds: float = 5) -> Any:
@@ -17,6 +20,17 @@ def client_config(seconds: float = 5) -> Any:
         connect_timeout=min(5, seconds), read_timeout=seconds, max_pool_connections=50, parameter_validation=False,
         retries={"mode": "standard", "total_max_attempts": 3},
     )  # fmt: skip
+
+
+@contextmanager
+def raising(ours: Callable[[Exception], SluiceError]) -> Iterator[None]:
+    """Turn what botocore raises into an error of ours: `ours` says which."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise ours(error) from error
 
 
 def code_of(error: Exception) -> str:

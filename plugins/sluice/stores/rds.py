@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sluice.errors import SluiceError, Terminal, Transient
-from sluice.stores.aws import code_of, is_outage
+from sluice.stores.aws import code_of, is_outage, raising
 
 THROTTLING = {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "RequestThrottled"}
 LATER = {
@@ -111,15 +111,9 @@ def as_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
-@contextmanager
-def speaking(doing: str, what: str) -> Iterator[None]:
+def speaking(doing: str, what: str) -> AbstractContextManager[None]:
     """Turn what botocore raises into an error of ours: "cannot <doing> <what>"."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise translated(error, f"cannot {doing} {what} in RDS: {error}") from error
+    return raising(lambda error: translated(error, f"cannot {doing} {what} in RDS: {error}"))
 
 
 def translated(error: Exception, what: str) -> SluiceError:

@@ -177,15 +177,15 @@ class VerifyScaling(OfAStore):
         from sluice.insight.scaling.applying import NotScaled
 
         plan, at, now = planned(self.store, context["run_id"])
-        states = {step.subject: self._state(step) for step in plan.steps}
+        states = {step.what: self._state(step) for step in plan.steps}
         self.log.info("%s", states)
         with opened_ledger(f"verify scaling {self.store}") as ledger:
             begun = max(ledger.scalings.last(self.store).values(), default=at)
-            lacking = [subject for subject, state in states.items() if state is None]
+            lacking = [what for what, state in states.items() if state is None]
             if lacking and now > begun + SHOWS_WITHIN:
                 raise NotScaled(
-                    f"{self.store}: {', '.join(lacking)} stands as before. Somebody may have taken it back, or the service did"
-                    " not take it. Look at its events, then run scale_capacity again."
+                    f"{self.store}: to {', '.join(lacking)} was asked for, and it stands as before. Somebody may have taken it"
+                    " back, or the service did not take it. Look at its events, then run scale_capacity again."
                 )
             if now > at + PATIENCE and "under way" in states.values():
                 raise NotScaled(
@@ -194,7 +194,7 @@ class VerifyScaling(OfAStore):
             if lacking or "under way" in states.values():
                 _look_again()
             ledger.scalings.verify(self.store, context["run_id"], plan.seal)
-        return {subject: str(state) for subject, state in states.items()}
+        return {what: str(state) for what, state in states.items()}
 
     def _state(self, step: Step) -> str | None:
         from sluice.insight.scaling.applying import verify_step

@@ -22,7 +22,7 @@ SAID: Mapping[Action, str] = {
     "add_replica": "add a replica",
     "drop_replica": "take a replica away",
     "change_class": "change the class",
-    "register_units": "have its units scaled by the service",
+    "register_units": "have the service scale the units",
 }
 
 
@@ -55,9 +55,14 @@ class Step:
     def __str__(self) -> str:
         when = "at once" if self.at_once else "in the instance's own maintenance window"
         return (
-            f"{SAID[self.action]} of {self.subject}: {self.before} → {self.after}{self.besides}, {when}\n"
+            f"{self.what}: {self.before} → {self.after}{self.besides}, {when}\n"
             f"    why: {self.why}\n    disturbs: {self.disturbs}\n    costs: {self.costs}"
         )
+
+    @property
+    def what(self) -> str:
+        """Name it: `extend the disk of shop`. A plan has each once."""
+        return f"{SAID[self.action]} of {self.subject}"
 
     @property
     def besides(self) -> str:
@@ -145,7 +150,7 @@ def proposals(plan: Plan) -> tuple[Line, ...]:
     steps = (
         Line(
             plan.store,
-            f"{SAID[step.action]} of {step.subject}: {step.before} → {step.after}{step.besides}",
+            f"{step.what}: {step.before} → {step.after}{step.besides}",
             step.why,
             False,
         )

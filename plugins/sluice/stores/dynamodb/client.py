@@ -6,12 +6,11 @@ stands on this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sluice.errors import SluiceError, Terminal, Transient
-from sluice.stores.aws import client_config, code_of, is_outage
+from sluice.stores.aws import client_config, code_of, is_outage, raising
 
 THROTTLING = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "Throttling",
               "LimitExceededException", "TransactionInProgressException", "TransactionConflictException"}  # fmt: skip
@@ -66,18 +65,12 @@ def _client(
     )  # fmt: skip
 
 
-@contextmanager
-def speaking(doing: str, table: str) -> Iterator[None]:
+def speaking(doing: str, table: str) -> AbstractContextManager[None]:
     """Turn what botocore raises into Throttled, DynamoDown, NoSuchTable, AccessDenied or DynamoRefused.
 
     `doing` and `table` are for the message: "cannot <doing> table <table>".
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise translated(error, doing, table) from error
+    return raising(lambda error: translated(error, doing, table))
 
 
 def translated(error: Exception, doing: str, table: str) -> SluiceError:
