@@ -273,6 +273,14 @@ def test_the_documents_hold_what_is_checked() -> None:
     assert {"up", "demo", "test", "run", "backfill", "abort", "psql"} <= {told[0] for told in commands(text)}
 
 
+def test_the_readme_lists_every_dag() -> None:
+    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `dags/` |")]
+    made = "".join(path.read_text() for path in (ROOT / "dags").glob("*.py"))
+    families = {f"{name}<" for name in re.findall(r'dag_id=f"(\w+?__)\{', made)}
+    told = {re.sub(r"<.*", "<", name) for name in re.findall(r"`([\w<>]+)`", row)}
+    assert told == families | set(re.findall(r'dag_id="(\w+)"', made))
+
+
 def lost_evidence(text: str) -> list[str]:
     """List places that name the link to the evidence and not the tab that it is on: nobody finds it elsewhere."""
     return re.findall(r"(?<!Details\* → )\*+Evidence\*+|Evidence button|button \*?Evidence", text)
