@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from html.parser import HTMLParser
 
 import pytest
-from sluice.insight.capacity.charts import ticks
+from sluice.insight.capacity.frame import ticks
 from sluice.insight.capacity.markdown import markdown
 from sluice.insight.capacity.measure import Ceiling, Curve, Reached
 from sluice.insight.capacity.page import page

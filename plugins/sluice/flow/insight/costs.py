@@ -71,6 +71,8 @@ def _costs(samples: Samples, estate: Estate, until: date, ahead: Foretold, recen
 
 
 def _not_whole(missing: Sequence[str], recent: bool) -> Iterator[str]:
+    from sluice.insight.capacity.words import listed
+
     if not recent:
         yield (
             "without servers, tables' classes, units of their indexes and continuous backups: AWS says only how these are now,"
@@ -79,7 +81,7 @@ def _not_whole(missing: Sequence[str], recent: bool) -> Iterator[str]:
     if missing:
         yield (
             f"not whole: AWS does not say here what these are, so they are missing, or in the sums as by default:"
-            f" {', '.join(dict.fromkeys(missing))}. The log of make_report says why"
+            f" {listed([*dict.fromkeys(missing)])}. The log of make_report says why"
         )
 
 

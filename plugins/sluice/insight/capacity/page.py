@@ -9,7 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from sluice.insight.capacity.charts import chart, is_near, spark
+from sluice.insight.capacity.charts import chart, spark
+from sluice.insight.capacity.frame import is_near
 from sluice.insight.capacity.measure import Outlook
 from sluice.insight.capacity.report import CHARTED, Report
 from sluice.insight.capacity.telling import (
