@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from sluice.estate import EstateErrors
 from sluice.flow import alerting, connections, project
-from sluice.flow.insight import blind, watching
+from sluice.flow.insight import blind, ledger, watching
 from sluice.flow.insight.watching import WatchHealth
 from sluice.local.ports import free_port
 from sluice.stores.postgres import StoreDown
@@ -58,7 +58,7 @@ class Watch:
 
 @pytest.fixture
 def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Database) -> Watch:
-    for module in (alerting, blind, connections, project, watching):
+    for module in (alerting, blind, connections, ledger, project, watching):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     for folder in ("include/estate", "include/health"):
         (tmp_path / folder).mkdir(parents=True)

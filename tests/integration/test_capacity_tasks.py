@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from sluice.flow import alerting, connections
+from sluice.flow.insight import ledger as insight_ledger
 from sluice.flow.insight import reporting
 from sluice.flow.insight.channels import AlertRefused
 from sluice.flow.insight.reporting import MakeCapacityReport, NoDay, TellCapacity, period_of
@@ -45,7 +46,7 @@ def ledger(database: Database, vault: ScratchVault, people: tuple[Told, int], tm
     (tmp_path / "include/estate/estate.yaml").write_text(
         "notify: [{kind: http, connection: people, from: P4}]\n" + estate.replace("\nalerts:", "\n# alerts:")
     )
-    for module in (connections, alerting, reporting):
+    for module in (connections, alerting, insight_ledger, reporting):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     connect_people(monkeypatch, people[1])
     monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", vault_connection(vault).replace("sluice-vault", vault.bucket))

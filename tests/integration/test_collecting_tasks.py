@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from sluice.flow import project
-from sluice.flow.insight import collecting, looks, measuring
+from sluice.flow.insight import collecting, ledger, looks, measuring
 from sluice.flow.insight.collecting import CollectSamples, NotMeasured
 from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSamples
 from sluice.flow.insight.streams import keep_stream_age
@@ -96,7 +96,7 @@ def estate(
     file = tmp_path / "include/estate/estate.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(ESTATE)
-    for module in (collecting, looks, measuring):
+    for module in (ledger, looks, measuring):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(collecting, "seconds_to_next", lambda now: 0.01)
     monkeypatch.setattr(collecting, "LEAST", 0.3)

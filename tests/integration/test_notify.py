@@ -15,7 +15,7 @@ from sluice.estate.models import Channel
 from sluice.flow import alerting, connections, project
 from sluice.flow.alerting import AlertLate, AlertRefused, send_alert
 from sluice.flow.connections import NoConnection
-from sluice.flow.insight import watching
+from sluice.flow.insight import ledger, watching
 from sluice.flow.insight.channels import Notice, name_of, send
 from sluice.flow.insight.watching import CallAlive, NotHeard, TellIncidents, WatchHealth
 from sluice.ledger.incidents import Incidents
@@ -149,7 +149,7 @@ def test_mail_that_is_refused_and_mail_that_cannot_be_sent_are_told_apart(mail, 
 @pytest.fixture
 def estate(tmp_path: Path, monkeypatch, database: Database):
     """A function: `estate(text)` makes a project whose estate begins with the text, on a real store and ledger."""
-    for module in (alerting, connections, project, watching):
+    for module in (alerting, connections, ledger, project, watching):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "include/estate").mkdir(parents=True)
     (tmp_path / "include/health").mkdir()

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from sluice.flow import connections
+from sluice.flow.insight import ledger as insight_ledger
 from sluice.flow.insight import scaled
 from sluice.flow.insight.publishing import PublishMetrics, PutDashboards, metrics_text
 from sluice.insight.dashboards.cloudwatch import CloudWatchDown, CloudWatchRefused, publish, put_dashboards
@@ -48,7 +49,7 @@ def ledger(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A ledger with numbers of this minute and of an hour ago, and an estate that publishes them."""
     (tmp_path / "include/estate").mkdir(parents=True)
     (tmp_path / "include/estate/estate.yaml").write_text(ESTATE)
-    for module in (connections, scaled):
+    for module in (connections, insight_ledger, scaled):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     login = {"conn_type": "aws", "login": "SCRATCH", "password": "SCRATCH"}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_WATCH", json.dumps(login))

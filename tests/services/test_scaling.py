@@ -23,6 +23,7 @@ from sluice.estate.scaling import MemoryRule, Scaling
 from sluice.flow import alerting, connections
 from sluice.flow.asking import APPROVE, REJECT
 from sluice.flow.consent import Consent
+from sluice.flow.insight import ledger as insight_ledger
 from sluice.flow.insight import scaled, waiting
 from sluice.flow.insight import scaling as tasks
 from sluice.flow.insight.scaling import (
@@ -85,7 +86,7 @@ def shop(vault, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     vault.store.create_bucket(bucket)
     (tmp_path / "include/estate").mkdir(parents=True)
     (tmp_path / "include/estate/estate.yaml").write_text(ESTATE.format(bucket=bucket))
-    for module in (connections, scaled):
+    for module in (connections, insight_ledger, scaled):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     login = {"conn_type": "aws", "login": "SCRATCH", "password": "SCRATCH", "extra": {"region_name": REGION}}
     dsns = {"PG_SHOP": database.dsn("admin"), "SLUICE_LEDGER": database.dsn(databases.LEDGER)}
