@@ -200,8 +200,14 @@ def followed(estate: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch) ->
 
 def aged(samples: Samples, by: timedelta) -> None:
     """Let all that the ledger knows of migrations, and of their followers, have been so long ago."""
-    for question in (b"UPDATE control.transition SET at = at - %s", b"UPDATE insight.sample SET at = at - %s"):
-        samples.connection.execute(question, [by])
+    first = samples.now() - by - DAY
+    for day in range((by + DAY).days + 1):  # there is a place for each day of which there are numbers
+        samples.record(first + day * DAY, {Series("nobody", "up_count"): 1.0})
+    samples.connection.execute(b"UPDATE control.transition SET at = at - %s", [by])
+    samples.connection.execute(
+        b"UPDATE insight.sample SET at = at - %s FROM insight.series WHERE id = series AND metric = 'stream_age_seconds'",
+        [by],
+    )
 
 
 def test_how_far_a_follower_is_behind_is_kept_of_its_migration(estate: Path, samples: Samples) -> None:
@@ -237,6 +243,15 @@ def test_a_follower_that_never_spoke_is_behind_since_its_migration_captures(
     followed.record_transition("backfill", "capturing", "backfilled", 2)
     ran(COLLECT, looks=1)
     assert [round(one, -1) for one in ages(samples)] == [13 * 3600]
+
+
+def test_a_migration_that_began_anew_is_not_as_late_as_its_former_life(followed: Control, samples: Samples) -> None:
+    keep_stream_age("tyler", "users", 20.0)
+    aged(samples, timedelta(hours=30))
+    followed.record_transition("capture", "expanded", "capturing", 2)
+    aged(samples, timedelta(hours=2))
+    ran(COLLECT, looks=1)
+    assert [round(one, -1) for one in ages(samples)][-1:] == [2 * 3600]
 
 
 def test_a_migration_whose_file_cannot_be_read_stops_no_look(followed: Control, samples: Samples) -> None:

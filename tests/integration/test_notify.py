@@ -229,6 +229,19 @@ def test_a_store_that_is_down_is_told_once_by_each_channel_and_the_next_look_tel
     assert len(told.bodies) == 4
 
 
+def test_who_does_not_answer_is_tried_once_a_look_however_much_there_is_to_tell(told, database, estate):
+    estate("notify:\n  - {kind: http, connection: people, from: P4}\n")
+    record(database, {Series("certify", "up_count"): 1.0, Series("certify", "cache_hit_percent"): 50.0}, minutes_ago=40)
+    record(database, {Series("certify", "lock_waits_count"): 3.0}, minutes_ago=3)
+    assert ran(WatchHealth(task_id="watch_health"))["to_tell"] == 2
+    told.answers = 503
+    with pytest.raises(AlertLate):
+        ran(TellIncidents(task_id="tell_incidents"))
+    assert len(told.bodies) == 1, "each try of one that is dead takes its time, and the next look comes in five minutes"
+    told.answers = 200
+    assert ran(TellIncidents(task_id="tell_incidents")) == {"http people": 2}
+
+
 def test_a_channel_is_told_of_no_less_than_it_asks_for(told, database, estate):
     estate(
         "notify:\n  - {kind: slack, connection: slack_ops, from: P1}\n  - {kind: http, connection: people, from: P4}\n"

@@ -67,6 +67,8 @@ def test_a_rate_is_what_a_counter_rose_by_and_one_that_began_anew_has_none(sampl
     assert samples.rates(NOON + MINUTE, {counter: 130.0}) == {}  # asked again: nothing has passed
     assert samples.rates(NOON + 2 * MINUTE, {counter: 5.0}) == {}  # the server was started anew
     assert samples.rates(NOON + 3 * MINUTE, {counter: 5.0}) == {counter: 0.0}
+    assert samples.rates(NOON + MINUTE, {counter: 4.0}) == {}  # a look that was held up comes late
+    assert samples.rates(NOON + 4 * MINUTE, {counter: 65.0}) == {counter: 1.0}, "and puts no counter back"
 
 
 def test_hours_and_days_say_what_their_samples_were(samples):

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sluice.insight.collecting.dropped import Archived
 from sluice.insight.collecting.looked import Looked
-from sluice.insight.collecting.sizes import TRIES, list_tables, measure_sizes
+from sluice.insight.collecting.sizes import TRIES, Sized, count_in, list_tables, measure_sizes
 from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Sample, Series
 from sluice.stores.postgres import Connection, connect
@@ -215,6 +216,13 @@ def test_what_the_archive_has_dropped_is_counted_on_and_what_waits_counts_with_i
         7e6 + 500 * of(again, "table_bytes", "app.orders") / 1000
     )
     assert of(again, "dropped_rows_count", "app.orders") == 1000
+
+
+def test_a_dropped_month_whose_name_stands_again_is_a_table_of_its_own() -> None:
+    april, orders = (Sized(name, 10.0, 1.0, 5.0, 0.0, 8.0, None) for name in ("app.april", "app.orders"))
+    waiting, dropped = (Archived("app.orders", "app.april", dropped, 5.0) for dropped in (False, True))
+    assert [(one.name, one.bytes) for one in count_in([april, orders], [waiting])] == [("app.orders", 20.0)]
+    assert count_in([april, orders], [dropped]) == [april, orders]
 
 
 def test_a_role_that_may_do_little_measures_what_it_may(database: Database, session: Connection) -> None:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 from sluice.insight.capacity.drops import coming_drops, dropped_since, drops_of
-from sluice.insight.capacity.growth import Growth, grown_in_a_month
+from sluice.insight.capacity.growth import Growth, _units, grown_in_a_month
 from sluice.insight.capacity.growth import _sum as total
 from sluice.insight.capacity.measure import Drop
 from sluice.insight.capacity.words import amount, change, day, in_bytes, listed, money
@@ -121,3 +121,11 @@ def test_numbers_days_and_names_are_written_in_one_way() -> None:
 )
 def test_sums_are_written_as_people_read_them(bounds: tuple[float, float], told: str) -> None:
     assert money(bounds, "$") == told
+
+
+def test_what_was_provisioned_until_a_table_was_put_on_demand_is_no_bound() -> None:
+    used = Series("shop", "read_units_rate", "orders")
+    provisioned = Series("shop", "read_units_provisioned_rate", "orders")
+    uses, until_then, until_now = line(*[5.0] * 20), line(*[10.0] * 18), line(*[10.0] * 19)
+    assert _units(used, uses, {provisioned: until_then}).bound is None
+    assert _units(used, uses, {provisioned: until_now}).bound == 10.0, "today's is not over yet"

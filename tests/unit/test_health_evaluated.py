@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sluice.estate.health import Lasting, Levels
+from sluice.insight.health.looking import _by_hour
 from sluice.insight.health.unwritten import SILENT
-from sluice.ledger.samples import Sample, Series
+from sluice.ledger.samples import Sample, Series, Span
 
 from tests.watched import HOUR, MINUTE, NOON, SECOND, Estate, a_rule, a_store, minutes
 
@@ -336,3 +338,9 @@ def test_how_long_is_read_and_written_back(text, count, seconds):
 def test_how_long_it_cannot_be(text):
     with pytest.raises(ValueError, match="allowed"):
         Lasting.parse(text)
+
+
+def test_what_is_usual_at_an_hour_is_known_from_the_third_day_on() -> None:
+    nights = [Span(NOON - timedelta(days=day), 0, 9, 100.0 * day, 0, 60) for day in (1, 2, 3)]
+    assert _by_hour(nights[:2]) == {}
+    assert _by_hour(nights) == {12: 200.0}
