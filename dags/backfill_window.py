@@ -32,7 +32,9 @@ def backfill_window(m: Migration) -> DAG:
         tags=["backfill", m.source.store],
     ) as dag:
         FillWindow(
-            task_id="fill_window", lower="{{ data_interval_start or '' }}", upper="{{ data_interval_end or '' }}"
+            task_id="fill_window",
+            lower="{{ data_interval_start | default('', true) }}",
+            upper="{{ data_interval_end | default('', true) }}",
         ) >> Gate(task_id="gate_window", gate="window", trigger_rule="all_success")  # what was skipped is not judged
     return dag
 

@@ -7,13 +7,14 @@ looks back on the whole month and compares with the last monthly report, on the 
 schedules never say two things. A window of history is made by *Trigger → Backfill*, or with `until` in the form.
 `tell_people` sends what two reports in a row call urgent (P1 under 14 days, P2 under 30, P3 under 90), and a summary (P4).
 
-**Red?** The ledger or the vault cannot be reached: the message says which, and clearing the task is safe. A store that was not
+**Red?** The ledger or the vault cannot be reached: the message says which, and clearing the task is safe, and people are told once. A store that was not
 measured makes nothing red: the page says so.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from sluice.flow.alerting import tell_first_failure
 from sluice.flow.forms import optional_text
 from sluice.flow.insight.reporting import MakeCapacityReport, TellCapacity
 from sluice.flow.policy import UPKEEP
@@ -32,11 +33,13 @@ with DAG(
             description="Look back on the month gone by. Empty: where the week has the first of a month in it.",
         ),
     },
-    default_args={**UPKEEP},
+    default_args={**UPKEEP, "on_failure_callback": tell_first_failure},
     doc_md=__doc__,
     tags=["insight"],
 ):  # fmt: skip
     made = MakeCapacityReport(
-        task_id="make_report", lower="{{ data_interval_start or '' }}", upper="{{ data_interval_end or '' }}"
+        task_id="make_report",
+        lower="{{ data_interval_start | default('', true) }}",
+        upper="{{ data_interval_end | default('', true) }}",
     )
     TellCapacity(task_id="tell_people", made=made.output)

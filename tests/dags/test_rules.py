@@ -128,7 +128,7 @@ def test_people_are_told_of_each_task_that_keeps_or_proves_a_store(dags) -> None
 
 
 def test_people_are_told_of_each_task_that_measures_or_scales(dags) -> None:
-    names = {"collect_samples", "measure_sizes", "scale_capacity", "publish_metrics"}
+    names = {"capacity_report", "collect_samples", "measure_sizes", "scale_capacity", "publish_metrics"}
     watched = [dag for dag in dags if dag.dag_id in names]
     assert {dag.dag_id for dag in watched} == names
     for task in _tasks(watched):
@@ -284,3 +284,15 @@ def test_no_worker_waits_for_rds_and_whatever_becomes_of_a_drill_its_copy_goes(b
     assert bag.dags["restore__in_rds"].params.get_param("region").schema["enum"] == ["eu-west-1", "eu-central-1"]
     ours = {task.task_id for task in bag.dags["backup__certify"].tasks} - {"copy_elsewhere"}
     assert {task.task_id for task in bag.dags["backup__at_neon"].tasks} == ours
+
+
+def test_a_run_that_somebody_starts_has_no_window_and_its_templates_can_be_filled_in(dags) -> None:
+    windows = {
+        f"{dag.dag_id}.{task.task_id}.{field}": dag.get_template_env().from_string(value).render()
+        for dag in dags
+        for task in dag.tasks
+        for field in task.template_fields
+        if isinstance(value := getattr(task, field, None), str) and "data_interval" in value
+    }
+    assert len(windows) >= 4
+    assert set(windows.values()) == {""}
