@@ -7,8 +7,8 @@ looks back on the whole month and compares with the last monthly report, on the 
 schedules never say two things. A window of history is made by *Trigger → Backfill*, or with `until` in the form.
 `tell_people` sends what two reports in a row call urgent (P1 under 14 days, P2 under 30, P3 under 90), and a summary (P4).
 
-**Red?** The ledger or the vault cannot be reached: the message says which, and clearing the task is safe, and people are told once. A store that was not
-measured makes nothing red: the page says so.
+**Red?** The ledger or the vault cannot be reached: the message says which, people are told once, and clearing the task is safe. A
+store that was not measured makes nothing red: the page says so.
 """
 
 from __future__ import annotations
