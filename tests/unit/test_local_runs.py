@@ -28,6 +28,11 @@ def test_where_airflow_broke_off_its_words_are_kept() -> None:
     assert own_words("\n".join(log)).splitlines() == ["t GitWildMatchPattern is deprecated", *BEFORE[2:3], *log[3:]]
 
 
+def test_what_a_group_says_that_another_one_breaks_off_is_kept() -> None:
+    log = [*BEFORE[:3], "t Exception rendering a template", *AFTER]
+    assert own_words("\n".join(log)).splitlines() == [*BEFORE[1:3], "t Exception rendering a template"]
+
+
 @pytest.mark.parametrize(
     ("last", "said"), [(datetime(2026, 11, 1, tzinfo=UTC), "2026-11-01"), (datetime(2026, 10, 1, tzinfo=UTC), "")]
 )

@@ -143,7 +143,10 @@ def own_words(log: str) -> str:
     for line in log.splitlines():
         if "::endgroup::" in line:
             group = []
-        elif group or "::group::" in line:
+        elif "::group::" in line:
+            said += group[1:]
+            group = [line]
+        elif group:
             group.append(line)
         else:
             said.append(line)
