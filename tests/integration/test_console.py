@@ -12,6 +12,7 @@ import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -57,10 +58,10 @@ def visit(airflow, bucket):
     [mount] = sluice_plugin.SluicePlugin.fastapi_apps
     outer.mount(mount["url_prefix"], mount["app"])
 
-    async def ask(method: str, address: str, role: str | None, by: str) -> httpx.Response:
+    async def ask(method: str, address: str, role: str | None, by: str, wants: str) -> httpx.Response:
         token = None if role is None else airflow.generate_jwt(SimpleAuthManagerUser(username="ann", role=role or None))
         cookies = {"_token": token} if token and by == "cookie" else None
-        headers = {"Authorization": f"Bearer {token}"} if token and by == "header" else None
+        headers = {"Accept": wants} | ({"Authorization": f"Bearer {token}"} if token and by == "header" else {})
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(outer, raise_app_exceptions=False),
             base_url="http://x",
@@ -69,7 +70,10 @@ def visit(airflow, bucket):
         ) as client:
             return await client.request(method, address)
 
-    yield lambda address, role="viewer", method="GET", by="cookie": asyncio.run(ask(method, address, role, by))
+    def visit(address: str, role: str | None = "viewer", method: str = "GET", by: str = "cookie", wants: str = "*/*"):
+        return asyncio.run(ask(method, address, role, by, wants))
+
+    yield visit
     app.dependency_overrides.clear()
 
 
@@ -95,6 +99,17 @@ def test_without_a_login_there_is_nothing(visit, evidence) -> None:
         assert answer.status_code == 401
         assert "verified" not in answer.text
     assert visit("/sluice/openapi.json").status_code == 404
+
+
+def test_a_link_in_a_message_leads_to_the_login_and_from_there_to_its_page(visit, evidence) -> None:
+    address = evidence_address(evidence.key)
+    answer = visit(f"{address}?sha256=ab", role=None, wants="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert (answer.status_code, answer.text) == (303, "")
+    login = urlsplit(answer.headers["location"])
+    assert (login.path, parse_qs(login.query)) == ("/api/v2/auth/login", {"next": [f"{address}?sha256=ab"]})
+    assert visit(address, role="", wants="text/html").status_code == 403, (
+        "who is known and may not is not sent in a circle"
+    )
 
 
 def test_the_last_numbers_are_for_those_who_may_read_them(visit, monkeypatch) -> None:

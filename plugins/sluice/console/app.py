@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import mimetypes
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from sluice.console.pages import evidence_page, problem_page
-from sluice.console.who import may_read
+from sluice.console.who import login_address, may_read
 from sluice.errors import SluiceError, Transient
 from sluice.flow.connections import open_vault
 from sluice.flow.insight.publishing import PUBLISHED, metrics_text
@@ -64,6 +66,15 @@ def show_problem(request: Request, error: SluiceError) -> Response:
     """Say what the vault said: 404 for what is not there, 503 for what may pass, 502 for the rest."""
     status = 404 if isinstance(error, NoSuchKey) else 503 if isinstance(error, Transient) else 502
     return HTMLResponse(problem_page(type(error).__name__, str(error)), status, headers=HEADERS)
+
+
+@app.exception_handler(HTTPException)
+async def show_login(request: Request, error: HTTPException) -> Response:
+    """Lead a person whom Airflow does not know to its login, and from there to the page; tell a program 401."""
+    if error.status_code != 401 or "text/html" not in request.headers.get("accept", ""):
+        return await http_exception_handler(request, error)
+    asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(login_address(asked), 303)
 
 
 def _key(prefix: str, dag_id: str, rest: str) -> str:
