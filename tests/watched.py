@@ -16,7 +16,7 @@ from sluice.insight.health.incidents import carried
 from sluice.insight.health.rules import Rule
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
-from sluice.insight.health.unwatched import ITSELF
+from sluice.insight.health.unwatched import HEARD
 from sluice.insight.metrics import METRICS
 from sluice.ledger.incidents import Board, Key, State
 from sluice.ledger.samples import Sample, Series
@@ -26,6 +26,7 @@ NOON = datetime(2024, 4, 5, 12, tzinfo=UTC)
 """A Friday."""
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 PAGE = "docs/howto/know-what-is-wrong.md"
+ANSWERS = {"postgres": "up_count", "dynamodb": "table_up_count"}
 
 
 def a_store(**more: Any) -> Store:
@@ -92,12 +93,12 @@ class Estate:
         return troubles(self.states, self.rules, look)
 
     def _answers(self, day: Mapping[Series, Sample]) -> dict[Series, Sample]:
-        told = {series.store for series in self.numbers if series.metric in ITSELF.values()}
+        told = {series.store for series in self.numbers if series.metric in HEARD}
         newest: dict[str, datetime] = {}
         for series, last in day.items():
             newest[series.store] = max(last.at, newest.get(series.store, last.at))
         there = [one for one in newest if one in self.stores and one not in told]
-        return {Series(one, ITSELF[self.stores[one].engine]): Sample(newest[one], 1.0) for one in there}
+        return {Series(one, ANSWERS[self.stores[one].engine]): Sample(newest[one], 1.0) for one in there}
 
     def look(self, now: datetime, **asked: Any) -> Outcome:
         """Make a whole look."""

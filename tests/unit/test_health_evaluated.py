@@ -231,7 +231,8 @@ def test_that_nobody_measures_airflow_is_told_on_the_second_day_too():
     estate = Estate(stores=("certify",))
     estate.record(Series("airflow", "metadata_up_count"), [Sample(NOON, 1)])
     estate.record(Series("certify", "up_count"), minutes([1] * 3 * 24 * 12, every=5 * MINUTE))
-    for hours in (1, 23, 25, 48):
+    assert estate.see(NOON + HOUR) == []
+    for hours in (2, 23, 25, 48):
         assert [one.series.store for one in estate.see(NOON + hours * HOUR)] == ["airflow"]
 
 
@@ -260,7 +261,7 @@ def test_a_store_that_nobody_measures_is_told_and_nothing_else_of_it():
     estate = Estate(a_rule(), stores=("certify", "shop"))
     estate.record(USED, [Sample(NOON, 50)])
     estate.record(Series("shop", "up_count"), minutes([1] * 60))
-    assert estate.see(NOON + 10 * MINUTE) == []
+    assert estate.see(NOON + 6 * MINUTE) == estate.see(NOON + 10 * MINUTE) == []
     (found,) = estate.see(NOON + 10 * MINUTE + SECOND)
     assert (found.rule, found.series.store, found.severity) == (SILENT, "certify", "P2")
 
@@ -270,42 +271,131 @@ def test_where_nobody_measures_anything_that_is_one_trouble_and_the_worst():
     estate = Estate(a_rule(), stores=stores)
     for store in stores:
         estate.record(Series(store, "up_count"), [Sample(NOON, 1)])
-    (found,) = estate.see(NOON + HOUR)
+    assert estate.see(NOON + HOUR) == []
+    for hours in (2, 23, 25, 48):
+        (found,) = estate.see(NOON + hours * HOUR)
+        assert (found.severity, found.series.store, found.cause) == ("P1", "", "watching")
+        assert found.text == "Nobody measures any store since 2024-04-05 12:00 UTC, or before"
+
+
+@pytest.mark.parametrize("offset", range(5))
+def test_that_nobody_measures_is_told_within_a_quarter_of_an_hour(offset):
+    estate = Estate()
+    estate.record(Series("certify", "up_count"), minutes([1] * 60))
+    for at in range(offset, 76 + 1, 5):
+        found = estate.see(NOON + at * MINUTE)
+        assert bool(found) == (at > 69), at
+    assert [one.severity for one in found] == ["P1"]
+
+
+def test_after_a_pause_of_everything_the_watch_waits_for_another_look_before_it_says_that_nobody_measures():
+    estate = Estate(stores=("certify", "shop"))
+    for store in estate.stores:
+        estate.record(Series(store, "up_count"), minutes([1] * 30))
+        estate.record(Series(store, "up_count"), minutes([1] * 30, NOON + 12 * HOUR + MINUTE))
+    for at in (0, 5, 10, 15, 20):
+        assert estate.see(NOON + at * MINUTE) == []
+        assert estate.see(NOON + 12 * HOUR + at * MINUTE) == []
+
+
+def test_a_first_start_is_no_alarm_and_what_is_still_not_measured_later_is_one_with_words_that_are_true():
+    estate = Estate(stores=("certify", "shop"))
+    for at in (0, 1, 5, 9):
+        assert estate.see(NOON + at * MINUTE) == [], "the watch may look before the collector does"
+    (found,) = estate.see(NOON + 10 * MINUTE)
     assert (found.severity, found.series.store, found.cause) == ("P1", "", "watching")
-    (found,) = estate.see(NOON + 48 * HOUR)
-    assert found.severity == "P1", "two days later it is told still"
+    assert found.text == "No store was ever measured, or not for a day before it was missed, at 2024-04-05 12:00 UTC"
+    assert found.do.startswith("Is collect_samples switched on?")
+    estate.record(Series("certify", "up_count"), minutes([1] * 90, NOON + 11 * MINUTE))
+    (found,) = estate.see(NOON + 11 * MINUTE)
+    assert (found.severity, found.series.store) == ("P2", "shop")
+    assert found.text == "shop was never measured, or not for a day before it was missed, at 2024-04-05 12:00 UTC"
+    estate.record(Series("shop", "up_count"), minutes([1] * 90, NOON + 15 * MINUTE))
+    assert estate.see(NOON + 15 * MINUTE) == [] and estate.states == {}
 
 
-def test_a_store_that_is_new_and_never_measured_is_told_too():
+def test_a_store_that_is_new_and_never_measured_is_told_once_it_has_had_the_time():
     estate = Estate(a_rule(), stores=("certify", "new"))
-    estate.record(USED, [Sample(NOON, 50)])
-    assert [one.series.store for one in estate.see(NOON)] == ["new"]
+    estate.record(USED, minutes([50] * 60))
+    assert estate.see(NOON) == estate.see(NOON + 5 * MINUTE) == []
+    assert [one.series.store for one in estate.see(NOON + 10 * MINUTE)] == ["new"]
+
+
+def test_a_new_store_that_is_looked_at_once_an_hour_has_the_time_of_two_looks_more():
+    estate = Estate(stores=("certify", "asleep"))
+    estate.record(Series("certify", "up_count"), minutes([1] * 180))
+    estate.stores["asleep"] = a_store(watch={"every": HOUR, "pooler": "pooler"})
+    assert estate.see(NOON) == estate.see(NOON + HOUR) == estate.see(NOON + 2 * HOUR) == []
+    assert [one.series.store for one in estate.see(NOON + 2 * HOUR + 10 * MINUTE)] == ["asleep"]
+    estate.states.clear()
+    estate.record(Series("asleep", "pooler_up_count"), minutes([1] * 180))
+    assert estate.see(NOON) == estate.see(NOON + HOUR) == estate.see(NOON + 2 * HOUR) == []
+    (found,) = estate.see(NOON + 2 * HOUR + 4 * MINUTE)
+    assert found.text.startswith("asleep says nothing itself")
+
+
+@pytest.mark.parametrize(
+    ("metric", "subject"), [("own_orders", ""), ("database_bytes", ""), ("dead_rows_percent", "app.thing")]
+)
+def test_numbers_that_others_keep_do_not_hide_that_the_collector_is_dead(metric, subject):
+    own = replace(a_rule("orders"), metric=metric, sql="SELECT 1 AS value", store="certify", lasts=Lasting.parse("5m"))
+    estate = Estate(own)
+    estate.record(Series("certify", "up_count"), minutes([1] * 21))
+    estate.record(Series("certify", metric, subject), minutes([3] * 60 + [99] * 60, every=5 * MINUTE))
+    for at in range(0, 180, 5):
+        found = estate.see(NOON + at * MINUTE)
+        assert [one.severity for one in found] == (["P1"] if at > 30 else [])
+    estate.see(NOON + 6 * HOUR)
+    assert {one.rule for one in estate.see(NOON + 6 * HOUR)} == {SILENT, "orders"}, (
+        "its own numbers are judged all the same"
+    )
+
+
+def test_one_store_with_a_question_of_its_own_does_not_make_it_less_urgent_that_nobody_measures():
+    estate = Estate(stores=("certify", "shop"))
+    for store in estate.stores:
+        estate.record(Series(store, "up_count"), [Sample(NOON, 1)])
+    estate.record(Series("shop", "own_orders"), minutes([3] * 60))
+    estate.see(NOON + 10 * MINUTE)
+    assert [(one.severity, one.series.store) for one in estate.see(NOON + 15 * MINUTE)] == [("P1", "")]
 
 
 def test_a_store_that_others_tell_of_and_that_says_nothing_itself_is_told_and_the_rest_is_judged():
     estate = Estate(a_rule("disk", "disk_used_percent", levels=Levels(over=80)), stores=("certify", "tyler"))
     estate.stores["tyler"] = a_store(engine="dynamodb")
     estate.speaks = False
-    for series in (Series("certify", "disk_used_percent"), Series("tyler", "stream_age_seconds", "users")):
-        estate.record(series, minutes([90] * 60))
+    for metric in ("disk_used_percent", "collection_seconds"):
+        estate.record(Series("certify", metric), minutes([90] * 60))
+    estate.record(Series("tyler", "collection_seconds"), minutes([1] * 60))
     assert [one.rule for one in estate.see(NOON)] == ["disk"], "one look is too few"
-    watching = [one for one in estate.see(NOON + 5 * MINUTE) if one.rule == SILENT]
-    assert [(one.series.store, one.severity, one.cause) for one in watching] == [
-        ("certify", "P2", "watching"), ("tyler", "P2", "watching")
-    ]  # fmt: skip
-    assert (
-        watching[0].text
-        == "certify says nothing itself since 2024-04-05 12:00 UTC, or before: no up_count, though others tell of it"
-    )
+    (found,) = (one for one in estate.see(NOON + 5 * MINUTE) if one.rule == SILENT)
+    assert (found.series.store, found.severity, found.cause) == ("certify", "P2", "watching"), "no table is no fault"
+    text = "certify says nothing itself since 2024-04-05 12:00 UTC, or before: no up_count, though others tell of it"
+    assert found.text == text
     estate.record(Series("certify", "up_count"), [Sample(NOON + 6 * MINUTE, 0)])
-    estate.record(Series("tyler", "table_up_count", "users"), [Sample(NOON + 6 * MINUTE, 1)])
     assert [one.rule for one in estate.see(NOON + 10 * MINUTE)] == ["disk"], "that it is down is said, too"
+
+
+def test_a_pooler_that_refuses_us_from_its_first_day_is_told():
+    estate = Estate()
+    estate.record(Series("certify", "up_count"), minutes([1] * 60))
+    assert estate.see(NOON) == estate.see(NOON + 5 * MINUTE) == []
+    estate.stores["certify"] = a_store(watch={"pooler": "pooler"})
+    assert estate.see(NOON + 10 * MINUTE) == []
+    (found,) = estate.see(NOON + 15 * MINUTE)
+    assert (found.rule, found.severity, found.cause) == (SILENT, "P2", "watching")
+    assert found.text.startswith(
+        "the PgBouncer before certify says nothing itself since 2024-04-05 12:10 UTC, or before: no"
+    )
+    estate.record(Series("certify", "pooler_up_count"), [Sample(NOON + 16 * MINUTE, 0)])
+    assert estate.see(NOON + 20 * MINUTE) == []
 
 
 def test_that_a_store_says_nothing_itself_keeps_nothing_from_being_told_well_again():
     estate = Estate(a_rule("disk", "disk_used_percent", levels=Levels(over=80)))
     estate.speaks = False
     estate.record(Series("certify", "disk_used_percent"), minutes([90] * 10 + [50] * 50))
+    estate.record(Series("certify", "collection_seconds"), minutes([1] * 60))
     for at in range(0, 60, 5):
         estate.look(NOON + at * MINUTE)
     assert estate.open == [("certify", "watching")]

@@ -51,7 +51,7 @@ class Look:
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
     """Give every state there is now."""
     silent = silent_stores(look.stores, look.lately, look.now, before)
-    unheard = silences(look.stores, look.lately, look.now, silent)
+    unheard = silences(look.stores, look.lately, look.now, silent, before)
     mute = speechless(look.stores, look.lately, look.now, silent, before)
     found: dict[Key, State] = {(SILENT, series): state for series, state in (*unheard, *mute)}
     found |= _unanswered(rules, look, before)
@@ -103,10 +103,10 @@ def _by_metric(look: Look) -> dict[str, list[Series]]:
 def _judged(
     rule: Rule, limit: Limit, series: Series, look: Look, before: State | None, silent: set[str]
 ) -> State | None:
-    if series.store in silent:
-        return before if before and before.phase == "firing" else None  # no number, no news
     last = look.lately.get(series)
     if last is None or look.now - last.at > STALE[rule.often]:
+        if series.store in silent:
+            return before if before and before.phase == "firing" else None  # no number, no news
         return _without_numbers(rule, series, look, before, last)
     carried = before if before and before.phase != "missing" else None
     return walked(rule, limit, _points(rule, series, look), carried, more_patience(look.stores.get(series.store)))

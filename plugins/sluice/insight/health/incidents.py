@@ -74,7 +74,7 @@ def carried(
     _place(sorting, grouped(found, wide), hushed)
     named = [each for one in opened for each in one.named]
     moved = {one.key for troubles in sorting.holds.values() for one in troubles}
-    blind = {one.series.store for one in found if one.cause == WATCHING and one.series.metric not in ITSELF.values()}
+    blind = {one.series.store for one in found if one.cause == WATCHING and one.series.metric not in ITSELF}
     after: list[Incident] = []
     for one in sorting.known.values():
         if one.id in sorting.holds:

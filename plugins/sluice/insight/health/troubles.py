@@ -10,7 +10,7 @@ from sluice.estate.severity import Severity
 from sluice.insight.health.evaluating import Look
 from sluice.insight.health.listed import STALE
 from sluice.insight.health.rules import OWN, Rule
-from sluice.insight.health.unwatched import ALL
+from sluice.insight.health.unwatched import ITSELF, NEVER
 from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Series
@@ -98,8 +98,10 @@ def _missing(rule: Rule, series: Series, state: State) -> Trouble:
 
 
 def _silent(series: Series, state: State) -> Trouble:
-    if series.metric != ALL:
+    if series.metric in ITSELF:
         return _speechless(series, state)
+    if series.metric == NEVER:
+        return _never(series, state)
     whom = f"{series.store} is measured by nobody" if series.store else "Nobody measures any store"
     do = "Does collect_samples run? It is red, paused, or does not get its turn."
     severity: Severity = "P2" if series.store else "P1"
@@ -107,8 +109,19 @@ def _silent(series: Series, state: State) -> Trouble:
     return Trouble(SILENT, series, severity, WATCHING, (), state.since, text, do, PAGE, "platform")
 
 
+def _never(series: Series, state: State) -> Trouble:
+    whom = f"{series.store} was never measured" if series.store else "No store was ever measured"
+    do = "Is collect_samples switched on? Where it runs, its log says why a store is not reached."
+    severity: Severity = "P2" if series.store else "P1"
+    text = f"{whom}, or not for a day before it was missed, at {_at(state.since)}"
+    return Trouble(SILENT, series, severity, WATCHING, (), state.since, text, do, PAGE, "platform")
+
+
 def _speechless(series: Series, state: State) -> Trouble:
-    text = f"{series.store} says nothing itself since {_at(state.since)}, or before: no {series.metric}, though others tell of it"
+    who = series.store if series.metric == "up_count" else f"the PgBouncer before {series.store}"
+    text = (
+        f"{who} says nothing itself since {_at(state.since)}, or before: no {series.metric}, though others tell of it"
+    )
     do = "A password or a right of its connection? The log of collect_samples says why."
     return Trouble(SILENT, series, "P2", WATCHING, (), state.since, text, do, PAGE, "platform")
 
