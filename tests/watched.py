@@ -12,7 +12,7 @@ from sluice.estate.health import Lasting, Levels
 from sluice.estate.models import Store
 from sluice.insight.health.due import Outcome
 from sluice.insight.health.evaluating import Look, evaluate
-from sluice.insight.health.incidents import carried
+from sluice.insight.health.incidents import carried, members_of
 from sluice.insight.health.rules import Rule
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
@@ -73,8 +73,11 @@ class Estate:
         self.most: dict[str, float] = {}
         self.unanswered: dict[str, bool] = {}
         self.mistakes = 0
+        self.unsure: frozenset[str] = frozenset()
         self.speaks = True
         """Whether each store of which there are numbers answers itself, where a test says nothing of that."""
+        self.judged: set[str] | None = None
+        """The rules that there are, where that is known."""
         self.told: list[str] = []
 
     def record(self, series: Series, samples: Iterable[Sample]) -> None:
@@ -88,7 +91,10 @@ class Estate:
         hour = {series: [one for one in found if one.at >= now - 2 * HOUR] for series, found in known.items()}
         if self.speaks:
             day = self._answers(day) | day
-        look = Look(now, self.stores, hour, day, self.usual, self.most, self.unanswered, self.mistakes)
+        told = {one.key: one for _, one in members_of(self.board.incidents)}
+        look = Look(
+            now, self.stores, hour, day, self.usual, self.most, self.unanswered, self.mistakes, self.unsure, told
+        )
         self.states = evaluate(self.rules, look, self.states)
         return troubles(self.states, self.rules, look)
 
@@ -112,7 +118,7 @@ class Estate:
         **hushes: Any,
     ) -> Outcome:
         """Carry the incidents on by troubles."""
-        outcome = carried(found, self.board, Hushed(now, **{**self.hushes, **hushes}), evidence)
+        outcome = carried(found, self.board, Hushed(now, **{**self.hushes, **hushes}), evidence, self.judged)
         known = {one.id: one for one in (*self.board.incidents, *outcome.incidents)}
         self.board = Board(tuple(known.values()), max(known, default=0) + 1)
         self.told += [f"{one.kind} {one.subject}" for one in outcome.messages]

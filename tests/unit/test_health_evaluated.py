@@ -391,6 +391,28 @@ def test_a_pooler_that_refuses_us_from_its_first_day_is_told():
     assert estate.see(NOON + 20 * MINUTE) == []
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_mistake_in_a_person_s_file_ends_nothing_that_is_wrong_by_their_rules(kept):
+    mine = a_rule("mine", levels=Levels(over=60))
+    estate = Estate(mine)
+    estate.record(USED, minutes([65] * 10 + [50] * 60))
+    estate.look(NOON)
+    shipped = replace(mine, levels=Levels(over=80))  # what comes along, or nothing
+    estate.rules, estate.mistakes, estate.unsure = ({"mine": shipped} if kept else {}), 1, frozenset({"mine"})
+    for at in range(5, 60, 5):
+        found = {one.rule: one for one in estate.see(NOON + at * MINUTE)}
+        estate.carry([*found.values()], NOON + at * MINUTE)
+        words = "over 60, since 2024-04-05 12:00 UTC; its rule cannot be judged while include/estate/health.yaml has mistakes"
+        assert found["mine"].text.endswith(words) and found["mine"].severity == "P2"
+    assert estate.told == ["opened P2 certify: mine (#1)", "opened P2 the estate: rules (#2)"]
+    estate.rules, estate.mistakes = {"mine": mine}, 0
+    for at in (60, 65, 70, 75):
+        estate.look(NOON + at * MINUTE)
+    assert estate.open == [] and estate.told[2:] == [
+        "cleared well again: P2 certify: mine (#1)", "cleared well again: P2 the estate: rules (#2)"
+    ]  # fmt: skip
+
+
 def test_that_a_store_says_nothing_itself_keeps_nothing_from_being_told_well_again():
     estate = Estate(a_rule("disk", "disk_used_percent", levels=Levels(over=80)))
     estate.speaks = False

@@ -26,6 +26,8 @@ Phase: TypeAlias = Literal["pending", "firing", "missing"]
 Key: TypeAlias = tuple[str, Series]
 """A rule's name, and what it looked at."""
 Kind: TypeAlias = Literal["opened", "back", "worse", "more", "reminder", "cleared"]
+Ended: TypeAlias = Literal["well", "joined", "unjudged"]
+"""It is well; what was wrong is another incident's now; no rule looks at it any more."""
 TOO_LATE = timedelta(days=1)
 """A message that nobody could be told for so long is tried no more."""
 
@@ -114,6 +116,10 @@ class Incident:
     """What was seen of it at the store: who waits for whom."""
     named: tuple[Named, ...] = ()
     """What people have read of already."""
+    ended: Ended = "well"
+    """Why it is cleared at this look; not kept, as the message of it is."""
+    into: int | None = None
+    """The incident that it goes on as, where it has joined one."""
 
     @property
     def place(self) -> tuple[str, str]:

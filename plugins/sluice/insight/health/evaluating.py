@@ -7,7 +7,7 @@ however long none comes, and of what was measured always it is a fault of its ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -18,8 +18,8 @@ from sluice.insight.health.listed import STALE, is_listed_no_more
 from sluice.insight.health.rules import Limit, Rule
 from sluice.insight.health.seldom import more_patience
 from sluice.insight.health.unwatched import TWICE, missing, silences, silent_stores, speechless
-from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
-from sluice.ledger.incidents import Key, State
+from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED, UNWRITTEN
+from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Sample, Series
 
 EARLY = timedelta(seconds=5)
@@ -46,6 +46,14 @@ class Look:
     """The rules whose own question gave no number; True where that does not pass by itself."""
     mistakes: int = 0
     """How much is wrong in a person's own file of rules."""
+    unsure: Set[str] = frozenset()
+    """The rules of which nobody knows by which level they are to be judged, while it is."""
+    told: Mapping[Key, Member] = field(default_factory=dict)
+    """What open incidents say is wrong."""
+
+    def is_unsure(self, name: str, rules: Mapping[str, Rule]) -> bool:
+        """Tell whether nobody knows how a rule is to be judged: it may stand in a file that cannot be read."""
+        return self.mistakes > 0 and name not in UNWRITTEN and (name in self.unsure or name not in rules)
 
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
@@ -67,7 +75,19 @@ def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State])
             key = (rule.name, series)
             if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
                 found[key] = state
-    return found
+    return {**_kept(rules, look, before), **found}
+
+
+def _kept(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
+    """Give what is wrong by rules that cannot be read now: a mistake in a file makes no store well."""
+    return {
+        key: state
+        for key, state in before.items()
+        if state.phase == "firing"
+        and key in look.told
+        and look.is_unsure(key[0], rules)
+        and is_watched(key[1].store, look.stores)
+    }
 
 
 def _unanswered(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:

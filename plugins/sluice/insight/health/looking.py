@@ -17,12 +17,13 @@ from sluice.insight.health.blockers import find_waits, tree
 from sluice.insight.health.due import BACK, Outcome
 from sluice.insight.health.evaluating import Look, evaluate
 from sluice.insight.health.grouping import Place
-from sluice.insight.health.incidents import carried
+from sluice.insight.health.incidents import carried, members_of
 from sluice.insight.health.ours import find_busy, whose
 from sluice.insight.health.rules import Rule, Rules, lookback
 from sluice.insight.health.seldom import counted_on
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
+from sluice.insight.health.unwritten import UNWRITTEN
 from sluice.ledger.incidents import Incidents
 from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series, Span
 from sluice.stores.postgres import Connection
@@ -67,6 +68,8 @@ def watch(
         gathered(samples, rules.rules, stores, now),
         unanswered={name: isinstance(error, Terminal) for name, error in unanswered.items()},
         mistakes=len(rules.mistakes),
+        unsure=rules.unsure,
+        told={member.key: member for _, member in members_of(incidents.board(now - BACK).incidents)},
     )
     found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, look)
     asked = _asked(found, stores, open_store)
@@ -74,7 +77,8 @@ def watch(
     with incidents.looking():
         states = evaluate(rules.rules, look, incidents.states())
         found = [replace(one, runbook=insight.page_at(one.runbook)) for one in troubles(states, rules.rules, look)]
-        outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence)
+        judged = None if rules.mistakes else {*rules.rules, *UNWRITTEN}
+        outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence, judged)
         incidents.keep(states, outcome.incidents, outcome.messages)
         incidents.forget(now - KEPT)
     failures = (*map(str, (*rules.mistakes, *unanswered.values())), *asked.failures)

@@ -23,6 +23,7 @@ UNREACHABLE = "unreachable"
 """The cause of a store that does not answer."""
 PAGE = "docs/howto/know-what-is-wrong.md#no-data"
 RULES_PAGE = "docs/howto/write-a-rule.md"
+UNSURE = f"; its rule cannot be judged while {OWN} has mistakes"
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,28 @@ class Trouble:
 def troubles(states: Mapping[Key, State], rules: Mapping[str, Rule], look: Look) -> list[Trouble]:
     """List what is wrong, the most urgent and oldest first."""
     found = [
-        _UNWRITTEN[name](series, state) if name in _UNWRITTEN else _told(rules[name], series, state, look)
+        _trouble(name, series, state, rules, look)
         for (name, series), state in states.items()
         if state.phase != "pending"
     ]
     return sorted(found, key=lambda one: (one.severity, one.since, one.rule, one.series))
+
+
+def _trouble(name: str, series: Series, state: State, rules: Mapping[str, Rule], look: Look) -> Trouble:
+    if name in _UNWRITTEN:
+        return _UNWRITTEN[name](series, state)
+    member = look.told.get((name, series))
+    if member and look.is_unsure(name, rules):
+        return _unsure(member, series, state)
+    return _told(rules[name], series, state, look)
+
+
+def _unsure(was: Member, series: Series, state: State) -> Trouble:
+    """What is wrong by a rule that cannot be read now: as it was told last."""
+    text = was.text if was.text.endswith(UNSURE) else was.text + UNSURE
+    return Trouble(
+        was.rule, series, was.severity, was.cause, (), state.since, text, was.do, was.runbook, was.owner
+    )  # fmt: skip
 
 
 def _told(rule: Rule, series: Series, state: State, look: Look) -> Trouble:
