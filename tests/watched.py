@@ -71,6 +71,7 @@ class Estate:
         self.hushes = hushes
         self.usual: dict[Series, dict[int, float]] = {}
         self.most: dict[str, float] = {}
+        self.dropped: dict[str, list[datetime]] = {}
         self.unanswered: dict[str, bool] = {}
         self.mistakes = 0
         self.unsure: frozenset[str] = frozenset()
@@ -93,7 +94,17 @@ class Estate:
             day = self._answers(day) | day
         told = {one.key: one for _, one in members_of(self.board.incidents)}
         look = Look(
-            now, self.stores, hour, day, self.usual, self.most, self.unanswered, self.mistakes, self.unsure, told
+            now,
+            self.stores,
+            hour,
+            day,
+            self.usual,
+            self.most,
+            self.dropped,
+            self.unanswered,
+            self.mistakes,
+            self.unsure,
+            told,
         )
         self.states = evaluate(self.rules, look, self.states)
         return troubles(self.states, self.rules, look)

@@ -5,16 +5,18 @@
 SELECT pg_advisory_xact_lock(hashtextextended('insight.incident', 0))
 
 -- name: list_states
-SELECT rule, store, metric, subject, phase, since, seen, streak, value FROM insight.rule_state
+SELECT rule, store, metric, subject, phase, since, seen, streak, value, level FROM insight.rule_state
 
 -- name: keep_states
-INSERT INTO insight.rule_state AS s (rule, store, metric, subject, phase, since, seen, streak, value)
+INSERT INTO insight.rule_state AS s (rule, store, metric, subject, phase, since, seen, streak, value, level)
 SELECT * FROM unnest(%(rules)s::text[], %(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[], %(phases)s::text[],
-                     %(sinces)s::timestamptz[], %(seens)s::timestamptz[], %(streaks)s::int[], %(values)s::float8[])
+                     %(sinces)s::timestamptz[], %(seens)s::timestamptz[], %(streaks)s::int[], %(values)s::float8[],
+                     %(levels)s::float8[])
 ON CONFLICT (rule, store, metric, subject) DO UPDATE
-SET phase = excluded.phase, since = excluded.since, seen = excluded.seen, streak = excluded.streak, value = excluded.value
-WHERE (s.phase, s.since, s.seen, s.streak, s.value)
-      IS DISTINCT FROM (excluded.phase, excluded.since, excluded.seen, excluded.streak, excluded.value)
+SET phase = excluded.phase, since = excluded.since, seen = excluded.seen, streak = excluded.streak, value = excluded.value,
+    level = excluded.level
+WHERE (s.phase, s.since, s.seen, s.streak, s.value, s.level)
+      IS DISTINCT FROM (excluded.phase, excluded.since, excluded.seen, excluded.streak, excluded.value, excluded.level)
 
 -- name: forget_states
 -- What is well again has no row.

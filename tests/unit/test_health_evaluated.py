@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sluice.estate.health import Lasting, Levels
+from sluice.insight.health.replicas import dropped_of, most_of
 from sluice.insight.health.unwritten import SILENT
 from sluice.ledger.samples import Sample, Series
+from sluice.ledger.scalings import Done
 
 from tests.watched import HOUR, MINUTE, NOON, SECOND, Estate, a_rule, a_store, minutes
 
@@ -162,6 +164,67 @@ def test_who_has_no_replicas_in_the_file_has_as_many_as_were_seen_in_a_day():
     estate.record(replicas, [Sample(NOON + HOUR, 1)])
     estate.most = {"certify": 2}
     assert estate.see(NOON + HOUR) == [], "the file says that one is enough"
+
+
+BROKEN = a_rule("broken", "replicas_count", lasts="2m", levels=Levels(under="replica_count"))
+REPLICAS = Series("certify", "replicas_count")
+
+
+def standbys(*counts: int) -> Estate:
+    """An estate of which so many servers follow, hour by hour; a day's most is what was seen of it."""
+    estate = Estate(BROKEN)
+    for n, count in enumerate(counts):
+        estate.record(REPLICAS, minutes([count] * 60, NOON + n * HOUR))
+    return estate
+
+
+def day_by_day(estate: Estate, hours: range):
+    """Look once an hour; give at which hours something was wrong."""
+    wrong = []
+    for hour in hours:
+        now = NOON + hour * HOUR
+        counts = [(REPLICAS, one) for one in estate.numbers[REPLICAS] if now - 24 * HOUR <= one.at <= now]
+        estate.most = most_of(counts, estate.dropped)
+        wrong += [hour for one in estate.see(now) if one.rule == "broken"]
+    return wrong
+
+
+def test_a_standby_that_stays_dead_is_missed_until_it_is_back():
+    estate = standbys(*[1] * 3, *[0] * 69, *[1] * 5)
+    assert day_by_day(estate, range(1, 76)) == [*range(4, 72)], "a day later nobody has mended it"
+
+
+def test_a_standby_that_is_replaced_after_days_is_enough_and_one_of_two_is_not():
+    assert day_by_day(standbys(*[2] * 3, *[0] * 48, *[1] * 9), range(1, 58)) == [*range(4, 58)]
+
+
+def test_a_person_says_how_many_there_are_to_be_and_that_ends_it():
+    estate = standbys(*[2] * 3, *[1] * 48)
+    assert day_by_day(estate, range(1, 40))[-1] == 39
+    estate.rules["broken"] = replace(BROKEN, stores={"certify": Levels(under=1)})
+    assert day_by_day(estate, range(40, 48)) == []
+
+
+def test_a_replica_that_scaling_took_away_is_missed_by_nobody():
+    estate = standbys(*[2] * 3, *[1] * 48)
+    estate.dropped = {"certify": [NOON + 3 * HOUR - MINUTE]}
+    assert day_by_day(estate, range(1, 48)) == []
+
+
+def test_one_that_scaling_took_away_while_another_was_dead_leaves_that_one_missed():
+    estate = standbys(*[3] * 3, *[2] * 30, *[1] * 9, *[2] * 9)
+    assert day_by_day(estate, range(1, 33)) == [*range(4, 33)]
+    estate.dropped = {"certify": [NOON + 33 * HOUR - MINUTE]}
+    assert day_by_day(estate, range(33, 48)) == [*range(34, 42)], "by one less, from the next two minutes on"
+
+
+def test_what_was_asked_for_and_never_stood_took_nothing_away():
+    def done(verified, action="drop_replica"):
+        return Done("certify", "cpu", "down", action, "r", "2", "1", "", NOON, verified)
+
+    assert dropped_of([done(None), done(None, "add_replica")], NOON + HOUR) == {"certify": [NOON]}
+    assert dropped_of([done(None)], NOON + 3 * HOUR) == {}
+    assert dropped_of([done(NOON + MINUTE)], NOON + 3 * HOUR) == {"certify": [NOON]}
 
 
 def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on():

@@ -45,6 +45,8 @@ class State:
     """How many were wrong in a row."""
     value: float = 0.0
     """The last of them."""
+    level: float | None = None
+    """The level beyond which the first one was."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ class Incidents:
             return rows(self.connection, statement(f"health.{verb}"), **values)
 
 
-_STATE = ("phase", "since", "seen", "streak", "value")
+_STATE = ("phase", "since", "seen", "streak", "value", "level")
 
 
 def _columns(states: Mapping[Key, State]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from itertools import groupby
 from sluice.estate.models import Store
 from sluice.insight.health.expected import is_expected, is_watched
 from sluice.insight.health.listed import STALE, is_listed_no_more
+from sluice.insight.health.replicas import Dropped, most_at
 from sluice.insight.health.rules import Limit, Rule
 from sluice.insight.health.seldom import more_patience
 from sluice.insight.health.unwatched import TWICE, missing, silences, silent_stores, speechless
@@ -42,6 +43,8 @@ class Look:
     """The mean of each hour of the day (UTC), of those days that were measured."""
     most: Mapping[str, float] = field(default_factory=dict)
     """Of each store, the most replicas that were seen in a day."""
+    dropped: Dropped = field(default_factory=dict)
+    """When `scale_capacity` took replicas away."""
     unanswered: Mapping[str, bool] = field(default_factory=dict)
     """The rules whose own question gave no number; True where that does not pass by itself."""
     mistakes: int = 0
@@ -71,8 +74,8 @@ def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State])
     measured = _by_metric(look)
     for rule in rules.values():
         for series in _looked_at(rule, measured, before, look.stores):
-            limit = rule.at(series.store, look.stores.get(series.store), look.most.get(series.store, 0.0))
             key = (rule.name, series)
+            limit = limit_of(rule, series, look, before.get(key))
             if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
                 found[key] = state
     return {**_kept(rules, look, before), **found}
@@ -88,6 +91,12 @@ def _kept(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) ->
         and look.is_unsure(key[0], rules)
         and is_watched(key[1].store, look.stores)
     }
+
+
+def limit_of(rule: Rule, series: Series, look: Look, state: State | None) -> Limit | None:
+    """Give what is too much of a series, whose state is this; None where the rule is none of its store's matter."""
+    most = most_at(series.store, look.most, state, look.dropped)
+    return rule.at(series.store, look.stores.get(series.store), most)
 
 
 def _unanswered(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
@@ -188,7 +197,7 @@ def _stepped(rule: Rule, limit: Limit, point: Sample, state: State | None, gap: 
         return None
     if state is None or point.at - state.seen > gap:
         begun = point.at - (rule.lasts.period if rule.lasts.count else timedelta())
-        state = State("pending", begun, point.at, 1, point.value)
+        state = State("pending", begun, point.at, 1, point.value, limit.level)
     else:
         state = replace(_seen(state, point), streak=state.streak + 1)
     return replace(state, phase="firing") if _lasts(rule, state) else state

@@ -19,6 +19,7 @@ from sluice.insight.health.evaluating import Look, evaluate
 from sluice.insight.health.grouping import Place
 from sluice.insight.health.incidents import carried, members_of
 from sluice.insight.health.ours import find_busy, whose
+from sluice.insight.health.replicas import Dropped, dropped_of, most_of
 from sluice.insight.health.rules import Rule, Rules, lookback
 from sluice.insight.health.seldom import counted_on
 from sluice.insight.health.silence import Hushed
@@ -26,6 +27,7 @@ from sluice.insight.health.troubles import Trouble, troubles
 from sluice.insight.health.unwritten import UNWRITTEN
 from sluice.ledger.incidents import Incidents
 from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series, Span
+from sluice.ledger.scalings import Scalings
 from sluice.stores.postgres import Connection
 
 WEEKS = timedelta(days=14)
@@ -93,18 +95,19 @@ def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, S
             since = now - max(lookback(rule) for rule in there)
             numbers |= samples.between({rule.metric for rule in there}, since, now + SOON)
     lately = counted_on(samples.latest(now, within=ONE_DAY), stores, now)
-    return Look(now, stores, numbers, lately, _usual(samples, rules, now), _most(samples, numbers, now))
+    dropped = dropped_of(Scalings(samples.connection).between(now - KEPT, now + SOON), now)
+    most = _most(samples, numbers, dropped, now)
+    return Look(now, stores, numbers, lately, _usual(samples, rules, now), most, dropped)
 
 
-def _most(samples: Samples, numbers: Mapping[Series, Sequence[Sample]], now: datetime) -> dict[str, float]:
+def _most(
+    samples: Samples, numbers: Mapping[Series, Sequence[Sample]], dropped: Dropped, now: datetime
+) -> dict[str, float]:
     """Give the most replicas of each store within a day: by its hours, and by the last one's numbers, not rolled up yet."""
-    found: dict[str, float] = {}
     hours = samples.spans("hour", {REPLICAS}, now - ONE_DAY, now)
-    seen = [(series, one.highest) for series, spans in hours.items() for one in spans]
-    seen += [(series, one.value) for series, ones in numbers.items() if series.metric == REPLICAS for one in ones]
-    for series, count in seen:
-        found[series.store] = max(count, found.get(series.store, 0.0))
-    return found
+    seen = [(series, Sample(one.at, one.highest)) for series, spans in hours.items() for one in spans]
+    seen += [(series, one) for series, ones in numbers.items() if series.metric == REPLICAS for one in ones]
+    return most_of(seen, dropped)
 
 
 def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, dict[int, float]]:

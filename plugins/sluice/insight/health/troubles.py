@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.estate.severity import Severity
-from sluice.insight.health.evaluating import Look
+from sluice.insight.health.evaluating import Look, limit_of
 from sluice.insight.health.listed import STALE
 from sluice.insight.health.rules import OWN, Rule
 from sluice.insight.health.unwatched import ITSELF, NEVER
@@ -93,7 +93,7 @@ def _unsure(was: Member, series: Series, state: State) -> Trouble:
 def _told(rule: Rule, series: Series, state: State, look: Look) -> Trouble:
     if state.phase == "missing":
         return _missing(rule, series, state)
-    limit = rule.at(series.store, look.stores.get(series.store), look.most.get(series.store, 0.0))
+    limit = limit_of(rule, series, look, state)
     assert limit
     beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
     usual = " times the usual" if rule.against == "usual" else ""
