@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sluice.errors import SluiceError, Terminal
 from sluice.estate.insight import Insight
 from sluice.estate.models import Store
 from sluice.insight.health.asking import OpenStore, ask_all
-from sluice.insight.health.blockers import find_waits, tree
+from sluice.insight.health.at_once import at_once
+from sluice.insight.health.blockers import Session, find_waits, tree
 from sluice.insight.health.due import BACK, Outcome
 from sluice.insight.health.evaluating import Look, evaluate
 from sluice.insight.health.grouping import Place
 from sluice.insight.health.incidents import carried, members_of
-from sluice.insight.health.ours import find_busy, whose
+from sluice.insight.health.ours import Busy, find_busy, whose
 from sluice.insight.health.replicas import Dropped, dropped_of, most_of
 from sluice.insight.health.rules import Rule, Rules, lookback
 from sluice.insight.health.seldom import counted_on
@@ -132,14 +134,23 @@ def _asked(found: Sequence[Trouble], stores: Mapping[str, Store], open_store: Op
         store = stores.get(one.series.store)
         if store and store.engine == "postgres" and (one.ours or one.cause == "locks"):
             wanted.setdefault(one.series.store, set()).add(one.cause)
+    found_at = at_once({name: partial(_ask_who, name, open_store) for name in wanted})
     for name, causes in wanted.items():
-        try:
-            with open_store(name) as c:
-                waits, busy = find_waits(c), find_busy(c)
-        except SluiceError as error:
-            asked.failures.append(f"{name} cannot be asked who is in the way: {error}")
+        seen = found_at.get(name, "it has not answered in time")
+        if isinstance(seen, str):
+            asked.failures.append(f"{name} cannot be asked who is in the way: {seen}")
             continue
+        waits, busy = seen
         if waits:
             asked.evidence[name, "locks"] = "\n".join(tree(waits))
         asked.ours |= {(name, cause): who for cause in causes if (who := whose(cause, waits, busy))}
     return asked
+
+
+def _ask_who(name: str, open_store: OpenStore) -> tuple[Sequence[Session], Sequence[Busy]] | str:
+    """Ask a store who waits there and who is at work; or say why it cannot be asked."""
+    try:
+        with open_store(name) as c:
+            return find_waits(c), find_busy(c)
+    except SluiceError as error:
+        return str(error)
