@@ -111,5 +111,5 @@ WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_
 SELECT set_config('statement_timeout', '5s', true), set_config('transaction_read_only', 'on', true)
 
 -- name: ask_question
--- A person's own, of which a person's file is the author. It may give a row or many; more than these are not kept.
-SELECT * FROM ({question}) AS asked LIMIT 100
+-- A person's own, of which a person's file is the author. It may give a row or many: up to 100, and one that says that there are more.
+SELECT * FROM ({question}) AS asked LIMIT 101

@@ -22,6 +22,8 @@ OpenStore: TypeAlias = Callable[[str], AbstractContextManager[Connection]]
 """Opens a store of PostgreSQL by its name; it is closed afterwards."""
 
 
+MOST_SUBJECTS = 100
+"""So many subjects a question may have; the statement gives one more where there are more."""
 _Answer: TypeAlias = Mapping[Series, float] | SluiceError
 
 
@@ -43,8 +45,26 @@ def ask(c: Connection, rule: Rule, store: str) -> dict[Series, float]:
             found = rows(c, statement("health.ask_question", question=question))
     except psycopg.Error as error:
         first = str(error).strip().partition("\n")[0]
-        raise NoNumber(f"Rule {rule.name} at {store}: {first}. Mend its sql in include/estate/health.yaml.") from error
-    return {Series(store, rule.metric, str(row.get("subject") or "")): _number(rule, row) for row in found}
+        raise NoNumber(_mend(rule, store, first)) from error
+    return _numbers(rule, store, found)
+
+
+def _numbers(rule: Rule, store: str, found: Sequence[Mapping[str, object]]) -> dict[Series, float]:
+    """Read the answer. One that is cut, or says two things of one, would end what is wrong without anybody having mended it."""
+    if len(found) > MOST_SUBJECTS:
+        raise NoNumber(_mend(rule, store, f"it has more than {MOST_SUBJECTS} subjects"))
+    numbers: dict[Series, float] = {}
+    for row in found:
+        subject = str(row.get("subject") or "")
+        if (series := Series(store, rule.metric, subject)) in numbers:
+            whose = f"of {subject!r}" if subject else "without a subject"
+            raise NoNumber(_mend(rule, store, f"it has more than one number {whose}"))
+        numbers[series] = _number(rule, row)
+    return numbers
+
+
+def _mend(rule: Rule, store: str, what: str) -> str:
+    return f"Rule {rule.name} at {store}: {what}. Mend its sql in include/estate/health.yaml."
 
 
 def _number(rule: Rule, row: Mapping[str, object]) -> float:
