@@ -51,11 +51,19 @@ INSERT INTO insight.message (incident, kind, at, severity, subject, text, detail
 VALUES (%(incident)s, %(kind)s, %(at)s, %(severity)s, %(subject)s, %(text)s, %(details)s)
 ON CONFLICT DO NOTHING
 
+-- name: meet_channel
+INSERT INTO insight.channel (name) VALUES (%(channel)s) ON CONFLICT DO NOTHING
+
 -- name: list_untold
 -- That it is well is for whoever was told that it was not: by then it may be less urgent than what a channel asks for.
+-- A channel that is new is told what came since, and of what is open the last that was said of the whole, with what joined then.
 SELECT m.id, m.incident, m.kind, m.at, m.severity, m.subject, m.text, m.details
-FROM insight.message AS m
-WHERE m.at > %(since)s
+FROM insight.message AS m JOIN insight.channel AS c ON c.name = %(channel)s
+WHERE (m.at > greatest(c.since, %(since)s)
+       OR (c.since > %(since)s AND m.at <= c.since
+           AND EXISTS (SELECT FROM insight.incident AS i WHERE i.id = m.incident AND i.cleared IS NULL)
+           AND m.id >= (SELECT max(h.id) FROM insight.message AS h
+                        WHERE h.incident = m.incident AND h.kind IN ('opened', 'back', 'worse', 'reminder') AND h.at <= c.since)))
   AND (m.severity = ANY (%(severities)s)
        OR (m.kind = 'cleared' AND EXISTS (SELECT FROM insight.message AS o JOIN insight.telling AS t ON t.message = o.id
                                           WHERE o.incident = m.incident AND t.channel = %(channel)s AND t.told_at IS NOT NULL)))

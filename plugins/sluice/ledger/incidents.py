@@ -197,7 +197,11 @@ class Incidents:
             self._do("add_message", **{**asdict(message), "details": Jsonb(dict(message.details))})
 
     def untold(self, channel: str, severities: Sequence[Severity], now: datetime) -> list[Message]:
-        """List what a channel has not taken yet of these severities, and what is well again of what it was told; oldest first."""
+        """List what a channel has not taken yet of these severities, and what is well again of what it was told; oldest first.
+
+        Of what was before a channel was asked for first, that is what is open still.
+        """
+        self._do("meet_channel", channel=channel)
         found = self._rows("list_untold", channel=channel, severities=list(severities), since=now - TOO_LATE)
         return [_message(row) for row in found]
 
