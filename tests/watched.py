@@ -12,11 +12,11 @@ from sluice.estate.health import Lasting, Levels
 from sluice.estate.models import Store
 from sluice.insight.health.due import Outcome
 from sluice.insight.health.evaluating import Look, evaluate
-from sluice.insight.health.incidents import carried
+from sluice.insight.health.incidents import carried, members_of
 from sluice.insight.health.rules import Rule
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
-from sluice.insight.health.unwatched import ITSELF
+from sluice.insight.health.unwatched import HEARD
 from sluice.insight.metrics import METRICS
 from sluice.ledger.incidents import Board, Key, State
 from sluice.ledger.samples import Sample, Series
@@ -26,6 +26,7 @@ NOON = datetime(2024, 4, 5, 12, tzinfo=UTC)
 """A Friday."""
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 PAGE = "docs/howto/know-what-is-wrong.md"
+ANSWERS = {"postgres": "up_count", "dynamodb": "table_up_count"}
 
 
 def a_store(**more: Any) -> Store:
@@ -70,10 +71,14 @@ class Estate:
         self.hushes = hushes
         self.usual: dict[Series, dict[int, float]] = {}
         self.most: dict[str, float] = {}
+        self.dropped: dict[str, list[datetime]] = {}
         self.unanswered: dict[str, bool] = {}
         self.mistakes = 0
+        self.unsure: frozenset[str] = frozenset()
         self.speaks = True
         """Whether each store of which there are numbers answers itself, where a test says nothing of that."""
+        self.judged: set[str] | None = None
+        """The rules that there are, where that is known."""
         self.told: list[str] = []
 
     def record(self, series: Series, samples: Iterable[Sample]) -> None:
@@ -87,17 +92,30 @@ class Estate:
         hour = {series: [one for one in found if one.at >= now - 2 * HOUR] for series, found in known.items()}
         if self.speaks:
             day = self._answers(day) | day
-        look = Look(now, self.stores, hour, day, self.usual, self.most, self.unanswered, self.mistakes)
+        told = {one.key: one for _, one in members_of(self.board.incidents)}
+        look = Look(
+            now,
+            self.stores,
+            hour,
+            day,
+            self.usual,
+            self.most,
+            self.dropped,
+            self.unanswered,
+            self.mistakes,
+            self.unsure,
+            told,
+        )
         self.states = evaluate(self.rules, look, self.states)
         return troubles(self.states, self.rules, look)
 
     def _answers(self, day: Mapping[Series, Sample]) -> dict[Series, Sample]:
-        told = {series.store for series in self.numbers if series.metric in ITSELF.values()}
+        told = {series.store for series in self.numbers if series.metric in HEARD}
         newest: dict[str, datetime] = {}
         for series, last in day.items():
             newest[series.store] = max(last.at, newest.get(series.store, last.at))
         there = [one for one in newest if one in self.stores and one not in told]
-        return {Series(one, ITSELF[self.stores[one].engine]): Sample(newest[one], 1.0) for one in there}
+        return {Series(one, ANSWERS[self.stores[one].engine]): Sample(newest[one], 1.0) for one in there}
 
     def look(self, now: datetime, **asked: Any) -> Outcome:
         """Make a whole look."""
@@ -111,7 +129,7 @@ class Estate:
         **hushes: Any,
     ) -> Outcome:
         """Carry the incidents on by troubles."""
-        outcome = carried(found, self.board, Hushed(now, **{**self.hushes, **hushes}), evidence)
+        outcome = carried(found, self.board, Hushed(now, **{**self.hushes, **hushes}), evidence, self.judged)
         known = {one.id: one for one in (*self.board.incidents, *outcome.incidents)}
         self.board = Board(tuple(known.values()), max(known, default=0) + 1)
         self.told += [f"{one.kind} {one.subject}" for one in outcome.messages]

@@ -5,16 +5,18 @@
 SELECT pg_advisory_xact_lock(hashtextextended('insight.incident', 0))
 
 -- name: list_states
-SELECT rule, store, metric, subject, phase, since, seen, streak, value FROM insight.rule_state
+SELECT rule, store, metric, subject, phase, since, seen, streak, value, level FROM insight.rule_state
 
 -- name: keep_states
-INSERT INTO insight.rule_state AS s (rule, store, metric, subject, phase, since, seen, streak, value)
+INSERT INTO insight.rule_state AS s (rule, store, metric, subject, phase, since, seen, streak, value, level)
 SELECT * FROM unnest(%(rules)s::text[], %(stores)s::text[], %(metrics)s::text[], %(subjects)s::text[], %(phases)s::text[],
-                     %(sinces)s::timestamptz[], %(seens)s::timestamptz[], %(streaks)s::int[], %(values)s::float8[])
+                     %(sinces)s::timestamptz[], %(seens)s::timestamptz[], %(streaks)s::int[], %(values)s::float8[],
+                     %(levels)s::float8[])
 ON CONFLICT (rule, store, metric, subject) DO UPDATE
-SET phase = excluded.phase, since = excluded.since, seen = excluded.seen, streak = excluded.streak, value = excluded.value
-WHERE (s.phase, s.since, s.seen, s.streak, s.value)
-      IS DISTINCT FROM (excluded.phase, excluded.since, excluded.seen, excluded.streak, excluded.value)
+SET phase = excluded.phase, since = excluded.since, seen = excluded.seen, streak = excluded.streak, value = excluded.value,
+    level = excluded.level
+WHERE (s.phase, s.since, s.seen, s.streak, s.value, s.level)
+      IS DISTINCT FROM (excluded.phase, excluded.since, excluded.seen, excluded.streak, excluded.value, excluded.level)
 
 -- name: forget_states
 -- What is well again has no row.
@@ -49,11 +51,19 @@ INSERT INTO insight.message (incident, kind, at, severity, subject, text, detail
 VALUES (%(incident)s, %(kind)s, %(at)s, %(severity)s, %(subject)s, %(text)s, %(details)s)
 ON CONFLICT DO NOTHING
 
+-- name: meet_channel
+INSERT INTO insight.channel (name) VALUES (%(channel)s) ON CONFLICT DO NOTHING
+
 -- name: list_untold
 -- That it is well is for whoever was told that it was not: by then it may be less urgent than what a channel asks for.
+-- A channel that is new is told what came since, and of what is open the last that was said of the whole, with what joined then.
 SELECT m.id, m.incident, m.kind, m.at, m.severity, m.subject, m.text, m.details
-FROM insight.message AS m
-WHERE m.at > %(since)s
+FROM insight.message AS m JOIN insight.channel AS c ON c.name = %(channel)s
+WHERE (m.at > greatest(c.since, %(since)s)
+       OR (c.since > %(since)s AND m.at <= c.since
+           AND EXISTS (SELECT FROM insight.incident AS i WHERE i.id = m.incident AND i.cleared IS NULL)
+           AND m.id >= (SELECT max(h.id) FROM insight.message AS h
+                        WHERE h.incident = m.incident AND h.kind IN ('opened', 'back', 'worse', 'reminder') AND h.at <= c.since)))
   AND (m.severity = ANY (%(severities)s)
        OR (m.kind = 'cleared' AND EXISTS (SELECT FROM insight.message AS o JOIN insight.telling AS t ON t.message = o.id
                                           WHERE o.incident = m.incident AND t.channel = %(channel)s AND t.told_at IS NOT NULL)))
@@ -109,5 +119,5 @@ WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_
 SELECT set_config('statement_timeout', '5s', true), set_config('transaction_read_only', 'on', true)
 
 -- name: ask_question
--- A person's own, of which a person's file is the author. It may give a row or many; more than these are not kept.
-SELECT * FROM ({question}) AS asked LIMIT 100
+-- A person's own, of which a person's file is the author. It may give a row or many: up to 100, and one that says that there are more.
+SELECT * FROM ({question}) AS asked LIMIT 101

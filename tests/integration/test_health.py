@@ -335,6 +335,9 @@ def test_a_question_that_the_store_refuses_is_kept_by_its_rule(ledger, incidents
     [
         ("SELECT 'many' AS value", "must give a number named `value`"),
         ("SELECT 1 AS a, 2 AS b", "must give a number named `value`"),
+        ("SELECT n AS value, n AS subject FROM generate_series(1, 101) AS n", "more than 100 subjects"),
+        ("SELECT n AS value, n / 2 AS subject FROM generate_series(2, 5) AS n", "more than one number of '1'"),
+        ("SELECT n AS value FROM generate_series(1, 2) AS n", "more than one number without a subject"),
         ("SELECT nothing FROM app.thing", 'column "nothing" does not exist'),
         ("SELECT pg_sleep(6)::text::int AS value", "statement timeout"),
         ("WITH gone AS (DELETE FROM app.thing RETURNING id) SELECT count(*) AS value FROM gone", "WITH clause"),

@@ -17,7 +17,7 @@ from sluice.insight.metrics import AIRFLOW
 from sluice.ledger.samples import Samples, Series
 
 from tests.firing import NAME, NUMBERS, PAGE, Watched, shows
-from tests.watched import MINUTE, a_store
+from tests.watched import HOUR, MINUTE, a_store
 
 PARTS = ("scheduler", "dag_processor", "triggerer")
 
@@ -99,3 +99,19 @@ def test_looks_that_take_too_long(kept_samples: Samples) -> None:
     assert "looks_too_long" not in takes(levels.clear)
     assert "looks_too_long" in takes(levels.over + 1)
     assert "looks_too_long" not in takes(levels.clear)
+
+
+def test_a_table_that_is_locked_whenever_it_is_measured_is_as_bad_as_it_was(kept_samples: Samples) -> None:
+    watched = Watched(kept_samples)
+    dead, locked = (Series(NAME, metric, "app.orders") for metric in ("dead_rows_percent", "table_locked_count"))
+    beside = {Series(NAME, "database_bytes"): 1e9, Series(NAME, "up_count"): 1.0}
+    for hour in range(12):
+        watched.samples.record(watched.now, {dead: 90.0, **beside} if hour < 4 else {locked: 1.0, **beside})
+        wrong = watched.wrong()
+        assert ("dead_rows" in wrong) == (hour >= 2), hour
+        watched.now += HOUR
+    for _ in range(4):
+        watched.samples.record(watched.now, beside)
+        wrong = watched.wrong()
+        watched.now += HOUR
+    assert "dead_rows" not in wrong, "it was dropped"

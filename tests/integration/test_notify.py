@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_string, policy
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from sluice.flow.connections import NoConnection
 from sluice.flow.insight import ledger, watching
 from sluice.flow.insight.channels import Notice, name_of, send
 from sluice.flow.insight.watching import CallAlive, NotHeard, TellIncidents, WatchHealth
+from sluice.insight.health.telling import message
 from sluice.ledger.incidents import Incidents
 from sluice.ledger.samples import Samples, Series
 from sluice.local.ports import free_port
@@ -26,6 +28,7 @@ from sluice.stores.postgres import connect
 from tests.as_airflow import postgres_connection, ran
 from tests.conftest import Database
 from tests.people import Told, connect_people, listening, taking_mail
+from tests.watched import MINUTE, Estate, a_trouble
 
 # Apprise looks for a module of Python's own that is on its way out, and manages without.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -250,6 +253,50 @@ def test_a_channel_is_told_of_no_less_than_it_asks_for(told, database, estate):
     ran(WatchHealth(task_id="watch_health"))
     assert ran(TellIncidents(task_id="tell_incidents")) == {"slack slack_ops": 0, "http people": 1}
     assert told.bodies[0]["subject"] == "P4 certify: cache (#1)"
+
+
+def test_a_channel_that_is_new_is_told_of_what_is_open_and_of_nothing_that_was_before_it(told, database, estate):
+    estate("alerts: people\n")
+    record(database, DOWN, minutes_ago=3)
+    ran(WatchHealth(task_id="watch_health"))
+    with connect(database.dsn("sluice_ledger"), purpose="test") as c:
+        incidents = Incidents(c)
+        (first,) = incidents.board(incidents.now()).incidents
+        over = replace(first, id=2, cause="locks", cleared=incidents.now(), quiet=incidents.now())
+        ones = [message(over, kind, incidents.now()) for kind in ("opened", "cleared")]
+        with incidents.looking():
+            incidents.keep(incidents.states(), [over], ones)
+            incidents.keep(incidents.states(), [first], [message(first, "reminder", incidents.now())])
+    assert ran(TellIncidents(task_id="tell_incidents")) == {"http people": 1}, "it is new itself: what is open, once"
+    estate("alerts: people\nnotify:\n  - {kind: slack, connection: slack_ops}\n")
+    assert ran(TellIncidents(task_id="tell_incidents")) == {"http people": 0, "slack slack_ops": 1}
+    assert "is still open" in told.bodies[1]["text"], "the last that was said of it"
+    assert ran(TellIncidents(task_id="tell_incidents")) == {"http people": 0, "slack slack_ops": 0}
+    with connect(database.dsn("sluice_ledger"), purpose="test") as c:
+        incidents, later = Incidents(c), Incidents(c).now()
+        with incidents.looking():
+            cleared = replace(first, cleared=later, quiet=later)
+            incidents.keep(incidents.states(), [cleared], [message(cleared, "cleared", later)])
+    assert ran(TellIncidents(task_id="tell_incidents")) == {"http people": 1, "slack slack_ops": 1}
+
+
+def test_who_was_told_before_the_upgrade_is_told_what_was_left_to_tell(told, database, estate):
+    estate("alerts: people\n")
+    with connect(database.dsn("sluice_ledger"), purpose="test") as c:
+        incidents = Incidents(c).prepare()
+        now, board = incidents.now(), Estate()
+        looks = ((15, [a_trouble(severity="P2")]), (10, []), (0, []))
+        for n, outcome in enumerate([board.carry(found, now - ago * MINUTE) for ago, found in looks]):
+            with incidents.looking():
+                incidents.keep({}, outcome.incidents, outcome.messages)
+            if not n:
+                (opened,) = incidents.untold("http people", ["P2"], now)
+                incidents.note_told(opened, "http people")
+        c.execute("ALTER TABLE insight.rule_state DROP COLUMN level; DROP TABLE insight.channel")
+        c.execute("DELETE FROM sluice.release WHERE release_set = 'insight' AND version = '1.6.0'")
+        incidents.prepare()
+    assert ran(TellIncidents(task_id="tell_incidents")) == {"http people": 1}
+    assert told.bodies[0]["kind"] == "cleared"
 
 
 def test_a_test_message_goes_to_every_channel_and_it_is_said_of_each_whether_it_arrived(told, database, estate, capsys):

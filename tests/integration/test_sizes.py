@@ -86,6 +86,8 @@ def test_a_table_that_somebody_has_locked_is_left_out_and_the_others_are_measure
             found = measure(database)
             assert of(found, "table_bytes", "app.free") == 8192
             assert of(found, "table_bytes", name) is None
+            assert of(found, "table_locked_count", name) == 1
+            assert of(found, "table_locked_count", "app.free") is None
             assert found.notes[0] == f"certify: locked by somebody, and measured in an hour: {name}."
             holder.rollback()
     assert of(measure(database), "table_bytes", "app.log")

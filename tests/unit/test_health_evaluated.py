@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sluice.estate.health import Lasting, Levels
 from sluice.insight.health.looking import _by_hour
+from sluice.insight.health.replicas import dropped_of, most_of
 from sluice.insight.health.unwritten import SILENT
 from sluice.ledger.samples import Sample, Series, Span
+from sluice.ledger.scalings import Done
 
 from tests.watched import HOUR, MINUTE, NOON, SECOND, Estate, a_rule, a_store, minutes
 
@@ -166,6 +168,67 @@ def test_who_has_no_replicas_in_the_file_has_as_many_as_were_seen_in_a_day():
     assert estate.see(NOON + HOUR) == [], "the file says that one is enough"
 
 
+BROKEN = a_rule("broken", "replicas_count", lasts="2m", levels=Levels(under="replica_count"))
+REPLICAS = Series("certify", "replicas_count")
+
+
+def standbys(*counts: int) -> Estate:
+    """An estate of which so many servers follow, hour by hour; a day's most is what was seen of it."""
+    estate = Estate(BROKEN)
+    for n, count in enumerate(counts):
+        estate.record(REPLICAS, minutes([count] * 60, NOON + n * HOUR))
+    return estate
+
+
+def day_by_day(estate: Estate, hours: range):
+    """Look once an hour; give at which hours something was wrong."""
+    wrong = []
+    for hour in hours:
+        now = NOON + hour * HOUR
+        counts = [(REPLICAS, one) for one in estate.numbers[REPLICAS] if now - 24 * HOUR <= one.at <= now]
+        estate.most = most_of(counts, estate.dropped)
+        wrong += [hour for one in estate.see(now) if one.rule == "broken"]
+    return wrong
+
+
+def test_a_standby_that_stays_dead_is_missed_until_it_is_back():
+    estate = standbys(*[1] * 3, *[0] * 69, *[1] * 5)
+    assert day_by_day(estate, range(1, 76)) == [*range(4, 72)], "a day later nobody has mended it"
+
+
+def test_a_standby_that_is_replaced_after_days_is_enough_and_one_of_two_is_not():
+    assert day_by_day(standbys(*[2] * 3, *[0] * 48, *[1] * 9), range(1, 58)) == [*range(4, 58)]
+
+
+def test_a_person_says_how_many_there_are_to_be_and_that_ends_it():
+    estate = standbys(*[2] * 3, *[1] * 48)
+    assert day_by_day(estate, range(1, 40))[-1] == 39
+    estate.rules["broken"] = replace(BROKEN, stores={"certify": Levels(under=1)})
+    assert day_by_day(estate, range(40, 48)) == []
+
+
+def test_a_replica_that_scaling_took_away_is_missed_by_nobody():
+    estate = standbys(*[2] * 3, *[1] * 48)
+    estate.dropped = {"certify": [NOON + 3 * HOUR - MINUTE]}
+    assert day_by_day(estate, range(1, 48)) == []
+
+
+def test_one_that_scaling_took_away_while_another_was_dead_leaves_that_one_missed():
+    estate = standbys(*[3] * 3, *[2] * 30, *[1] * 9, *[2] * 9)
+    assert day_by_day(estate, range(1, 33)) == [*range(4, 33)]
+    estate.dropped = {"certify": [NOON + 33 * HOUR - MINUTE]}
+    assert day_by_day(estate, range(33, 48)) == [*range(34, 42)], "by one less, from the next two minutes on"
+
+
+def test_what_was_asked_for_and_never_stood_took_nothing_away():
+    def done(verified, action="drop_replica"):
+        return Done("certify", "cpu", "down", action, "r", "2", "1", "", NOON, verified)
+
+    assert dropped_of([done(None), done(None, "add_replica")], NOON + HOUR) == {"certify": [NOON]}
+    assert dropped_of([done(None)], NOON + 3 * HOUR) == {}
+    assert dropped_of([done(NOON + MINUTE)], NOON + 3 * HOUR) == {"certify": [NOON]}
+
+
 def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on():
     estate = Estate(a_rule(), a_rule("up", "up_count", levels=Levels(under=1)))
     estate.record(USED, minutes([50] * 5))
@@ -233,7 +296,8 @@ def test_that_nobody_measures_airflow_is_told_on_the_second_day_too():
     estate = Estate(stores=("certify",))
     estate.record(Series("airflow", "metadata_up_count"), [Sample(NOON, 1)])
     estate.record(Series("certify", "up_count"), minutes([1] * 3 * 24 * 12, every=5 * MINUTE))
-    for hours in (1, 23, 25, 48):
+    assert estate.see(NOON + HOUR) == []
+    for hours in (2, 23, 25, 48):
         assert [one.series.store for one in estate.see(NOON + hours * HOUR)] == ["airflow"]
 
 
@@ -262,7 +326,7 @@ def test_a_store_that_nobody_measures_is_told_and_nothing_else_of_it():
     estate = Estate(a_rule(), stores=("certify", "shop"))
     estate.record(USED, [Sample(NOON, 50)])
     estate.record(Series("shop", "up_count"), minutes([1] * 60))
-    assert estate.see(NOON + 10 * MINUTE) == []
+    assert estate.see(NOON + 6 * MINUTE) == estate.see(NOON + 10 * MINUTE) == []
     (found,) = estate.see(NOON + 10 * MINUTE + SECOND)
     assert (found.rule, found.series.store, found.severity) == (SILENT, "certify", "P2")
 
@@ -272,42 +336,153 @@ def test_where_nobody_measures_anything_that_is_one_trouble_and_the_worst():
     estate = Estate(a_rule(), stores=stores)
     for store in stores:
         estate.record(Series(store, "up_count"), [Sample(NOON, 1)])
-    (found,) = estate.see(NOON + HOUR)
+    assert estate.see(NOON + HOUR) == []
+    for hours in (2, 23, 25, 48):
+        (found,) = estate.see(NOON + hours * HOUR)
+        assert (found.severity, found.series.store, found.cause) == ("P1", "", "watching")
+        assert found.text == "Nobody measures any store since 2024-04-05 12:00 UTC, or before"
+
+
+@pytest.mark.parametrize("offset", range(5))
+def test_that_nobody_measures_is_told_within_a_quarter_of_an_hour(offset):
+    estate = Estate()
+    estate.record(Series("certify", "up_count"), minutes([1] * 60))
+    for at in range(offset, 76 + 1, 5):
+        found = estate.see(NOON + at * MINUTE)
+        assert bool(found) == (at > 69), at
+    assert [one.severity for one in found] == ["P1"]
+
+
+def test_after_a_pause_of_everything_the_watch_waits_for_another_look_before_it_says_that_nobody_measures():
+    estate = Estate(stores=("certify", "shop"))
+    for store in estate.stores:
+        estate.record(Series(store, "up_count"), minutes([1] * 30))
+        estate.record(Series(store, "up_count"), minutes([1] * 30, NOON + 12 * HOUR + MINUTE))
+    for at in (0, 5, 10, 15, 20):
+        assert estate.see(NOON + at * MINUTE) == []
+        assert estate.see(NOON + 12 * HOUR + at * MINUTE) == []
+
+
+def test_a_first_start_is_no_alarm_and_what_is_still_not_measured_later_is_one_with_words_that_are_true():
+    estate = Estate(stores=("certify", "shop"))
+    for at in (0, 1, 5, 9):
+        assert estate.see(NOON + at * MINUTE) == [], "the watch may look before the collector does"
+    (found,) = estate.see(NOON + 10 * MINUTE)
     assert (found.severity, found.series.store, found.cause) == ("P1", "", "watching")
-    (found,) = estate.see(NOON + 48 * HOUR)
-    assert found.severity == "P1", "two days later it is told still"
+    assert found.text == "No store was ever measured, or not for a day before it was missed, at 2024-04-05 12:00 UTC"
+    assert found.do.startswith("Is collect_samples switched on?")
+    estate.record(Series("certify", "up_count"), minutes([1] * 90, NOON + 11 * MINUTE))
+    (found,) = estate.see(NOON + 11 * MINUTE)
+    assert (found.severity, found.series.store) == ("P2", "shop")
+    assert found.text == "shop was never measured, or not for a day before it was missed, at 2024-04-05 12:00 UTC"
+    estate.record(Series("shop", "up_count"), minutes([1] * 90, NOON + 15 * MINUTE))
+    assert estate.see(NOON + 15 * MINUTE) == [] and estate.states == {}
 
 
-def test_a_store_that_is_new_and_never_measured_is_told_too():
+def test_a_store_that_is_new_and_never_measured_is_told_once_it_has_had_the_time():
     estate = Estate(a_rule(), stores=("certify", "new"))
-    estate.record(USED, [Sample(NOON, 50)])
-    assert [one.series.store for one in estate.see(NOON)] == ["new"]
+    estate.record(USED, minutes([50] * 60))
+    assert estate.see(NOON) == estate.see(NOON + 5 * MINUTE) == []
+    assert [one.series.store for one in estate.see(NOON + 10 * MINUTE)] == ["new"]
+
+
+def test_a_new_store_that_is_looked_at_once_an_hour_has_the_time_of_two_looks_more():
+    estate = Estate(stores=("certify", "asleep"))
+    estate.record(Series("certify", "up_count"), minutes([1] * 180))
+    estate.stores["asleep"] = a_store(watch={"every": HOUR, "pooler": "pooler"})
+    assert estate.see(NOON) == estate.see(NOON + HOUR) == estate.see(NOON + 2 * HOUR) == []
+    assert [one.series.store for one in estate.see(NOON + 2 * HOUR + 10 * MINUTE)] == ["asleep"]
+    estate.states.clear()
+    estate.record(Series("asleep", "pooler_up_count"), minutes([1] * 180))
+    assert estate.see(NOON) == estate.see(NOON + HOUR) == estate.see(NOON + 2 * HOUR) == []
+    (found,) = estate.see(NOON + 2 * HOUR + 4 * MINUTE)
+    assert found.text.startswith("asleep says nothing itself")
+
+
+@pytest.mark.parametrize(
+    ("metric", "subject"), [("own_orders", ""), ("database_bytes", ""), ("dead_rows_percent", "app.thing")]
+)
+def test_numbers_that_others_keep_do_not_hide_that_the_collector_is_dead(metric, subject):
+    own = replace(a_rule("orders"), metric=metric, sql="SELECT 1 AS value", store="certify", lasts=Lasting.parse("5m"))
+    estate = Estate(own)
+    estate.record(Series("certify", "up_count"), minutes([1] * 21))
+    estate.record(Series("certify", metric, subject), minutes([3] * 60 + [99] * 60, every=5 * MINUTE))
+    for at in range(0, 180, 5):
+        found = estate.see(NOON + at * MINUTE)
+        assert [one.severity for one in found] == (["P1"] if at > 30 else [])
+    estate.see(NOON + 6 * HOUR)
+    assert {one.rule for one in estate.see(NOON + 6 * HOUR)} == {SILENT, "orders"}, (
+        "its own numbers are judged all the same"
+    )
+
+
+def test_one_store_with_a_question_of_its_own_does_not_make_it_less_urgent_that_nobody_measures():
+    estate = Estate(stores=("certify", "shop"))
+    for store in estate.stores:
+        estate.record(Series(store, "up_count"), [Sample(NOON, 1)])
+    estate.record(Series("shop", "own_orders"), minutes([3] * 60))
+    estate.see(NOON + 10 * MINUTE)
+    assert [(one.severity, one.series.store) for one in estate.see(NOON + 15 * MINUTE)] == [("P1", "")]
 
 
 def test_a_store_that_others_tell_of_and_that_says_nothing_itself_is_told_and_the_rest_is_judged():
     estate = Estate(a_rule("disk", "disk_used_percent", levels=Levels(over=80)), stores=("certify", "tyler"))
     estate.stores["tyler"] = a_store(engine="dynamodb")
     estate.speaks = False
-    for series in (Series("certify", "disk_used_percent"), Series("tyler", "stream_age_seconds", "users")):
-        estate.record(series, minutes([90] * 60))
+    for metric in ("disk_used_percent", "collection_seconds"):
+        estate.record(Series("certify", metric), minutes([90] * 60))
+    estate.record(Series("tyler", "collection_seconds"), minutes([1] * 60))
     assert [one.rule for one in estate.see(NOON)] == ["disk"], "one look is too few"
-    watching = [one for one in estate.see(NOON + 5 * MINUTE) if one.rule == SILENT]
-    assert [(one.series.store, one.severity, one.cause) for one in watching] == [
-        ("certify", "P2", "watching"), ("tyler", "P2", "watching")
-    ]  # fmt: skip
-    assert (
-        watching[0].text
-        == "certify says nothing itself since 2024-04-05 12:00 UTC, or before: no up_count, though others tell of it"
-    )
+    (found,) = (one for one in estate.see(NOON + 5 * MINUTE) if one.rule == SILENT)
+    assert (found.series.store, found.severity, found.cause) == ("certify", "P2", "watching"), "no table is no fault"
+    text = "certify says nothing itself since 2024-04-05 12:00 UTC, or before: no up_count, though others tell of it"
+    assert found.text == text
     estate.record(Series("certify", "up_count"), [Sample(NOON + 6 * MINUTE, 0)])
-    estate.record(Series("tyler", "table_up_count", "users"), [Sample(NOON + 6 * MINUTE, 1)])
     assert [one.rule for one in estate.see(NOON + 10 * MINUTE)] == ["disk"], "that it is down is said, too"
+
+
+def test_a_pooler_that_refuses_us_from_its_first_day_is_told():
+    estate = Estate()
+    estate.record(Series("certify", "up_count"), minutes([1] * 60))
+    assert estate.see(NOON) == estate.see(NOON + 5 * MINUTE) == []
+    estate.stores["certify"] = a_store(watch={"pooler": "pooler"})
+    assert estate.see(NOON + 10 * MINUTE) == []
+    (found,) = estate.see(NOON + 15 * MINUTE)
+    assert (found.rule, found.severity, found.cause) == (SILENT, "P2", "watching")
+    assert found.text.startswith(
+        "the PgBouncer before certify says nothing itself since 2024-04-05 12:10 UTC, or before: no"
+    )
+    estate.record(Series("certify", "pooler_up_count"), [Sample(NOON + 16 * MINUTE, 0)])
+    assert estate.see(NOON + 20 * MINUTE) == []
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_mistake_in_a_person_s_file_ends_nothing_that_is_wrong_by_their_rules(kept):
+    mine = a_rule("mine", levels=Levels(over=60))
+    estate = Estate(mine)
+    estate.record(USED, minutes([65] * 10 + [50] * 60))
+    estate.look(NOON)
+    shipped = replace(mine, levels=Levels(over=80))  # what comes along, or nothing
+    estate.rules, estate.mistakes, estate.unsure = ({"mine": shipped} if kept else {}), 1, frozenset({"mine"})
+    for at in range(5, 60, 5):
+        found = {one.rule: one for one in estate.see(NOON + at * MINUTE)}
+        estate.carry([*found.values()], NOON + at * MINUTE)
+        words = "over 60, since 2024-04-05 12:00 UTC; its rule cannot be judged while include/estate/health.yaml has mistakes"
+        assert found["mine"].text.endswith(words) and found["mine"].severity == "P2"
+    assert estate.told == ["opened P2 certify: mine (#1)", "opened P2 the estate: rules (#2)"]
+    estate.rules, estate.mistakes = {"mine": mine}, 0
+    for at in (60, 65, 70, 75):
+        estate.look(NOON + at * MINUTE)
+    assert estate.open == [] and estate.told[2:] == [
+        "cleared well again: P2 certify: mine (#1)", "cleared well again: P2 the estate: rules (#2)"
+    ]  # fmt: skip
 
 
 def test_that_a_store_says_nothing_itself_keeps_nothing_from_being_told_well_again():
     estate = Estate(a_rule("disk", "disk_used_percent", levels=Levels(over=80)))
     estate.speaks = False
     estate.record(Series("certify", "disk_used_percent"), minutes([90] * 10 + [50] * 50))
+    estate.record(Series("certify", "collection_seconds"), minutes([1] * 60))
     for at in range(0, 60, 5):
         estate.look(NOON + at * MINUTE)
     assert estate.open == [("certify", "watching")]

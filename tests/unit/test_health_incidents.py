@@ -78,16 +78,64 @@ def test_causes_that_explain_each_other_are_one_all_the_same(estate):
     assert estate.open == [("certify", "slow")]
 
 
-def test_two_incidents_that_turn_out_to_be_one_end_as_one_without_a_word_of_the_other(estate):
+def test_of_two_incidents_that_turn_out_to_be_one_the_other_goes_on_as_it_and_nobody_waits_for_its_end(estate):
     estate.carry([replace(SLOW, explained_by=()), LOCKS], NOON)
     assert len(estate.open) == 2
     estate.told.clear()
-    estate.carry([SLOW, LOCKS], NOON + 5 * MINUTE)
+    (message,) = estate.carry([SLOW, LOCKS], NOON + 5 * MINUTE).messages
+    assert message.text.startswith("certify goes on as incident 1: slow, incident 2")
+    assert (message.incident, message.details["ended"], message.details["goes_on_as"]) == (2, "joined", 1)
     estate.carry([], NOON + 10 * MINUTE)
     estate.carry([], NOON + 20 * MINUTE)
-    assert estate.told == ["cleared well again: P2 certify: locks (#2)"] or estate.told == [
-        "cleared well again: P2 certify: locks (#1)"
-    ]
+    assert estate.told == ["cleared goes on as #1: P3 certify: slow (#2)", "cleared well again: P2 certify: locks (#1)"]
+
+
+def test_symptoms_that_came_before_their_root_are_ended_when_it_takes_them(estate):
+    replicas = a_trouble(cause="replication", severity="P1", explained_by=("unreachable",))
+    estate.carry([SLOW], NOON)
+    estate.carry([SLOW, replicas], NOON + 5 * MINUTE)
+    root = a_trouble(cause="unreachable", severity="P1")
+    slow = replace(SLOW, explained_by=("unreachable",))
+    estate.carry([slow, replicas, root], NOON + 10 * MINUTE)
+    (open_one,) = (one for one in estate.board.incidents if one.cleared is None)
+    other = ({1, 2} - {open_one.id}).pop()
+    assert [one for one in estate.told if one.endswith(f"(#{other})") and one.startswith("cleared")]
+
+
+@given(st.lists(st.sets(st.integers(0, 9), max_size=6), max_size=30))
+def test_whatever_comes_and_goes_every_incident_that_was_told_is_told_to_end(looks):
+    causes = ("locks", "slow", "unreachable", "pool", "replication")
+    above = {"slow": ("locks", "unreachable"), "pool": ("slow",), "replication": ("unreachable",)}
+    estate, told, ended = Estate(), set(), set()
+    for n, found in enumerate([*looks, *[set()] * 24]):
+        ones = [
+            a_trouble(f"s{one % 2}", causes[one // 2], severity="P1", explained_by=above.get(causes[one // 2], ()))
+            for one in found
+        ]
+        for message in estate.carry(ones, NOON + n * 5 * MINUTE).messages:
+            (ended.add if message.kind == "cleared" else told.add)(message.incident)
+            if message.kind != "cleared":
+                ended.discard(message.incident)
+    assert told == ended and estate.open == []
+
+
+def test_a_rule_that_is_switched_off_ends_its_incident_and_nobody_reads_that_it_is_well(estate):
+    estate.judged = {"rule_slow", "rule_locks"}
+    estate.carry([SLOW, a_trouble("shop", "locks")], NOON)
+    estate.told.clear()
+    estate.judged = {"rule_locks"}
+    (message,) = estate.carry([a_trouble("shop", "locks")], NOON + 5 * MINUTE).messages
+    assert message.subject.startswith("judged no more: P3 certify: slow")
+    assert message.text.startswith("certify is judged no more, its rule is off or gone: slow, incident ")
+    assert message.details["ended"] == "unjudged"
+    assert estate.open == [("shop", "locks")]
+    estate = Estate()
+    estate.judged = {"rule_slow"}
+    estate.carry([SLOW], NOON + HOUR)
+    estate.carry([], NOON + HOUR + 5 * MINUTE)
+    estate.judged = set()
+    estate.carry([], NOON + HOUR + 16 * MINUTE)
+    assert estate.told[-1].startswith("cleared well again"), "it was well before its rule was switched off"
 
 
 def test_the_same_cause_at_more_than_three_stores_is_the_estate_s(estate):
@@ -106,13 +154,14 @@ def test_the_same_cause_at_more_than_three_stores_is_the_estate_s(estate):
     )
 
 
-def test_when_a_fourth_store_follows_the_three_are_of_the_estate_s_and_nobody_reads_that_they_are_well(estate):
+def test_when_a_fourth_store_follows_the_three_go_on_as_the_estate_s_and_nobody_reads_that_they_are_well(estate):
     ones = [a_trouble(f"s{n}", "unreachable", severity="P1") for n in range(4)]
     estate.carry(ones[:3], NOON)
     estate.told.clear()
     estate.carry(ones, NOON + 5 * MINUTE)
     assert estate.open == [("", "unreachable")]
-    assert estate.told == ["opened P1 the estate: unreachable (#4)"]
+    ends = [f"cleared goes on as #4: P1 s{n}: unreachable (#{n + 1})" for n in range(3)]
+    assert estate.told == [*ends, "opened P1 the estate: unreachable (#4)"]
 
 
 def storm(size):

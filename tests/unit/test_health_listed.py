@@ -34,7 +34,8 @@ def ended(metric: str) -> Estate:
     estate = Estate(a_rule("high", metric))
     estate.stores["certify"] = a_store(watch={"pooler": "pooler"})
     estate.record(Series("certify", metric, "one"), [Sample(NOON, 99)])
-    estate.record(Series("certify", "cpu_percent"), minutes([1] * 60 * 30))
+    # That it is looked at: of no list this says anything.
+    estate.record(Series("certify", "metadata_up_count"), minutes([1] * 60 * 30))
     estate.speaks = False
     assert high(estate, NOON)
     return estate
@@ -82,6 +83,15 @@ def test_a_table_s_hourly_number_ends_with_the_table():
     assert high(estate, NOON + 4 * HOUR)
     estate.record(Series("certify", "database_bytes"), [Sample(NOON + 4 * HOUR, 1e9)])
     assert high(estate, NOON + 4 * HOUR) == []
+
+
+def test_a_table_that_is_locked_whenever_it_is_measured_is_not_gone_and_one_that_was_dropped_since_is():
+    estate = ended("dead_rows_percent")
+    estate.record(Series("certify", "database_bytes"), minutes([1e9] * 30, every=HOUR))
+    estate.record(Series("certify", "table_locked_count", "one"), minutes([1] * 8, NOON + HOUR, every=HOUR))
+    for hours in (4, 5, 8, 11):
+        assert high(estate, NOON + hours * HOUR), "nobody could measure it"
+    assert high(estate, NOON + 12 * HOUR) == []
 
 
 def test_what_was_well_when_its_numbers_ended_is_dropped_without_a_word():

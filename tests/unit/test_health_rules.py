@@ -194,6 +194,14 @@ def test_where_nothing_is_wrong_one_s_own_rules_hold(project):
     assert own(project, OWN_RULE) == read_rules_that_hold(project, STORES)
 
 
+def test_of_a_file_with_mistakes_it_is_known_which_rules_it_is_about(project):
+    (project / OWN).write_text("rules:\n  bloat: {over: 40, clear: 90}\n  mine: {over: 3}\n")
+    assert read_rules_that_hold(project, STORES).unsure == {"bloat", "mine"}
+    (project / OWN).write_text("rules: {\n")
+    read = read_rules_that_hold(project, STORES)
+    assert read.unsure == read.rules.keys(), "nobody knows what it says of any"
+
+
 def test_a_mistake_in_what_comes_along_is_raised(project):
     (project / SHIPPED).write_text("rules: {x: {over: 1}}\n")
     with pytest.raises(EstateErrors):

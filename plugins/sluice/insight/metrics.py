@@ -96,6 +96,7 @@ METRICS: Mapping[str, Metric] = {
         ("bloat_percent", "table", "of its bytes, those that hold nothing (estimated)"),
         ("dropped_bytes", "table", "what our own archive has dropped of it, ever"),
         ("dropped_rows_count", "table", "rows that it has dropped of it, ever"),
+        ("table_locked_count", "table", "1 where somebody had it locked when it was to be measured"),
         ("partition_headroom_days", "table", "for how long there are partitions"),
     ),
     **_made(

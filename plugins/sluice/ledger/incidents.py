@@ -26,6 +26,8 @@ Phase: TypeAlias = Literal["pending", "firing", "missing"]
 Key: TypeAlias = tuple[str, Series]
 """A rule's name, and what it looked at."""
 Kind: TypeAlias = Literal["opened", "back", "worse", "more", "reminder", "cleared"]
+Ended: TypeAlias = Literal["well", "joined", "unjudged"]
+"""It is well; what was wrong is another incident's now; no rule looks at it any more."""
 TOO_LATE = timedelta(days=1)
 """A message that nobody could be told for so long is tried no more."""
 
@@ -43,6 +45,8 @@ class State:
     """How many were wrong in a row."""
     value: float = 0.0
     """The last of them."""
+    level: float | None = None
+    """The level beyond which the first one was."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,10 @@ class Incident:
     """What was seen of it at the store: who waits for whom."""
     named: tuple[Named, ...] = ()
     """What people have read of already."""
+    ended: Ended = "well"
+    """Why it is cleared at this look; not kept, as the message of it is."""
+    into: int | None = None
+    """The incident that it goes on as, where it has joined one."""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -189,7 +197,11 @@ class Incidents:
             self._do("add_message", **{**asdict(message), "details": Jsonb(dict(message.details))})
 
     def untold(self, channel: str, severities: Sequence[Severity], now: datetime) -> list[Message]:
-        """List what a channel has not taken yet of these severities, and what is well again of what it was told; oldest first."""
+        """List what a channel has not taken yet of these severities, and what is well again of what it was told; oldest first.
+
+        Of what was before a channel was asked for first, that is what is open still.
+        """
+        self._do("meet_channel", channel=channel)
         found = self._rows("list_untold", channel=channel, severities=list(severities), since=now - TOO_LATE)
         return [_message(row) for row in found]
 
@@ -210,7 +222,7 @@ class Incidents:
             return rows(self.connection, statement(f"health.{verb}"), **values)
 
 
-_STATE = ("phase", "since", "seen", "streak", "value")
+_STATE = ("phase", "since", "seen", "streak", "value", "level")
 
 
 def _columns(states: Mapping[Key, State]) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from sluice.flow.steps import check_words
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.estate.models import Channel
+    from sluice.estate.models import Channel, Store
+    from sluice.insight.health.asking import OpenStore
     from sluice.insight.health.looking import Seen
     from sluice.ledger.incidents import Incidents
     from sluice.stores.postgres import Connection
@@ -39,17 +40,16 @@ class NoAnswer(Transient):
 
 
 @contextmanager
-def opened_store(name: str) -> Iterator[Connection]:
+def opened_store(name: str, dsn: str) -> Iterator[Connection]:
     """Open a transaction of a store for a question of a moment; one that hangs is cut off.
 
-    Raises NoConnection, StoreDown, Refused, ThroughPooler, NoAnswer.
+    Raises StoreDown, Refused, ThroughPooler, NoAnswer.
     """
     from psycopg.errors import QueryCanceled
 
     from sluice.insight.collecting.lifeline import cut_after
     from sluice.insight.collecting.sessions import opened
 
-    dsn = dsn_of(read_stores(ROOT).stores[name].connection)
     limits = {"statement_timeout": QUESTION, "lock_timeout": QUESTION}
     try:
         with cut_after(ANSWERED_WITHIN) as line, opened(dsn, name, "health", line, **limits) as c:
@@ -58,6 +58,29 @@ def opened_store(name: str) -> Iterator[Connection]:
         raise NoAnswer(
             f"{name} has not answered a question within {QUESTION}. It is asked again at the next look."
         ) from error
+
+
+def opener_of(stores: Mapping[str, Store]) -> OpenStore:
+    """Give what opens each store of PostgreSQL. Airflow is asked for all addresses here: stores are opened in threads.
+
+    What is opened raises NoConnection besides.
+    """
+    had = {name: _address(store.connection) for name, store in stores.items() if store.engine == "postgres"}
+
+    def open_store(name: str) -> AbstractContextManager[Connection]:
+        address = had[name]
+        if isinstance(address, SluiceError):
+            raise address
+        return opened_store(name, address)
+
+    return open_store
+
+
+def _address(connection: str) -> str | SluiceError:
+    try:
+        return dsn_of(connection)
+    except SluiceError as error:
+        return error
 
 
 class WatchHealth(BaseOperator):
@@ -77,7 +100,7 @@ class WatchHealth(BaseOperator):
         estate = read_stores(ROOT)
         rules = read_rules_that_hold(ROOT, estate.stores)
         with opened_ledger("health") as ledger:
-            seen = watch(ledger.connection, estate.stores, estate.insight, rules, opened_store)
+            seen = watch(ledger.connection, estate.stores, estate.insight, rules, opener_of(estate.stores))
         for failure in seen.failures:
             self.log.warning("%s", failure)
         note_watched(channels_of(estate), context)

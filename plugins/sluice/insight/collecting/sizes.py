@@ -86,6 +86,7 @@ def measure_with(c: Connection, store: str, before: Mapping[Series, Sample]) -> 
     values[Series(store, "database_bytes")] = one_size(c)
     values |= {Series(store, "partition_headroom_days", name): days for name, days in headrooms(c).items()}
     width = {table.name: table.bytes / table.rows for table in tables.values() if table.rows > 0}
+    values |= {Series(store, "table_locked_count", name): 1.0 for name in locked}
     values |= carry_dropped(store, gone, width, before)
     return Looked(values, notes=_left_out(store, locked))
 

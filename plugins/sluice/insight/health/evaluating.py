@@ -7,7 +7,7 @@ however long none comes, and of what was measured always it is a fault of its ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -15,11 +15,12 @@ from itertools import groupby
 from sluice.estate.models import Store
 from sluice.insight.health.expected import is_expected, is_watched
 from sluice.insight.health.listed import STALE, is_listed_no_more
+from sluice.insight.health.replicas import Dropped, most_at
 from sluice.insight.health.rules import Limit, Rule
 from sluice.insight.health.seldom import more_patience
 from sluice.insight.health.unwatched import TWICE, missing, silences, silent_stores, speechless
-from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
-from sluice.ledger.incidents import Key, State
+from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED, UNWRITTEN
+from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Sample, Series
 
 EARLY = timedelta(seconds=5)
@@ -42,16 +43,26 @@ class Look:
     """The mean of each hour of the day (UTC), of those days that were measured."""
     most: Mapping[str, float] = field(default_factory=dict)
     """Of each store, the most replicas that were seen in a day."""
+    dropped: Dropped = field(default_factory=dict)
+    """When `scale_capacity` took replicas away."""
     unanswered: Mapping[str, bool] = field(default_factory=dict)
     """The rules whose own question gave no number; True where that does not pass by itself."""
     mistakes: int = 0
     """How much is wrong in a person's own file of rules."""
+    unsure: Set[str] = frozenset()
+    """The rules of which nobody knows by which level they are to be judged, while it is."""
+    told: Mapping[Key, Member] = field(default_factory=dict)
+    """What open incidents say is wrong."""
+
+    def is_unsure(self, name: str, rules: Mapping[str, Rule]) -> bool:
+        """Tell whether nobody knows how a rule is to be judged: it may stand in a file that cannot be read."""
+        return self.mistakes > 0 and name not in UNWRITTEN and (name in self.unsure or name not in rules)
 
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
     """Give every state there is now."""
     silent = silent_stores(look.stores, look.lately, look.now, before)
-    unheard = silences(look.stores, look.lately, look.now, silent)
+    unheard = silences(look.stores, look.lately, look.now, silent, before)
     mute = speechless(look.stores, look.lately, look.now, silent, before)
     found: dict[Key, State] = {(SILENT, series): state for series, state in (*unheard, *mute)}
     found |= _unanswered(rules, look, before)
@@ -63,11 +74,29 @@ def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State])
     measured = _by_metric(look)
     for rule in rules.values():
         for series in _looked_at(rule, measured, before, look.stores):
-            limit = rule.at(series.store, look.stores.get(series.store), look.most.get(series.store, 0.0))
             key = (rule.name, series)
+            limit = limit_of(rule, series, look, before.get(key))
             if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
                 found[key] = state
-    return found
+    return {**_kept(rules, look, before), **found}
+
+
+def _kept(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
+    """Give what is wrong by rules that cannot be read now: a mistake in a file makes no store well."""
+    return {
+        key: state
+        for key, state in before.items()
+        if state.phase == "firing"
+        and key in look.told
+        and look.is_unsure(key[0], rules)
+        and is_watched(key[1].store, look.stores)
+    }
+
+
+def limit_of(rule: Rule, series: Series, look: Look, state: State | None) -> Limit | None:
+    """Give what is too much of a series, whose state is this; None where the rule is none of its store's matter."""
+    most = most_at(series.store, look.most, state, look.dropped)
+    return rule.at(series.store, look.stores.get(series.store), most)
 
 
 def _unanswered(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
@@ -103,10 +132,10 @@ def _by_metric(look: Look) -> dict[str, list[Series]]:
 def _judged(
     rule: Rule, limit: Limit, series: Series, look: Look, before: State | None, silent: set[str]
 ) -> State | None:
-    if series.store in silent:
-        return before if before and before.phase == "firing" else None  # no number, no news
     last = look.lately.get(series)
     if last is None or look.now - last.at > STALE[rule.often]:
+        if series.store in silent:
+            return before if before and before.phase == "firing" else None  # no number, no news
         return _without_numbers(rule, series, look, before, last)
     carried = before if before and before.phase != "missing" else None
     return walked(rule, limit, _points(rule, series, look), carried, more_patience(look.stores.get(series.store)))
@@ -168,7 +197,7 @@ def _stepped(rule: Rule, limit: Limit, point: Sample, state: State | None, gap: 
         return None
     if state is None or point.at - state.seen > gap:
         begun = point.at - (rule.lasts.period if rule.lasts.count else timedelta())
-        state = State("pending", begun, point.at, 1, point.value)
+        state = State("pending", begun, point.at, 1, point.value, limit.level)
     else:
         state = replace(_seen(state, point), streak=state.streak + 1)
     return replace(state, phase="firing") if _lasts(rule, state) else state

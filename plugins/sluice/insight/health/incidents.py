@@ -7,7 +7,7 @@ most urgent and one that lists the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -64,24 +64,28 @@ class _Board:
 
 
 def carried(
-    found: Sequence[Trouble], board: Board, hushed: Hushed, evidence: Mapping[Place, str] | None = None
+    found: Sequence[Trouble],
+    board: Board,
+    hushed: Hushed,
+    evidence: Mapping[Place, str] | None = None,
+    judged: Collection[str] | None = None,
 ) -> Outcome:
-    """Carry the incidents on by what is wrong now."""
+    """Carry the incidents on by what is wrong now. `judged` has the rules that there are by name; None where nobody knows."""
     now = hushed.now
     sorting = _Board(now, board.next, {one.id: one for one in board.incidents})
     opened = [one for one in board.incidents if one.cleared is None]
     wide = {one.cause: {member.key for member in one.members} for one in opened if not one.store}
     _place(sorting, grouped(found, wide), hushed)
     named = [each for one in opened for each in one.named]
-    moved = {one.key for troubles in sorting.holds.values() for one in troubles}
-    blind = {one.series.store for one in found if one.cause == WATCHING and one.series.metric not in ITSELF.values()}
+    moved = {one.key: taker for taker, troubles in sorting.holds.items() for one in troubles}
+    blind = {one.series.store for one in found if one.cause == WATCHING and one.series.metric not in ITSELF}
     after: list[Incident] = []
     for one in sorting.known.values():
         if one.id in sorting.holds:
             live = _live(one, sorting.holds[one.id], hushed, evidence or {})
             after.append(remembered(live, named, now))
         elif one.cleared is None:
-            after.append(_quiet(one, now, moved, blind))
+            after.append(_quiet(_ended(one, now, moved, judged), now, blind))
     return told(after, now)
 
 
@@ -118,7 +122,9 @@ def _live(one: Incident, found: Sequence[Trouble], hushed: Hushed, evidence: Map
     members = tuple(each.as_member(reason, each.follows(spoken)) for each, reason in zip(ones, why, strict=True))
     reason = None if spoken else members[0].hushed
     if one.cleared is not None:
-        one = replace(one, cleared=None, times=one.times + 1, told=None, told_at=None, told_cleared=False)
+        one = replace(
+            one, cleared=None, times=one.times + 1, told=None, told_at=None, told_cleared=False, ended="well", into=None
+        )
     elif one.quiet is not None:
         one = replace(one, times=one.times + 1)
     severity = most_urgent(each.severity for each in spoken or ones)
@@ -126,13 +132,22 @@ def _live(one: Incident, found: Sequence[Trouble], hushed: Hushed, evidence: Map
     return replace(one, severity=severity, members=members, quiet=None, hushed=reason, evidence=seen)
 
 
-def _quiet(one: Incident, now: datetime, moved: set[Key], blind: set[str]) -> Incident:
-    """What an incident is when nothing of it is wrong. One whose troubles are another's now ends without a word.
+def _ended(one: Incident, now: datetime, moved: Mapping[Key, int], judged: Collection[str] | None) -> Incident:
+    """End an incident of which nobody can say that it is well: what was wrong of it is another's now, or is looked at no more."""
+    if (taker := next((moved[member.key] for member in one.members if member.key in moved), None)) is not None:
+        return replace(one, quiet=now, cleared=now, ended="joined", into=taker)
+    if one.quiet is None and judged is not None and all(member.rule not in judged for member in one.members):
+        return replace(one, quiet=now, cleared=now, ended="unjudged")
+    return one
+
+
+def _quiet(one: Incident, now: datetime, blind: set[str]) -> Incident:
+    """What an incident is when nothing of it is wrong.
 
     Where nobody measures nobody knows that it is well: the while begins when numbers come again.
     """
-    if one.members and {member.key for member in one.members} & moved:
-        return replace(one, quiet=now, cleared=now, told_cleared=True)
+    if one.cleared is not None:
+        return one
     if blind & {one.store, ""} or (blind and not one.store):
         return replace(one, quiet=now)
     quiet = one.quiet or now

@@ -24,6 +24,8 @@ LISTS: Mapping[tuple[str, str], str] = {
     ("dynamodb", "migration"): "collection_seconds",
 }
 """For each engine and kind of thing: what the look that lists all of them always has a number of."""
+LOCKED = "table_locked_count"
+"""Of a table that could not be measured: it is in no list, and is not gone."""
 BESIDE: Mapping[str, str] = {
     "read_units_used_percent": "read_units_rate",
     "write_units_used_percent": "write_units_rate",
@@ -37,6 +39,8 @@ def is_listed_no_more(series: Series, lately: Mapping[Series, Sample], now: date
     if (beside := BESIDE.get(series.metric)) is not None:
         return _is_fresh(Series(series.store, beside, series.subject), lately, now)
     if (metric := METRICS.get(series.metric)) is None:
+        return False
+    if _is_fresh(Series(series.store, LOCKED, series.subject), lately, now):
         return False
     by = LISTS[metric.engine, metric.of]
     read = [one for one in lately if (one.store, one.metric) == (series.store, by) and _is_fresh(one, lately, now)]

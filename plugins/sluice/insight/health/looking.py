@@ -8,23 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sluice.errors import SluiceError, Terminal
 from sluice.estate.insight import Insight
 from sluice.estate.models import Store
 from sluice.insight.health.asking import OpenStore, ask_all
-from sluice.insight.health.blockers import find_waits, tree
+from sluice.insight.health.at_once import at_once
+from sluice.insight.health.blockers import Session, find_waits, tree
 from sluice.insight.health.due import BACK, Outcome
 from sluice.insight.health.evaluating import Look, evaluate
 from sluice.insight.health.grouping import Place
-from sluice.insight.health.incidents import carried
-from sluice.insight.health.ours import find_busy, whose
+from sluice.insight.health.incidents import carried, members_of
+from sluice.insight.health.ours import Busy, find_busy, whose
+from sluice.insight.health.replicas import Dropped, dropped_of, most_of
 from sluice.insight.health.rules import Rule, Rules, lookback
 from sluice.insight.health.seldom import counted_on
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
+from sluice.insight.health.unwritten import UNWRITTEN
 from sluice.ledger.incidents import Incidents
 from sluice.ledger.samples import ONE_DAY, Sample, Samples, Series, Span
+from sluice.ledger.scalings import Scalings
 from sluice.stores.postgres import Connection
 
 WEEKS = timedelta(days=14)
@@ -67,6 +72,8 @@ def watch(
         gathered(samples, rules.rules, stores, now),
         unanswered={name: isinstance(error, Terminal) for name, error in unanswered.items()},
         mistakes=len(rules.mistakes),
+        unsure=rules.unsure,
+        told={member.key: member for _, member in members_of(incidents.board(now - BACK).incidents)},
     )
     found = troubles(evaluate(rules.rules, look, incidents.states()), rules.rules, look)
     asked = _asked(found, stores, open_store)
@@ -74,7 +81,8 @@ def watch(
     with incidents.looking():
         states = evaluate(rules.rules, look, incidents.states())
         found = [replace(one, runbook=insight.page_at(one.runbook)) for one in troubles(states, rules.rules, look)]
-        outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence)
+        judged = None if rules.mistakes else {*rules.rules, *UNWRITTEN}
+        outcome = carried(found, incidents.board(now - BACK), hushed, asked.evidence, judged)
         incidents.keep(states, outcome.incidents, outcome.messages)
         incidents.forget(now - KEPT)
     failures = (*map(str, (*rules.mistakes, *unanswered.values())), *asked.failures)
@@ -89,18 +97,19 @@ def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, S
             since = now - max(lookback(rule) for rule in there)
             numbers |= samples.between({rule.metric for rule in there}, since, now + SOON)
     lately = counted_on(samples.latest(now, within=ONE_DAY), stores, now)
-    return Look(now, stores, numbers, lately, _usual(samples, rules, now), _most(samples, numbers, now))
+    dropped = dropped_of(Scalings(samples.connection).between(now - KEPT, now + SOON), now)
+    most = _most(samples, numbers, dropped, now)
+    return Look(now, stores, numbers, lately, _usual(samples, rules, now), most, dropped)
 
 
-def _most(samples: Samples, numbers: Mapping[Series, Sequence[Sample]], now: datetime) -> dict[str, float]:
+def _most(
+    samples: Samples, numbers: Mapping[Series, Sequence[Sample]], dropped: Dropped, now: datetime
+) -> dict[str, float]:
     """Give the most replicas of each store within a day: by its hours, and by the last one's numbers, not rolled up yet."""
-    found: dict[str, float] = {}
     hours = samples.spans("hour", {REPLICAS}, now - ONE_DAY, now)
-    seen = [(series, one.highest) for series, spans in hours.items() for one in spans]
-    seen += [(series, one.value) for series, ones in numbers.items() if series.metric == REPLICAS for one in ones]
-    for series, count in seen:
-        found[series.store] = max(count, found.get(series.store, 0.0))
-    return found
+    seen = [(series, Sample(one.at, one.highest)) for series, spans in hours.items() for one in spans]
+    seen += [(series, one) for series, ones in numbers.items() if series.metric == REPLICAS for one in ones]
+    return most_of(seen, dropped)
 
 
 def _usual(samples: Samples, rules: Mapping[str, Rule], now: datetime) -> dict[Series, dict[int, float]]:
@@ -125,14 +134,23 @@ def _asked(found: Sequence[Trouble], stores: Mapping[str, Store], open_store: Op
         store = stores.get(one.series.store)
         if store and store.engine == "postgres" and (one.ours or one.cause == "locks"):
             wanted.setdefault(one.series.store, set()).add(one.cause)
+    found_at = at_once({name: partial(_ask_who, name, open_store) for name in wanted})
     for name, causes in wanted.items():
-        try:
-            with open_store(name) as c:
-                waits, busy = find_waits(c), find_busy(c)
-        except SluiceError as error:
-            asked.failures.append(f"{name} cannot be asked who is in the way: {error}")
+        seen = found_at.get(name, "it has not answered in time")
+        if isinstance(seen, str):
+            asked.failures.append(f"{name} cannot be asked who is in the way: {seen}")
             continue
+        waits, busy = seen
         if waits:
             asked.evidence[name, "locks"] = "\n".join(tree(waits))
         asked.ours |= {(name, cause): who for cause in causes if (who := whose(cause, waits, busy))}
     return asked
+
+
+def _ask_who(name: str, open_store: OpenStore) -> tuple[Sequence[Session], Sequence[Busy]] | str:
+    """Ask a store who waits there and who is at work; or say why it cannot be asked."""
+    try:
+        with open_store(name) as c:
+            return find_waits(c), find_busy(c)
+    except SluiceError as error:
+        return str(error)

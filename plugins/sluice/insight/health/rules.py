@@ -88,6 +88,8 @@ class Rules:
     silences: tuple[Silence, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     """What is wrong in a person's own file: then only those that come along are here."""
+    unsure: frozenset[str] = frozenset()
+    """Then, those that their file names, or all of them: nobody knows by which level they are to be judged."""
 
 
 def read_rules(root: Path, stores: Mapping[str, Store]) -> Rules:
@@ -103,7 +105,13 @@ def read_rules_that_hold(root: Path, stores: Mapping[str, Store]) -> Rules:
     try:
         return read_rules(root, stores)
     except EstateErrors as error:
-        return replace(_read(root, stores, with_own=False), mistakes=error.mistakes)
+        found = _read(root, stores, with_own=False)
+        return replace(found, mistakes=error.mistakes, unsure=_named(root) or frozenset(found.rules))
+
+
+def _named(root: Path) -> frozenset[str]:
+    told = _open(root, OWN).get("rules", otherwise={})
+    return frozenset(told if isinstance(told, Mapping) else ())
 
 
 def shipped_rules(root: Path) -> Mapping[str, Rule]:

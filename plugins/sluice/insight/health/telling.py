@@ -35,8 +35,12 @@ def message(one: Incident, kind: Kind, now: datetime, new: Sequence[Member] = ()
 
 def subject(one: Incident, kind: Kind) -> str:
     """Give an incident in a few words: `P2 certify: locks (#12)`."""
-    head = {"cleared": "well again: ", "opened": ""}.get(kind, f"{kind}: ")
+    head = {"cleared": _ending(one), "opened": ""}.get(kind, f"{kind}: ")
     return f"{head}{one.severity} {where(one)}: {one.cause} (#{one.id})"
+
+
+def _ending(one: Incident) -> str:
+    return {"well": "well again: ", "joined": f"goes on as #{one.into}: ", "unjudged": "judged no more: "}[one.ended]
 
 
 def where(one: Incident) -> str:
@@ -61,8 +65,14 @@ def _lines(one: Incident, kind: Kind, whole: int) -> Iterator[str]:
 
 def _cleared(one: Incident) -> Iterator[str]:
     assert one.quiet
-    yield f"{where(one)} is well again: {one.cause}, incident {one.id}"
+    yield f"{where(one)} {_how(one)}: {one.cause}, incident {one.id}"
     yield f"From {one.opened:%Y-%m-%d %H:%M} to {one.quiet:%Y-%m-%d %H:%M} UTC. It was: {one.members[0].text}"
+
+
+def _how(one: Incident) -> str:
+    if one.ended == "joined":
+        return f"goes on as incident {one.into}"
+    return "is well again" if one.ended == "well" else "is judged no more, its rule is off or gone"
 
 
 def _whose(one: Incident, store: str) -> str:
@@ -85,6 +95,7 @@ def _details(one: Incident, kind: Kind) -> dict[str, Any]:
         "rules": sorted({member.rule for member in one.members}),
         "runbook": first.runbook,
         "owner": first.owner,
+        **({"ended": one.ended, "goes_on_as": one.into} if kind == "cleared" else {}),
     }
 
 

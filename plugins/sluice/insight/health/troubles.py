@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.estate.severity import Severity
-from sluice.insight.health.evaluating import Look
+from sluice.insight.health.evaluating import Look, limit_of
 from sluice.insight.health.listed import STALE
 from sluice.insight.health.rules import OWN, Rule
-from sluice.insight.health.unwatched import ALL
+from sluice.insight.health.unwatched import ITSELF, NEVER
 from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Series
@@ -23,6 +23,7 @@ UNREACHABLE = "unreachable"
 """The cause of a store that does not answer."""
 PAGE = "docs/howto/know-what-is-wrong.md#no-data"
 RULES_PAGE = "docs/howto/write-a-rule.md"
+UNSURE = f"; its rule cannot be judged while {OWN} has mistakes"
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,34 @@ class Trouble:
 def troubles(states: Mapping[Key, State], rules: Mapping[str, Rule], look: Look) -> list[Trouble]:
     """List what is wrong, the most urgent and oldest first."""
     found = [
-        _UNWRITTEN[name](series, state) if name in _UNWRITTEN else _told(rules[name], series, state, look)
+        _trouble(name, series, state, rules, look)
         for (name, series), state in states.items()
         if state.phase != "pending"
     ]
     return sorted(found, key=lambda one: (one.severity, one.since, one.rule, one.series))
 
 
+def _trouble(name: str, series: Series, state: State, rules: Mapping[str, Rule], look: Look) -> Trouble:
+    if name in _UNWRITTEN:
+        return _UNWRITTEN[name](series, state)
+    member = look.told.get((name, series))
+    if member and look.is_unsure(name, rules):
+        return _unsure(member, series, state)
+    return _told(rules[name], series, state, look)
+
+
+def _unsure(was: Member, series: Series, state: State) -> Trouble:
+    """What is wrong by a rule that cannot be read now: as it was told last."""
+    text = was.text if was.text.endswith(UNSURE) else was.text + UNSURE
+    return Trouble(
+        was.rule, series, was.severity, was.cause, (), state.since, text, was.do, was.runbook, was.owner
+    )  # fmt: skip
+
+
 def _told(rule: Rule, series: Series, state: State, look: Look) -> Trouble:
     if state.phase == "missing":
         return _missing(rule, series, state)
-    limit = rule.at(series.store, look.stores.get(series.store), look.most.get(series.store, 0.0))
+    limit = limit_of(rule, series, look, state)
     assert limit
     beyond = f"{'over' if limit.is_over else 'under'} {limit.level:g}"
     usual = " times the usual" if rule.against == "usual" else ""
@@ -98,8 +116,10 @@ def _missing(rule: Rule, series: Series, state: State) -> Trouble:
 
 
 def _silent(series: Series, state: State) -> Trouble:
-    if series.metric != ALL:
+    if series.metric in ITSELF:
         return _speechless(series, state)
+    if series.metric == NEVER:
+        return _never(series, state)
     whom = f"{series.store} is measured by nobody" if series.store else "Nobody measures any store"
     do = "Does collect_samples run? It is red, paused, or does not get its turn."
     severity: Severity = "P2" if series.store else "P1"
@@ -107,8 +127,19 @@ def _silent(series: Series, state: State) -> Trouble:
     return Trouble(SILENT, series, severity, WATCHING, (), state.since, text, do, PAGE, "platform")
 
 
+def _never(series: Series, state: State) -> Trouble:
+    whom = f"{series.store} was never measured" if series.store else "No store was ever measured"
+    do = "Is collect_samples switched on? Where it runs, its log says why a store is not reached."
+    severity: Severity = "P2" if series.store else "P1"
+    text = f"{whom}, or not for a day before it was missed, at {_at(state.since)}"
+    return Trouble(SILENT, series, severity, WATCHING, (), state.since, text, do, PAGE, "platform")
+
+
 def _speechless(series: Series, state: State) -> Trouble:
-    text = f"{series.store} says nothing itself since {_at(state.since)}, or before: no {series.metric}, though others tell of it"
+    who = series.store if series.metric == "up_count" else f"the PgBouncer before {series.store}"
+    text = (
+        f"{who} says nothing itself since {_at(state.since)}, or before: no {series.metric}, though others tell of it"
+    )
     do = "A password or a right of its connection? The log of collect_samples says why."
     return Trouble(SILENT, series, "P2", WATCHING, (), state.since, text, do, PAGE, "platform")
 

@@ -1,48 +1,81 @@
-"""Which stores nobody measures: of which no numbers come at all, or only what others tell of them. Pure."""
+"""Which stores nobody measures: of which no numbers of a look come at all, or only what others tell of them. Pure.
+
+That it is so is known at the second look that finds it: after a pause of everything (a machine that slept, a first start) the
+watch may look before the collector does. What was never measured has longer, from when the watch missed it first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sluice.estate.models import Store
 from sluice.insight.health.listed import STALE
+from sluice.insight.health.seldom import more_patience
 from sluice.insight.health.unwritten import SILENT
 from sluice.insight.metrics import AIRFLOW
 from sluice.ledger.incidents import Key, State
-from sluice.ledger.samples import ONE_DAY, Sample, Series
+from sluice.ledger.samples import Sample, Series
 
 QUIET = timedelta(minutes=10)
 """Without a number of a store for so long, nobody measures it."""
 TWICE = timedelta(minutes=4)
 """What has failed for so long has failed at two looks: one that was too slow once is no fault."""
 ALL = "collector_age_seconds"
-"""Under this it is kept that nothing of a store is measured."""
-ITSELF: Mapping[str, str] = {"postgres": "up_count", "dynamodb": "table_up_count"}
-"""What a store itself tells, whatever CloudWatch, its pooler or the ledger know of it."""
+"""Under this it is kept that nothing of a store is measured any more."""
+NEVER = "collection_seconds"
+"""Under this, that it was never measured, or not for a day before it was missed."""
+HEARD = ("collection_seconds", "up_count", "table_up_count", "pooler_up_count", "metadata_up_count")
+"""What each look of `collect_samples` keeps. Answers of questions, sizes, a stream's age are kept by others."""
+ITSELF = ("up_count", "pooler_up_count")
+"""What a server and its pooler themselves tell, whatever CloudWatch and each other know of them."""
 
 
 def silent_stores(
     stores: Mapping[str, Store], lately: Mapping[Series, Sample], now: datetime, before: Mapping[Key, State]
 ) -> set[str]:
     """Name the stores of which no numbers come: those of the file, and Airflow where it was measured once."""
-    newest = {name: max(ats) for name, ats in _moments(lately).items()}
-    known = {*newest, *(series.store for rule, series in before if rule == SILENT)}
-    names = {*stores, *({AIRFLOW} & known)}
-    return {name for name in names if name not in newest or now - newest[name] > QUIET}
+    newest = _newest(lately)
+    return {name for name in _names(stores, newest, before) if name not in newest or now - newest[name] > QUIET}
 
 
 def silences(
-    stores: Mapping[str, Store], lately: Mapping[Series, Sample], now: datetime, silent: Set[str]
+    stores: Mapping[str, Store],
+    lately: Mapping[Series, Sample],
+    now: datetime,
+    silent: Set[str],
+    before: Mapping[Key, State],
 ) -> Iterator[tuple[Series, State]]:
-    """Give what is wrong of them: one of each store; a single one where nobody measures any of them."""
-    moments = _moments(lately)
-    last = {name: max(moments.get(name, ()), default=now - ONE_DAY) for name in silent}
-    if silent and silent >= set(stores):
-        yield Series("", ALL), missing(max(last.values()), now)
-        return
-    for name in silent:
-        yield Series(name, ALL), missing(last[name], now)
+    """Give what is wrong of them, or about to be: one of each store; a single one where nobody measures any of them."""
+    newest = _newest(lately)
+    found: dict[Series, State] = {}
+    for name in _names(stores, newest, before):
+        if name not in newest and (SILENT, Series(name, ALL)) not in before:
+            found[Series(name, NEVER)] = _never(name, stores.get(name), now, before)
+        elif name not in newest or now - newest[name] > QUIET / 2:
+            found[Series(name, ALL)] = _ended(name, newest.get(name), now, before)
+    told = {series: state for series, state in found.items() if state.phase == "missing"}
+    if told and silent >= set(stores):
+        metric = ALL if any(series.metric == ALL for series in told) else NEVER
+        yield Series("", metric), max((told[one] for one in told if one.metric == metric), key=lambda one: one.since)
+        found = {series: replace(state, phase="pending") for series, state in found.items()}
+    yield from found.items()
+
+
+def _never(name: str, store: Store | None, now: datetime, before: Mapping[Key, State]) -> State:
+    known = before.get((SILENT, Series(name, NEVER)))
+    since = known.since if known else now
+    return State("missing" if now - since >= QUIET + more_patience(store) else "pending", since, now)
+
+
+def _ended(name: str, last: datetime | None, now: datetime, before: Mapping[Key, State]) -> State:
+    """A pending one is since it was missed, a missing one since its last number."""
+    known = before.get((SILENT, Series(name, ALL)))
+    is_quiet = last is None or now - last > QUIET
+    if known and is_quiet and (known.phase == "missing" or now - known.since >= TWICE):
+        return missing(last or known.since, now)
+    return State("pending", known.since if known else now, now)
 
 
 def speechless(
@@ -52,13 +85,21 @@ def speechless(
     silent: Set[str],
     before: Mapping[Key, State],
 ) -> Iterator[tuple[Series, State]]:
-    """Give the stores that others tell of and that do not speak themselves: a password is wrong, a right is missing."""
-    heard = {(one.store, one.metric) for one, last in lately.items() if now - last.at <= STALE["minute"]}
+    """Give the servers and poolers that others tell of and that do not speak: a password is wrong, a right is missing."""
     for name, store in stores.items():
-        series = Series(name, ITSELF[store.engine])
-        if name not in silent and (name, series.metric) not in heard:
-            since = before[SILENT, series].since if (SILENT, series) in before else now
-            yield series, State("missing" if now - since >= TWICE else "pending", since, now)
+        for series in (Series(name, metric) for metric in _speaking(store) if name not in silent):
+            last = lately.get(series)
+            if last is None or now - last.at > STALE["minute"]:
+                since = before[SILENT, series].since if (SILENT, series) in before else now
+                patience = TWICE if last else TWICE + more_patience(store)
+                yield series, State("missing" if now - since >= patience else "pending", since, now)
+
+
+def _speaking(store: Store) -> tuple[str, ...]:
+    """Give what a store is to tell itself: of one in DynamoDB the look that tells of it is the only one."""
+    if store.engine != "postgres":
+        return ()
+    return ITSELF if store.watch.pooler else ITSELF[:1]
 
 
 def missing(last: datetime, now: datetime) -> State:
@@ -66,8 +107,15 @@ def missing(last: datetime, now: datetime) -> State:
     return State("missing", last, last, value=(now - last).total_seconds())
 
 
-def _moments(lately: Mapping[Series, Sample]) -> dict[str, list[datetime]]:
-    found: dict[str, list[datetime]] = {}
+def _names(stores: Mapping[str, Store], newest: Mapping[str, datetime], before: Mapping[Key, State]) -> dict[str, None]:
+    known = {*newest, *(series.store for rule, series in before if rule == SILENT)}
+    return dict.fromkeys((*stores, *({AIRFLOW} & known)))
+
+
+def _newest(lately: Mapping[Series, Sample]) -> dict[str, datetime]:
+    """Give when each store was looked at last."""
+    found: dict[str, datetime] = {}
     for series, sample in lately.items():
-        found.setdefault(series.store, []).append(sample.at)
+        if series.metric in HEARD:
+            found[series.store] = max(sample.at, found.get(series.store, sample.at))
     return found
