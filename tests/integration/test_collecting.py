@@ -148,6 +148,15 @@ def test_a_replica_and_a_slot_are_seen(tmp_path: Path) -> None:
         with connect(dsn, purpose="test") as c:
             c.execute(b"INSERT INTO t SELECT generate_series(1, 1000)")
         assert of(look(dsn), "slot_retained_bytes", "left") > 1000
+        assert of(look(dsn), "slot_lost_count", "left") == 0
+        with connect(dsn, purpose="test") as c:
+            c.execute(b"SELECT pg_create_physical_replication_slot('pg_basebackup_1', true, true)")
+            c.execute(b"SELECT pg_create_physical_replication_slot('idle', false)")
+            now = look(dsn)
+        subjects = {series.subject for series in now.values if series.metric.startswith("slot_")}
+        assert "pg_basebackup_1" not in subjects, "it ends with its session, and the next one is called otherwise"
+        assert of(now, "slot_retained_bytes", "idle") is None, "it holds nothing that could be counted"
+        assert of(now, "slot_lost_count", "idle") == 0
         follower = look(group.replicas[0].dsn)
         assert of(follower, "up_count") == 1, "who is asked may be a replica itself"
         assert follower.counters[Series("certify", "wal_bytes_rate")] > 0

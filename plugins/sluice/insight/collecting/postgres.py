@@ -97,7 +97,8 @@ def _sessions(store: str, found: Row) -> Looked:
 
 
 def _slots(store: str, slots: Iterable[Row]) -> dict[Series, float]:
-    kept = _worst(store, "slot_retained_bytes", slots, lambda one: one["bytes"])
+    kept = _worst(store, "slot_retained_bytes", slots, lambda one: None if one["lost"] else one["bytes"])
+    kept |= _worst(store, "slot_lost_count", slots, lambda one: float(one["lost"]))
     read = [one for one in slots if not one["name"].startswith(SHIPPED)]
     return kept | _worst(store, "slot_inactive_count", read, lambda one: float(not one["active"]))
 
