@@ -339,5 +339,6 @@ def test_what_cloudwatch_was_read_up_to_is_known_by_the_last_number_of_each_part
     samples.record(now - timedelta(hours=30), {Series("long_ago", "cpu_percent"): 1.0})
     minute = timedelta(minutes=1)
     assert {name: round((now - end) / minute) for name, end in collecting.reached_of(samples).ends.items()} == {
-        "tyler urgent": 6, "tyler explaining": 27, "shop": 119,
+        "tyler urgent users": 8, "tyler urgent orders": 6, "tyler explaining users": 29, "tyler explaining orders": 27,
+        "shop": 119,
     }  # fmt: skip

@@ -94,14 +94,15 @@ def seconds_to_next(now: datetime) -> float:
 def reached_of(samples: Samples) -> Reached:
     """Say up to where services were read, by what is kept of each."""
     from sluice.insight.collecting.cloudwatch import MINUTE, Reached
-    from sluice.insight.collecting.dynamodb import EXPLAINING, URGENT
+    from sluice.insight.collecting.dynamodb import EXPLAINING, URGENT, part_of
     from sluice.insight.collecting.rds import KEY
 
     reached, now = Reached(), samples.now()
-    parts = {KEY: "", "read_units_rate": URGENT, "system_errors_rate": EXPLAINING}
-    for series, last in samples.latest(now, within=DAY, metrics=parts).items():
-        name = f"{series.store}{parts[series.metric]}"
-        reached.ends[name] = max(last.at + MINUTE, reached.ends.get(name, last.at))
+    sorts = {"read_units_rate": URGENT, "system_errors_rate": EXPLAINING}
+    for series, last in samples.latest(now, within=DAY, metrics=[KEY, *sorts]).items():
+        is_table = series.metric in sorts
+        name = part_of(series.store, sorts[series.metric], series.subject) if is_table else series.store
+        reached.ends[name] = last.at + MINUTE
     return reached
 
 
