@@ -57,6 +57,15 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """A level of a metric, and on which side of it a number counts."""
+
+    metric: str
+    level: float
+    is_over: bool
+
+
+@dataclass(frozen=True)
 class Samples:
     """The samples of an estate. Each verb may be called twice."""
 
@@ -126,6 +135,12 @@ class Samples:
     ) -> dict[Series, list[Sample]]:
         """Give the numbers of some metrics from `start` to `end`, itself not included, oldest first."""
         found = self._rows("list_samples", metrics=list(metrics), start=start, end=end, store=store)
+        return _grouped((row, Sample(row["at"], row["value"])) for row in found)
+
+    def beyond(self, levels: Collection[Beyond], start: datetime, end: datetime) -> dict[Series, list[Sample]]:
+        """Give the numbers as `between`, of those series alone that have one beyond a level, or of which a rule has a state."""
+        told = {"metrics": [one.metric for one in levels], "levels": [one.level for one in levels]}
+        found = self._rows("list_beyond", **told, over=[one.is_over for one in levels], start=start, end=end)
         return _grouped((row, Sample(row["at"], row["value"])) for row in found)
 
     def spans(
