@@ -163,11 +163,15 @@ class Samples:
             )
         return len(found)
 
-    def roll_up(self, start: datetime, end: datetime) -> None:
-        """Roll up every hour and day that the window touches. What was rolled up from more points stays."""
+    def roll_up(self, start: datetime, end: datetime, units: Sequence[Unit] = UNITS) -> None:
+        """Roll up every hour and day that the window touches. What was rolled up from more points stays.
+
+        Whoever wants the hours alone rolls up their days, by them, when it is done with these.
+        """
         with translated("rolling up samples"), self.connection.transaction():
-            self.connection.execute(statement("samples.take_late"), _touched(start, end, "hour"))
-            for unit in UNITS:
+            if "hour" in units:
+                self.connection.execute(statement("samples.take_late"), _touched(start, end, "hour"))
+            for unit in units:
                 self.connection.execute(statement(f"samples.roll_up_{unit}s"), _touched(start, end, unit))
 
     def late_hours(self) -> list[datetime]:
