@@ -78,6 +78,7 @@ JOIN LATERAL (
 ) AS l ON true
 WHERE s.seen >= (%(since)s AT TIME ZONE 'UTC')::date
       AND (%(store)s::text IS NULL OR s.store = %(store)s) AND (%(metrics)s::text[] IS NULL OR s.metric = ANY (%(metrics)s))
+      AND (s.metric <> ALL (%(many)s::text[]) OR s.subject = ANY (%(subjects)s::text[]))
 ORDER BY s.store, s.metric, s.subject
 
 -- name: list_samples

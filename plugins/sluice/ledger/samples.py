@@ -124,10 +124,14 @@ class Samples:
         store: str | None = None,
         within: timedelta = LATELY,
         metrics: Collection[str] | None = None,
+        some: tuple[Collection[str], Collection[str]] = ((), ()),
     ) -> dict[Series, Sample]:
-        """Give the last number of each series, of some metrics or all, that has one not older than `within` at `until`."""
-        told = None if metrics is None else list(metrics)
-        found = self._rows("find_latest", store=store, metrics=told, since=until - within, until=until)
+        """Give the last number of each series, of some metrics or all, that has one not older than `within` at `until`.
+
+        `some` are metrics of which only those of the subjects behind them are wanted.
+        """
+        told = {"metrics": None if metrics is None else list(metrics), "many": list(some[0]), "subjects": list(some[1])}
+        found = self._rows("find_latest", store=store, **told, since=until - within, until=until)
         return {_series(row): Sample(row["at"], row["value"]) for row in found}
 
     def between(
