@@ -378,8 +378,13 @@ def test_what_cloudwatch_was_read_up_to_is_known_by_the_last_number_of_each_part
             samples.record(now - timedelta(hours=3), {Series("tyler", metric, table): 1.0})
     samples.record(now - timedelta(hours=2), {Series("shop", "cpu_percent"): 1.0})
     samples.record(now - timedelta(hours=30), {Series("long_ago", "cpu_percent"): 1.0})
+    held, free = Series("shop", "disk_used_bytes"), Series("shop", "disk_free_bytes")
+    for ago, size in ((40, 100.0), (20, 150.0), (1, 200.0)):
+        samples.record(now - timedelta(minutes=ago), {held: size - 30.0, free: 30.0})
+    samples.record(now - timedelta(minutes=30), {Series("half", "disk_free_bytes"): 30.0})
     minute = timedelta(minutes=1)
     assert {name: round((now - end) / minute) for name, end in collecting.reached_of(samples).ends.items()} == {
         "tyler urgent users": 8, "tyler urgent orders": 6, "tyler explaining users": 29, "tyler explaining orders": 27,
         "shop": 119,
     }  # fmt: skip
+    assert collecting.reached_of(samples).sizes == {"shop disk": (now - timedelta(minutes=20), 150.0)}

@@ -32,6 +32,7 @@ from sluice.insight.collecting.cloudwatch import (
     fetch,
 )
 from sluice.insight.collecting.dynamodb import EXPLAINING, OPERATIONS, URGENT, look_at_tables, part_of
+from sluice.insight.collecting.instance_memory import GIB
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.rds import look_at_rds
 from sluice.insight.collecting.tables import AT_MOST, Listed, measure_tables, names_of
@@ -285,6 +286,45 @@ def test_an_instance_of_an_unknown_class_has_no_memory_in_percent_and_is_told(in
     found = look_at_instance(instance)
     assert found.history == ()
     assert "db.z9.large" in found.notes[0]
+
+
+def resize(cloud: Cloud, gib: int, told_class: str = "db.r6g.large") -> None:
+    cloud.rds.modify_db_instance(
+        DBInstanceIdentifier="shop", AllocatedStorage=gib, DBInstanceClass=told_class, ApplyImmediately=True
+    )
+
+
+def test_what_was_told_before_a_disk_or_a_memory_grew_is_not_divided_by_what_there_is_now(instance: Cloud) -> None:
+    for minute in range(-60, 20):
+        for name, free in (
+            ("FreeStorageSpace", 19 if minute < 5 else 119),
+            ("FreeableMemory", 4 if minute < 5 else 20),
+        ):
+            instance.count("AWS/RDS", name, NOON + minute * MINUTE, free * GIB, DBInstanceIdentifier="shop")
+    told: dict[str, dict[datetime, float]] = {"disk_used_percent": {}, "memory_used_percent": {}, "disk_free_bytes": {}}
+    for minute in range(20):
+        if minute == 5:
+            resize(instance, 200, "db.r6g.xlarge")
+        found = kept(look_at_instance(instance, NOON + minute * MINUTE))
+        assert len({(series, sample.at) for series, sample in found.history}) == len(found.history), "each once"
+        for metric, numbers in told.items():
+            numbers |= history(found, metric, "", "shop")
+    assert set(told["disk_used_percent"].values()) == {81, 40.5}
+    assert set(told["memory_used_percent"].values()) == {75, 37.5}
+    assert {at for at, value in told["disk_used_percent"].items() if value == 40.5} == {
+        NOON + minute * MINUTE for minute in range(5, 17)
+    }
+    assert len(told["disk_free_bytes"]) == 60 + 17, "how much was free is true of every minute"
+
+
+def test_of_a_size_that_is_as_it_was_every_minute_of_an_outage_is_known(instance: Cloud) -> None:
+    for minute in range(-300, 0):
+        instance.count("AWS/RDS", "FreeStorageSpace", NOON + minute * MINUTE, 19 * GIB, DBInstanceIdentifier="shop")
+    before = NOON - timedelta(hours=4)
+    instance.reached.sizes["shop disk"] = (before, 100.0 * GIB)
+    assert min(history(look_at_instance(instance), "disk_used_percent", "", "shop")) == before
+    instance.reached.sizes["shop disk"] = (before, 90.0 * GIB)
+    assert history(look_at_instance(instance), "disk_used_percent", "", "shop") == {}
 
 
 def test_an_instance_that_is_not_there_is_refused_by_name(cloud: Cloud) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sluice.insight.collecting.cloudwatch import (
     AGAIN,
+    AS_NOW,
     Asked,
     CloudSilent,
     Reached,
@@ -38,8 +39,6 @@ OPERATIONS = ("GetItem", "Query", "BatchGetItem", "PutItem", "UpdateItem", "Tran
 LATENCIES = {"latency_p50_milliseconds": "p50", "latency_p95_milliseconds": "p95", "latency_p99_milliseconds": "p99"}
 UNITS = {"read_units": "ConsumedReadCapacityUnits", "write_units": "ConsumedWriteCapacityUnits"}
 THROTTLING = ("ReadThrottleEvents", "WriteThrottleEvents")
-AS_NOW = timedelta(minutes=10)
-"""For how long back a table's units are taken to be those of now."""
 
 
 def look_at_tables(
