@@ -52,11 +52,15 @@ STATEMENTS: Mapping[str, str] = {"statements_rate": "calls", "statement_millisec
 def look_at_postgres(dsn: str, store: str, line: Lifeline, disk: int | None = None) -> Looked:
     """Look at a server for its minute, and at its disk where the bytes of that are told.
 
-    Raises StoreDown, Refused, ThroughPooler; QueryCanceled where it is too slow to answer.
+    One that lets us in and is too slow for the rest is up, and nothing else is known. Raises StoreDown, Refused, ThroughPooler.
     """
-    with opened(dsn, store, "look", line, statement_timeout=PATIENCE, lock_timeout="2s") as c:
-        found = look_with(c, store)
-        return found + look_at_disk(c, store, disk) if disk else found
+    try:
+        with opened(dsn, store, "look", line, statement_timeout=PATIENCE, lock_timeout="2s") as c:
+            found = look_with(c, store)
+            return found + look_at_disk(c, store, disk) if disk else found
+    except errors.QueryCanceled:
+        slow = f"{store}: it is too slow to say how it is: a statement for that took longer than {PATIENCE}."
+        return Looked({Series(store, UP): 1.0}, notes=(slow,))
 
 
 def look_with(c: Connection, store: str) -> Looked:
@@ -109,7 +113,7 @@ def _statements(c: Connection, store: str, schema: str | None) -> Looked:
     try:
         with c.transaction():  # what is refused here ends no more than this
             found = one(c, statement("collecting.find_statements", schema=sql.Identifier(schema)))
-    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege) as error:
+    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege, errors.QueryCanceled) as error:
         return _lacks_statements(store, _first_line(error))
     return Looked(counters=_told(store, found, STATEMENTS))
 
