@@ -6,8 +6,8 @@ costs each store fewer than ten queries, however many tables there are, and wait
 for months, days for years: `insight: {keep: …}` in include/estate/estate.yaml. An hour that was missed is missing.
 
 **Red?** `measure_sizes` of that store: it is down, or its role is refused; the others are measured. A table that somebody has
-locked is no failure: the log names it, and it is measured in an hour. `roll_up_samples` is red where the ledger is down; the next
-run rolls up all that is there.
+locked is no failure: the log names it, and it is measured in an hour. `roll_up_samples` and `forget_samples` are red where the
+ledger is down; the next run goes on from the last hour that was rolled up, and samples that wait for it are not forgotten.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from sluice.flow.alerting import tell_first_failure
-from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSamples
+from sluice.flow.insight.measuring import ForgetSamples, ListStores, MeasureSizes, RollUpSamples
 from sluice.flow.policy import UPKEEP
 
 with DAG(
@@ -33,7 +33,8 @@ with DAG(
     tags=["insight"],
 ):
     # By itself: what was sampled is rolled up, whether or not every store could be measured.
-    RollUpSamples(task_id="roll_up_samples")
+    # Whoever drops a day waits for those who read it; and what is too old goes whatever became of rolling up.
+    RollUpSamples(task_id="roll_up_samples") >> ForgetSamples(task_id="forget_samples", trigger_rule="all_done")
     MeasureSizes.partial(task_id="measure_sizes", map_index_template="{{ task.store }}").expand(
         store=ListStores(task_id="list_stores").output
     )

@@ -44,9 +44,11 @@ SELECT s.sees_all,
              FROM pg_stat_replication AS r
              WHERE r.replay_lsn IS NOT NULL AND NOT EXISTS (
                  SELECT FROM pg_replication_slots AS l WHERE l.active_pid = r.pid AND l.slot_type = 'logical')) AS replicas,
-       ARRAY(SELECT jsonb_build_object('name', l.slot_name, 'active', l.active,
-                 'bytes', greatest(pg_wal_lsn_diff(s.position, l.restart_lsn), 0))
-             FROM pg_replication_slots AS l) AS slots
+       -- Not those that end with their session: the next base backup's is called otherwise. GREATEST takes no NULL for a number: of
+       -- a slot that was lost, or holds nothing yet, nobody knows a length.
+       ARRAY(SELECT jsonb_build_object('name', l.slot_name, 'active', l.active, 'lost', l.wal_status IS NOT DISTINCT FROM 'lost',
+                 'bytes', CASE WHEN l.restart_lsn IS NOT NULL THEN greatest(pg_wal_lsn_diff(s.position, l.restart_lsn), 0) END)
+             FROM pg_replication_slots AS l WHERE NOT l.temporary) AS slots
 FROM server AS s CROSS JOIN sessions AS c CROSS JOIN waits AS w
 LEFT JOIN pg_stat_database AS d ON d.datname = current_database()
 

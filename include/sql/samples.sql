@@ -78,12 +78,29 @@ JOIN LATERAL (
 ) AS l ON true
 WHERE s.seen >= (%(since)s AT TIME ZONE 'UTC')::date
       AND (%(store)s::text IS NULL OR s.store = %(store)s) AND (%(metrics)s::text[] IS NULL OR s.metric = ANY (%(metrics)s))
+      AND (s.metric <> ALL (%(many)s::text[]) OR s.subject = ANY (%(subjects)s::text[]))
 ORDER BY s.store, s.metric, s.subject
 
 -- name: list_samples
 SELECT s.store, s.metric, s.subject, x.at, x.value
 FROM insight.series AS s JOIN insight.sample AS x ON x.series = s.id
 WHERE s.metric = ANY (%(metrics)s) AND x.at >= %(start)s AND x.at < %(end)s AND (%(store)s::text IS NULL OR s.store = %(store)s)
+ORDER BY s.store, s.metric, s.subject, x.at
+
+-- name: list_beyond
+-- Of those series alone that have a number beyond their metric's level in the window, or of which a rule has a state.
+WITH level AS (
+    SELECT * FROM unnest(%(metrics)s::text[], %(levels)s::float8[], %(over)s::bool[]) AS t (metric, level, is_over)
+), told AS (
+    SELECT s.id FROM level AS l JOIN insight.series AS s USING (metric) JOIN insight.sample AS x ON x.series = s.id
+    WHERE x.at >= %(start)s AND x.at < %(end)s AND CASE WHEN l.is_over THEN x.value > l.level ELSE x.value < l.level END
+    UNION
+    SELECT s.id FROM insight.rule_state AS r JOIN insight.series AS s USING (store, metric, subject)
+    WHERE s.metric IN (SELECT metric FROM level)
+)
+SELECT s.store, s.metric, s.subject, x.at, x.value
+FROM told AS t JOIN insight.series AS s USING (id) JOIN insight.sample AS x ON x.series = s.id
+WHERE x.at >= %(start)s AND x.at < %(end)s
 ORDER BY s.store, s.metric, s.subject, x.at
 
 -- name: list_spans

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import QueryCanceled
 from sluice.insight.collecting import disk, postgres, sizes
 from sluice.insight.collecting.cloudwatch import CloudSilent
 from sluice.insight.collecting.collecting import Hung, Look, Taken, collect, keep
@@ -148,6 +147,15 @@ def test_a_replica_and_a_slot_are_seen(tmp_path: Path) -> None:
         with connect(dsn, purpose="test") as c:
             c.execute(b"INSERT INTO t SELECT generate_series(1, 1000)")
         assert of(look(dsn), "slot_retained_bytes", "left") > 1000
+        assert of(look(dsn), "slot_lost_count", "left") == 0
+        with connect(dsn, purpose="test") as c:
+            c.execute(b"SELECT pg_create_physical_replication_slot('pg_basebackup_1', true, true)")
+            c.execute(b"SELECT pg_create_physical_replication_slot('idle', false)")
+            now = look(dsn)
+        subjects = {series.subject for series in now.values if series.metric.startswith("slot_")}
+        assert "pg_basebackup_1" not in subjects, "it ends with its session, and the next one is called otherwise"
+        assert of(now, "slot_retained_bytes", "idle") is None, "it holds nothing that could be counted"
+        assert of(now, "slot_lost_count", "idle") == 0
         follower = look(group.replicas[0].dsn)
         assert of(follower, "up_count") == 1, "who is asked may be a replica itself"
         assert follower.counters[Series("certify", "wal_bytes_rate")] > 0
@@ -241,14 +249,30 @@ def test_a_server_that_is_frozen_is_cut_off_and_the_others_are_measured(
     assert told[Series("certify", "collection_seconds")] < 2
 
 
-def test_a_server_that_is_too_slow_to_answer_counts_as_down(
+def test_a_server_that_is_too_slow_for_its_state_is_up_and_says_nothing_else(
     database: Database, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "PATIENCE", "1ms")
     (taken,) = collect(looks(certify=database.dsn()), NOON)
-    assert isinstance(taken.failed, QueryCanceled)
+    assert taken.failed is None
+    assert "is too slow to say how it is" in taken.looked.notes[0]
     keep(samples, [taken])
-    assert kept(samples) == {Series("certify", "up_count"): 0}
+    assert kept(samples).keys() == {Series("certify", "up_count"), Series("certify", "collection_seconds")}
+    assert kept(samples)[Series("certify", "up_count")] == 1, "who is told that it is down looks in the wrong place"
+
+
+def test_statistics_that_are_too_slow_cost_nothing_but_their_own_numbers(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(name: str, **parts: Any) -> Any:
+        is_slow = name == "collecting.find_statements"
+        return raw("SELECT pg_sleep(9) AS calls") if is_slow else statement(name, **parts)
+
+    monkeypatch.setattr(postgres, "statement", slow)
+    monkeypatch.setattr(postgres, "PATIENCE", "500ms")
+    found = look(database.dsn())
+    assert of(found, "connections_count") is not None
+    assert "how long its statements take is not measured" in found.notes[0]
 
 
 def test_a_disk_with_too_many_files_to_count_costs_nothing_but_its_own_numbers(

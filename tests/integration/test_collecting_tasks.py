@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,14 +15,14 @@ import pytest
 from sluice.flow import project
 from sluice.flow.insight import collecting, ledger, looks, measuring
 from sluice.flow.insight.collecting import CollectSamples, NotMeasured
-from sluice.flow.insight.measuring import ListStores, MeasureSizes, RollUpSamples
+from sluice.flow.insight.measuring import ForgetSamples, ListStores, MeasureSizes, RollUpSamples
 from sluice.flow.insight.streams import keep_stream_age
 from sluice.flow.safety.replicated import of_replicas
 from sluice.flow.safety.watching_replicas import GATE
 from sluice.insight.collecting.cloudwatch import Reached
 from sluice.insight.metrics import METRICS
 from sluice.ledger.control import Control
-from sluice.ledger.samples import Samples, Series
+from sluice.ledger.samples import UNITS, Samples, Series, Unit
 from sluice.local import databases
 from sluice.stores.postgres import StoreDown, connect
 
@@ -61,6 +61,7 @@ cutover: {lock_timeout: 50ms}
 """
 AGE = Series("tyler", "stream_age_seconds", "users")
 COLLECT, ROLL_UP = CollectSamples(task_id="collect_samples"), RollUpSamples(task_id="roll_up_samples")
+FORGET = ForgetSamples(task_id="forget_samples")
 DAY = timedelta(days=1)
 
 
@@ -294,37 +295,77 @@ def test_hours_that_nobody_rolled_up_are_and_only_what_was_is_forgotten(estate: 
     seconds = Series("certify", "collection_seconds")
     for days in (20, 13, 3, 0):
         samples.record(now - days * DAY, {seconds: float(days)})
-    gone = ran(ROLL_UP)
-    assert gone == [f"sample_y{now - 20 * DAY:%Ym%md%d}"]
+    ran(ROLL_UP)
+    assert ran(FORGET) == [f"sample_y{now - 20 * DAY:%Ym%md%d}"]
     rolled = {one.mean for one in samples.spans("hour", [seconds.metric], now - 30 * DAY, now + DAY)[seconds]}
     assert rolled == {13, 3, 0}
     assert samples.rolled_up_to() == now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+def test_a_rolling_up_that_is_cut_off_has_kept_what_it_finished_and_the_next_one_goes_on(
+    estate: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, seconds, plain = samples.now(), Series("certify", "collection_seconds"), Samples.roll_up
+    for days in range(6):
+        samples.record(now - days * DAY, {seconds: float(days)})
+
+    def cut_off(self: Samples, start: datetime, end: datetime, units: Sequence[Unit] = UNITS) -> None:
+        plain(self, start, end, units)
+        if start > now - 3 * DAY:
+            raise StoreDown("the ledger is gone")
+
+    def means(unit: Unit) -> set[float]:
+        return {one.mean for one in samples.spans(unit, [seconds.metric], now - 30 * DAY, now + DAY)[seconds]}
+
+    with monkeypatch.context() as cut:
+        cut.setattr(Samples, "roll_up", cut_off)
+        with pytest.raises(StoreDown):
+            ran(ROLL_UP)
+    assert {5, 4} <= means("day") < {5, 4, 3, 2, 1, 0}
+    assert means("hour") < {5, 4, 3, 2, 1, 0}
+    ran(ROLL_UP)
+    assert means("day") == means("hour") == {5, 4, 3, 2, 1, 0}
+
+
+def test_what_was_never_rolled_up_is_not_forgotten_until_it_was(estate: Path, samples: Samples) -> None:
+    now, seconds = samples.now(), Series("certify", "collection_seconds")
+    for days in (40, 30, 20):
+        samples.record(now - days * DAY, {seconds: 1.0})
+    samples.roll_up(now - 41 * DAY, now - 29 * DAY)  # and never again
+    assert ran(FORGET) == [f"sample_y{now - 40 * DAY:%Ym%md%d}"]
+    assert [one.value for one in samples.between([seconds.metric], now - 50 * DAY, now)[seconds]] == [1, 1]
 
 
 def test_numbers_that_come_late_are_rolled_up_and_nothing_else_of_their_day(
     estate: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = samples.now()
-    seconds, rolled = Series("certify", "collection_seconds"), list[float]()
+    seconds, rolled = Series("certify", "collection_seconds"), list[datetime]()
     plain = Samples.roll_up
 
-    def noted(self: Samples, start: datetime, end: datetime) -> None:
-        rolled.append((end - start) / timedelta(hours=1))
-        plain(self, start, end)
+    def noted(self: Samples, start: datetime, end: datetime, units: Sequence[Unit] = UNITS) -> None:
+        if "hour" in units:
+            rolled.append(start)
+            assert end - start <= timedelta(hours=1)
+        plain(self, start, end, units)
 
     monkeypatch.setattr(Samples, "roll_up", noted)
     samples.record(now, {seconds: 1.0})
     ran(ROLL_UP)
     rolled.clear()
+    late_hour = (now - timedelta(hours=20)).replace(minute=0, second=0, microsecond=0)
     samples.record(now - timedelta(hours=20), {seconds: 9.0})  # CloudWatch's history comes late
     samples.record(now - timedelta(days=40), {seconds: 7.0})  # nobody rolls up what is to be forgotten
-    assert len(ran(ROLL_UP)) == 1
+    ran(ROLL_UP)
+    assert len(ran(FORGET)) == 1
     late = samples.spans("hour", [seconds.metric], now - DAY, now - timedelta(hours=10))[seconds]
     assert [one.mean for one in late] == [9]
-    assert (len(rolled), rolled[0] < 3, rolled[1]) == (2, True, 1)
+    assert [one for one in rolled if one < now - timedelta(hours=4)] == [late_hour] and len(rolled) <= 4 + 1
+    (day,) = samples.spans("day", [seconds.metric], now - 2 * DAY, late_hour)[seconds][-1:]
+    assert day.highest == 9, "its day, too"
     assert samples.late_hours() == []
     ran(ROLL_UP)
-    assert len(rolled) == 3, "once"
+    assert rolled.count(late_hour) == 1, "once"
 
 
 def test_the_last_numbers_of_an_hour_are_rolled_up_when_they_come_after_it_was(samples: Samples) -> None:
@@ -352,7 +393,13 @@ def test_what_cloudwatch_was_read_up_to_is_known_by_the_last_number_of_each_part
             samples.record(now - timedelta(hours=3), {Series("tyler", metric, table): 1.0})
     samples.record(now - timedelta(hours=2), {Series("shop", "cpu_percent"): 1.0})
     samples.record(now - timedelta(hours=30), {Series("long_ago", "cpu_percent"): 1.0})
+    held, free = Series("shop", "disk_used_bytes"), Series("shop", "disk_free_bytes")
+    for ago, size in ((40, 100.0), (20, 150.0), (1, 200.0)):
+        samples.record(now - timedelta(minutes=ago), {held: size - 30.0, free: 30.0})
+    samples.record(now - timedelta(minutes=30), {Series("half", "disk_free_bytes"): 30.0})
     minute = timedelta(minutes=1)
     assert {name: round((now - end) / minute) for name, end in collecting.reached_of(samples).ends.items()} == {
-        "tyler urgent": 6, "tyler explaining": 27, "shop": 119,
+        "tyler urgent users": 8, "tyler urgent orders": 6, "tyler explaining users": 29, "tyler explaining orders": 27,
+        "shop": 119,
     }  # fmt: skip
+    assert collecting.reached_of(samples).sizes == {"shop disk": (now - timedelta(minutes=20), 150.0)}

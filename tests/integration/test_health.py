@@ -310,6 +310,21 @@ def test_an_incident_that_was_told_before_the_upgrade_is_told_no_second_time(led
     assert incidents.prepare().board(now - MINUTE).incidents == (outcome.incidents[0], silent)
 
 
+def test_what_was_told_to_nobody_before_the_upgrade_may_be_told_after_it(ledger, incidents):
+    now, estate = incidents.now(), Estate()
+    told, hushed, follows = (a_trouble(subject=name, severity="P2") for name in ("told", "hushed", "follows"))
+    one = estate.carry([told, hushed, follows], now).incidents[0]
+    by_name = {member.subject: member for member in one.members}
+    silent = replace(by_name["hushed"], hushed="silenced until tomorrow")
+    members = (by_name["told"], silent, replace(by_name["follows"], follows=True))
+    with incidents.looking():
+        incidents.keep({}, (replace(one, members=members),), ())
+    ledger.execute("ALTER TABLE insight.incident DROP COLUMN named")
+    ledger.execute("DELETE FROM sluice.release WHERE release_set = 'insight' AND version = '1.4.0'")
+    (after,) = incidents.prepare().board(now - MINUTE).incidents
+    assert [named.subject for named in after.named] == ["told"]
+
+
 def own_rule(sql: str):
     return replace(a_rule("queue"), metric="own_queue", sql=sql, store="certify", levels=Levels(over=5))
 

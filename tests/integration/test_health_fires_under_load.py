@@ -145,6 +145,29 @@ def test_a_slot_that_nobody_reads(watched: Server, load: Load, c: psycopg.Connec
     assert watched.minutes(16) == set()
 
 
+@shows("slot_lost")
+def test_a_slot_whose_log_is_gone(own: Cluster, watched: Server, load: Load, c: psycopg.Connection) -> None:
+    watched.level("slot_holds_log", over=100_000)  # it is 10 GB
+    c.execute("CREATE TABLE thing (n int)")
+    c.execute("SELECT pg_create_physical_replication_slot('left', true)")
+    c.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    c.execute("SELECT pg_reload_conf()")
+    try:
+        load.runs(WRITING, times=50)
+        assert watched.minutes(11) == {"slot_holds_log"}
+        for _ in range(4):  # files of 16 MB
+            load.runs(WRITING)
+            c.execute("SELECT pg_switch_wal()")
+        c.execute("CHECKPOINT")
+        assert "slot_lost" in watched.minutes(1)
+        assert watched.minutes(40) == {"slot_lost", "slot_inactive"}, "it holds nothing any more, and is not well"
+    finally:
+        c.execute("SELECT pg_drop_replication_slot('left')")
+        c.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+        c.execute("SELECT pg_reload_conf()")
+    assert watched.minutes(16) == set()
+
+
 @shows("wraparound_near", "wraparound_imminent")
 def test_transaction_numbers_that_run_out(own: Cluster, watched: Server, load: Load) -> None:
     freeze(own)

@@ -6,7 +6,7 @@ Two of moto's ways are put right here, as AWS has its own: it knows no percentil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +31,8 @@ from sluice.insight.collecting.cloudwatch import (
     Stretch,
     fetch,
 )
-from sluice.insight.collecting.dynamodb import OPERATIONS, look_at_tables
+from sluice.insight.collecting.dynamodb import EXPLAINING, OPERATIONS, URGENT, look_at_tables, part_of
+from sluice.insight.collecting.instance_memory import GIB
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.rds import look_at_rds
 from sluice.insight.collecting.tables import AT_MOST, Listed, measure_tables, names_of
@@ -216,7 +217,8 @@ def test_many_tables_are_asked_for_in_few_requests(cloud: Cloud) -> None:
     names = tuple(f"table_{number:02}" for number in range(25))
     for name in names:
         cloud.make_table(name)
-    cloud.reached.ends = dict.fromkeys(("tyler urgent", "tyler explaining"), NOON - timedelta(minutes=9))
+    parts = (part_of("tyler", sort, name) for sort in (URGENT, EXPLAINING) for name in names)
+    cloud.reached.ends = dict.fromkeys(parts, NOON - timedelta(minutes=9))
     found = cloud.look(names=names)
     sizes = [len(one["MetricDataQueries"]) for one in cloud.asked]
     assert sizes == [4 * 25, IN_ONE, len(OPERATIONS) * 4 * 25 - IN_ONE]
@@ -286,6 +288,45 @@ def test_an_instance_of_an_unknown_class_has_no_memory_in_percent_and_is_told(in
     assert "db.z9.large" in found.notes[0]
 
 
+def resize(cloud: Cloud, gib: int, told_class: str = "db.r6g.large") -> None:
+    cloud.rds.modify_db_instance(
+        DBInstanceIdentifier="shop", AllocatedStorage=gib, DBInstanceClass=told_class, ApplyImmediately=True
+    )
+
+
+def test_what_was_told_before_a_disk_or_a_memory_grew_is_not_divided_by_what_there_is_now(instance: Cloud) -> None:
+    for minute in range(-60, 20):
+        for name, free in (
+            ("FreeStorageSpace", 19 if minute < 5 else 119),
+            ("FreeableMemory", 4 if minute < 5 else 20),
+        ):
+            instance.count("AWS/RDS", name, NOON + minute * MINUTE, free * GIB, DBInstanceIdentifier="shop")
+    told: dict[str, dict[datetime, float]] = {"disk_used_percent": {}, "memory_used_percent": {}, "disk_free_bytes": {}}
+    for minute in range(20):
+        if minute == 5:
+            resize(instance, 200, "db.r6g.xlarge")
+        found = kept(look_at_instance(instance, NOON + minute * MINUTE))
+        assert len({(series, sample.at) for series, sample in found.history}) == len(found.history), "each once"
+        for metric, numbers in told.items():
+            numbers |= history(found, metric, "", "shop")
+    assert set(told["disk_used_percent"].values()) == {81, 40.5}
+    assert set(told["memory_used_percent"].values()) == {75, 37.5}
+    assert {at for at, value in told["disk_used_percent"].items() if value == 40.5} == {
+        NOON + minute * MINUTE for minute in range(5, 17)
+    }
+    assert len(told["disk_free_bytes"]) == 60 + 17, "how much was free is true of every minute"
+
+
+def test_of_a_size_that_is_as_it_was_every_minute_of_an_outage_is_known(instance: Cloud) -> None:
+    for minute in range(-300, 0):
+        instance.count("AWS/RDS", "FreeStorageSpace", NOON + minute * MINUTE, 19 * GIB, DBInstanceIdentifier="shop")
+    before = NOON - timedelta(hours=4)
+    instance.reached.sizes["shop disk"] = (before, 100.0 * GIB)
+    assert min(history(look_at_instance(instance), "disk_used_percent", "", "shop")) == before
+    instance.reached.sizes["shop disk"] = (before, 90.0 * GIB)
+    assert history(look_at_instance(instance), "disk_used_percent", "", "shop") == {}
+
+
 def test_an_instance_that_is_not_there_is_refused_by_name(cloud: Cloud) -> None:
     with pytest.raises(CloudRefused, match="shop of RDS"):
         look_at_instance(cloud)
@@ -334,15 +375,19 @@ def test_what_passes_and_what_wants_a_person_are_told_apart(cloud: Cloud, code: 
             list(fetch(cloud.cloudwatch, [ONE], HOUR))
 
 
-def refusing(cloud: Cloud, *names: str, code: str = "AccessDeniedException", status: int = 400) -> None:
-    """Have the service refuse to describe some tables."""
+DESCRIBING = "provide-client-params.dynamodb.DescribeTable"
+
+
+def refusing(cloud: Cloud, *names: str, code: str = "AccessDeniedException", status: int = 400) -> Callable[[], None]:
+    """Have the service refuse to describe some tables, until what is given is called."""
     told = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def answer(params: dict[str, Any], **_: Any) -> None:
         if params["TableName"] in names:
             raise ClientError(told, "DescribeTable")
 
-    cloud.dynamodb.meta.events.register("provide-client-params.dynamodb.DescribeTable", answer)
+    cloud.dynamodb.meta.events.register(DESCRIBING, answer)
+    return lambda: cloud.dynamodb.meta.events.unregister(DESCRIBING, answer)
 
 
 def test_a_role_that_may_not_describe_tables_is_told_apart_from_a_table_that_is_gone(cloud: Cloud) -> None:
@@ -366,6 +411,27 @@ def test_a_table_that_may_not_be_described_blinds_no_other(cloud: Cloud, code: s
     sizes = measure_tables(cloud.dynamodb, "tyler", ("secret", "users"))
     assert {series.subject for series in sizes.values} == {"users"}
     assert "cannot describe table secret" in sizes.notes[0]
+
+
+def test_a_table_that_could_not_be_described_for_a_while_loses_no_minute(cloud: Cloud) -> None:
+    names = ("orders", "users")
+    for name in names:
+        cloud.make_table(name)
+    cloud.look(names=names)
+    described = refusing(cloud, "orders", code="ThrottlingException")
+    for minute in range(1, 11):
+        found = cloud.look(NOON + minute * MINUTE, names)
+        assert history(found, "throttled_requests_rate", "orders") == {}
+    described()
+    cloud.of_table("ReadThrottleEvents", LAST + 5 * MINUTE, 60, "orders")
+    found = cloud.look(NOON + 11 * MINUTE, names)
+    refused = history(found, "throttled_requests_rate", "orders")
+    assert refused.keys() >= {LAST + number * MINUTE for number in range(1, 12)}
+    assert refused[LAST + 5 * MINUTE] == 1
+    assert history(found, "system_errors_rate", "orders").keys() >= {LAST + number * MINUTE for number in range(1, 12)}
+    assert min(history(found, "throttled_requests_rate")) == LAST + 11 * MINUTE - AGAIN, (
+        "of others nothing is read anew"
+    )
 
 
 def test_a_service_that_is_down_is_down_for_all_of_its_tables(cloud: Cloud) -> None:

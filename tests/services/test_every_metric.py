@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sluice.flow.insight import collecting
+from sluice.flow.insight import ledger
 from sluice.flow.insight.streams import keep_stream_age
 from sluice.insight.collecting.airflow import PARTS, ages_of
 from sluice.insight.collecting.collecting import Look, collect, keep
@@ -103,7 +103,7 @@ def test_every_metric_has_a_writer_and_no_writer_an_unlisted_one(
     see_sizes(samples, database.dsn())
     heard = {f"latest_{part}_heartbeat": NOW.isoformat() for part in PARTS}
     samples.record(NOW, ages_of({"metadatabase": {"status": "healthy"}, **dict.fromkeys(PARTS, heard)}, NOW))
-    monkeypatch.setattr(collecting, "ROOT", Path(__file__).parents[2])
+    monkeypatch.setattr(ledger, "ROOT", Path(__file__).parents[2])
     monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(database.dsn("sluice_ledger")))
     keep_stream_age("tyler", "users", 1.0)
     reckoned = {series.metric for series in ages(samples.latest(NOW), NOW)}

@@ -17,7 +17,9 @@ from sluice.flow import connections
 from sluice.flow.insight import ledger as insight_ledger
 from sluice.flow.insight import scaled
 from sluice.flow.insight.publishing import PublishMetrics, PutDashboards, metrics_text
+from sluice.insight.collecting.sizes import Sized
 from sluice.insight.dashboards.cloudwatch import CloudWatchDown, CloudWatchRefused, publish, put_dashboards
+from sluice.insight.dashboards.largest import OF_TABLES
 from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Sample, Samples, Series
 from sluice.ledger.scalings import Scalings
@@ -89,6 +91,32 @@ def test_what_was_measured_lately_is_put_with_its_unit_and_its_subject(cloudwatc
     assert max(told(cloudwatch, "collector_age_seconds", Store="shop")) < 60, "how old they are is told with them"
     assert told(cloudwatch, "table_bytes", Store="shop", Subject="app.orders") == [7.0]
     assert cloudwatch.list_metrics(Namespace="Sluice/sample", MetricName="bloat_percent")["Metrics"] == []
+
+
+def test_of_tables_the_largest_alone_go_where_each_costs(cloudwatch: Any, ledger: Samples, tmp_path: Path) -> None:
+    now = Scalings(ledger.connection).now()
+    for store, factor in (("shop", 100.0), ("certify", -1.0)):
+        sizes = {Series(store, "table_bytes", f"app.t{n}"): 1000.0 + factor * n for n in range(30)}
+        ledger.record(now, sizes | {Series(store, "bloat_percent", one.subject): 1.0 for one in sizes})
+        ledger.record(now, {Series(store, "partition_headroom_days", "app.t3"): 9.0})
+    estate = tmp_path / "include/estate/estate.yaml"
+    estate.write_text(ESTATE.replace("eu-west-1}", "eu-west-1, tables: 2}"))
+    ran(PublishMetrics(task_id="publish_metrics"))
+    found = cloudwatch.list_metrics(Namespace="Sluice/sample")["Metrics"]
+    told = {(one["MetricName"], *(each["Value"] for each in one["Dimensions"])) for one in found}
+    largest = {("shop", "app.t29"), ("shop", "app.t28"), ("certify", "app.t0"), ("certify", "app.t1")}
+    for metric in ("table_bytes", "bloat_percent"):
+        assert {one[1:] for one in told if one[0] == metric} == largest
+    assert {one[1:] for one in told if one[0] == "partition_headroom_days"} == {
+        ("shop", "app.t3"),
+        ("certify", "app.t3"),
+    }
+    assert len([line for line in metrics_text().splitlines() if line.startswith("sluice_table_bytes{")]) == 61
+
+
+def test_what_is_left_out_of_tables_is_what_each_of_them_has() -> None:
+    table = Sized("app.t", 1e9, 1e6, 1e6, 1.0, 9e8, 1e8)
+    assert {metric for metric, _ in table.values()} == {*OF_TABLES}
 
 
 def test_the_four_dashboards_are_put_and_again_is_the_same(cloudwatch: Any, ledger: Samples) -> None:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 LISTED = [
     ("slot_retained_bytes", "up_count", ""),
     ("slot_inactive_count", "up_count", ""),
+    ("slot_lost_count", "up_count", ""),
     ("replica_lag_seconds", "replicas_count", ""),
     ("pool_wait_seconds", "pooler_up_count", ""),
     ("throttled_requests_rate", "table_up_count", "another"),

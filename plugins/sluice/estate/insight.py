@@ -64,6 +64,8 @@ class InCloudWatch(Part):
     """The Airflow connection to AWS: it puts numbers and dashboards. Each series is a metric of yours there, and costs."""
     region: Region
     """The region in whose CloudWatch they are."""
+    tables: int = Field(default=10, ge=0, le=1000)
+    """Of so many tables of each PostgreSQL server, the largest, go there: each is five metrics of yours."""
 
 
 class Insight(Part):

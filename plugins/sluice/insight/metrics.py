@@ -67,6 +67,7 @@ METRICS: Mapping[str, Metric] = {
         ("replica_lag_bytes", "replica", "how much of the log a replica has not applied"),
         ("slot_retained_bytes", "slot", "how much log a replication slot holds back"),
         ("slot_inactive_count", "slot", "1 where nobody reads a slot"),
+        ("slot_lost_count", "slot", "1 where the log that its reader wants is gone: it can never go on"),
         ("wraparound_percent", STORE, "how far the oldest transaction number is on its way to the end of all"),
         ("detach_pending_count", STORE, "partitions whose detaching has broken off"),
         ("pooler_up_count", STORE, "1 where PgBouncer's console answers, 0 where it does not"),

@@ -57,6 +57,15 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """A level of a metric, and on which side of it a number counts."""
+
+    metric: str
+    level: float
+    is_over: bool
+
+
+@dataclass(frozen=True)
 class Samples:
     """The samples of an estate. Each verb may be called twice."""
 
@@ -115,10 +124,14 @@ class Samples:
         store: str | None = None,
         within: timedelta = LATELY,
         metrics: Collection[str] | None = None,
+        some: tuple[Collection[str], Collection[str]] = ((), ()),
     ) -> dict[Series, Sample]:
-        """Give the last number of each series, of some metrics or all, that has one not older than `within` at `until`."""
-        told = None if metrics is None else list(metrics)
-        found = self._rows("find_latest", store=store, metrics=told, since=until - within, until=until)
+        """Give the last number of each series, of some metrics or all, that has one not older than `within` at `until`.
+
+        `some` are metrics of which only those of the subjects behind them are wanted.
+        """
+        told = {"metrics": None if metrics is None else list(metrics), "many": list(some[0]), "subjects": list(some[1])}
+        found = self._rows("find_latest", store=store, **told, since=until - within, until=until)
         return {_series(row): Sample(row["at"], row["value"]) for row in found}
 
     def between(
@@ -126,6 +139,12 @@ class Samples:
     ) -> dict[Series, list[Sample]]:
         """Give the numbers of some metrics from `start` to `end`, itself not included, oldest first."""
         found = self._rows("list_samples", metrics=list(metrics), start=start, end=end, store=store)
+        return _grouped((row, Sample(row["at"], row["value"])) for row in found)
+
+    def beyond(self, levels: Collection[Beyond], start: datetime, end: datetime) -> dict[Series, list[Sample]]:
+        """Give the numbers as `between`, of those series alone that have one beyond a level, or of which a rule has a state."""
+        told = {"metrics": [one.metric for one in levels], "levels": [one.level for one in levels]}
+        found = self._rows("list_beyond", **told, over=[one.is_over for one in levels], start=start, end=end)
         return _grouped((row, Sample(row["at"], row["value"])) for row in found)
 
     def spans(
@@ -148,11 +167,15 @@ class Samples:
             )
         return len(found)
 
-    def roll_up(self, start: datetime, end: datetime) -> None:
-        """Roll up every hour and day that the window touches. What was rolled up from more points stays."""
+    def roll_up(self, start: datetime, end: datetime, units: Sequence[Unit] = UNITS) -> None:
+        """Roll up every hour and day that the window touches. What was rolled up from more points stays.
+
+        Whoever wants the hours alone rolls up their days, by them, when it is done with these.
+        """
         with translated("rolling up samples"), self.connection.transaction():
-            self.connection.execute(statement("samples.take_late"), _touched(start, end, "hour"))
-            for unit in UNITS:
+            if "hour" in units:
+                self.connection.execute(statement("samples.take_late"), _touched(start, end, "hour"))
+            for unit in units:
                 self.connection.execute(statement(f"samples.roll_up_{unit}s"), _touched(start, end, unit))
 
     def late_hours(self) -> list[datetime]:

@@ -92,16 +92,24 @@ def seconds_to_next(now: datetime) -> float:
 
 
 def reached_of(samples: Samples) -> Reached:
-    """Say up to where services were read, by what is kept of each."""
-    from sluice.insight.collecting.cloudwatch import MINUTE, Reached
-    from sluice.insight.collecting.dynamodb import EXPLAINING, URGENT
-    from sluice.insight.collecting.rds import KEY
+    """Say up to where services were read, and how large disks were, by what is kept of each."""
+    from sluice.insight.collecting.cloudwatch import AS_NOW, MINUTE, Reached
+    from sluice.insight.collecting.dynamodb import EXPLAINING, URGENT, part_of
+    from sluice.insight.collecting.rds import KEY, disk_of
+    from sluice.ledger.samples import Series
 
     reached, now = Reached(), samples.now()
-    parts = {KEY: "", "read_units_rate": URGENT, "system_errors_rate": EXPLAINING}
-    for series, last in samples.latest(now, within=DAY, metrics=parts).items():
-        name = f"{series.store}{parts[series.metric]}"
-        reached.ends[name] = max(last.at + MINUTE, reached.ends.get(name, last.at))
+    sorts = {"read_units_rate": URGENT, "system_errors_rate": EXPLAINING}
+    for series, last in samples.latest(now, within=DAY, metrics=[KEY, *sorts]).items():
+        is_table = series.metric in sorts
+        name = part_of(series.store, sorts[series.metric], series.subject) if is_table else series.store
+        reached.ends[name] = last.at + MINUTE
+    # As it was some minutes ago: that it is still the same tells of all between. CloudWatch's come later than a size is seen.
+    disks = samples.latest(now - AS_NOW, within=DAY, metrics=["disk_used_bytes", "disk_free_bytes"])
+    for series, held in disks.items():
+        free = disks.get(Series(series.store, "disk_free_bytes"))
+        if series.metric == "disk_used_bytes" and free and free.at == held.at:
+            reached.sizes[disk_of(series.store)] = (held.at, held.value + free.value)
     return reached
 
 

@@ -1,9 +1,13 @@
-"""The operators of `measure_sizes`: measure each store, roll up what was sampled, and forget what is too old."""
+"""The operators of `measure_sizes`: measure each store, roll up what was sampled, and forget what is too old.
+
+Rolling up may take longer than it is given, where much is measured and it stood still: each hour stays that is done, and what is
+too old is forgotten by a task of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -15,14 +19,12 @@ from sluice.flow.project import ROOT
 from sluice.flow.steps import check_words
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow.sdk import Context
 
     from sluice.insight.collecting.looked import Looked
     from sluice.ledger.samples import Samples
 
-HOUR = timedelta(hours=1)
+HOUR, ONE_DAY = timedelta(hours=1), timedelta(days=1)
 UNFINISHED = 2 * HOUR
 """The last hour that was rolled up had not ended; of the one before, the last numbers came later. All later ones are noted."""
 DROPPED = ("dropped_bytes", "dropped_rows_count")
@@ -59,20 +61,35 @@ class MeasureSizes(BaseOperator):
 
 
 class RollUpSamples(BaseOperator):
-    """Roll up every hour and day that is not rolled up yet, or may have got numbers late, and forget what is too old."""
+    """Roll up every hour and day that is not rolled up yet, or may have got numbers late."""
+
+    ui_color = "#e8f1fb"
+
+    def execute(self, context: Context) -> str:
+        """Give from when on it did. Raises StoreDown; what was done until then stays done."""
+        kept = read_stores(ROOT).insight.keep
+        with opened_ledger("rolling up") as ledger:
+            end = ledger.samples.now()
+            start = _roll_up(ledger.samples, end, oldest=end - timedelta(days=kept.samples.days))
+        self.log.info("Rolled up from %s", f"{start:%Y-%m-%d %H:%M}")
+        return start.isoformat()
+
+
+class ForgetSamples(BaseOperator):
+    """Forget what is too old, whether or not all that is newer could be rolled up."""
 
     ui_color = "#e8f1fb"
 
     def execute(self, context: Context) -> list[str]:
-        """Give which days of samples were dropped. Raises StoreDown."""
+        """Give which days of samples were dropped. Raises StoreDown, LockBusy."""
         kept = read_stores(ROOT).insight.keep
-        with opened_ledger("rolling up") as ledger:
+        with opened_ledger("forgetting") as ledger:
             samples = ledger.samples
-            end = samples.now()
-            before = [end.date() - timedelta(days=one.days) for one in (kept.samples, kept.hours, kept.days)]
-            start = _roll_up(samples, end, oldest=end - timedelta(days=kept.samples.days))
-            gone = samples.forget(*before)
-        self.log.info("Rolled up from %s; dropped: %s", f"{start:%Y-%m-%d %H:%M}", ", ".join(gone) or "nothing")
+            today, rolled = samples.now().date(), samples.rolled_up_to()
+            oldest, hours, days = (today - timedelta(days=one.days) for one in (kept.samples, kept.hours, kept.days))
+            # Where rolling up stands still its numbers wait for it: of a number nobody rolled up nothing would be left.
+            gone = samples.forget(min(oldest, rolled.date()) if rolled else oldest, hours, days)
+        self.log.info("Dropped: %s", ", ".join(gone) or "nothing")
         return gone
 
 
@@ -80,11 +97,23 @@ def _roll_up(samples: Samples, end: datetime, oldest: datetime) -> datetime:
     """Roll up what is new, and each hour of which numbers came late; say from when on everything was."""
     rolled = samples.rolled_up_to()
     start = rolled - UNFINISHED if rolled else oldest
-    samples.roll_up(start, end)
+    for day, night in pieces(start, end, ONE_DAY):
+        for hour, over in pieces(day, night, HOUR):
+            samples.roll_up(hour, over, ["hour"])
+        samples.roll_up(day, night, ["day"])
     for hour in samples.late_hours():
         if hour >= oldest:
             samples.roll_up(hour, hour + HOUR)
     return start
+
+
+def pieces(start: datetime, end: datetime, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Cut a window at whole hours or days, in UTC. Pure."""
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+    while start < end:
+        until = min(end, first + ((start - first) // length + 1) * length)
+        yield start, until
+        start = until
 
 
 def _measured(name: str, store: Store, samples: Samples) -> Looked:

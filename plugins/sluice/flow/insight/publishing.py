@@ -30,15 +30,15 @@ class PublishMetrics(BaseOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many. Raises CloudWatchDown, CloudWatchRefused, NoConnection; skipped where nobody asks for it."""
         from sluice.insight.dashboards.cloudwatch import publish
+        from sluice.insight.dashboards.largest import last_numbers
         from sluice.insight.dashboards.prometheus import ages
-        from sluice.ledger.samples import ONE_DAY
 
         check_words(context)
         told = _asked_for()
         with opened_ledger("publish metrics") as ledger:
             samples, now = ledger.samples, ledger.samples.now()
-            latest = samples.latest(now, within=WITHIN)
-            every = {**ages(samples.latest(now, within=ONE_DAY), now), **latest}
+            found = last_numbers(samples, now, told.tables)
+            every = ages(found, now) | {series: last for series, last in found.items() if last.at > now - WITHIN}
         made = publish(aws_client(told.connection, "cloudwatch", 30, told.region), estate().estate, every)
         self.log.info("%d numbers were put, %d are of no metric that is known here", made.numbers, made.left_out)
         return {"numbers": made.numbers, "left_out": made.left_out}
@@ -57,12 +57,12 @@ class PutDashboards(BaseOperator):
 
 def metrics_text() -> str:
     """Give the last number of each series, as Prometheus reads it. Raises NoConnection, StoreDown, EstateErrors."""
+    from sluice.insight.dashboards.largest import last_numbers
     from sluice.insight.dashboards.prometheus import exposition
-    from sluice.ledger.samples import ONE_DAY
 
     with opened_ledger("show metrics") as ledger:
         now = ledger.samples.now()
-        return exposition(ledger.samples.latest(now, within=ONE_DAY), now)
+        return exposition(last_numbers(ledger.samples, now), now)
 
 
 def _asked_for() -> InCloudWatch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import isclose
 from typing import Any
 
 from sluice.errors import SluiceError, Terminal, Transient
@@ -19,6 +20,8 @@ from sluice.stores.aws import code_of, is_outage
 MINUTE = timedelta(minutes=1)
 LATE, AGAIN, BACK = 2 * MINUTE, 3 * MINUTE, timedelta(days=1)
 """How long a minute is given to be complete, how much is read again, and how far back it goes."""
+AS_NOW = timedelta(minutes=10)
+"""For how long back what is provided now is taken for what was, where nothing else is known."""
 IN_ONE = 500
 """Queries that one request may hold."""
 MOST = 100_000
@@ -89,6 +92,8 @@ class Reached:
     """Up to where each part of a service was read. Lives as long as a process; a new one begins by the samples that are kept."""
 
     ends: dict[str, datetime] = field(default_factory=dict)
+    sizes: dict[str, tuple[datetime, float]] = field(default_factory=dict)
+    """Since when something is known to be as large as it is: a disk, a memory."""
 
     def next(self, part: str, now: datetime, metrics: int) -> Stretch:
         """Say what is read next of a part that has so many metrics. Pure."""
@@ -99,6 +104,12 @@ class Reached:
     def note(self, part: str, stretch: Stretch) -> None:
         """Remember that it was read."""
         self.ends[part] = max(stretch.end, self.ends.get(part, stretch.end))
+
+    def same_since(self, what: str, size: float, now: datetime) -> datetime:
+        """Say from when on something was as large as it is `now`, and remember it; what is known of nothing, for some minutes."""
+        since, before = self.sizes.get(what, (now - AS_NOW, size))
+        self.sizes[what] = (since if isclose(before, size) else now, size)
+        return self.sizes[what][0]
 
 
 def fetch(client: Any, asked: Sequence[Asked], stretch: Stretch) -> Iterator[tuple[Asked, Sample]]:

@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from threading import Thread
 
-import psycopg
-
 from sluice.errors import Transient
 from sluice.insight.collecting.dynamodb import UP as TABLE_UP
 from sluice.insight.collecting.lifeline import Lifeline
@@ -31,7 +29,7 @@ AFTER = 1.0
 """Seconds in which whoever was cut off says so."""
 LATELY = timedelta(minutes=10)
 """How far back deadlocks are counted: alarms are judged every five minutes."""
-SILENT = (StoreDown, PoolerSilent, DynamoDown, psycopg.errors.QueryCanceled)
+SILENT = (StoreDown, PoolerSilent, DynamoDown)
 """What a look raises when nobody answers it."""
 
 
@@ -66,7 +64,7 @@ class Taken:
 
     @property
     def is_silent(self) -> bool:
-        """Whether what is looked at does not answer: down, frozen, or too slow for a statement of a few seconds."""
+        """Whether what is looked at does not answer: down, or frozen."""
         if isinstance(self.failed, Hung):  # of tables it may be CloudWatch that hangs
             return self.look.up not in ("", TABLE_UP)
         return bool(self.look.up) and isinstance(self.failed, SILENT)

@@ -7,20 +7,31 @@ and a latency there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sluice.insight.collecting.cloudwatch import AGAIN, Asked, CloudSilent, Reached, each_second, fetch, highest, summed
+from sluice.insight.collecting.cloudwatch import (
+    AGAIN,
+    AS_NOW,
+    Asked,
+    CloudSilent,
+    Reached,
+    Stretch,
+    each_second,
+    fetch,
+    highest,
+    summed,
+)
 from sluice.insight.collecting.looked import Looked
 from sluice.insight.collecting.tables import Seen, describe_all
 from sluice.ledger.samples import Sample, Series
 
 NAMESPACE = "AWS/DynamoDB"
 UP = "table_up_count"
-URGENT, EXPLAINING = " urgent", " explaining"
-"""Behind a store's name: up to where each was read is known by itself."""
+URGENT, EXPLAINING = "urgent", "explaining"
+"""Two sorts of numbers: up to where each was read is known by itself."""
 EVERY = 5
 """Minutes between two looks at what explains."""
 OPERATIONS = ("GetItem", "Query", "BatchGetItem", "PutItem", "UpdateItem", "TransactWriteItems")
@@ -28,8 +39,6 @@ OPERATIONS = ("GetItem", "Query", "BatchGetItem", "PutItem", "UpdateItem", "Tran
 LATENCIES = {"latency_p50_milliseconds": "p50", "latency_p95_milliseconds": "p95", "latency_p99_milliseconds": "p99"}
 UNITS = {"read_units": "ConsumedReadCapacityUnits", "write_units": "ConsumedWriteCapacityUnits"}
 THROTTLING = ("ReadThrottleEvents", "WriteThrottleEvents")
-AS_NOW = timedelta(minutes=10)
-"""For how long back a table's units are taken to be those of now."""
 
 
 def look_at_tables(
@@ -49,12 +58,40 @@ def look_at_tables(
     seen = Looked(values, notes=described.notes(store))
     if not has_cloudwatch(client, cloudwatch):
         return seen + Looked(notes=(f"{store}: its tables are not in AWS: CloudWatch has nothing of them.",))
-    for read in (_urgent, _explaining):
-        try:
-            seen += read(cloudwatch, store, found, reached, now)
-        except CloudSilent as error:  # whether the tables answer is known all the same, and what was read is kept
-            seen += Looked(notes=(f"{store}: {error}",))
+    try:
+        for part in _history(cloudwatch, store, found, reached, now):
+            seen += part
+    except CloudSilent as error:  # whether the tables answer is known all the same, and what was read is kept
+        seen += Looked(notes=(f"{store}: {error}",))
     return seen
+
+
+def _history(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Iterator[Looked]:
+    for stretch, some in _stretches(store, URGENT, tables, reached, now).items():
+        yield _urgent(cloudwatch, store, some, stretch, now) + _once_kept(store, URGENT, some, stretch, reached)
+    for stretch, some in _stretches(store, EXPLAINING, tables, reached, now).items():
+        if stretch.end - stretch.start >= timedelta(minutes=EVERY) + AGAIN:
+            yield _explaining(cloudwatch, store, some, stretch) + _once_kept(store, EXPLAINING, some, stretch, reached)
+
+
+def part_of(store: str, sort: str, table: str) -> str:
+    """Name what is read by itself: one table may be refused for a while, and goes on from where it was."""
+    return f"{store} {sort} {table}"
+
+
+def _stretches(
+    store: str, sort: str, tables: Sequence[Seen], reached: Reached, now: datetime
+) -> dict[Stretch, list[Seen]]:
+    """Say what is read next of each table: most go on from one minute, and are asked for in one request."""
+    made: dict[Stretch, list[Seen]] = {}
+    asked = sum(1 for table in tables for _ in ASKED[sort](store, table))
+    for table in tables:
+        made.setdefault(reached.next(part_of(store, sort, table.name), now, asked), []).append(table)
+    return made
+
+
+def _once_kept(store: str, sort: str, tables: Sequence[Seen], stretch: Stretch, reached: Reached) -> Looked:
+    return Looked(once_kept=tuple(partial(reached.note, part_of(store, sort, one.name), stretch) for one in tables))
 
 
 def has_cloudwatch(client: Any, cloudwatch: Any) -> bool:
@@ -66,24 +103,17 @@ def _is_aws(client: Any) -> bool:
     return ".amazonaws.com" in str(client.meta.endpoint_url)
 
 
-def _urgent(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Looked:
+def _urgent(cloudwatch: Any, store: str, tables: Sequence[Seen], stretch: Stretch, now: datetime) -> Looked:
     asked = [one for table in tables for one in urgent_of(store, table)]
-    stretch = reached.next(f"{store}{URGENT}", now, len(asked))
     found = summed((one.series, sample) for one, sample in fetch(cloudwatch, asked, stretch))
-    note = partial(reached.note, f"{store}{URGENT}", stretch)
-    return Looked(history=(*found, *_used(store, tables, found, now)), once_kept=(note,))
+    return Looked(history=(*found, *_used(store, tables, found, now)))
 
 
-def _explaining(cloudwatch: Any, store: str, tables: Sequence[Seen], reached: Reached, now: datetime) -> Looked:
-    asked = [one for table in tables for one in explaining_of(store, table)]
-    stretch = reached.next(f"{store}{EXPLAINING}", now, len(asked))
-    if stretch.end - stretch.start < timedelta(minutes=EVERY) + AGAIN:
-        return Looked()
-    found = list(fetch(cloudwatch, asked, stretch))
+def _explaining(cloudwatch: Any, store: str, tables: Sequence[Seen], stretch: Stretch) -> Looked:
+    found = list(fetch(cloudwatch, [one for table in tables for one in explaining_of(store, table)], stretch))
     errors = summed((one.series, sample) for one, sample in found if one.name == "SystemErrors")
     slowest = highest((one.series, sample) for one, sample in found if one.name != "SystemErrors")
-    note = partial(reached.note, f"{store}{EXPLAINING}", stretch)
-    return Looked(history=(*errors, *slowest), once_kept=(note,))
+    return Looked(history=(*errors, *slowest))
 
 
 def urgent_of(store: str, table: Seen) -> Iterator[Asked]:
@@ -105,6 +135,9 @@ def explaining_of(store: str, table: Seen) -> Iterator[Asked]:
         yield Asked(errors, NAMESPACE, "SystemErrors", where, "Sum", each_second, 0.0)
         for metric, statistic in LATENCIES.items():
             yield Asked(Series(store, metric, table.name), NAMESPACE, "SuccessfulRequestLatency", where, statistic)
+
+
+ASKED: Mapping[str, Callable[[str, Seen], Iterator[Asked]]] = {URGENT: urgent_of, EXPLAINING: explaining_of}
 
 
 def _used(

@@ -52,11 +52,15 @@ STATEMENTS: Mapping[str, str] = {"statements_rate": "calls", "statement_millisec
 def look_at_postgres(dsn: str, store: str, line: Lifeline, disk: int | None = None) -> Looked:
     """Look at a server for its minute, and at its disk where the bytes of that are told.
 
-    Raises StoreDown, Refused, ThroughPooler; QueryCanceled where it is too slow to answer.
+    One that lets us in and is too slow for the rest is up, and nothing else is known. Raises StoreDown, Refused, ThroughPooler.
     """
-    with opened(dsn, store, "look", line, statement_timeout=PATIENCE, lock_timeout="2s") as c:
-        found = look_with(c, store)
-        return found + look_at_disk(c, store, disk) if disk else found
+    try:
+        with opened(dsn, store, "look", line, statement_timeout=PATIENCE, lock_timeout="2s") as c:
+            found = look_with(c, store)
+            return found + look_at_disk(c, store, disk) if disk else found
+    except errors.QueryCanceled:
+        slow = f"{store}: it is too slow to say how it is: a statement for that took longer than {PATIENCE}."
+        return Looked({Series(store, UP): 1.0}, notes=(slow,))
 
 
 def look_with(c: Connection, store: str) -> Looked:
@@ -97,7 +101,8 @@ def _sessions(store: str, found: Row) -> Looked:
 
 
 def _slots(store: str, slots: Iterable[Row]) -> dict[Series, float]:
-    kept = _worst(store, "slot_retained_bytes", slots, lambda one: one["bytes"])
+    kept = _worst(store, "slot_retained_bytes", slots, lambda one: None if one["lost"] else one["bytes"])
+    kept |= _worst(store, "slot_lost_count", slots, lambda one: float(one["lost"]))
     read = [one for one in slots if not one["name"].startswith(SHIPPED)]
     return kept | _worst(store, "slot_inactive_count", read, lambda one: float(not one["active"]))
 
@@ -108,7 +113,7 @@ def _statements(c: Connection, store: str, schema: str | None) -> Looked:
     try:
         with c.transaction():  # what is refused here ends no more than this
             found = one(c, statement("collecting.find_statements", schema=sql.Identifier(schema)))
-    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege) as error:
+    except (errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege, errors.QueryCanceled) as error:
         return _lacks_statements(store, _first_line(error))
     return Looked(counters=_told(store, found, STATEMENTS))
 

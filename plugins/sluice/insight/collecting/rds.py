@@ -1,4 +1,8 @@
-"""A look at an instance of RDS: what its server cannot say of itself, by CloudWatch."""
+"""A look at an instance of RDS: what its server cannot say of itself, by CloudWatch.
+
+CloudWatch tells what is free, and of what RDS says alone as of now: a minute is divided by a size that was seen before it and is
+still the same. Of the minutes in which a disk or a class was changed nobody knows which it was.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +46,21 @@ def look_at_rds(cloudwatch: Any, rds: Any, store: str, name: str, reached: Reach
     instance = describe(rds, name)
     asked = asked_of(store, name)
     stretch = reached.next(store, now, len(asked))
-    found = [
-        pair for one, sample in fetch(cloudwatch, asked, stretch) for pair in _numbers(store, instance, one, sample)
-    ]
+    since = {
+        STORAGE: reached.same_since(disk_of(store), instance.disk, now),
+        MEMORY: reached.same_since(f"{store} memory", instance.memory or 0.0, now),
+    }
+    found: list[tuple[Series, Sample]] = []
+    for one, sample in fetch(cloudwatch, asked, stretch):
+        found += _numbers(store, instance, one, sample, one.name not in since or sample.at >= since[one.name])
     unknown = f"{store}: how much memory a {instance.told_class} has is not known here: its use is not measured."
     notes = () if instance.memory else (unknown,)
     return Looked(history=tuple(found), notes=notes, once_kept=(partial(reached.note, store, stretch),))
+
+
+def disk_of(store: str) -> str:
+    """Name the disk of an instance, where sizes are remembered."""
+    return f"{store} disk"
 
 
 def describe(rds: Any, name: str) -> Instance:
@@ -69,12 +82,15 @@ def asked_of(store: str, name: str) -> list[Asked]:
     return [*plain, *(Asked(Series(store, told), NAMESPACE, told, where, "Average") for told in (MEMORY, STORAGE))]
 
 
-def _numbers(store: str, instance: Instance, one: Asked, sample: Sample) -> Iterator[tuple[Series, Sample]]:
+def _numbers(
+    store: str, instance: Instance, one: Asked, sample: Sample, is_of_this_size: bool
+) -> Iterator[tuple[Series, Sample]]:
     if one.name == STORAGE:
-        for series, value in used(store, instance.disk - sample.value, instance.disk).items():
-            yield series, Sample(sample.at, value)
+        free = {Series(store, "disk_free_bytes"): sample.value}
+        told = used(store, instance.disk - sample.value, instance.disk) if is_of_this_size else free
+        yield from ((series, Sample(sample.at, value)) for series, value in told.items())
     elif one.name == MEMORY:
-        if instance.memory:
+        if instance.memory and is_of_this_size:
             used_percent = 100 * (1 - sample.value / instance.memory)
             yield Series(store, "memory_used_percent"), Sample(sample.at, max(0.0, used_percent))
     else:

@@ -21,8 +21,9 @@ from sluice.insight.health.evaluating import Look, evaluate
 from sluice.insight.health.grouping import Place
 from sluice.insight.health.incidents import carried, members_of
 from sluice.insight.health.ours import Busy, find_busy, whose
+from sluice.insight.health.reading import SOON, read_numbers
 from sluice.insight.health.replicas import Dropped, dropped_of, most_of
-from sluice.insight.health.rules import Rule, Rules, lookback
+from sluice.insight.health.rules import Rule, Rules
 from sluice.insight.health.seldom import counted_on
 from sluice.insight.health.silence import Hushed
 from sluice.insight.health.troubles import Trouble, troubles
@@ -37,7 +38,6 @@ LEAST_DAYS = 3
 """Of fewer days nobody knows what is usual."""
 KEPT = timedelta(days=400)
 """How long incidents that were cleared are kept."""
-SOON = timedelta(seconds=1)
 REPLICAS = "replicas_count"
 
 
@@ -91,15 +91,11 @@ def watch(
 
 def gathered(samples: Samples, rules: Mapping[str, Rule], stores: Mapping[str, Store], now: datetime) -> Look:
     """Read what the rules look at."""
-    numbers: dict[Series, list[Sample]] = {}
-    for often in ("minute", "hour"):
-        if there := [rule for rule in rules.values() if rule.often == often]:
-            since = now - max(lookback(rule) for rule in there)
-            numbers |= samples.between({rule.metric for rule in there}, since, now + SOON)
-    lately = counted_on(samples.latest(now, within=ONE_DAY), stores, now)
+    read = read_numbers(samples, rules.values(), now)
+    lately = counted_on(read.lately, stores, now)
     dropped = dropped_of(Scalings(samples.connection).between(now - KEPT, now + SOON), now)
-    most = _most(samples, numbers, dropped, now)
-    return Look(now, stores, numbers, lately, _usual(samples, rules, now), most, dropped)
+    most = _most(samples, read.by_series, dropped, now)
+    return Look(now, stores, read.by_series, lately, _usual(samples, rules, now), most, dropped)
 
 
 def _most(
