@@ -184,6 +184,8 @@ def test_a_look_is_kept_whole_told_once_and_cleared(ledger, incidents, open_stor
 
 
 def test_whoever_was_told_that_it_opened_is_told_that_it_is_well(ledger, incidents):
+    for channel in ("people", "phone", "away"):
+        assert incidents.untold(channel, ["P1"], incidents.now()) == [], "from now on it is told"
     now, estate = incidents.now(), Estate()
     worst, less = a_trouble(severity="P1"), a_trouble(severity="P3")
     for minute, found in ((0, [worst]), (5, [less]), (10, []), (20, [])):
