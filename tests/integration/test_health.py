@@ -20,7 +20,7 @@ from sluice.insight.health.looking import watch
 from sluice.insight.health.ours import find_busy, whose
 from sluice.insight.health.rules import Rules
 from sluice.insight.health.unwritten import SILENT, UNANSWERED
-from sluice.ledger.incidents import Incidents
+from sluice.ledger.incidents import Incidents, State
 from sluice.ledger.samples import Samples, Series
 from sluice.stores.postgres import Connection, Refused, StoreDown, connect
 
@@ -184,6 +184,8 @@ def test_a_look_is_kept_whole_told_once_and_cleared(ledger, incidents, open_stor
 
 
 def test_whoever_was_told_that_it_opened_is_told_that_it_is_well(ledger, incidents):
+    for channel in ("people", "phone", "away"):
+        assert incidents.untold(channel, ["P1"], incidents.now()) == [], "from now on it is told"
     now, estate = incidents.now(), Estate()
     worst, less = a_trouble(severity="P1"), a_trouble(severity="P3")
     for minute, found in ((0, [worst]), (5, [less]), (10, []), (20, [])):
@@ -373,3 +375,16 @@ def test_a_question_that_its_role_may_not_ask_says_so(database, sessions):
         c.execute("CREATE TABLE public.hidden (id int)")
     with connect(database.dsn("certify_app"), purpose="test") as c, pytest.raises(Refused, match="permission denied"):
         ask(c, own_rule("SELECT count(*) AS value FROM public.hidden"), "certify")
+
+
+def test_a_state_is_read_back_as_it_was_kept_with_the_level_that_it_began_with(incidents):
+    now = incidents.now()
+    key = "replication_broken", Series("certify", "replicas_count")
+    for state in (
+        State("firing", now, now, 2, 0.0, 1.0),
+        State("firing", now, now, 2, 0.0, 2.0),
+        State("pending", now, now),
+    ):
+        with incidents.looking():
+            incidents.keep({key: state}, (), ())
+        assert incidents.states() == {key: state}

@@ -101,6 +101,7 @@ def test_looks_that_take_too_long(kept_samples: Samples) -> None:
     assert "looks_too_long" not in takes(levels.clear)
 
 
+@shows("dead_rows", by=NUMBERS)
 def test_a_table_that_is_locked_whenever_it_is_measured_is_as_bad_as_it_was(kept_samples: Samples) -> None:
     watched = Watched(kept_samples)
     dead, locked = (Series(NAME, metric, "app.orders") for metric in ("dead_rows_percent", "table_locked_count"))
