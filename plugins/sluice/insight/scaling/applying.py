@@ -6,7 +6,7 @@ is refused. Only a replica that a rule has made is ever taken away, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from sluice.errors import Terminal
@@ -29,8 +29,12 @@ class NotScaled(Terminal):
     """RDS has taken a change and not done it."""
 
 
-def apply_step(client: Any, store: str, instance: str, step: Step) -> None:
-    """Ask RDS for it. Raises Overtaken, Absent, NotYet, NoCapacity, Throttled, RdsDown, AccessDenied, RdsRefused."""
+def apply_step(client: Any, store: str, instance: str, step: Step, before: Callable[[], object] = lambda: None) -> None:
+    """Ask RDS for it; `before` is called just before that, and not where nothing is asked for.
+
+    Raises Overtaken, Absent, NotYet, NoCapacity, Throttled, RdsDown, AccessDenied, RdsRefused: all but RdsDown say that
+    nothing was taken.
+    """
     found = _found(client, store, _changed(instance, step))
     if verify_step(client, store, instance, step) is not None:
         return
@@ -40,6 +44,7 @@ def apply_step(client: Any, store: str, instance: str, step: Step) -> None:
         )
     _check_whose(store, instance, found)
     _check_before(store, found, step)
+    before()
     {"add_replica": _add, "drop_replica": _drop}.get(step.action, _modify)(client, store, found, step)
 
 
