@@ -238,9 +238,12 @@ def test_what_a_server_is_asked_grows_in_the_costs_too(samples: Samples) -> None
 
 
 def test_a_table_that_is_paid_by_request_grows_in_the_costs_too(samples: Samples) -> None:
-    reads = Series(EVENTS, "read_units_rate", "users")
-    samples.record_spans("day", spans(reads, [10.0 + n for n in range(60)]))
-    assert reckoned(samples)[reads][1] > 10 + 59
+    reads, provisioned = (Series(EVENTS, name, "users") for name in ("read_units_rate", "read_units_provisioned_rate"))
+    for one in (reads, provisioned):
+        samples.record_spans("day", spans(one, [10.0 + n for n in range(60)]))
+    found = reckoned(samples)
+    assert found[reads][1] > 10 + 59
+    assert found[provisioned][1] > 10 + 59, "and one that is paid by the hour"
 
 
 def test_the_costs_of_a_load_are_of_its_mean_and_a_sunday_is_no_trend(samples: Samples) -> None:

@@ -14,15 +14,17 @@ from sluice.ledger.samples import Series
 
 LOADS = ("read_units_rate", "write_units_rate", "transactions_rate")
 """Units of DynamoDB's tables, and the transactions of a server."""
+PROVISIONED = ("read_units_provisioned_rate", "write_units_provisioned_rate")
+"""What is paid for by the hour, used or not: no load, and still to be foreseen."""
 WEEK = 7
 
 
 def loads_ahead(kept: Forecasts, store: str, until: date, days: int) -> dict[Series, tuple[float, float, float]]:
-    """Give what each load of a store is now, and P10 and P90 of what it will be in so many days: means of a week.
+    """Give what each load of a store, and what is provisioned for one, is now, and in so many days (P10, P90).
 
-    One that has too few days, or none of the last week, is missing. Raises StoreDown.
+    Each is the mean of a week. One that has too few days, or none of the last week, is missing. Raises StoreDown.
     """
-    lines = kept.lines(LOADS, until - LOOKS_BACK, until, store, of="mean")
+    lines = kept.lines((*LOADS, *PROVISIONED), until - LOOKS_BACK, until, store, of="mean")
     found = ((series, _ahead(Growth(series, line), until, days)) for series, line in lines.items())
     return {series: one for series, one in found if one}
 

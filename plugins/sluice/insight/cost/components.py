@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sluice.estate.amounts import Between, exactly, total
 from sluice.estate.instance_sizes import size_of
-from sluice.insight.cost.known import HOURS, NONE, Known, Server, Table, Units, Written, gigabytes, of_rate
+from sluice.insight.cost.known import BOTH, HOURS, NONE, Known, Server, Table, Units, Written, gigabytes, of_rate
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import Uncovered, bought, uncovered
 
@@ -93,7 +93,6 @@ def of_table(table: Table, prices: Prices, free: Uncovered) -> Iterator[Componen
         yield _priced(table.store, told, gigabytes(table.size), "dynamodb.continuous_backup", prices)
 
 
-BOTH: tuple[Units, ...] = ("writes", "reads")
 UNITS: Mapping[Units, str] = {"reads": "dynamodb.read_units", "writes": "dynamodb.write_units"}
 """What can be reserved of each."""
 

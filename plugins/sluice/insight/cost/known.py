@@ -23,6 +23,7 @@ MILLION = Decimal(1_000_000)
 NONE = exactly(0)
 MONTH = exactly(HOURS)
 Units: TypeAlias = Literal["reads", "writes"]
+BOTH: tuple[Units, ...] = ("writes", "reads")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Load:
     """For how many days they are known."""
     hours: tuple[Hour, ...] = ()
     """Each hour that is known, as it was used."""
+    scaled: Between | None = None
+    """Between which bounds the service itself moves what is provisioned, as it is used; None: a person sets it."""
 
 
 @dataclass(frozen=True)
