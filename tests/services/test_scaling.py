@@ -35,7 +35,7 @@ from sluice.flow.insight.scaling import (
     VerifyScaling,
 )
 from sluice.flow.insight.simulating import SimulateScaling
-from sluice.insight.scaling.applying import NotScaled, Overtaken, apply_step, verify_step
+from sluice.insight.scaling.applying import NotOfRds, NotScaled, Overtaken, apply_step, verify_step
 from sluice.insight.scaling.disk import Disk
 from sluice.insight.scaling.evaluating import Holds, thresholds_of
 from sluice.insight.scaling.extending import extend
@@ -163,6 +163,7 @@ def test_a_busy_store_gets_a_replica_after_a_yes(shop: Changing, measure: Callab
     assert plan()["steps"] == 1
     question = agree()
     assert question.subject == "Scale shop?"
+    assert "- **shop-scaled-1**: add a replica, 0 replicas → 1 replica, at once" in question.body
     assert "**Why**: cpu_percent was over 70 % in each of" in question.body
     scale()
     (asked,) = shop.rds.said("CreateDBInstanceReadReplica")
@@ -606,6 +607,15 @@ def test_only_a_replica_that_a_rule_has_made_is_taken_away(shop: Changing, whose
     apply_step(client, "shop", INSTANCE, DROP)
     assert shop.rds.said("DeleteDBInstance") == [{"DBInstanceIdentifier": "shop-scaled-1", "SkipFinalSnapshot": True}]
     assert verify_step(client, "shop", INSTANCE, DROP) == "there"
+
+
+@pytest.mark.parametrize("action", ["register_units", "cut_the_network"])
+def test_what_rds_does_not_do_is_never_sent_as_something_else(shop: Changing, action: Any) -> None:
+    step = replace(CLASS, action=action)
+    for do in (apply_step, verify_step):
+        with pytest.raises(NotOfRds, match=f"{action} is nothing that RDS does"):
+            do(shop.client(), "shop", INSTANCE, step)
+    assert shop.rds.said("ModifyDBInstance") == []
 
 
 def test_a_step_named_after_the_store_itself_never_deletes_it(shop: Changing) -> None:

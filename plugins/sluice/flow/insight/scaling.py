@@ -268,11 +268,13 @@ def planned(store: str, run: str) -> tuple[Plan, datetime, datetime]:
 
 def shown(plan: Plan) -> Shown:
     """Write the question, in Markdown: a list, as the panel is narrow."""
+    from sluice.insight.scaling.plan import KINDS
+
     lines = []
     for step in plan.steps:
         when = "at once" if step.at_once else "in the instance's own maintenance window"
         lines += [
-            f"- **{step.subject}**: {step.action.replace('_', ' ')}, {step.before} → {step.after}{step.besides}, {when}",
+            f"- **{step.subject}**: {KINDS[step.action].said}, {step.before} → {step.after}{step.besides}, {when}",
             f"    - **Why**: {step.why}",
             f"    - **Disturbs**: {step.disturbs}",
             f"    - **Costs**: {step.costs}",
