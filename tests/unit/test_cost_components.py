@@ -12,7 +12,7 @@ from sluice.estate.instance_sizes import UnknownClass
 from sluice.insight.cost.components import components, sum_of
 from sluice.insight.cost.costs import costs_of, how
 from sluice.insight.cost.forecast import GROWS_WITH, Ahead, growth, later, not_forecast
-from sluice.insight.cost.known import GB, Known, Load, Stored, Written
+from sluice.insight.cost.known import GB, Known, Load, Written
 from sluice.insight.cost.prices import UnknownPrice
 from sluice.insight.cost.reserved import uses
 from sluice.ledger.samples import Series
@@ -61,14 +61,6 @@ def test_provisioned_units_are_paid_by_the_hour_used_or_not():
 def test_the_infrequent_class_has_its_own_prices():
     table = replace(TABLE, infrequent=True, writes=used(100), reads=Load(exactly(1), exactly(100)))
     assert list(sums(Known(tables=(table,))).values()) == [money("4"), money("204.984"), money("11.68")]
-
-
-def test_backups_in_rds_are_free_up_to_what_its_disks_hold():
-    kept = [Stored("shop", what, "rds.backup", exactly(250 * GB)) for what in ("automatic", "snapshots")]
-    vault = Stored("shop", "archive", "s3.standard", ranging(1000 * GB, 2000 * GB))
-    found = sums(Known(instances=(SERVER,), kept=(*kept, vault)))
-    assert found["backups in RDS, beyond what is free"] == money("9.5")  # (500 − 400) × 0.095
-    assert found["archive"] == money("23", "46")
 
 
 def test_lines_of_a_person_are_sums_or_quantities():
@@ -187,12 +179,6 @@ def test_lines_grow_with_what_they_say():
     grown = later(Known(lines=tuple(Written("tyler", one) for one in lines)), ahead).lines
     assert [one.line.monthly for one in grown] == [ranging(11, 15), ranging(5, 20), exactly(10)]
     assert growth("", GROWS_WITH["size"], ahead) == exactly(1.05) + ranging(0, 0.2)
-
-
-def test_backups_grow_as_their_store_does():
-    kept = Stored("tyler", "backups", "dynamodb.backup", exactly(100 * GB))
-    ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150))}
-    assert sums(later(Known(kept=(kept,)), ahead)) == {"backups": money("11", "15")}
 
 
 def test_what_is_not_forecast_stays_and_is_said_to():

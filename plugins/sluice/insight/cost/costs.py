@@ -74,7 +74,7 @@ def _notes(month: date, known: Known, prices: Prices, ahead: AheadOf) -> Iterato
         yield f"not forecast, so in 90 days as today: {listed(missing)}"
     if more := outgrown(known, ahead):
         yield f"provisioned by hand, and more is forecast to be used in 90 days, which the sum does not have: {listed(more)}"
-    if not (known.instances or known.tables or known.kept):
+    if not (known.instances or known.tables):
         yield "nothing was measured: all sums are what a person wrote"
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sluice.estate.amounts import Between, exactly, total
 from sluice.insight.capacity.load import LOADS
-from sluice.insight.cost.known import GB, Known, Load, Server, Stored, Table, Units, Written
+from sluice.insight.cost.known import GB, Known, Load, Server, Table, Units, Written
 from sluice.ledger.samples import Series
 
 SIZES = ("items_bytes", "disk_used_bytes", "database_bytes")
@@ -46,7 +46,6 @@ def later(known: Known, ahead: AheadOf) -> Known:
         known,
         instances=tuple(_instance(one, ahead) for one in known.instances),
         tables=tuple(_table(one, ahead) for one in known.tables),
-        kept=tuple(_kept(one, ahead) for one in known.kept),
         lines=tuple(_line(one, ahead) for one in known.lines),
     )
 
@@ -134,11 +133,6 @@ def _load(load: Load, used: Between | None, provisioned: Between | None) -> Load
     elif units is not None:
         units = units * (provisioned or SAME)
     return replace(load, used=load.used * (used or SAME), provisioned=units)
-
-
-def _kept(kept: Stored, ahead: AheadOf) -> Stored:
-    grown = growth(kept.store, GROWS_WITH["size"], ahead)
-    return replace(kept, size=kept.size * grown)
 
 
 def _line(line: Written, ahead: AheadOf) -> Written:
