@@ -221,6 +221,15 @@ def test_of_a_dynamodb_table_that_was_deleted_the_units_are_gone_too(samples: Sa
     assert events.name == EVENTS and [one.subject for one in events.measures] == ["", "orders"]
 
 
+def test_units_of_a_table_that_was_put_on_demand_have_no_bound_any_more(samples: Samples) -> None:
+    for name, last in (("paid", UNTIL - DAY), ("asked", UNTIL - 3 * DAY)):
+        samples.record_spans("day", spans(Series(EVENTS, "items_bytes", name), [GB] * 30))
+        samples.record_spans("day", spans(Series(EVENTS, "read_units_rate", name), [5.0] * 30))
+        samples.record_spans("day", spans(Series(EVENTS, "read_units_provisioned_rate", name), [9.0] * 30, last))
+    (events, *_) = made(samples).stores
+    assert [one.subject for one in events.measures] == ["", "paid"]
+
+
 ASKED = Series(SHOP, "transactions_rate")
 
 
