@@ -20,9 +20,9 @@ from sluice.insight.dashboards.lines import lines_of
 from sluice.insight.dashboards.made import made_files, write_made_files
 from sluice.insight.dashboards.panels import DASHBOARDS, Dashboard
 from sluice.insight.dashboards.prometheus import exposition
-from sluice.insight.health.evaluating import QUIET
 from sluice.insight.health.levels import LAG_WITHOUT_FILE
 from sluice.insight.health.rules import SHIPPED
+from sluice.insight.health.unwatched import QUIET
 from sluice.insight.metrics import METRICS
 from sluice.ledger.samples import Sample, Series
 from sluice.upkeep.partitions.headroom import SOON, URGENT
