@@ -52,7 +52,7 @@ FROM control.evidence GROUP BY migration, gate ORDER BY max(at) DESC LIMIT 200
 
 -- name: show_scalings
 SELECT begun_at AS "Begun", store AS "Store", action AS "What", before AS "Before", after AS "After", verified_at AS "Stands since",
-       why AS "Why"
+       refused_at AS "Refused", why AS "Why"
 FROM insight.scaling
 WHERE begun_at >= {start}::timestamptz AND begun_at < {end}::timestamptz AND store IN ({stores})
 ORDER BY begun_at DESC LIMIT 200

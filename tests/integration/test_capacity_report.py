@@ -11,6 +11,7 @@ from sluice.estate import read_stores
 from sluice.estate.insight import Disk, Watch
 from sluice.estate.models import Estate
 from sluice.estate.sizes import Bytes
+from sluice.insight.capacity import together
 from sluice.insight.capacity.changed import read_before
 from sluice.insight.capacity.making import FromOthers, Period, make_report
 from sluice.insight.capacity.markdown import markdown
@@ -220,6 +221,15 @@ def test_of_a_dynamodb_table_that_was_deleted_the_units_are_gone_too(samples: Sa
     assert events.name == EVENTS and [one.subject for one in events.measures] == ["", "orders"]
 
 
+def test_units_of_a_table_that_was_put_on_demand_have_no_bound_any_more(samples: Samples) -> None:
+    for name, last in (("paid", UNTIL - DAY), ("asked", UNTIL - 3 * DAY)):
+        samples.record_spans("day", spans(Series(EVENTS, "items_bytes", name), [GB] * 30))
+        samples.record_spans("day", spans(Series(EVENTS, "read_units_rate", name), [5.0] * 30))
+        samples.record_spans("day", spans(Series(EVENTS, "read_units_provisioned_rate", name), [9.0] * 30, last))
+    (events, *_) = made(samples).stores
+    assert [one.subject for one in events.measures] == ["", "paid"]
+
+
 ASKED = Series(SHOP, "transactions_rate")
 
 
@@ -238,9 +248,12 @@ def test_what_a_server_is_asked_grows_in_the_costs_too(samples: Samples) -> None
 
 
 def test_a_table_that_is_paid_by_request_grows_in_the_costs_too(samples: Samples) -> None:
-    reads = Series(EVENTS, "read_units_rate", "users")
-    samples.record_spans("day", spans(reads, [10.0 + n for n in range(60)]))
-    assert reckoned(samples)[reads][1] > 10 + 59
+    reads, provisioned = (Series(EVENTS, name, "users") for name in ("read_units_rate", "read_units_provisioned_rate"))
+    for one in (reads, provisioned):
+        samples.record_spans("day", spans(one, [10.0 + n for n in range(60)]))
+    found = reckoned(samples)
+    assert found[reads][1] > 10 + 59
+    assert found[provisioned][1] > 10 + 59, "and one that is paid by the hour"
 
 
 def test_the_costs_of_a_load_are_of_its_mean_and_a_sunday_is_no_trend(samples: Samples) -> None:
@@ -251,6 +264,40 @@ def test_the_costs_of_a_load_are_of_its_mean_and_a_sunday_is_no_trend(samples: S
     ]
     samples.record_spans("day", [(ASKED, one) for one in shape])
     assert reckoned(samples)[ASKED] == pytest.approx((90, 90, 90), rel=0.02)
+
+
+def test_of_many_tables_what_each_is_asked_grows_as_they_do_together(
+    samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "ALONE", 1)
+    asked = {name: Series(EVENTS, "read_units_rate", name) for name in ("large", "small", "smaller", "ended")}
+    samples.record_spans("day", spans(asked["large"], [1000.0] * 60))
+    samples.record_spans("day", spans(asked["small"], [100.0 + 5 * n for n in range(60)]))
+    samples.record_spans("day", spans(asked["smaller"], [50.0] * 60))
+    samples.record_spans("day", spans(Series(EVENTS, "read_units_rate", "smallest"), [20.0 + n for n in range(60)]))
+    samples.record_spans("day", spans(asked["ended"], [70.0] * 60, UNTIL - 9 * DAY))
+    found = reckoned(samples)
+    assert found.keys() == {*asked.values(), Series(EVENTS, "read_units_rate", "smallest")} - {asked["ended"]}
+    assert found[asked["large"]] == pytest.approx((1000, 1000, 1000))
+    assert found[asked["small"]][1] > 100 + 5 * 59, "it has grown most, so it is foreseen by itself"
+    now, low, _ = found[asked["smaller"]]
+    assert now == 50 and low == pytest.approx(50 * (126 + 90) / 126, rel=0.05), "as the two of them do"
+
+
+def test_what_a_table_holds_that_is_not_foreseen_by_itself_grows_in_the_costs_as_the_rest_does(
+    samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "ALONE", 1)
+    for name, size in (("large", 1000), ("small", 100)):
+        samples.record_spans(
+            "day", spans(Series(EVENTS, "items_bytes", name), [size * GB * (1 + n / 60) for n in range(60)])
+        )
+    samples.record_spans("day", spans(Series(EVENTS, "items_bytes", "still"), [50 * GB] * 60))
+    found = reckoned(samples)
+    grown, still = (found[Series(EVENTS, "items_bytes", name)] for name in ("small", "still"))
+    sum_then, sum_now = 50 + 100 * (1 + 149 / 60), 50 + 100 * (1 + 59 / 60)
+    assert still == pytest.approx((50 * GB, *[50 * GB * sum_then / sum_now] * 2), rel=0.05)
+    assert grown == pytest.approx([one * grown[0] / still[0] for one in still])
 
 
 def test_a_load_that_ended_or_has_few_days_does_not_grow(samples: Samples) -> None:
@@ -265,13 +312,25 @@ def test_the_store_that_is_full_first_is_told_first_and_what_nobody_measures_las
     assert [one.name for one in made(samples, watch=SIZED).stores] == [LEDGER, SHOP, EVENTS]
 
 
-def test_of_5000_tables_each_is_foreseen_and_the_page_stays_small(samples: Samples) -> None:
+def test_of_5000_tables_those_that_matter_are_foreseen_and_the_rest_together_and_the_page_stays_small(
+    samples: Samples,
+) -> None:
     tables = [
         spans(Series(SHOP, "table_bytes", f"app.t{n:04d}"), [GB + n * 1e6 + m * n for m in range(9)])
         for n in range(5000)
     ]
     samples.record_spans("day", [day for one in tables for day in one])
     found = made(samples)
-    assert len(found.stores[0].tables) == 5000
-    assert len(Forecasts(samples.connection).made(SHOP, UNTIL, UNTIL + DAY)) == 5001, "and the sum of all"
-    assert len(page(found)) < 200_000
+    (store, *_) = found.stores
+    assert len(store.tables) == 5000
+    alone = [one for one in store.tables if one.in_90_days]
+    assert [one.name for one in alone] == [f"app.t{n}" for n in range(4999, 4949, -1)], (
+        "the largest, which grow most, too"
+    )
+    assert len(Forecasts(samples.connection).made(SHOP, UNTIL, UNTIL + DAY)) == len(alone) + 1, "and the sum of all"
+    assert store.rest and store.rest.name == "4,950 others together"
+    assert store.rest.now == pytest.approx(sum(one.now for one in store.tables if one not in alone))
+    assert store.rest.in_90_days and store.rest.in_90_days[1] > store.rest.now
+    for told in (page(found), markdown(found)):
+        assert "4,950 others together" in told
+        assert len(told) < 200_000

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from sluice.estate import read_stores
+from sluice.estate.amounts import ranging
 from sluice.estate.costs import Reserved
 from sluice.estate.insight import Cloud, Watch
 from sluice.estate.models import Estate
@@ -19,6 +20,7 @@ from sluice.flow.insight import described
 from sluice.flow.insight.costs import reckoning
 from sluice.insight.capacity.bill import Bill
 from sluice.ledger.samples import Samples, Series, Span
+from sluice.stores.dynamodb.autoscaling import Scaled, apply_scaling
 from sluice.stores.postgres import connect
 
 from tests.samples import ROOT
@@ -130,6 +132,50 @@ def test_a_bill_of_long_ago_says_that_it_has_no_servers(rds: Any, samples: Sampl
     assert [one.name for one in found.components] == ["the estate: reserved: 4 of db.r6g.large"]
 
 
+def test_units_that_the_service_scales_are_known_with_their_bounds(
+    rds: Any, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb, service = (boto3.client(name, **KEYS) for name in ("dynamodb", "application-autoscaling"))
+    key, units = [{"AttributeName": "id", "KeyType": "HASH"}], {"ReadCapacityUnits": 20, "WriteCapacityUnits": 20}
+    index = {
+        "IndexName": "GSI1",
+        "KeySchema": key,
+        "Projection": {"ProjectionType": "ALL"},
+        "ProvisionedThroughput": units,
+    }
+    dynamodb.create_table(
+        TableName="users", KeySchema=key, AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PROVISIONED", ProvisionedThroughput=units, GlobalSecondaryIndexes=[index],
+    )  # fmt: skip
+    register(service, Scaled("table/users", "dynamodb:table:WriteCapacityUnits", 10, 50))
+    register(service, Scaled("table/users/index/GSI1", "dynamodb:index:ReadCapacityUnits", 10, 50))
+    at = datetime.combine(UNTIL - timedelta(days=1), time(), UTC)
+    told = {"items_bytes": 40.0 * 2**30, "write_units_rate": 10.0, "write_units_provisioned_rate": 20.0}
+    samples.record_spans("hour", [(Series("tyler", one, "users"), Span(at, v, v, v, v, 60)) for one, v in told.items()])
+    monkeypatch.setattr(described, "documents_of", lambda _: (dynamodb, None))
+    monkeypatch.setattr(described, "autoscaling_of", lambda _: service)
+    hours = samples.spans("hour", list(told), at, at + timedelta(hours=1))
+    (table,) = described.tables_of(estate(), hours, described.Asking(Said()))  # type: ignore[arg-type]
+    assert table.writes.scaled == ranging(10 + 20, 50 + 20), "of its index nobody moves the writes"
+    assert table.reads.scaled is None, "an index alone moves no table"
+
+    log = Said()
+    monkeypatch.setattr(service, "get_paginator", refuse)
+    (table,) = described.tables_of(estate(), hours, asking := described.Asking(log))  # type: ignore[arg-type]
+    assert table.writes.scaled is None
+    assert asking.missing == ["tyler users, whether the service scales its units"]
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    """Refuse a question."""
+    raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "x")
+
+
+def register(service: Any, one: Scaled) -> None:
+    """Have the service scale it."""
+    assert apply_scaling(service, [one]).registered == 1
+
+
 def test_a_refusal_of_one_question_leaves_the_rest_of_a_table_as_it_is_described(
     rds: Any, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,10 +190,7 @@ def test_a_refusal_of_one_question_leaves_the_rest_of_a_table_as_it_is_described
     sizes = [(Series("tyler", "items_bytes", name), Span(at, *[40.0 * 2**30] * 4, 60)) for name in ("users", "deleted")]
     samples.record_spans("hour", sizes)
 
-    def refused(**asked: Any) -> Any:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeContinuousBackups")
-
-    monkeypatch.setattr(dynamodb, "describe_continuous_backups", refused)
+    monkeypatch.setattr(dynamodb, "describe_continuous_backups", refuse)
     monkeypatch.setattr(described, "documents_of", lambda _: (dynamodb, None))
     found = bill(samples, estate())
     names = [one.name for one in found.components]

@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
     TaskAwaitingInput,
 )
+from botocore.exceptions import ClientError, EndpointConnectionError
 from sluice.estate.scaling import MemoryRule, Scaling
 from sluice.flow import alerting, connections
 from sluice.flow.asking import APPROVE, REJECT
@@ -34,7 +35,7 @@ from sluice.flow.insight.scaling import (
     VerifyScaling,
 )
 from sluice.flow.insight.simulating import SimulateScaling
-from sluice.insight.scaling.applying import NotScaled, Overtaken, apply_step, verify_step
+from sluice.insight.scaling.applying import NotOfRds, NotScaled, Overtaken, apply_step, verify_step
 from sluice.insight.scaling.disk import Disk
 from sluice.insight.scaling.evaluating import Holds, thresholds_of
 from sluice.insight.scaling.extending import extend
@@ -47,7 +48,7 @@ from sluice.ledger.scalings import Scalings
 from sluice.local import databases
 from sluice.stores.objects import Vault
 from sluice.stores.postgres import connect
-from sluice.stores.rds import Absent, AlreadyStands, NotYet
+from sluice.stores.rds import Absent, AccessDenied, AlreadyStands, NotYet, RdsDown, RdsRefused
 
 from tests.as_airflow import postgres_connection, ran, vault_connection
 from tests.conftest import Database
@@ -162,6 +163,7 @@ def test_a_busy_store_gets_a_replica_after_a_yes(shop: Changing, measure: Callab
     assert plan()["steps"] == 1
     question = agree()
     assert question.subject == "Scale shop?"
+    assert "- **shop-scaled-1**: add a replica, 0 replicas → 1 replica, at once" in question.body
     assert "**Why**: cpu_percent was over 70 % in each of" in question.body
     scale()
     (asked,) = shop.rds.said("CreateDBInstanceReadReplica")
@@ -184,6 +186,76 @@ def test_after_it_has_scaled_a_rule_rests(shop: Changing, measure: Callable[...,
     scale()
     with pytest.raises(AirflowSkipException, match="nothing is to be scaled"):
         plan("next night")
+
+
+REFUSALS = {"overtaken": Overtaken, "AccessDenied": AccessDenied, "InvalidParameterValue": RdsRefused}
+
+
+def refuse_changes(shop: Changing, monkeypatch: pytest.MonkeyPatch, said: Exception | str) -> None:
+    """Have RDS take no change of the instance: it refuses with this code, or is not to be reached."""
+    client = shop.client()
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": said, "Message": "no"}}, "x") if isinstance(said, str) else said
+
+    client.meta.events.register("before-call.rds.ModifyDBInstance", refuse)
+    monkeypatch.setattr(scaled, "rds_client", lambda _: (client, INSTANCE))
+
+
+@pytest.mark.parametrize("why", REFUSALS)
+def test_a_rule_does_not_rest_after_what_was_refused(
+    shop: Changing, measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, ledger, why: str
+) -> None:
+    measure(disk_used_percent=98)
+    plan()
+    agree()
+    with monkeypatch.context() as refusing:
+        if why == "overtaken":
+            shop.instance.allocated_storage = 550
+        else:
+            refuse_changes(shop, refusing, why)
+        with pytest.raises(REFUSALS[why]):
+            scale()
+    assert ledger[1].last("shop") == {}, "nothing was scaled"
+    assert plan("next night")["steps"] == 1, "the disk is full still, and asked about again"
+    agree(run="next night")
+    scale("next night")
+    assert ledger[1].last("shop").keys() == {("storage", "up")}
+
+
+def test_what_may_have_been_taken_is_rested_after_whatever_is_answered_next(
+    shop: Changing, measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, ledger
+) -> None:
+    measure(disk_used_percent=98)
+    plan()
+    agree()
+    with monkeypatch.context() as lost:
+        refuse_changes(shop, lost, EndpointConnectionError(endpoint_url="https://rds.example"))
+        with pytest.raises(RdsDown):
+            scale()
+    assert ledger[1].last("shop").keys() == {("storage", "up")}, "the answer may have been lost on the way back"
+    with monkeypatch.context() as refusing:
+        refuse_changes(shop, refusing, "AccessDenied")
+        with pytest.raises(AccessDenied):
+            scale()
+    assert ledger[1].last("shop").keys() == {("storage", "up")}
+
+
+def test_a_refusal_that_was_mended_counts_from_when_it_was_asked_for(
+    shop: Changing, measure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, ledger
+) -> None:
+    measure(disk_used_percent=98)
+    plan()
+    agree()
+    with monkeypatch.context() as refusing:
+        refuse_changes(shop, refusing, "AccessDenied")
+        with pytest.raises(AccessDenied):
+            scale()
+    mended = ledger[1].now()
+    scale()
+    (done,) = ledger[1].between(mended - MINUTE, mended + MINUTE)
+    assert done.begun_at >= mended
+    assert done.refused_at is None
 
 
 def test_nothing_is_scaled_without_a_yes(shop: Changing, measure: Callable[..., None]) -> None:
@@ -535,6 +607,15 @@ def test_only_a_replica_that_a_rule_has_made_is_taken_away(shop: Changing, whose
     apply_step(client, "shop", INSTANCE, DROP)
     assert shop.rds.said("DeleteDBInstance") == [{"DBInstanceIdentifier": "shop-scaled-1", "SkipFinalSnapshot": True}]
     assert verify_step(client, "shop", INSTANCE, DROP) == "there"
+
+
+@pytest.mark.parametrize("action", ["register_units", "cut_the_network"])
+def test_what_rds_does_not_do_is_never_sent_as_something_else(shop: Changing, action: Any) -> None:
+    step = replace(CLASS, action=action)
+    for do in (apply_step, verify_step):
+        with pytest.raises(NotOfRds, match=f"{action} is nothing that RDS does"):
+            do(shop.client(), "shop", INSTANCE, step)
+    assert shop.rds.said("ModifyDBInstance") == []
 
 
 def test_a_step_named_after_the_store_itself_never_deletes_it(shop: Changing) -> None:

@@ -6,9 +6,12 @@ from datetime import date, timedelta
 
 import pytest
 from sluice.insight.capacity.drops import coming_drops, dropped_since, drops_of
-from sluice.insight.capacity.growth import Growth, _units, grown_in_a_month
+from sluice.insight.capacity.foreseeing import foresee
+from sluice.insight.capacity.growth import Growth, grown_in_a_month
 from sluice.insight.capacity.growth import _sum as total
 from sluice.insight.capacity.measure import Drop
+from sluice.insight.capacity.outlook import made_of
+from sluice.insight.capacity.together import ALONE, choose, together
 from sluice.insight.capacity.words import amount, change, day, in_bytes, listed, money
 from sluice.ledger.forecasts import Line
 from sluice.ledger.samples import Series
@@ -123,9 +126,37 @@ def test_sums_are_written_as_people_read_them(bounds: tuple[float, float], told:
     assert money(bounds, "$") == told
 
 
-def test_what_was_provisioned_until_a_table_was_put_on_demand_is_no_bound() -> None:
-    used = Series("shop", "read_units_rate", "orders")
-    provisioned = Series("shop", "read_units_provisioned_rate", "orders")
-    uses, until_then, until_now = line(*[5.0] * 20), line(*[10.0] * 18), line(*[10.0] * 19)
-    assert _units(used, uses, {provisioned: until_then}).bound is None
-    assert _units(used, uses, {provisioned: until_now}).bound == 10.0, "today's is not over yet"
+def test_what_is_kept_of_a_forecast_has_what_is_dropped_until_then_as_if_it_were_there() -> None:
+    until, known = on(60), line(*(100.0 + n for n in range(60)))
+    plain, dropping = (Growth(SERIES, known, coming=coming) for coming in ((), (Drop(on(79), 10.0),)))
+    seen = foresee(dropping, 90)
+    assert seen.curve and seen.curve.p50[29] == pytest.approx(159 + 30 - 10, rel=0.01), "it will be gone by then"
+    (expected, made) = (made_of(one, foresee(one, 90), until) for one in (plain, dropping))
+    assert expected and made
+    assert made.p50 == pytest.approx(expected.p50), (
+        "and is added back where a forecast is scored, as what was dropped is"
+    )
+    assert (made.p10, made.p90) == (pytest.approx(expected.p10), pytest.approx(expected.p90))
+
+
+def test_of_many_tables_the_largest_and_those_that_grow_most_stand_alone() -> None:
+    still = [Growth(SERIES, line(*[float(2000 + n)] * 40)) for n in range(2 * ALONE)]
+    growing = [Growth(SERIES, line(*(float(n + 1) * day for day in range(40)))) for n in range(ALONE)]
+    alone, rest = choose([*still, *growing])
+    assert (alone, rest) == ((*still[ALONE:], *growing), tuple(still[:ALONE]))
+    assert choose(growing) == (tuple(growing), ())
+
+
+def test_what_is_together_counts_a_table_as_it_was_last_where_it_was_not_measured() -> None:
+    locked = Growth(
+        SERIES, Line((1, 4), (10.0, 12.0)), (Drop(date.fromordinal(4), 1.0),), (Drop(date.fromordinal(4), 2.0),)
+    )
+    later = Growth(
+        SERIES, Line((2, 3, 4), (1.0, 2.0, 0.0)), (Drop(date.fromordinal(4), 3.0),), (Drop(date.fromordinal(5), 2.0),)
+    )
+    found = together([locked, later])
+    assert (found.series, found.line) == (Series("shop", "table_bytes"), Line((1, 2, 3, 4), (10.0, 11.0, 12.0, 12.0)))
+    assert found.drops == (Drop(date.fromordinal(4), 4.0),)
+    assert found.coming == (Drop(date.fromordinal(5), 2.0),), (
+        "what was to be dropped by the last day is dropped, or not"
+    )

@@ -11,8 +11,8 @@ from sluice.estate.costs import CostLine, Reserved
 from sluice.estate.instance_sizes import UnknownClass
 from sluice.insight.cost.components import components, sum_of
 from sluice.insight.cost.costs import costs_of, how
-from sluice.insight.cost.forecast import Ahead, growth, later, not_forecast
-from sluice.insight.cost.known import GB, Known, Load, Stored, Written
+from sluice.insight.cost.forecast import GROWS_WITH, Ahead, growth, later, not_forecast
+from sluice.insight.cost.known import GB, Known, Load, Written
 from sluice.insight.cost.prices import UnknownPrice
 from sluice.insight.cost.reserved import uses
 from sluice.ledger.samples import Series
@@ -61,14 +61,6 @@ def test_provisioned_units_are_paid_by_the_hour_used_or_not():
 def test_the_infrequent_class_has_its_own_prices():
     table = replace(TABLE, infrequent=True, writes=used(100), reads=Load(exactly(1), exactly(100)))
     assert list(sums(Known(tables=(table,))).values()) == [money("4"), money("204.984"), money("11.68")]
-
-
-def test_backups_in_rds_are_free_up_to_what_its_disks_hold():
-    kept = [Stored("shop", what, "rds.backup", exactly(250 * GB)) for what in ("automatic", "snapshots")]
-    vault = Stored("shop", "archive", "s3.standard", ranging(1000 * GB, 2000 * GB))
-    found = sums(Known(instances=(SERVER,), kept=(*kept, vault)))
-    assert found["backups in RDS, beyond what is free"] == money("9.5")  # (500 − 400) × 0.095
-    assert found["archive"] == money("23", "46")
 
 
 def test_lines_of_a_person_are_sums_or_quantities():
@@ -186,21 +178,13 @@ def test_lines_grow_with_what_they_say():
     lines = [CostLine(what=str(one), monthly=exactly(10), grows_with=one) for one in ("size", "load", None)]
     grown = later(Known(lines=tuple(Written("tyler", one) for one in lines)), ahead).lines
     assert [one.line.monthly for one in grown] == [ranging(11, 15), ranging(5, 20), exactly(10)]
-    assert growth("", ["items_bytes", "disk_used_bytes"], ahead) == exactly(1.05) + ranging(0, 0.2)
-
-
-def test_backups_grow_as_their_store_does():
-    kept = Stored("tyler", "backups", "dynamodb.backup", exactly(100 * GB))
-    ahead = {SIZE: Ahead(Decimal(100), ranging(110, 150))}
-    assert sums(later(Known(kept=(kept,)), ahead)) == {"backups": money("11", "15")}
+    assert growth("", GROWS_WITH["size"], ahead) == exactly(1.05) + ranging(0, 0.2)
 
 
 def test_what_is_not_forecast_stays_and_is_said_to():
     lines = [CostLine(what=what, monthly=exactly(1), grows_with=grows) for what, grows in WRITTEN.items()]
     asked_for = replace(TABLE, writes=used(5), reads=used(5))
-    provisioned = replace(
-        TABLE, name="paid", writes=Load(exactly(1), exactly(100))
-    )  # costs the same however it is asked
+    provisioned = replace(TABLE, name="paid", writes=Load(exactly(1), exactly(100)))
     known = Known(
         instances=(SERVER,), tables=(asked_for, provisioned), lines=tuple(Written("shop", one) for one in lines)
     )
@@ -210,6 +194,7 @@ def test_what_is_not_forecast_stays_and_is_said_to():
         "tyler users: reads",
         "tyler users: writes",
         "tyler paid: what it holds",
+        "tyler paid: provisioned writes",
         "shop: Transfer, which grows with load",
         "shop: Archive, which grows with size",
     )
@@ -219,6 +204,57 @@ def test_what_is_not_forecast_stays_and_is_said_to():
 
 
 WRITTEN = {"Transfer": "load", "Archive": "size", "Support": None}
+
+
+PROVISIONED = Series("tyler", "write_units_provisioned_rate", "users")
+
+
+def grown_writes(writes: Load, **ahead: tuple[int, int, int]) -> tuple[Load, tuple[str, ...]]:
+    """What writes will be with what is used and provisioned foreseen so: now, P10, P90; and what a bill notes of it."""
+    series = {"used": WRITES, "provisioned": PROVISIONED}
+    told = {series[name]: Ahead(Decimal(now), ranging(low, high)) for name, (now, low, high) in ahead.items()}
+    told[SIZE] = Ahead(Decimal(1), exactly(1))
+    known = Known(tables=(replace(TABLE, writes=writes),))
+    return later(known, told).tables[0].writes, costs_of(MONTH, known, LISTED, told).notes
+
+
+def test_units_that_the_service_scales_grow_with_use_within_their_bounds():
+    writes = Load(exactly(80), exactly(100), scaled=ranging(10, 250))
+    for ahead in ({"used": (80, 160, 240)}, {"used": (80, 160, 240), "provisioned": (100, 100, 100)}):
+        grown, notes = grown_writes(writes, **ahead)
+        assert (grown.provisioned, notes) == (ranging(200, 250), ())
+    assert grown_writes(writes, used=(80, 4, 8))[0].provisioned == exactly(10)
+
+
+def test_units_that_the_service_scales_and_of_whose_use_nothing_is_foreseen_go_on_as_they_went():
+    writes = Load(exactly(80), exactly(100), scaled=ranging(10, 250))
+    grown, notes = grown_writes(writes, provisioned=(100, 120, 150))
+    assert (grown.provisioned, notes) == (ranging(120, 150), ())
+    assert grown_writes(writes)[1] == ("not forecast, so in 90 days as today: tyler users: provisioned writes",)
+
+
+def test_units_that_a_person_sets_stay_and_a_use_that_outgrows_them_is_told():
+    by_hand = Load(exactly(80), exactly(100))
+    grown, notes = grown_writes(by_hand, used=(80, 90, 240), provisioned=(100, 100, 100))
+    assert grown.provisioned == exactly(100)
+    assert notes == (
+        "provisioned by hand, and more is forecast to be used in 90 days, which the sum does not have: tyler users: writes",
+    )
+    assert grown_writes(by_hand, used=(80, 90, 100), provisioned=(100, 100, 100))[1] == ()
+
+
+def test_a_load_is_no_sum_of_unlike_units():
+    ahead = {
+        Series("tyler", "read_units_rate", "users"): Ahead(Decimal(6000), exactly(6000)),
+        Series("tyler", "read_units_rate", "orders"): Ahead(Decimal(4000), exactly(5000)),
+        Series("shop", "transactions_rate"): Ahead(Decimal(100), ranging(280, 300)),
+    }
+    line = CostLine(what="Transfer", monthly=exactly(10), grows_with="load")
+    grown = {
+        store: later(Known(lines=(Written(store, line),)), ahead).lines[0].line.monthly
+        for store in ("", "shop", "tyler")
+    }
+    assert grown == {"": ranging(11, 30), "shop": ranging(28, 30), "tyler": exactly(11)}
 
 
 def test_a_database_whose_disk_nobody_measures_grows_with_its_size():

@@ -9,7 +9,7 @@ import pytest
 from sluice.estate.amounts import exactly, ranging
 from sluice.estate.costs import Reserved
 from sluice.insight.cost.costs import costs_of
-from sluice.insight.cost.known import GB, Known, Load, Stored
+from sluice.insight.cost.known import GB, Known, Load
 from sluice.insight.cost.savings import Saving, candidates, largest
 
 from tests.priced import IDLE, LISTED, MONTH, SERVER, TABLE, hourly, money, used
@@ -122,51 +122,6 @@ def test_provisioned_disks_move_to_gp3_and_gp2_costs_the_same():
     assert found(Known(instances=(replace(SMALL, storage="gp2"),))) == {}
 
 
-def test_what_is_past_its_time_is_let_go():
-    kept = Stored("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=ranging(80 * GB, 100 * GB))
-    assert found(Known(kept=(kept,))) == {"let go of what is past its time in backups": money("1", "1.25")}
-
-
-def test_backups_that_were_free_save_nothing():
-    kept = Stored("shop", "snapshots", "rds.backup", exactly(450 * GB), past_keep=exactly(80 * GB))
-    known = Known(instances=(SMALL,), kept=(kept,))
-    assert found(known) == {"let go of what is past its time in snapshots": money("4.75")}  # 50 GB were paid, 80 go
-    free = replace(kept, size=exactly(400 * GB))
-    assert found(replace(known, kept=(free,))) == {}
-
-
-@pytest.mark.parametrize(
-    ("days", "told"),
-    [
-        (None, {"GLACIER_IR": "16", "STANDARD_IA": None}),  # 1000 × 0.019 − 100 read × 0.03; the better of both
-        (89, {"GLACIER_IR": None, "STANDARD_IA": "9.5"}),  # 1000 × 0.0105 − 100 × 0.01
-        (29, {"GLACIER_IR": None, "STANDARD_IA": None}),
-    ],
-)
-def test_objects_move_to_a_class_in_which_they_stay_long_enough(days: int | None, told: dict[str, str | None]):
-    kept = Stored("", "archive", "s3.standard", exactly(1000 * GB), read=exactly(100 * GB), stays_days=days)
-    whats = found(Known(kept=(kept,)))
-    expected = {
-        f"move archive to {to}, by a line of the vault's `lifecycle`": money(sum_) for to, sum_ in told.items() if sum_
-    }
-    assert whats == expected
-
-
-def test_what_goes_anyway_does_not_move():
-    kept = Stored(
-        "", "archive", "s3.standard", exactly(1000 * GB), past_keep=ranging(100 * GB, 200 * GB), stays_days=89
-    )
-    assert found(Known(kept=(kept,))) == {
-        "move archive to STANDARD_IA, by a line of the vault's `lifecycle`": money("8.4", "9.45"),
-        "let go of what is past its time in archive": money("2.3", "4.6"),
-    }
-
-
-def test_objects_that_are_read_all_the_time_stay():
-    kept = Stored("", "archive", "s3.standard", exactly(1000 * GB), read=exactly(2000 * GB))
-    assert found(Known(kept=(kept,))) == {}
-
-
 def test_a_steady_server_is_reserved():
     what = "reserve 1 of db.m6g.large for a year, for shop-1"
     assert found(Known(instances=(STEADY,))) == {what: money("33.6603", "38.3031")}  # 116.07 × 0.29 to 0.33
@@ -215,13 +170,13 @@ def test_a_reservation_that_is_not_used_ends():
 
 
 def test_the_three_largest_are_told_largest_first():
-    kept = Stored("shop", "backups", "s3.standard_ia", exactly(500 * GB), past_keep=exactly(100 * GB))
+    held = (Reserved(what="db.m6g.large", count=1, monthly=exactly(2)),)
     idle = replace(SERVER, cpu=Decimal(1), memory=Decimal(1))
-    costs = costs_of(MONTH, Known(instances=(idle,), tables=(COLD,), kept=(kept,)), LISTED, {})
+    costs = costs_of(MONTH, Known(instances=(idle,), tables=(COLD,), reserved=held), LISTED, {})
     assert [one.what for one in costs.savings] == [
         "make shop-1 a db.r6g.large",
         "move table users to the class Standard-IA",
-        "let go of what is past its time in backups",
+        "let what is reserved of db.m6g end, or use it",
     ]
     assert all(one.why and one.risk for one in costs.savings)
 

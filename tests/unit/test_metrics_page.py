@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 from sluice.insight.health.rules import SHIPPED
-from sluice.insight.metrics import METRICS
+from sluice.insight.metrics import LATE, METRICS, WANTED
 from sluice.insight.reference import PAGE, metrics_page, write_page
 
 ROOT = Path(__file__).parents[2]
@@ -30,3 +30,8 @@ def test_each_metric_has_one_line_with_the_rules_that_judge_it() -> None:
     rules = yaml.safe_load((ROOT / SHIPPED).read_text())["rules"]
     told = {(metric, rule) for metric, row in found.items() for rule in re.findall(r"`(\w+)`", row[4])}
     assert told == {(rule["metric"], name) for name, rule in rules.items()}
+
+
+def test_what_is_said_of_a_metric_is_said_of_one_that_there_is() -> None:
+    assert {name for name, one in METRICS.items() if one.wanted != "always"} == WANTED.keys()
+    assert {name for name, one in METRICS.items() if one.late} == LATE

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from sluice.estate import EstateErrors, read_stores
@@ -18,7 +19,7 @@ from sluice.insight.scaling.disk import Disk
 from sluice.insight.scaling.evaluating import Holds, Unknown, evaluate, judge, thresholds_of
 from sluice.insight.scaling.instance import Follower, InstanceStanding
 from sluice.insight.scaling.own_window import lies_within
-from sluice.insight.scaling.plan import Held, NoPlan, Plan, kept_proposals, proposals, read_plan
+from sluice.insight.scaling.plan import KINDS, Action, Held, NoPlan, Plan, Step, kept_proposals, proposals, read_plan
 from sluice.insight.scaling.planning import Asked, is_time, plan_instance
 from sluice.insight.scaling.replica_load import ReplicaLoad
 from sluice.insight.scaling.units import TableStanding, Used, plan_tables, wanted_of
@@ -103,6 +104,24 @@ def test_a_mistake_in_the_file_is_told(tmp_path: Path, engine: str, watch: str, 
         read_stores(tmp_path)
     assert told in str(caught.value)
     assert len(caught.value.mistakes) == 1
+
+
+# ---- what may be done ----
+
+
+def test_every_action_has_its_words_and_only_a_class_restarts_anything() -> None:
+    assert set(KINDS) == set(get_args(Action))
+    assert [action for action, kind in KINDS.items() if kind.restarts] == ["change_class"]
+
+
+def test_a_plan_with_an_action_that_is_not_known_is_none() -> None:
+    told = Plan(
+        "shop", (Step("cpu", "up", "add_replica", "shop-scaled-1", "0 replicas", "1 replica", "", "", ""),)
+    ).told()
+    assert read_plan(told).steps[0].action == "add_replica"
+    told["steps"][0]["action"] = "cut_the_network"
+    with pytest.raises(NoPlan, match="cut_the_network is no action"):
+        read_plan(told)
 
 
 # ---- when a rule holds ----

@@ -38,6 +38,10 @@ class Between:
         """Raise both ends to what it is at least."""
         return Between(max(self.low, Decimal(least)), max(self.high, Decimal(least)))
 
+    def at_most(self, most: Decimal | int) -> Between:
+        """Lower both ends to what it is at most."""
+        return Between(min(self.low, Decimal(most)), min(self.high, Decimal(most)))
+
     @property
     def middle(self) -> Decimal:
         """Half way from low to high."""

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 Engine: TypeAlias = Literal["postgres", "dynamodb", "airflow", "sluice"]
 Often: TypeAlias = Literal["minute", "hour"]
+Wanted: TypeAlias = Literal["always", "in the cloud", "with a pooler", "with a disk"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Metric:
     """What a subject is: a table, a replica; '' where the store itself is measured."""
     told: str
     """What it says, in a line."""
+    wanted: Wanted = "always"
+    """Where the file has it measured: nobody misses its numbers elsewhere."""
+    late: bool = False
+    """Whether it is read every five minutes, some minutes late: a number may be older before it counts for nothing."""
 
     @property
     def unit(self) -> str:
@@ -32,8 +37,38 @@ class Metric:
         return self.name.rpartition("_")[2]
 
 
+WANTED: Mapping[str, Wanted] = {
+    "cpu_percent": "in the cloud",
+    "memory_used_percent": "in the cloud",
+    "read_operations_rate": "in the cloud",
+    "write_operations_rate": "in the cloud",
+    "network_received_bytes_rate": "in the cloud",
+    "network_sent_bytes_rate": "in the cloud",
+    "pooler_up_count": "with a pooler",
+    "pool_clients_waiting_count": "with a pooler",
+    "pool_clients_active_count": "with a pooler",
+    "pool_servers_used_percent": "with a pooler",
+    "pool_wait_seconds": "with a pooler",
+    "disk_used_percent": "with a disk",
+    "disk_free_bytes": "with a disk",
+}
+"""What is measured only where the file says how: a new metric of that kind must be here, or it is missed everywhere."""
+LATE = {
+    "latency_p50_milliseconds",
+    "latency_p95_milliseconds",
+    "latency_p99_milliseconds",
+    "system_errors_rate",
+    "disk_used_percent",
+    "disk_free_bytes",
+    "replica_lag_seconds",
+}
+"""What a service tells some minutes late: a new metric of that kind must be here, or it comes and goes."""
+
+
 def _made(engine: Engine, often: Often, *told: tuple[str, str, str]) -> dict[str, Metric]:
-    return {name: Metric(name, engine, often, of, says) for name, of, says in told}
+    return {
+        name: Metric(name, engine, often, of, says, WANTED.get(name, "always"), name in LATE) for name, of, says in told
+    }
 
 
 STORE = ""

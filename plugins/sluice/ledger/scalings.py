@@ -1,4 +1,8 @@
-"""What was proposed to be scaled, and what was: written before it is asked for, so that a rule rests whatever became of it."""
+"""What was proposed to be scaled, and what was.
+
+It is written before it is asked for, so that a rule rests even where the answer was lost. What was refused for sure has changed
+nothing: it is noted as such, and no rule rests after it.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,8 @@ class Done:
     why: str
     begun_at: datetime
     verified_at: datetime | None
+    refused_at: datetime | None
+    """When it was refused: nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,16 @@ class Scalings:
         """Ask the ledger's clock."""
         return find_now(self.connection)
 
-    def begin(self, store: str, run: str, seal: str, step: int, told: Mapping[str, str]) -> None:
-        """Note a step of a plan before it is asked for; `told` has its rule, way, action, subject, before, after and why."""
-        self._do("begin_step", store=store, run=run, seal=seal, step=step, **told)
+    def begin(self, store: str, run: str, seal: str, step: int, told: Mapping[str, str]) -> bool:
+        """Note a step of a plan before it is asked for; `told` has its rule, way, action, subject, before, after and why.
+
+        Give whether this is the first time: what an earlier try has asked for may have been taken.
+        """
+        return bool(self._rows("begin_step", store=store, run=run, seal=seal, step=step, **told))
+
+    def refuse(self, store: str, run: str, seal: str, step: int) -> None:
+        """Note that a step was refused, and nothing was changed: its rule does not rest."""
+        self._do("refuse_step", store=store, run=run, seal=seal, step=step)
 
     def verify(self, store: str, run: str, seal: str) -> None:
         """Note that the steps of a plan stand."""

@@ -6,19 +6,20 @@ A bill lacks something where AWS does not answer: a report without it is better 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import SluiceError
 from sluice.estate.models import Estate, Store
-from sluice.flow.connections import aws_client, documents_of
+from sluice.flow.connections import autoscaling_of, aws_client, documents_of
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from sluice.insight.cost.from_samples import Described, Hours
     from sluice.insight.cost.known import Server, Table
+    from sluice.stores.dynamodb.autoscaling import Scaled
 
 ELSEWHERE = "arn:"
 """How RDS begins the name of a replica in another region."""
@@ -106,7 +107,29 @@ def _described(
         elif found:
             ask = partial(opened[0].describe_continuous_backups, TableName=table)
             backups = asking.answer(f"{name} {table}, its continuous backup", ask)
-            yield table, table_described(found, backups or {"ContinuousBackupsDescription": {}})
+            known = table_described(found, backups or {"ContinuousBackupsDescription": {}})
+            yield table, _with_bounds(known, store, name, found, asking)
+
+
+def _with_bounds(known: Described, store: Store, name: str, table: Any, asking: Asking) -> Described:
+    """Add between which units the service keeps it; one on demand has none, and nobody is asked."""
+    from sluice.insight.cost.from_samples import bounds_of
+
+    if not table["Table"].get("ProvisionedThroughput", {}).get("ReadCapacityUnits"):
+        return known
+    what = f"{name} {table['Table']['TableName']}, whether the service scales its units"
+    found = asking.answer(what, partial(_registered, store, table["Table"])) or ()
+    reads, writes = (bounds_of(table, found, units) for units in ("reads", "writes"))
+    return replace(known, reads_scaled=reads, writes_scaled=writes)
+
+
+def _registered(store: Store, table: Any) -> Collection[Scaled]:
+    from sluice.stores.dynamodb.autoscaling import find_scaling
+
+    indexes = [
+        f"table/{table['TableName']}/index/{one['IndexName']}" for one in table.get("GlobalSecondaryIndexes", ())
+    ]
+    return find_scaling(autoscaling_of(store.connection), [f"table/{table['TableName']}", *indexes]).values()
 
 
 def _table(client: Any, table: str) -> Any:

@@ -7,12 +7,14 @@ never from the graph: a task may be cleared or marked by hand.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
+from sluice.errors import SluiceError
 from sluice.flow.asking import APPROVE
 from sluice.flow.connections import autoscaling_of, opened_control
 from sluice.flow.consent import Consent, Removal, Shown
@@ -145,9 +147,8 @@ class ScaleStore(OfAStore):
         return [str(step) for step in plan.steps]
 
     def _take(self, scalings: Scalings, plan: Plan, number: int, step: Step, context: Context) -> None:
-        from sluice.insight.scaling.applying import Overtaken, apply_step
+        from sluice.insight.scaling.applying import Overtaken
         from sluice.insight.scaling.planning import is_time
-        from sluice.insight.scaling.units import register
 
         maintenance, said = scaled.estate().insight.maintenance, bool(context["params"]["now"])
         if not is_time(step, scalings.now(), maintenance, said):
@@ -155,18 +156,54 @@ class ScaleStore(OfAStore):
                 f"{self.store}: {step.before} → {step.after} restarts it at once, which was agreed to for the maintenance, and"
                 " that is over. Nothing more was done. Run scale_capacity again, with `now` where it cannot wait."
             )
-        told = {key: str(getattr(step, key)) for key in ("rule", "way", "action", "subject", "before", "after", "why")}
-        scalings.begin(self.store, context["run_id"], plan.seal, number, told)
-        store, scaling = scaled.scaling_of_store(self.store)
+        noted = _Noted(scalings, (self.store, context["run_id"], plan.seal, number), step)
         if step.action == "register_units":
-            standing = scaled.standing_of(self.store, step.subject, {})
-            if standing is None:
-                raise Overtaken(f"{self.store}: table {step.subject} is gone. Nothing was done with it.")
-            register(autoscaling_of(store.connection), scaling, standing)
+            self._register(step, noted)
         else:
-            client, instance = scaled.rds_client(store)
-            apply_step(client, self.store, instance, step)
+            self._change(step, noted)
         self.log.info("asked for: %s", step)
+
+    def _register(self, step: Step, noted: _Noted) -> None:
+        from sluice.insight.scaling.applying import Overtaken
+        from sluice.insight.scaling.units import register
+
+        store, scaling = scaled.scaling_of_store(self.store)
+        standing = scaled.standing_of(self.store, step.subject, {})
+        if standing is None:
+            raise Overtaken(f"{self.store}: table {step.subject} is gone. Nothing was done with it.")
+        noted.begin()
+        register(autoscaling_of(store.connection), scaling, standing)
+
+    def _change(self, step: Step, noted: _Noted) -> None:
+        from sluice.insight.scaling.applying import apply_step
+        from sluice.stores.rds import RdsDown
+
+        client, instance = scaled.rds_client(scaled.scaling_of_store(self.store)[0])
+        try:
+            apply_step(client, self.store, instance, step, noted.begin)
+        except RdsDown:  # it may have been taken
+            raise
+        except SluiceError:
+            noted.refuse()
+            raise
+
+
+@dataclass
+class _Noted:
+    """A step in the ledger: begun before it is asked for, and refused where it was, at the first time of asking."""
+
+    scalings: Scalings
+    key: tuple[str, str, str, int]
+    step: Step
+    first: bool = False
+
+    def begin(self) -> None:
+        names = ("rule", "way", "action", "subject", "before", "after", "why")
+        self.first = self.scalings.begin(*self.key, {name: str(getattr(self.step, name)) for name in names})
+
+    def refuse(self) -> None:
+        if self.first:
+            self.scalings.refuse(*self.key)
 
 
 class VerifyScaling(OfAStore):
@@ -231,11 +268,13 @@ def planned(store: str, run: str) -> tuple[Plan, datetime, datetime]:
 
 def shown(plan: Plan) -> Shown:
     """Write the question, in Markdown: a list, as the panel is narrow."""
+    from sluice.insight.scaling.plan import KINDS
+
     lines = []
     for step in plan.steps:
         when = "at once" if step.at_once else "in the instance's own maintenance window"
         lines += [
-            f"- **{step.subject}**: {step.action.replace('_', ' ')}, {step.before} → {step.after}{step.besides}, {when}",
+            f"- **{step.subject}**: {KINDS[step.action].said}, {step.before} → {step.after}{step.besides}, {when}",
             f"    - **Why**: {step.why}",
             f"    - **Disturbs**: {step.disturbs}",
             f"    - **Costs**: {step.costs}",

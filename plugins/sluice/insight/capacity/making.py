@@ -15,14 +15,16 @@ from sluice.insight.capacity.bill import Bill
 from sluice.insight.capacity.changed import Before, changed
 from sluice.insight.capacity.growth import Growth, StoreGrowth, read_store
 from sluice.insight.capacity.load import loads_ahead
-from sluice.insight.capacity.outlook import QUARTER, YEAR, disk_size, look_at_store, look_at_table
+from sluice.insight.capacity.outlook import QUARTER, YEAR, disk_size, look_at_store, look_at_table, told_table
 from sluice.insight.capacity.report import CHARTED, Report, StoreReport, TableGrowth
 from sluice.insight.capacity.scoring import SCORED, pairs, scored
 from sluice.insight.capacity.standing import Backup, Headroom, Lag, Proposal, SmallTrouble
+from sluice.insight.capacity.together import choose, together
 from sluice.insight.forecast.scoring import Kept
 from sluice.ledger.forecasts import Forecasts, Made
 from sluice.ledger.samples import Samples, Series, Span
 
+WITH_OTHERS = "Foreseen with the others, as one sum."
 LAG_TARGET = timedelta(milliseconds=50)
 """Of a store whose `replicas` say none."""
 
@@ -93,10 +95,18 @@ def _sizes(stores: Sequence[StoreReport]) -> Iterator[tuple[Series, tuple[float,
     for store in stores:
         if (one := store.size) and (found := one.in_90_days) and one.now is not None:
             yield Series(store.name, one.metric, one.subject), (one.now, found[0], found[2])
+        metric = "table_bytes" if store.engine == "postgres" else "items_bytes"
         for table in store.tables:
-            if table.in_90_days:
-                metric = "table_bytes" if store.engine == "postgres" else "items_bytes"
-                yield Series(store.name, metric, table.name), (table.now, table.in_90_days[0], table.in_90_days[2])
+            if found := table.in_90_days or _as_rest(table, store.rest):
+                yield Series(store.name, metric, table.name), (table.now, found[0], found[2])
+
+
+def _as_rest(table: TableGrowth, rest: TableGrowth | None) -> tuple[float, float, float] | None:
+    """Have a table grow as all do that are foreseen together."""
+    if table.reason != WITH_OTHERS or not rest or not rest.in_90_days or not rest.now:
+        return None
+    p10, p50, p90 = (table.now * one / rest.now for one in rest.in_90_days)
+    return p10, p50, p90
 
 
 def _look(
@@ -109,7 +119,7 @@ def _look(
     before: Before | None,
 ) -> tuple[StoreReport, list[Made]]:
     measures = look_at_store(grown, store.watch.disk, period.until, before)
-    tables = [look_at_table(one, period.until) for one in grown.tables]
+    tables, rest, kept = _tables(grown.tables, period.until)
     target = (store.replicas.target if store.replicas else LAG_TARGET).total_seconds()
     hours = samples.spans("hour", ("replica_lag_seconds", "cache_hit_percent"), *_bounds(period), name)
     told = StoreReport(
@@ -117,13 +127,25 @@ def _look(
         engine=store.engine,
         disk=disk_size(grown, store.watch.disk),
         measures=tuple(one.outlook for one in measures),
-        tables=tuple(_shown([table for table, _ in tables])),
+        tables=tuple(_shown(tables)),
         lag=tuple(_lags(hours, target)) or None,
         cache_hit=_mean(hours.get(Series(name, "cache_hit_percent"), ())),
         headroom=_headroom(samples, name, period),
         backup=known.backups.get(name),
+        rest=rest,
     )
-    return told, [made for made in (*(one.made for one in measures), *(made for _, made in tables)) if made]
+    return told, [made for made in (*(one.made for one in measures), *kept) if made]
+
+
+def _tables(tables: Sequence[Growth], until: date) -> tuple[list[TableGrowth], TableGrowth | None, list[Made | None]]:
+    """Foresee those that matter each by itself, and the rest as one sum; that is never scored, as its tables change."""
+    alone, rest = choose(tables)
+    found = [look_at_table(one, until) for one in alone]
+    told = [table for table, _ in found] + [told_table(one, None, WITH_OTHERS) for one in rest]
+    if not rest:
+        return told, None, [made for _, made in found]
+    others = replace(look_at_table(together(rest), until)[0], name=f"{len(rest):,} others together", days=(), values=())
+    return told, others, [made for _, made in found]
 
 
 def _shown(tables: Sequence[TableGrowth]) -> Iterator[TableGrowth]:

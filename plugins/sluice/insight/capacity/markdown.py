@@ -65,7 +65,7 @@ def _tables(store: StoreReport) -> str:
             change(one.a_month, "bytes"),
             " – ".join(amount(at, "bytes") for at in one.in_90_days[::2]) if one.in_90_days else one.reason,
         )
-        for one in store.tables[:CHARTED]
+        for one in store.shown
     ]
     told = _table(("table", "now", "a month", "in 90 days, 80 % between"), rows)
     return told + (

@@ -63,18 +63,22 @@ def look_at_store(grown: StoreGrowth, disk: Disk, until: date, before: Before | 
 def look_at_table(grown: Growth, until: date) -> tuple[TableGrowth, Made | None]:
     """Foresee a table for 90 days."""
     seen = foresee(grown, QUARTER)
+    return told_table(grown, ahead(seen.curve, QUARTER), seen.reason), made_of(grown, seen, until)
+
+
+def told_table(grown: Growth, in_90_days: tuple[float, float, float] | None, reason: str) -> TableGrowth:
+    """Say of a table what was measured, with what is foreseen of it, or why nothing is."""
     month = date.fromordinal(grown.line.days[-1] - MONTH)
-    told = TableGrowth(
+    return TableGrowth(
         name=grown.series.subject,
         now=grown.line.values[-1],
         a_month=grown_in_a_month(grown),
         dropped=dropped_since(grown.drops, month),
-        in_90_days=ahead(seen.curve, QUARTER),
-        reason=seen.reason,
+        in_90_days=in_90_days,
+        reason=reason,
         days=tuple(map(date.fromordinal, grown.line.days)),
         values=grown.line.values,
     )
-    return told, made_of(grown, seen, until)
 
 
 def disk_limits(grown: StoreGrowth, disk: Disk) -> tuple[Ceiling, ...]:

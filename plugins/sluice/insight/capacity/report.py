@@ -59,11 +59,18 @@ class StoreReport:
     headroom: tuple[Headroom, ...] | None
     """The shortest first."""
     backup: Backup | None
+    rest: TableGrowth | None = None
+    """Those of its tables together that are too many, too small and too still to be foreseen each by itself."""
 
     @property
     def is_known(self) -> bool:
         """Whether anything is known of it."""
         return any((self.measures, self.tables, self.lag, self.headroom, self.backup, self.cache_hit is not None))
+
+    @property
+    def shown(self) -> tuple[TableGrowth, ...]:
+        """The tables that a page shows, and below them those that are foreseen together."""
+        return *self.tables[:CHARTED], *((self.rest,) if self.rest else ())
 
     @property
     def arrivals(self) -> list[tuple[Outlook, Reached]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sluice.estate.amounts import Between, exactly, total
 from sluice.estate.instance_sizes import size_of
-from sluice.insight.cost.known import HOURS, NONE, Known, Server, Table, Units, Written, gigabytes, of_rate
+from sluice.insight.cost.known import BOTH, HOURS, Known, Server, Table, Units, Written, gigabytes, of_rate
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import Uncovered, bought, uncovered
 
@@ -39,7 +39,6 @@ def components(known: Known, prices: Prices) -> list[Component]:
     return [
         *(one for instance in known.instances for one in of_instance(instance, prices, free)),
         *(one for table in known.tables for one in of_table(table, prices, free)),
-        *_of_kept(known, prices),
         *(_of_line(line, prices) for line in known.lines),
         *(_of_reserved(line.what, line.count, paid) for line, paid in bought(known, prices)),
     ]
@@ -93,7 +92,6 @@ def of_table(table: Table, prices: Prices, free: Uncovered) -> Iterator[Componen
         yield _priced(table.store, told, gigabytes(table.size), "dynamodb.continuous_backup", prices)
 
 
-BOTH: tuple[Units, ...] = ("writes", "reads")
 UNITS: Mapping[Units, str] = {"reads": "dynamodb.read_units", "writes": "dynamodb.write_units"}
 """What can be reserved of each."""
 
@@ -107,23 +105,6 @@ def of_load(table: Table, units: Units, prices: Prices, share: Between = ALL) ->
     name = f"{kind}.{units.removesuffix('s')}_units"
     hours = load.provisioned * HOURS * share
     return _priced(table.store, f"{table.name}, provisioned {units}", hours, name, prices)
-
-
-def _of_kept(known: Known, prices: Prices) -> Iterator[Component]:
-    for kept in known.kept:
-        if kept.price != "rds.backup":
-            yield _priced(kept.store, kept.what, gigabytes(kept.size), kept.price, prices)
-    for store in dict.fromkeys(kept.store for kept in known.kept if kept.price == "rds.backup"):
-        told = "backups in RDS, beyond what is free"
-        yield _priced(store, told, paid_backups(known, store), "rds.backup", prices)
-
-
-def paid_backups(known: Known, store: str, without: Between = NONE) -> Between:
-    """Give the GB of backups in RDS that are paid: RDS gives as much for nothing as its servers' disks hold."""
-    sizes = total([kept.size for kept in known.kept if (kept.store, kept.price) == (store, "rds.backup")])
-    disks = total([instance.disk for instance in known.instances if instance.store == store])
-    held = gigabytes(Between(sizes.low - without.low, sizes.high - without.high))
-    return Between(held.low - disks.low, held.high - disks.high).at_least(0)
 
 
 def _of_line(line: Written, prices: Prices) -> Component:

@@ -10,7 +10,7 @@ from sluice.estate.amounts import Between
 from sluice.estate.read import PRICES
 from sluice.insight.capacity.words import listed
 from sluice.insight.cost.components import Component, components, is_priced, sum_of
-from sluice.insight.cost.forecast import AheadOf, later, not_forecast
+from sluice.insight.cost.forecast import AheadOf, later, not_forecast, outgrown
 from sluice.insight.cost.known import Known, Server
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import Use, uses
@@ -72,7 +72,9 @@ def _notes(month: date, known: Known, prices: Prices, ahead: AheadOf) -> Iterato
         yield f"what indexes are read is not measured, nor in the sums; writes go to none of them up to all: {listed(blind)}"
     if missing := not_forecast(known, ahead):
         yield f"not forecast, so in 90 days as today: {listed(missing)}"
-    if not (known.instances or known.tables or known.kept):
+    if more := outgrown(known, ahead):
+        yield f"provisioned by hand, and more is forecast to be used in 90 days, which the sum does not have: {listed(more)}"
+    if not (known.instances or known.tables):
         yield "nothing was measured: all sums are what a person wrote"
 
 

@@ -6,7 +6,7 @@ A month of low days and a month of high days are the two ends: P10 and P90 of th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
@@ -14,8 +14,9 @@ from math import ceil
 from typing import Any
 
 from sluice.estate.amounts import Between, exactly, ranging
-from sluice.insight.cost.known import NONE, Hour, Load, Server, Table
+from sluice.insight.cost.known import NONE, Hour, Load, Server, Table, Units
 from sluice.ledger.samples import Series, Span
+from sluice.stores.dynamodb.autoscaling import Scaled
 
 Hours = Mapping[Series, Sequence[Span]]
 """The hours of each series, oldest first."""
@@ -36,6 +37,9 @@ class Described:
     reads: int = 0
     """Units that are provisioned for all of them."""
     writes: int = 0
+    reads_scaled: Between | None = None
+    """Between which bounds the service itself moves the units of all, as they are used; None: a person sets them."""
+    writes_scaled: Between | None = None
 
 
 def table_described(table: Mapping[str, Any], backups: Mapping[str, Any]) -> Described:
@@ -51,6 +55,26 @@ def table_described(table: Mapping[str, Any], backups: Mapping[str, Any]) -> Des
         sum(each.get("ReadCapacityUnits", 0) for each in units),
         sum(each.get("WriteCapacityUnits", 0) for each in units),
     )
+
+
+def bounds_of(table: Mapping[str, Any], registered: Collection[Scaled], units: Units) -> Between | None:
+    """Give the bounds within which the service moves a table's reads or writes, with its indexes'; None where it does not.
+
+    `table`: the answer of DescribeTable. An index that is not registered has what it has.
+    """
+    kind = f"{units.removesuffix('s').title()}CapacityUnits"
+    moved = {one.resource: one for one in registered if one.what.endswith(kind)}
+    name = table["Table"]["TableName"]
+    if f"table/{name}" not in moved:
+        return None
+    bounds = ranging(moved[f"table/{name}"].least, moved[f"table/{name}"].most)
+    for index in table["Table"].get("GlobalSecondaryIndexes", []):
+        one, there = (
+            moved.get(f"table/{name}/index/{index['IndexName']}"),
+            index.get("ProvisionedThroughput", {}).get(kind, 0),
+        )
+        bounds += ranging(one.least, one.most) if one else exactly(there)
+    return bounds
 
 
 def tables_of(store: str, hours: Hours, described: Mapping[str, Described]) -> tuple[Table, ...]:
@@ -99,8 +123,8 @@ def _table(store: str, name: str, hours: Hours, described: Described) -> Table:
         store,
         name,
         size,
-        _with_indexes(reads, described.reads),
-        _with_indexes(writes, described.writes),
+        replace(_with_indexes(reads, described.reads), scaled=described.reads_scaled),
+        replace(_with_indexes(writes, described.writes), scaled=described.writes_scaled),
         described.infrequent,
         described.continuous_backup,
         described.unmeasured,

@@ -1,4 +1,4 @@
-"""What is known of an estate as far as it costs money: servers, tables, what is kept, and the lines that a person wrote.
+"""What is known of an estate as far as it costs money: servers, tables, and the lines that a person wrote.
 
 Plain values. `from_samples.py` makes them of what was measured and described; whoever has it otherwise makes them himself.
 """
@@ -23,6 +23,7 @@ MILLION = Decimal(1_000_000)
 NONE = exactly(0)
 MONTH = exactly(HOURS)
 Units: TypeAlias = Literal["reads", "writes"]
+BOTH: tuple[Units, ...] = ("writes", "reads")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Load:
     """For how many days they are known."""
     hours: tuple[Hour, ...] = ()
     """Each hour that is known, as it was used."""
+    scaled: Between | None = None
+    """Between which bounds the service itself moves what is provisioned, as it is used; None: a person sets it."""
 
 
 @dataclass(frozen=True)
@@ -98,24 +101,6 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What is kept of a store: backups, archives, snapshots."""
-
-    store: str
-    what: str
-    price: str
-    """The name of its price a GB and month, such as s3.standard or dynamodb.backup."""
-    size: Between
-    """Bytes."""
-    past_keep: Between = NONE
-    """Bytes of it that nobody asked to keep any longer."""
-    read: Between = NONE
-    """Bytes of it that are read in a month."""
-    stays_days: int | None = None
-    """For how long an object stays; None: for good."""
-
-
-@dataclass(frozen=True)
 class Written:
     """A line that a person wrote, and of which store; '' is the estate."""
 
@@ -129,20 +114,17 @@ class Known:
 
     instances: tuple[Server, ...] = ()
     tables: tuple[Table, ...] = ()
-    kept: tuple[Stored, ...] = ()
     lines: tuple[Written, ...] = ()
     reserved: tuple[Reserved, ...] = ()
     all_servers: bool = True
     """Whether no server is missing: else nobody can say how much of what is reserved for servers is used."""
 
 
-def known_of(
-    estate: Estate, instances: Iterable[Server] = (), tables: Iterable[Table] = (), kept: Iterable[Stored] = ()
-) -> Known:
+def known_of(estate: Estate, instances: Iterable[Server] = (), tables: Iterable[Table] = ()) -> Known:
     """Join what was measured with what a person wrote into estate.yaml."""
     written = [Written(name, line) for name, store in estate.stores.items() for line in store.costs]
     written += [Written("", line) for line in estate.costs]
-    return Known(tuple(instances), tuple(tables), tuple(kept), tuple(written), estate.reserved)
+    return Known(tuple(instances), tuple(tables), tuple(written), estate.reserved)
 
 
 def gigabytes(size: Between) -> Between:

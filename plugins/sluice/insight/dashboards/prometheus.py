@@ -15,17 +15,8 @@ from sluice.ledger.samples import Sample, Series
 PREFIX = "sluice_"
 FRESH: Mapping[Often, timedelta] = {"minute": timedelta(minutes=5), "hour": timedelta(hours=2)}
 """How old a number may be, by how often it is measured."""
-SLOWER = {
-    "latency_p50_milliseconds",
-    "latency_p95_milliseconds",
-    "latency_p99_milliseconds",
-    "system_errors_rate",
-    "disk_used_percent",
-    "disk_free_bytes",
-    "replica_lag_seconds",
-}
-"""Metrics that are read every five minutes, some minutes late: they would come and go."""
 SLOWER_FRESH = timedelta(minutes=10)
+"""And of one that is told late: it would come and go."""
 AGE = "collector_age_seconds"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,7 +26,7 @@ def exposition(latest: Mapping[Series, Sample], now: datetime) -> str:
     by_metric: dict[str, list[tuple[Series, Sample]]] = {}
     for series, sample in sorted({**ages(latest, now), **latest}.items(), key=lambda one: one[0]):
         metric = METRICS.get(series.metric)
-        if metric and now - sample.at <= (SLOWER_FRESH if metric.name in SLOWER else FRESH[metric.often]):
+        if metric and now - sample.at <= (SLOWER_FRESH if metric.late else FRESH[metric.often]):
             by_metric.setdefault(series.metric, []).append((series, sample))
     return "".join(line for metric in METRICS if metric in by_metric for line in _family(metric, by_metric[metric]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sluice.estate.models import Store
-from sluice.insight.metrics import AIRFLOW
+from sluice.insight.metrics import AIRFLOW, METRICS, Wanted
 from sluice.ledger.samples import Series
 
 
@@ -18,11 +18,8 @@ def is_expected(series: Series, stores: Mapping[str, Store]) -> bool:
     """Tell whether the file has a number measured: what it asks for no more ends, and nobody misses it."""
     if (store := stores.get(series.store)) is None:
         return is_watched(series.store, stores)
-    return _WANTED.get(series.metric, _always)(store)
-
-
-def _always(store: Store) -> bool:
-    return True
+    metric = METRICS.get(series.metric)
+    return _WHERE[metric.wanted if metric else "always"](store)
 
 
 def _in_cloud(store: Store) -> bool:
@@ -37,28 +34,9 @@ def _on_disk(store: Store) -> bool:
     return store.watch.cloud is not None or store.watch.disk.size is not None
 
 
-_WANTED: Mapping[str, Callable[[Store], bool]] = {
-    **dict.fromkeys(
-        (
-            "cpu_percent",
-            "memory_used_percent",
-            "read_operations_rate",
-            "write_operations_rate",
-            "network_received_bytes_rate",
-            "network_sent_bytes_rate",
-        ),
-        _in_cloud,
-    ),
-    **dict.fromkeys(
-        (
-            "pooler_up_count",
-            "pool_clients_waiting_count",
-            "pool_clients_active_count",
-            "pool_servers_used_percent",
-            "pool_wait_seconds",
-        ),
-        _pooled,
-    ),
-    **dict.fromkeys(("disk_used_percent", "disk_free_bytes"), _on_disk),
+_WHERE: Mapping[Wanted, Callable[[Store], bool]] = {
+    "always": lambda store: True,
+    "in the cloud": _in_cloud,
+    "with a pooler": _pooled,
+    "with a disk": _on_disk,
 }
-"""What is measured only where the file says how."""

@@ -6,8 +6,9 @@ is refused. Only a replica that a rule has made is ever taken away, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 from sluice.errors import Terminal
 from sluice.insight.scaling.instance import MADE_FOR, pending_of, takes_change
@@ -29,37 +30,66 @@ class NotScaled(Terminal):
     """RDS has taken a change and not done it."""
 
 
-def apply_step(client: Any, store: str, instance: str, step: Step) -> None:
-    """Ask RDS for it. Raises Overtaken, Absent, NotYet, NoCapacity, Throttled, RdsDown, AccessDenied, RdsRefused."""
-    found = _found(client, store, _changed(instance, step))
+class NotOfRds(Terminal):
+    """A step is nothing that RDS does."""
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How one action is taken in RDS."""
+
+    stands: Callable[[Mapping[str, Any]], str]
+    """Writes how the instance is, as a step writes what it is before."""
+    check: Callable[[Any, str, Mapping[str, Any], Step], None]
+    """Raises Overtaken where it must not be done."""
+    ask: Callable[[Any, str, Mapping[str, Any], Step], None]
+    verify: Callable[[Any, str, str, Step], State | None]
+    setting: Callable[[Step], tuple[str, Any]] | None = None
+    """What of the instance is set, and to what; None where another instance comes or goes."""
+    of_disk: bool = False
+    """Whether it is the disk that changes, which may be a replica's."""
+
+
+def apply_step(client: Any, store: str, instance: str, step: Step, before: Callable[[], object] = lambda: None) -> None:
+    """Ask RDS for it; `before` is called just before that, and not where nothing is asked for.
+
+    Raises Overtaken, Absent, NotYet, NoCapacity, Throttled, RdsDown, AccessDenied, RdsRefused: all but RdsDown say that
+    nothing was taken.
+    """
+    change = _change_of(store, step)
+    found = _found(client, store, _changed(instance, step, change))
     if verify_step(client, store, instance, step) is not None:
         return
-    if not takes_change(found["DBInstanceStatus"], of_disk=step.action == "extend_storage"):
+    if not takes_change(found["DBInstanceStatus"], of_disk=change.of_disk):
         raise NotYet(
             f"{store}: {found['DBInstanceIdentifier']} is {found['DBInstanceStatus']}. It is tried again by itself."
         )
     _check_whose(store, instance, found)
-    _check_before(store, found, step)
-    {"add_replica": _add, "drop_replica": _drop}.get(step.action, _modify)(client, store, found, step)
+    _check_before(store, found, step, change)
+    change.check(client, store, found, step)
+    before()
+    change.ask(client, store, found, step)
 
 
 def verify_step(client: Any, store: str, instance: str, step: Step) -> State | None:
     """Say how far it is by now; None where it was not begun. Raises Absent, NotScaled, Throttled, RdsDown, AccessDenied."""
-    if step.action == "add_replica":
-        return _replica_there(client, store, instance, step)
-    if step.action == "drop_replica":
-        gone = find_instance(client, step.subject)
-        return "there" if gone is None else "under way" if gone["DBInstanceStatus"] == "deleting" else None
-    return _modified(_found(client, store, _changed(instance, step)), step)
+    return _change_of(store, step).verify(client, store, instance, step)
 
 
-def _changed(instance: str, step: Step) -> str:
+def _changed(instance: str, step: Step, change: _Change) -> str:
     """Name the instance that a step asks about: a disk may be that of a replica."""
-    return step.subject if step.action == "extend_storage" else instance
+    return step.subject if change.of_disk else instance
 
 
-def _modified(found: Mapping[str, Any], step: Step) -> State | None:
-    name, wanted = _setting(step)
+def _gone(client: Any, store: str, instance: str, step: Step) -> State | None:
+    found = find_instance(client, step.subject)
+    return "there" if found is None else "under way" if found["DBInstanceStatus"] == "deleting" else None
+
+
+def _modified(client: Any, store: str, instance: str, step: Step) -> State | None:
+    change = _change_of(store, step)
+    found = _found(client, store, _changed(instance, step, change))
+    name, wanted = _setting(change, step)
     if found[name] == wanted:
         return "under way" if found["DBInstanceStatus"] == "modifying" else "there"
     if (found.get("PendingModifiedValues") or {}).get(name) == wanted:
@@ -97,14 +127,10 @@ def _check_whose(store: str, instance: str, found: Mapping[str, Any]) -> None:
         raise Overtaken(f"{store}: {name} is no replica of {instance} by now. Nothing was done with it.")
 
 
-def _check_before(store: str, found: Mapping[str, Any], step: Step) -> None:
+def _check_before(store: str, found: Mapping[str, Any], step: Step, change: _Change) -> None:
     """Raise Overtaken unless the instance is as it was when somebody agreed."""
-    stands = {
-        "extend_storage": f"{found['AllocatedStorage']} GiB",
-        "change_class": str(found["DBInstanceClass"]),
-    }.get(step.action, replicas(len(found.get("ReadReplicaDBInstanceIdentifiers") or ())))
-    pending = pending_of(found)
-    if pending and step.at_once and step.action in ("extend_storage", "change_class"):
+    stands, pending = change.stands(found), pending_of(found)
+    if pending and step.at_once and change.setting:
         raise Overtaken(
             f"{store}: {', '.join(pending)} of {found['DBInstanceIdentifier']} waits for its window by now, and a change at once"
             " would bring that along. Nothing was done. Have that done, or take it back, then run scale_capacity again."
@@ -122,7 +148,7 @@ def _check_before(store: str, found: Mapping[str, Any], step: Step) -> None:
 
 
 def _modify(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
-    name, wanted = _setting(step)
+    name, wanted = _setting(_change_of(store, step), step)
     told: dict[str, Any] = {name: wanted, **dict(step.settings), "ApplyImmediately": step.at_once}
     with speaking("scale", f"{found['DBInstanceIdentifier']} ({store})"):
         client.modify_db_instance(DBInstanceIdentifier=found["DBInstanceIdentifier"], **told)
@@ -145,19 +171,29 @@ def _add(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
         client.create_db_instance_read_replica(**told)
 
 
-def _drop(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
+def _check_ours(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
     there = find_instance(client, step.subject)
     ours = there is not None and tags_of(there).get(MADE_FOR) == store
     if there is None or not ours or there.get("ReadReplicaSourceDBInstanceIdentifier") != found["DBInstanceIdentifier"]:
         raise Overtaken(f"{store}: {step.subject} is no replica that a rule has made. It stays, and nothing was done.")
+
+
+def _drop(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
     with speaking("take away", f"{step.subject} ({store})"):
         client.delete_db_instance(DBInstanceIdentifier=step.subject, SkipFinalSnapshot=True)
 
 
-def _setting(step: Step) -> tuple[str, Any]:
-    if step.action == "extend_storage":
-        return "AllocatedStorage", int(step.after.removesuffix(" GiB"))
-    return "DBInstanceClass", step.after
+def _nothing(client: Any, store: str, found: Mapping[str, Any], step: Step) -> None:
+    """There is nothing more to be checked."""
+
+
+def _followers(found: Mapping[str, Any]) -> str:
+    return replicas(len(found.get("ReadReplicaDBInstanceIdentifiers") or ()))
+
+
+def _setting(change: _Change, step: Step) -> tuple[str, Any]:
+    assert change.setting is not None
+    return change.setting(step)
 
 
 def _found(client: Any, store: str, instance: str) -> dict[str, Any]:
@@ -167,3 +203,40 @@ def _found(client: Any, store: str, instance: str) -> dict[str, Any]:
             f"{store}: RDS has no instance {instance}. Check `watch: {{cloud: …}}` and the connection's region."
         )
     return found
+
+
+EXTEND = _Change(
+    stands=lambda found: f"{found['AllocatedStorage']} GiB",
+    check=_nothing,
+    ask=_modify,
+    verify=_modified,
+    setting=lambda step: ("AllocatedStorage", int(step.after.removesuffix(" GiB"))),
+    of_disk=True,
+)
+CLASS = _Change(
+    stands=lambda found: str(found["DBInstanceClass"]),
+    check=_nothing,
+    ask=_modify,
+    verify=_modified,
+    setting=lambda step: ("DBInstanceClass", step.after),
+)
+ADD = _Change(stands=_followers, check=_nothing, ask=_add, verify=_replica_there)
+DROP = _Change(stands=_followers, check=_check_ours, ask=_drop, verify=_gone)
+
+
+def _change_of(store: str, step: Step) -> _Change:
+    """Say how a step is taken: one that is not known is never sent as another. Raises NotOfRds."""
+    match step.action:
+        case "extend_storage":
+            return EXTEND
+        case "change_class":
+            return CLASS
+        case "add_replica":
+            return ADD
+        case "drop_replica":
+            return DROP
+        case "register_units":
+            pass
+        case never if TYPE_CHECKING:
+            assert_never(never)
+    raise NotOfRds(f"{store}: {step.action} is nothing that RDS does. Nothing was done. Run scale_capacity again.")

@@ -17,12 +17,23 @@ from sluice.insight.scaling.disk import Settings
 from sluice.insight.scaling.evaluating import RuleName, Way
 
 Action: TypeAlias = Literal["extend_storage", "add_replica", "drop_replica", "change_class", "register_units"]
-SAID: Mapping[Action, str] = {
-    "extend_storage": "extend the disk",
-    "add_replica": "add a replica",
-    "drop_replica": "take a replica away",
-    "change_class": "change the class",
-    "register_units": "have the service scale the units",
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is to be known of an action before it is taken; how it is taken is `applying.py`'s, or `units.py`'s."""
+
+    said: str
+    restarts: bool = False
+    """Whether the instance is restarted."""
+
+
+KINDS: Mapping[Action, Kind] = {
+    "extend_storage": Kind("extend the disk"),
+    "add_replica": Kind("add a replica"),
+    "drop_replica": Kind("take a replica away"),
+    "change_class": Kind("change the class", restarts=True),
+    "register_units": Kind("have the service scale the units"),
 }
 
 
@@ -62,7 +73,7 @@ class Step:
     @property
     def what(self) -> str:
         """Name it: `extend the disk of shop`. A plan has each once."""
-        return f"{SAID[self.action]} of {self.subject}"
+        return f"{KINDS[self.action].said} of {self.subject}"
 
     @property
     def besides(self) -> str:
@@ -142,6 +153,8 @@ def read_plan(told: Mapping[str, Any]) -> Plan:
 
 
 def _read_step(told: Mapping[str, Any]) -> Step:
+    if told["action"] not in KINDS:
+        raise ValueError(f"{told['action']} is no action")
     return Step(**{**told, "settings": tuple((name, value) for name, value in told.get("settings", ()))})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from sluice.estate.calendar import Window
 from sluice.estate.scaling import Scaling
@@ -17,7 +18,7 @@ from sluice.insight.scaling.evaluating import Evaluated, Holds, RuleName, Way
 from sluice.insight.scaling.extending import extend
 from sluice.insight.scaling.instance import InstanceStanding, takes_change
 from sluice.insight.scaling.own_window import lies_within
-from sluice.insight.scaling.plan import Held, Plan, Step, replicas
+from sluice.insight.scaling.plan import KINDS, Held, Plan, Step, replicas
 from sluice.insight.scaling.replica_load import ReplicaLoad
 from sluice.ledger.samples import Sample
 
@@ -78,7 +79,7 @@ def plan_instance(asked: Asked) -> Plan:
 
 def is_time(step: Step, now: datetime, maintenance: Sequence[Window], at_once: bool) -> bool:
     """Whether a step may be taken at `now`: what restarts an instance at once, within maintenance or where a person says now."""
-    restarts = step.action == "change_class" and step.at_once
+    restarts = KINDS[step.action].restarts and step.at_once
     return not restarts or at_once or any(window.holds(now) for window in maintenance)
 
 
@@ -87,10 +88,23 @@ def _judged(asked: Asked, found: Holds) -> Iterator[Step | Held]:
     rule, way = found.threshold.rule, found.threshold.way
     if why := next(_in_the_way(asked, rule, way), None):
         yield Held(rule, f"{found}. {why}")
-    elif rule == "storage":
-        yield from extend(asked.instance, asked.scaling.storage.by, asked.most_bytes // GIB, found)
-    elif made := {"cpu": _replica, "memory": _class}[rule](asked, found):
-        yield made
+    else:
+        yield from _steps(asked, found)
+
+
+def _steps(asked: Asked, found: Holds) -> Iterator[Step | Held]:
+    match found.threshold.rule:
+        case "storage":
+            yield from extend(asked.instance, asked.scaling.storage.by, asked.most_bytes // GIB, found)
+        case "cpu":
+            made = _replica(asked, found)
+            yield from (made,) if made else ()
+        case "memory":
+            yield _class(asked, found)
+        case "units":
+            raise ValueError("units are of tables: units.py plans them")
+        case _:
+            assert_never(found.threshold.rule)
 
 
 def _in_the_way(asked: Asked, rule: RuleName, way: Way) -> Iterator[str]:

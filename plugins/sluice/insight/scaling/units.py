@@ -48,7 +48,7 @@ def look(tables: Any, service: Any, name: str, used: Mapping[str, Used]) -> Tabl
     found = describe(tables, name)
     if found is None:
         return None
-    return TableStanding(found, find_scaling(service, plan_scaling([found])), used)
+    return TableStanding(found, find_scaling(service, (one.resource for one in plan_scaling([found]))), used)
 
 
 def wanted_of(scaling: Scaling, standing: TableStanding) -> tuple[Scaled, ...]:

@@ -6,7 +6,7 @@ Aims: 70 % used, up at most every 300 seconds, down every 900 seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,13 +91,13 @@ def apply_scaling(client: Any, plan: Sequence[Scaled]) -> Scaling:
     return Scaling(len(plan), len(plan))
 
 
-def find_scaling(client: Any, wanted: Sequence[Scaled]) -> dict[tuple[str, str], Scaled]:
-    """Give what is registered of these, with its policy, by resource and dimension. Raises Throttled, DynamoDown, AccessDenied.
+def find_scaling(client: Any, resources: Iterable[str]) -> dict[tuple[str, str], Scaled]:
+    """Give what is registered of these tables and indexes, with its policy, by resource and dimension.
 
-    What has bounds and no policy is not scaled: it is left out.
+    What has bounds and no policy is not scaled: it is left out. Raises Throttled, DynamoDown, AccessDenied.
     """
     found: dict[tuple[str, str], Scaled] = {}
-    for resource in dict.fromkeys(one.resource for one in wanted):
+    for resource in dict.fromkeys(resources):
         asked = {"ServiceNamespace": "dynamodb", "ResourceId": resource}
         with speaking("look at how the service scales", resource):
             told = {"ServiceNamespace": "dynamodb", "ResourceIds": [resource]}

@@ -8,7 +8,6 @@ from sluice.insight.cost.known import Known
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import uncovered
 from sluice.insight.cost.savings import reserving
-from sluice.insight.cost.savings.kept import of_kept
 from sluice.insight.cost.savings.saving import Saving, largest
 from sluice.insight.cost.savings.servers import of_servers, smaller
 from sluice.insight.cost.savings.tables import of_tables
@@ -22,7 +21,6 @@ def candidates(known: Known, prices: Prices) -> Iterator[Saving]:
     switched = list(of_tables(known.tables, prices, free))
     yield from switched
     yield from of_servers(known.instances, prices, free)
-    yield from of_kept(known, prices)
     yield from reserving.unused(known, prices)
     # Nothing is reserved for what should become smaller, or be paid otherwise, first.
     busy = [one for one in known.instances if smaller(one, prices) is None]

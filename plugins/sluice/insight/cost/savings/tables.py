@@ -7,8 +7,8 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
 from sluice.estate.amounts import Between, exactly, total
-from sluice.insight.cost.components import BOTH, of_load, of_table, sum_of
-from sluice.insight.cost.known import HOURS, MILLION, Load, Table, Units
+from sluice.insight.cost.components import of_load, of_table, sum_of
+from sluice.insight.cost.known import BOTH, HOURS, MILLION, Load, Table, Units
 from sluice.insight.cost.prices import Prices
 from sluice.insight.cost.reserved import Uncovered
 from sluice.insight.cost.savings.saving import Saving, saved
