@@ -199,7 +199,7 @@ def test_what_a_shell_has_and_airflow_has_not_is_lacking(api, monkeypatch):
     store = SimpleNamespace(connections=("pg_elsewhere", "pg_certify_exporter"))
     monkeypatch.setattr(machine, "read_stores", lambda root: SimpleNamespace(stores={"elsewhere": store}))
     monkeypatch.setenv("AIRFLOW_CONN_PG_ELSEWHERE", "postgresql://nobody@127.0.0.1:1/none")
-    assert machine.lacking_connections(settings) == {"pg_elsewhere": "elsewhere"}
+    assert machine.lacking_connections(settings) == {"pg_elsewhere": "store elsewhere"}
 
 
 @pytest.mark.parametrize(("choice", "state"), [("Approve", "success"), ("Reject", "failed")])

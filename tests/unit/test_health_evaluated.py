@@ -221,11 +221,12 @@ def test_one_that_scaling_took_away_while_another_was_dead_leaves_that_one_misse
 
 
 def test_what_was_asked_for_and_never_stood_took_nothing_away():
-    def done(verified, action="drop_replica"):
-        return Done("certify", "cpu", "down", action, "r", "2", "1", "", NOON, verified)
+    def done(verified, action="drop_replica", refused=None):
+        return Done("certify", "cpu", "down", action, "r", "2", "1", "", NOON, verified, refused)
 
     assert dropped_of([done(None), done(None, "add_replica")], NOON + HOUR) == {"certify": [NOON]}
     assert dropped_of([done(None)], NOON + 3 * HOUR) == {}
+    assert dropped_of([done(None, refused=NOON)], NOON + HOUR) == {}
     assert dropped_of([done(NOON + MINUTE)], NOON + 3 * HOUR) == {"certify": [NOON]}
 
 

@@ -65,6 +65,13 @@ def test_status_lists_the_mistakes_of_the_rules_too(project, capsys):
     assert 'include/estate/health.yaml:2: rules.bloat.over: found "much"' in capsys.readouterr().out
 
 
+def test_status_names_a_price_that_no_file_has(project, capsys):
+    stores = project / "include/estate/estate.yaml"
+    stores.write_text(stores.read_text() + "costs: [{what: Lambda, quantity: 5, price: lambda.requests}]\n")
+    assert cli.main(["status"]) == 1
+    assert "No price is called 'lambda.requests'" in capsys.readouterr().out
+
+
 def test_status_fails_by_a_mistake_alone(project, monkeypatch, capsys):
     part = machine.Part("postgres", 7, False, project / "postgres.log")
     monkeypatch.setattr(machine, "status", lambda: [part])

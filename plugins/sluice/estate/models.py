@@ -236,6 +236,15 @@ class EstateFile(Part):
     stores: dict[Name, Store] = Field(min_length=1, max_length=200)
     """The databases under care, by name."""
 
+    @property
+    def connections(self) -> dict[str, str]:
+        """Every Airflow connection that the file names beside those of vault and ledger, each with what names it first."""
+        named = [(self.alerts, "`alerts`"), *((one.connection, "`notify`") for one in self.notify)]
+        cloudwatch = self.insight.cloudwatch
+        named += [(self.insight.alive, "`insight.alive`"), (cloudwatch and cloudwatch.connection, "`insight.cloudwatch`")]
+        stores = [(one, f"store {name}") for name, store in self.stores.items() for one in store.connections]
+        return {one: whose for one, whose in reversed([*stores, *named]) if one}
+
 
 class Estate(EstateFile):
     """All stores under care, the migrations of their tables, and the tables that are kept."""

@@ -86,7 +86,7 @@ def api(settings: Settings, user: str = "admin") -> AirflowApi:
 
 
 def lacking_connections(settings: Settings) -> dict[str, str]:
-    """Give the connections that a store of the estate names and Airflow has not, each with its store. Airflow must be up.
+    """Give the connections that the estate names and Airflow has not, each with what names it. Airflow must be up.
 
     Raises EstateErrors.
     """
@@ -94,9 +94,8 @@ def lacking_connections(settings: Settings) -> dict[str, str]:
     # The scheduler's own, which may be older than this shell's.
     environment = airflow_processes.process(settings, "scheduler").environment()
     return {
-        connection: name
-        for name, store in read_stores(venvs.ROOT).stores.items()
-        for connection in store.connections
+        connection: whose
+        for connection, whose in read_stores(venvs.ROOT).connections.items()
         if connection not in kept and f"AIRFLOW_CONN_{connection.upper()}" not in environment
     }
 

@@ -6,12 +6,13 @@ A connection that cannot be had is the failure of its own look, and of no other'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import SluiceError
-from sluice.estate import Store, read_stores
+from sluice.estate import EstateErrors, Store, read_stores
 from sluice.flow.connections import aws_client, dsn_of
 from sluice.flow.project import ROOT
 
@@ -39,7 +40,9 @@ class Eyes:
         self.airflow = airflow_url()
 
     def looks(self, now: datetime) -> list[Look]:
-        """Give what is looked at now. Never raises for one of them."""
+        """Give what is looked at now: what the file names by now. Never raises for one of them."""
+        with suppress(EstateErrors):  # while it has a mistake, what it named before
+            self.stores = read_stores(ROOT).stores
         from sluice.insight.collecting.airflow import look_at_airflow
         from sluice.insight.collecting.collecting import Look
         from sluice.insight.metrics import AIRFLOW

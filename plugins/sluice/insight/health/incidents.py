@@ -97,7 +97,8 @@ def _place(sorting: _Board, groups: Sequence[Group], hushed: Hushed) -> None:
             sorting.add(own, group)
         elif held := sorting.holder(group):
             is_below = held.store == group.place[0] and held.cause in group.causes
-            sorting.add(replace(held, cause=group.place[1]) if is_below else held, group)
+            # What was seen of the lesser cause (who waited for whom) is over, or no more what one is to look at.
+            sorting.add(replace(held, cause=group.place[1], evidence="") if is_below else held, group)
         else:
             new.append(group)
     # What nobody would be told of must not take the place of what somebody is.
@@ -148,7 +149,7 @@ def _quiet(one: Incident, now: datetime, blind: set[str]) -> Incident:
     """
     if one.cleared is not None:
         return one
-    if blind & {one.store, ""} or (blind and not one.store):
+    if blind & {"", one.store, *(member.store for member in one.members)}:
         return replace(one, quiet=now)
     quiet = one.quiet or now
     patience = min(PATIENCE * 2 ** min(one.times, 10), LONGEST_PATIENCE)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sluice.estate.severity import Severity
 from sluice.insight.health.evaluating import Look, limit_of
 from sluice.insight.health.listed import STALE
-from sluice.insight.health.rules import OWN, Rule
+from sluice.insight.health.rules import OWN, OWN_METRIC, Rule
 from sluice.insight.health.unwatched import ITSELF, NEVER
 from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED
 from sluice.ledger.incidents import Key, Member, State
@@ -145,9 +145,9 @@ def _speechless(series: Series, state: State) -> Trouble:
 
 
 def _unanswered(series: Series, state: State) -> Trouble:
-    text = f"the question of {series.metric} gives no number since {_at(state.since)}"
+    text = f"the question of rule {series.metric.removeprefix(OWN_METRIC)} gives no number since {_at(state.since)}"
     # The store's answer stays in the log: it may hold what stands in a row.
-    do = f"The log of watch_health has the store's answer. Mend its sql in {OWN}, or GRANT SELECT to the connection's role."
+    do = f"The log of watch_health has the store's answer. Mend its sql in {OWN}, or GRANT USAGE on its schema and SELECT."
     explained = (UNREACHABLE, WATCHING)
     return Trouble(UNANSWERED, series, "P2", NO_DATA, explained, state.since, text, do, RULES_PAGE, "platform")
 

@@ -25,9 +25,9 @@ def up(chosen: argparse.Namespace) -> int:
     print(f"S3        {settings.vault_url}        connection s3_vault")
     print(f"DynamoDB  {settings.documents_url}        connection dynamodb_tyler")
     if not tell_mistakes():
-        for connection, store in machine.lacking_connections(settings).items():
+        for connection, whose in machine.lacking_connections(settings).items():
             print(
-                f"Lacking   connection {connection} of store {store}: what needs it fails. Add it (Admin → Connections), or"
+                f"Lacking   connection {connection} of {whose}: what needs it fails. Add it (Admin → Connections), or"
                 f" export AIRFLOW_CONN_{connection.upper()}=… , ./sluice down and ./sluice up"
             )
     print(f"Stop      ./sluice down        Look  ./sluice status        SQL  ./sluice psql [{'|'.join(STORES)}]")
