@@ -388,3 +388,10 @@ def test_a_state_is_read_back_as_it_was_kept_with_the_level_that_it_began_with(i
         with incidents.looking():
             incidents.keep({key: state}, (), ())
         assert incidents.states() == {key: state}
+
+
+def test_rules_whose_levels_are_written_with_a_point_and_without_one_are_kept_together(ledger, incidents, open_store):
+    whole, point = (a_rule(name, levels=Levels(over=over)) for name, over in (("whole", 80), ("point", 79.5)))
+    record(ledger, "connections_used_percent", 99)
+    assert len(looked(ledger, open_store, [whole, point]).outcome.messages) == 2
+    assert sorted(one.level for one in incidents.states().values()) == [79.5, 80.0]

@@ -239,9 +239,9 @@ class EstateFile(Part):
     @property
     def connections(self) -> dict[str, str]:
         """Every Airflow connection that the file names beside those of vault and ledger, each with what names it first."""
+        cloudwatch = self.insight.cloudwatch.connection if self.insight.cloudwatch else None
         named = [(self.alerts, "`alerts`"), *((one.connection, "`notify`") for one in self.notify)]
-        cloudwatch = self.insight.cloudwatch
-        named += [(self.insight.alive, "`insight.alive`"), (cloudwatch and cloudwatch.connection, "`insight.cloudwatch`")]
+        named += [(self.insight.alive, "`insight.alive`"), (cloudwatch, "`insight.cloudwatch`")]
         stores = [(one, f"store {name}") for name, store in self.stores.items() for one in store.connections]
         return {one: whose for one, whose in reversed([*stores, *named]) if one}
 

@@ -54,7 +54,9 @@ class MeasureSizes(BaseOperator):
         """Give how many numbers were kept. Raises NoConnection, StoreDown, Refused, LockBusy, DynamoDown, AccessDenied."""
         store = read_stores(ROOT).stores.get(self.store)
         if store is None:
-            raise AirflowSkipException(f"include/estate/estate.yaml has no store {self.store!r} any more: nothing is measured.")
+            raise AirflowSkipException(
+                f"include/estate/estate.yaml has no store {self.store!r} any more: nothing is measured."
+            )
         with opened_ledger(f"sizes {self.store}") as ledger:
             samples = ledger.samples
             measured = _measured(self.store, store, samples)

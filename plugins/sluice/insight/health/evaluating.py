@@ -197,7 +197,7 @@ def _stepped(rule: Rule, limit: Limit, point: Sample, state: State | None, gap: 
         return None
     if state is None or point.at - state.seen > gap:
         begun = point.at - (rule.lasts.period if rule.lasts.count else timedelta())
-        state = State("pending", begun, point.at, 1, point.value, limit.level)
+        state = State("pending", begun, point.at, 1, point.value, float(limit.level))
     else:
         state = replace(_seen(state, point), streak=state.streak + 1)
     return replace(state, phase="firing") if _lasts(rule, state) else state
