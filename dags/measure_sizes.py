@@ -32,9 +32,9 @@ with DAG(
     doc_md=__doc__,
     tags=["insight"],
 ):
-    # By itself: what was sampled is rolled up, whether or not every store could be measured.
-    # Whoever drops a day waits for those who read it; and what is too old goes whatever became of rolling up.
-    RollUpSamples(task_id="roll_up_samples") >> ForgetSamples(task_id="forget_samples", trigger_rule="all_done")
+    # By themselves: what was sampled is rolled up, whether or not every store could be measured.
+    # First what is quick, and waits for whoever reads: rolling up may take longer than it is given, and nothing stands behind it.
+    ForgetSamples(task_id="forget_samples") >> RollUpSamples(task_id="roll_up_samples")
     MeasureSizes.partial(task_id="measure_sizes", map_index_template="{{ task.store }}").expand(
         store=ListStores(task_id="list_stores").output
     )

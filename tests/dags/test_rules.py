@@ -22,7 +22,7 @@ from tests.samples import MIGRATIONS, copy_estate
 
 VERBS = {
     "abort", "approve", "archive", "beat", "call", "collect", "compare", "configure", "copy", "cut", "delete",
-    "detect", "diff", "drill", "drop", "expand", "fill", "finish", "gate", "list", "load", "maintain", "make",
+    "detect", "diff", "drill", "drop", "expand", "fill", "finish", "forget", "gate", "list", "load", "maintain", "make",
     "measure", "name", "plan", "poison", "promote", "prune", "publish", "put", "rehearse", "replicate", "restore",
     "retire", "roll", "scale", "ship", "show", "simulate", "start", "switch", "take", "tell", "validate", "verify",
     "warm", "watch",

@@ -81,7 +81,7 @@ class RollUpSamples(BaseOperator):
 
 
 class ForgetSamples(BaseOperator):
-    """Forget what is too old, whether or not all that is newer could be rolled up."""
+    """Forget what is too old and was rolled up, before anything more is."""
 
     ui_color = "#e8f1fb"
 
