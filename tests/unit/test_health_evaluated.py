@@ -228,6 +228,7 @@ def test_what_was_asked_for_and_never_stood_took_nothing_away():
     assert dropped_of([done(None)], NOON + 3 * HOUR) == {}
     assert dropped_of([done(None, refused=NOON)], NOON + HOUR) == {}
     assert dropped_of([done(NOON + MINUTE)], NOON + 3 * HOUR) == {"certify": [NOON]}
+    assert dropped_of([replace(done(None), refused_at=NOON + MINUTE)], NOON + HOUR) == {}, "RDS refused it"
 
 
 def test_a_number_that_comes_no_more_is_told_once_the_rest_of_its_store_goes_on():

@@ -33,7 +33,7 @@ class Done:
     why: str
     begun_at: datetime
     verified_at: datetime | None
-    refused_at: datetime | None
+    refused_at: datetime | None = None
     """When it was refused: nothing was changed."""
 
 

@@ -23,11 +23,9 @@ def dropped_of(changes: Iterable[Done], now: datetime) -> dict[str, list[datetim
     """Say when replicas of each store were taken away."""
     found: dict[str, list[datetime]] = {}
     for one in changes:
-        if (
-            one.action == "drop_replica"
-            and one.refused_at is None
-            and (one.verified_at or now - one.begun_at <= PENDING)
-        ):
+        if one.action != "drop_replica" or one.refused_at:
+            continue
+        if one.verified_at or now - one.begun_at <= PENDING:
             found.setdefault(one.store, []).append(one.begun_at)
     return found
 
