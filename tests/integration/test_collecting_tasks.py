@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 from sluice.flow import project
 from sluice.flow.insight import collecting, ledger, looks, measuring
 from sluice.flow.insight.collecting import CollectSamples, NotMeasured
@@ -403,3 +404,17 @@ def test_what_cloudwatch_was_read_up_to_is_known_by_the_last_number_of_each_part
         "shop": 119,
     }  # fmt: skip
     assert collecting.reached_of(samples).sizes == {"shop disk": (now - timedelta(minutes=20), 150.0)}
+
+
+def test_who_joins_the_file_is_looked_at_by_the_run_that_goes_on_and_a_mistake_in_it_ends_no_look(estate: Path) -> None:
+    eyes, now = looks.Eyes(Reached()), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    before = {look.store for look in eyes.looks(now)}
+    estate.write_text(estate.read_text() + "  joined: {engine: postgres, connection: pg_certify, rto: 1h, rpo: 1h}\n")
+    assert {look.store for look in eyes.looks(now)} == {*before, "joined"}
+    estate.write_text("stores: {")
+    assert {look.store for look in eyes.looks(now)} == {*before, "joined"}
+
+
+def test_who_has_left_the_file_is_measured_no_more(estate: Path) -> None:
+    with pytest.raises(AirflowSkipException, match="no store 'tyler_gone' any more"):
+        ran(MeasureSizes(task_id="measure_sizes", store="tyler_gone"))

@@ -309,7 +309,7 @@ def test_a_question_that_gets_no_answer_twice_is_told_until_it_gets_one():
     estate.unanswered = {"queue": True}
     assert estate.see(NOON) == [], "too slow once is no fault"
     (found,) = estate.see(NOON + 5 * MINUTE)
-    assert found.text == "the question of own_queue gives no number since 2024-04-05 12:00 UTC"
+    assert found.text == "the question of rule queue gives no number since 2024-04-05 12:00 UTC"
     estate.unanswered = {"queue": False}
     assert len(estate.see(NOON + 10 * MINUTE)) == 1, "who could not be asked has said nothing new"
     estate.unanswered = {}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sluice.estate.calendar import Window
 from sluice.estate.health import Levels, Silence
 from sluice.insight.health.incidents import MOST_NEW
+from sluice.insight.health.troubles import WATCHING
 from sluice.ledger.samples import Sample, Series
 
 from tests.watched import HOUR, MINUTE, NOON, Estate, a_rule, a_trouble, minutes
@@ -47,6 +48,23 @@ def test_a_page_with_an_address_is_a_link_that_can_be_followed(estate):
     at = "https://pages.shop.example/docs/howto/know-what-is-wrong.md#locks"
     (message,) = estate.carry([replace(LOCKS, runbook=at)], NOON).messages
     assert message.text.splitlines()[-1] == f"{at} · me"
+
+
+def test_who_waited_for_whom_is_not_shown_below_a_server_that_went_down(estate):
+    waiting = replace(LOCKS, explained_by=("unreachable",))
+    estate.carry([waiting], NOON, {("certify", "locks"): "pid 7"})
+    assert estate.board.incidents[0].evidence == "pid 7"
+    estate.carry([waiting, a_trouble(cause="unreachable", severity="P1")], NOON + 5 * MINUTE)
+    (one,) = estate.board.incidents
+    assert (one.cause, one.evidence) == ("unreachable", ""), "its sessions are gone with it"
+
+
+def test_a_mistake_that_is_mended_is_over_though_a_store_is_measured_by_nobody(estate):
+    silent = a_trouble("lab", WATCHING)
+    estate.carry([a_trouble("", "rules"), silent], NOON)
+    for minute in (5, 16):
+        estate.carry([silent], NOON + minute * MINUTE)
+    assert estate.open == [("lab", WATCHING)]
 
 
 def test_what_is_wrong_at_another_store_or_for_another_cause_is_another(estate):

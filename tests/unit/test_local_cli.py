@@ -66,6 +66,7 @@ def test_status_lists_the_mistakes_of_the_rules_too(project, capsys):
 
 
 def test_status_names_a_price_that_no_file_has(project, capsys):
+    shutil.copytree(ROOT / "include/prices", project / "include/prices")
     stores = project / "include/estate/estate.yaml"
     stores.write_text(stores.read_text() + "costs: [{what: Lambda, quantity: 5, price: lambda.requests}]\n")
     assert cli.main(["status"]) == 1
