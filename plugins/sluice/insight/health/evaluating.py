@@ -18,7 +18,7 @@ from sluice.insight.health.listed import STALE, is_listed_no_more
 from sluice.insight.health.replicas import Dropped, most_at
 from sluice.insight.health.rules import Limit, Rule
 from sluice.insight.health.seldom import more_patience
-from sluice.insight.health.unwatched import TWICE, missing, silences, silent_stores, speechless
+from sluice.insight.health.unwatched import TWICE, Heard, missing
 from sluice.insight.health.unwritten import MISTAKEN, SILENT, UNANSWERED, UNWRITTEN
 from sluice.ledger.incidents import Key, Member, State
 from sluice.ledger.samples import Sample, Series
@@ -61,10 +61,8 @@ class Look:
 
 def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State]) -> dict[Key, State]:
     """Give every state there is now."""
-    silent = silent_stores(look.stores, look.lately, look.now, before)
-    unheard = silences(look.stores, look.lately, look.now, silent, before)
-    mute = speechless(look.stores, look.lately, look.now, silent, before)
-    found: dict[Key, State] = {(SILENT, series): state for series, state in (*unheard, *mute)}
+    unwatched = Heard(look.now, look.stores, look.lately, before).unwatched()
+    found: dict[Key, State] = {(SILENT, series): state for series, state in unwatched.states.items()}
     found |= _unanswered(rules, look, before)
     if look.mistakes:
         key = (MISTAKEN, Series("", MISTAKEN))
@@ -76,7 +74,7 @@ def evaluate(rules: Mapping[str, Rule], look: Look, before: Mapping[Key, State])
         for series in _looked_at(rule, measured, before, look.stores):
             key = (rule.name, series)
             limit = limit_of(rule, series, look, before.get(key))
-            if limit and (state := _judged(rule, limit, series, look, before.get(key), silent)):
+            if limit and (state := _judged(rule, limit, series, look, before.get(key), unwatched.silent)):
                 found[key] = state
     return {**_kept(rules, look, before), **found}
 
@@ -130,7 +128,7 @@ def _by_metric(look: Look) -> dict[str, list[Series]]:
 
 
 def _judged(
-    rule: Rule, limit: Limit, series: Series, look: Look, before: State | None, silent: set[str]
+    rule: Rule, limit: Limit, series: Series, look: Look, before: State | None, silent: Set[str]
 ) -> State | None:
     last = look.lately.get(series)
     if last is None or look.now - last.at > STALE[rule.often]:

@@ -6,8 +6,8 @@ watch may look before the collector does. What was never measured has longer, fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sluice.estate.models import Store
@@ -15,7 +15,7 @@ from sluice.insight.health.listed import STALE
 from sluice.insight.health.seldom import more_patience
 from sluice.insight.health.unwritten import SILENT
 from sluice.insight.metrics import AIRFLOW
-from sluice.ledger.incidents import Key, State
+from sluice.ledger.incidents import Key, Phase, State
 from sluice.ledger.samples import Sample, Series
 
 QUIET = timedelta(minutes=10)
@@ -32,67 +32,72 @@ ITSELF = ("up_count", "pooler_up_count")
 """What a server and its pooler themselves tell, whatever CloudWatch and each other know of them."""
 
 
-def silent_stores(
-    stores: Mapping[str, Store], lately: Mapping[Series, Sample], now: datetime, before: Mapping[Key, State]
-) -> set[str]:
-    """Name the stores of which no numbers come: those of the file, and Airflow where it was measured once."""
-    newest = _newest(lately)
-    return {name for name in _names(stores, newest, before) if name not in newest or now - newest[name] > QUIET}
+@dataclass(frozen=True)
+class Unwatched:
+    """The stores of which no numbers come, and what is wrong of them and of those that say nothing themselves."""
+
+    silent: Set[str]
+    states: Mapping[Series, State]
 
 
-def silences(
-    stores: Mapping[str, Store],
-    lately: Mapping[Series, Sample],
-    now: datetime,
-    silent: Set[str],
-    before: Mapping[Key, State],
-) -> Iterator[tuple[Series, State]]:
-    """Give what is wrong of them, or about to be: one of each store; a single one where nobody measures any of them."""
-    newest = _newest(lately)
-    found: dict[Series, State] = {}
-    for name in _names(stores, newest, before):
-        if name not in newest and (SILENT, Series(name, ALL)) not in before:
-            found[Series(name, NEVER)] = _never(name, stores.get(name), now, before)
-        elif name not in newest or now - newest[name] > QUIET / 2:
-            found[Series(name, ALL)] = _ended(name, newest.get(name), now, before)
-    told = {series: state for series, state in found.items() if state.phase == "missing"}
-    if told and silent >= set(stores):
+@dataclass(frozen=True)
+class Heard:
+    """What is known of who is looked at."""
+
+    now: datetime
+    stores: Mapping[str, Store]
+    lately: Mapping[Series, Sample]
+    before: Mapping[Key, State]
+
+    def unwatched(self) -> Unwatched:
+        """Say which stores nobody measures: those of the file, and Airflow where it was measured once."""
+        newest = _newest(self.lately)
+        names = _names(self.stores, newest, self.before)
+        silent = {name for name in names if name not in newest or self.now - newest[name] > QUIET}
+        return Unwatched(silent, {**self._silences(names, newest, silent), **dict(self._speechless(silent))})
+
+    def _silences(
+        self, names: Collection[str], newest: Mapping[str, datetime], silent: Set[str]
+    ) -> dict[Series, State]:
+        """Give what is wrong of them, or about to be: one of each store; a single one where nobody measures any of them."""
+        found: dict[Series, State] = {}
+        for name in names:
+            if name not in newest and (SILENT, Series(name, ALL)) not in self.before:
+                found[Series(name, NEVER)] = self._never(name)
+            elif name not in newest or self.now - newest[name] > QUIET / 2:
+                found[Series(name, ALL)] = self._ended(name, newest.get(name))
+        told = {series: state for series, state in found.items() if state.phase == "missing"}
+        if not told or not silent >= set(self.stores):
+            return found
         metric = ALL if any(series.metric == ALL for series in told) else NEVER
-        yield Series("", metric), max((told[one] for one in told if one.metric == metric), key=lambda one: one.since)
-        found = {series: replace(state, phase="pending") for series, state in found.items()}
-    yield from found.items()
+        youngest = max((told[one] for one in told if one.metric == metric), key=lambda one: one.since)
+        return {Series("", metric): youngest} | {one: replace(state, phase="pending") for one, state in found.items()}
 
+    def _never(self, name: str) -> State:
+        known = self.before.get((SILENT, Series(name, NEVER)))
+        since = known.since if known else self.now
+        patience = QUIET + more_patience(self.stores.get(name))
+        return State("missing" if self.now - since >= patience else "pending", since, self.now)
 
-def _never(name: str, store: Store | None, now: datetime, before: Mapping[Key, State]) -> State:
-    known = before.get((SILENT, Series(name, NEVER)))
-    since = known.since if known else now
-    return State("missing" if now - since >= QUIET + more_patience(store) else "pending", since, now)
+    def _ended(self, name: str, last: datetime | None) -> State:
+        """A pending one is since it was missed, a missing one since its last number."""
+        known = self.before.get((SILENT, Series(name, ALL)))
+        is_quiet = last is None or self.now - last > QUIET
+        if known and is_quiet and (known.phase == "missing" or self.now - known.since >= TWICE):
+            return missing(last or known.since, self.now)
+        return State("pending", known.since if known else self.now, self.now)
 
-
-def _ended(name: str, last: datetime | None, now: datetime, before: Mapping[Key, State]) -> State:
-    """A pending one is since it was missed, a missing one since its last number."""
-    known = before.get((SILENT, Series(name, ALL)))
-    is_quiet = last is None or now - last > QUIET
-    if known and is_quiet and (known.phase == "missing" or now - known.since >= TWICE):
-        return missing(last or known.since, now)
-    return State("pending", known.since if known else now, now)
-
-
-def speechless(
-    stores: Mapping[str, Store],
-    lately: Mapping[Series, Sample],
-    now: datetime,
-    silent: Set[str],
-    before: Mapping[Key, State],
-) -> Iterator[tuple[Series, State]]:
-    """Give the servers and poolers that others tell of and that do not speak: a password is wrong, a right is missing."""
-    for name, store in stores.items():
-        for series in (Series(name, metric) for metric in _speaking(store) if name not in silent):
-            last = lately.get(series)
-            if last is None or now - last.at > STALE["minute"]:
-                since = before[SILENT, series].since if (SILENT, series) in before else now
-                patience = TWICE if last else TWICE + more_patience(store)
-                yield series, State("missing" if now - since >= patience else "pending", since, now)
+    def _speechless(self, silent: Set[str]) -> Iterator[tuple[Series, State]]:
+        """Give the servers and poolers that others tell of and that do not speak: a password is wrong, a right is missing."""
+        for name, store in self.stores.items():
+            for series in (Series(name, metric) for metric in _speaking(store) if name not in silent):
+                last = self.lately.get(series)
+                if last is None or self.now - last.at > STALE["minute"]:
+                    known = self.before.get((SILENT, series))
+                    since = known.since if known else self.now
+                    patience = TWICE if last else TWICE + more_patience(store)
+                    phase: Phase = "missing" if self.now - since >= patience else "pending"
+                    yield series, State(phase, since, self.now)
 
 
 def _speaking(store: Store) -> tuple[str, ...]:
