@@ -28,7 +28,7 @@ from sluice.flow.archiving import (
 from sluice.flow.asking import APPROVE, REJECT
 from sluice.flow.connections import opened_control
 from sluice.flow.copies import DropCopies, ListStores, NoStore
-from sluice.flow.evidence_link import evidence_address
+from sluice.flow.evidence_link import evidence_path
 from sluice.flow.restoring import RestoreMonth
 from sluice.flow.watching import GATE as KEPT
 from sluice.flow.watching import StoreGate, WatchDropped
@@ -441,7 +441,7 @@ def test_a_dry_run_changes_nothing_and_a_wrong_file_is_red_by_itself(stage: Stag
     assert stage.states() == []
     picture = stage.vault.get(PUSHED[-1]["value"])
     assert (PUSHED[-1]["key"], picture[:4], b"app.event" in picture) == ("evidence", b"<svg", True)
-    assert evidence_address(PUSHED[-1]["value"]).startswith("/sluice/docs/archive_retention/a%20night/list_months/")
+    assert evidence_path(PUSHED[-1]["value"]).startswith("/sluice/docs/archive_retention/a%20night/list_months/")
     (project.ROOT / "include/estate/datasets/wrong.yaml").write_text("dataset: wrong\nretention: {keep: soon}\n")
     assert run(ListArchived) == ["event", "wrong"]
     assert len(run(ListMonths, dataset="event")) == 2

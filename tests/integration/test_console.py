@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
-from sluice.flow.evidence_link import EvidenceLink, evidence_address
+from sluice.flow.evidence_link import EvidenceLink
+from sluice.overview.links import evidence_path
 from sluice.proof.gates.evidence import keep
 from sluice.proof.gates.run import Judged
 from sluice.proof.gates.verdict import decide, fact_check
@@ -51,7 +52,8 @@ def visit(airflow, bucket):
     import sluice_plugin
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from fastapi import FastAPI
-    from sluice.console.app import app, open_vault
+    from sluice.console.app import app
+    from sluice.console.kept import open_vault
 
     app.dependency_overrides[open_vault] = lambda: bucket
     outer = FastAPI()
@@ -95,14 +97,14 @@ def evidence(bucket):
 
 def test_without_a_login_there_is_nothing(visit, evidence) -> None:
     for key in (evidence.key, evidence.docs_key):
-        answer = visit(evidence_address(key), role=None)
+        answer = visit(evidence_path(key), role=None)
         assert answer.status_code == 401
         assert "verified" not in answer.text
-    assert visit("/sluice/openapi.json").status_code == 404
+    assert visit("/sluice/openapi.json").status_code == 403, "no page, and who reads no DAG is not even told so"
 
 
 def test_a_link_in_a_message_leads_to_the_login_and_from_there_to_its_page(visit, evidence) -> None:
-    address = evidence_address(evidence.key)
+    address = evidence_path(evidence.key)
     answer = visit(f"{address}?sha256=ab", role=None, wants="text/html,application/xhtml+xml,*/*;q=0.8")
     assert (answer.status_code, answer.text) == (303, "")
     login = urlsplit(answer.headers["location"])
@@ -113,7 +115,7 @@ def test_a_link_in_a_message_leads_to_the_login_and_from_there_to_its_page(visit
 
 
 def test_the_last_numbers_are_for_those_who_may_read_them(visit, monkeypatch) -> None:
-    import sluice.console.app as console
+    import sluice.console.kept as console
 
     monkeypatch.setattr(console, "metrics_text", lambda: "# TYPE sluice_up_count gauge\n")
     address = "/sluice/metrics/publish_metrics"
@@ -125,17 +127,17 @@ def test_the_last_numbers_are_for_those_who_may_read_them(visit, monkeypatch) ->
 
 
 def test_a_role_without_rights_is_refused(visit, evidence) -> None:
-    assert visit(evidence_address(evidence.key), role="").status_code == 403
+    assert visit(evidence_path(evidence.key), role="").status_code == 403
 
 
 def test_a_red_verdict_is_shown_with_everything_escaped(visit, evidence) -> None:
-    answer = visit(evidence_address(evidence.key, evidence.sha256))
+    answer = visit(evidence_path(evidence.key, evidence.sha256))
     assert answer.status_code == 200
     assert "is red" in answer.text
     assert "✔ intact" in answer.text
     assert "&lt;script&gt;" in answer.text
     assert "<script" not in answer.text
-    assert evidence_address(evidence.docs_key) in answer.text.replace("&#43;", "+")
+    assert evidence_path(evidence.docs_key) in answer.text.replace("&#43;", "+")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "script-src" not in answer.headers["content-security-policy"]
 
@@ -143,17 +145,17 @@ def test_a_red_verdict_is_shown_with_everything_escaped(visit, evidence) -> None
 def test_a_record_that_was_changed_is_shown_as_such(visit, evidence, bucket) -> None:
     body = bucket.get(evidence.key).replace(b'"passed":false', b'"passed":true')
     bucket.client.put_object(Bucket=bucket.bucket, Key=evidence.key, Body=body)
-    page = visit(evidence_address(evidence.key)).text
+    page = visit(evidence_path(evidence.key)).text
     assert "not what was sealed" in page
     assert 'class="banner green"' not in page
 
 
 def test_a_seal_that_differs_from_airflows_is_broken(visit, evidence) -> None:
-    assert "not what was sealed" in visit(evidence_address(evidence.key, "0" * 64)).text
+    assert "not what was sealed" in visit(evidence_path(evidence.key, "0" * 64)).text
 
 
 def test_data_docs_come_in_a_sandbox(visit, evidence) -> None:
-    answer = visit(evidence_address(evidence.docs_key))
+    answer = visit(evidence_path(evidence.docs_key))
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.headers["content-security-policy"].endswith("sandbox")
     assert answer.text.startswith("<p>docs")
@@ -176,12 +178,13 @@ def test_nothing_else_of_the_vault_is_served(visit, bucket) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_it_only_reads(visit, evidence, method) -> None:
-    assert visit(evidence_address(evidence.key), method=method, role="admin").status_code == 405
+    assert visit(evidence_path(evidence.key), method=method, role="admin").status_code == 405
 
 
 def test_what_is_not_there_and_a_vault_that_is_down(visit) -> None:
     assert visit("/sluice/evidence/x/y.json").status_code == 404
-    from sluice.console.app import app, open_vault
+    from sluice.console.app import app
+    from sluice.console.kept import open_vault
 
     app.dependency_overrides[open_vault] = lambda: Vault(vault_client("http://127.0.0.1:1", "k", "s", "r"), "b")
     answer = visit("/sluice/evidence/x/y.json")
@@ -207,7 +210,7 @@ def test_the_button_leads_to_the_page_and_brings_the_seal(monkeypatch, evidence)
     left = {"evidence": evidence.key, "evidence_sha256": evidence.sha256}
     monkeypatch.setattr(XCom, "get_value", staticmethod(lambda *, ti_key, key: left.get(key)))
     where = EvidenceLink().get_link(SimpleNamespace(), ti_key=SimpleNamespace())
-    assert where == evidence_address(evidence.key, evidence.sha256)
+    assert where == evidence_path(evidence.key, evidence.sha256)
     assert where.startswith("/sluice/evidence/migrate__t/manual__2026-03-01T00%3A00%3A00%2B00%3A00")
     left.clear()
     assert EvidenceLink().get_link(SimpleNamespace(), ti_key=SimpleNamespace()) == ""

@@ -20,7 +20,8 @@ RECORDS = STORES | {"records"}  # of stores, the values alone: see WIRE
 LEDGER = STORES | {"ledger"}
 PROOF = LEDGER | {"proof"}
 WORK = frozenset({"migration", "upkeep", "safety", "insight"})
-FLOW = PROOF | WORK | {"flow", "records"}
+OVERVIEW = PROOF | WORK | {"overview", "records"}
+FLOW = OVERVIEW | {"flow"}
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "estate": ESTATE,
@@ -30,6 +31,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "proof": PROOF,
     **{room: PROOF | {room, "records"} for room in WORK},  # siblings do not know each other
     "access": RECORDS | {"access"},  # so that an application can use it alone
+    "overview": OVERVIEW,
     "flow": FLOW,
     "console": FLOW | {"access", "console"},
     "local": FLOW | {"access", "local"},
@@ -135,6 +137,9 @@ WRONG = {
     "plugins/sluice/records/b.py": "from sluice.ledger import marks",
     "plugins/sluice/stores/records.py": "from sluice.records import Record",
     "plugins/sluice/proof/records.py": "from sluice.records import Record",
+    "plugins/sluice/overview/a.py": "from sluice.flow import gates",
+    "plugins/sluice/overview/b.py": "from airflow.sdk import dag",
+    "plugins/sluice/insight/b.py": "from sluice.overview import links",
     "plugins/sluice/flow/a.py": "from sluice.local import machine",
     "plugins/sluice/flow/b.py": "from sluice.console import page",
     "plugins/sluice/console/a.py": "from sluice.local import machine",
@@ -171,6 +176,7 @@ RIGHT = {
     "plugins/sluice/access/b.py": "from sluice.estate import read_model",
     "plugins/sluice/records/a.py": "from sluice.stores.dynamodb.values import Item\nfrom sluice.estate import templates",
     "plugins/sluice/migration/kinds/b.py": "from sluice.records import records_of",
+    "plugins/sluice/overview/a.py": "from sluice.safety import exposure\nfrom sluice.ledger import seen",
     "plugins/sluice/flow/a.py": "from airflow.sdk import dag\nfrom sluice.migration import kinds",
     "plugins/sluice/local/a.py": "import airflow\nfrom sluice.flow import gates",
     "plugins/sluice_plugin.py": "import airflow.plugins_manager\nfrom sluice.console import page",

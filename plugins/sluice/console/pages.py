@@ -1,40 +1,70 @@
-"""The console's pages, for the eye. Pure: a record in, HTML out, everything escaped."""
+"""The console's pages, for the eye. Pure: a record or an answer in, HTML out, everything escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from sluice.console.assets import file_path
+from sluice.console.who import below_airflow
+from sluice.overview.pages import PAGES
 from sluice.proof.gates.evidence import Kept
 
 PREFIXES = ("evidence/", "docs/")
 _APART = ("verdict", "facts", "docs_key")
 _TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
 # A record that was tampered with may lack anything: what is not there shows as nothing.
-_PAGES = Environment(loader=_TEMPLATES, autoescape=True, undefined=ChainableUndefined)
+_KEPT = Environment(loader=_TEMPLATES, autoescape=True, undefined=ChainableUndefined)
+# An answer is ours: what it lacks is a mistake of the page.
+_LIVE = Environment(loader=_TEMPLATES, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def evidence_page(kept: Kept) -> str:
     """Render a record. One that is not intact is shown all the same, under a banner that says so."""
     origin = {name: value for name, value in kept.record.items() if name not in _APART}
     docs = address(kept.record.get("docs_key"))
-    page = _PAGES.get_template("evidence.html")
+    page = _KEPT.get_template("evidence.html")
     return page.render(kept=kept, **_parts(kept.record), origin=origin, docs=docs)
 
 
 def problem_page(title: str, told: str) -> str:
     """Render what went wrong, and what to do."""
-    return _PAGES.get_template("problem.html").render(title=title, told=told)
+    return _KEPT.get_template("problem.html").render(title=title, told=told)
+
+
+def live_page(name: str, answer: Any, *, alone: bool = False) -> str:
+    """Render an answer by the template of its name; `alone`, without the way to the other pages, for a tab in Airflow."""
+    page = _LIVE.get_template(f"{name}.html")
+    return page.render(page=name, it=answer, pages={} if alone else PAGES)
 
 
 def address(key: object) -> str | None:
     """Give the console's address of a key of the vault; None for what it does not serve."""
-    return f"/sluice/{quote(key)}" if isinstance(key, str) and key.startswith(PREFIXES) else None
+    return below_airflow(f"/sluice/{quote(key)}") if isinstance(key, str) and key.startswith(PREFIXES) else None
+
+
+def moment(at: datetime | None, how: str = "long") -> Markup:
+    """Show a moment: in UTC, which the page's script turns into the reader's zone. `how`: long, short, ago."""
+    if at is None:
+        return Markup("never")
+    return Markup('<time datetime="{}" data-how="{}">{:%Y-%m-%d %H:%M} UTC</time>').format(at.isoformat(), how, at)
+
+
+def short_day(day: date) -> str:
+    """Show a day where there is little room."""
+    return f"{day.day} {day:%b}"
 
 
 def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] if isinstance(record.get(name), dict) else {} for name in ("verdict", "facts")}
+
+
+for _pages in (_KEPT, _LIVE):
+    _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow)
+_LIVE.filters.update(moment=moment, short_day=short_day)

@@ -1,23 +1,41 @@
-"""Who may read the console: people whom Airflow lets read the DAG that the evidence is about.
+"""Who may read the console: people whom Airflow lets read the DAG that a thing on a page is about.
 
 A mounted app is open to anyone until its routes ask. This is the one place that leans on Airflow's own
-dependency, which is not a public API (seen in 3.3): if an upgrade moves it, only this file changes, and its
+dependencies, which are no public API (seen in 3.3): if an upgrade moves them, only this file changes, and its
 test fails first.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import quote
 
-from airflow.api_fastapi.app import get_cookie_path
+from airflow.api_fastapi.app import get_auth_manager, get_cookie_path
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, HTTPException
 
 may_read = requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE)
 """For a route with `{dag_id}`: 401 without a login, 403 without the right. Takes the UI's cookie."""
 
 
+def readable_dags(user: GetUserDep) -> frozenset[str]:
+    """Give the DAGs that who asks may read. Raises HTTPException: 401 without a login, 403 where there is none."""
+    found = frozenset(get_auth_manager().get_authorized_dag_ids(user=user))
+    if not found:
+        raise HTTPException(403, "You may read no DAG here, and the console shows what is behind those that you may.")
+    return found
+
+
+ReadableDags = Annotated[frozenset[str], Depends(readable_dags)]
+"""For a route about many DAGs: it shows what is behind these, and nothing else."""
+
+
+def below_airflow(path: str) -> str:
+    """Give a path below Airflow's own address, where that is not the root of its host."""
+    return get_cookie_path().rstrip("/") + path
+
+
 def login_address(asked: str) -> str:
     """Give where one logs in to Airflow and is led on to what was asked for: its path and query, below Airflow's own address."""
-    root = get_cookie_path().rstrip("/")
-    return f"{root}/api/v2/auth/login?next={quote(asked, safe='')}"
+    return f"{below_airflow('/api/v2/auth/login')}?next={quote(asked, safe='')}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
+
+from sluice.overview.links import evidence_path
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -28,12 +29,7 @@ class EvidenceLink(BaseOperatorLink):
 
         key = XCom.get_value(ti_key=ti_key, key=KEY)
         seal = XCom.get_value(ti_key=ti_key, key=SEAL)
-        return evidence_address(key, seal) if key else ""
-
-
-def evidence_address(key: str, seal: str | None = None) -> str:
-    """Give the console's address of a record, with the seal that it must bear where that is known."""
-    return f"/sluice/{quote(key)}" + (f"?sha256={quote(seal)}" if seal else "")
+        return evidence_path(key, seal) if key else ""
 
 
 def evidence_url(key: str) -> str:
@@ -41,4 +37,4 @@ def evidence_url(key: str) -> str:
     from airflow.configuration import conf
 
     host: str = conf.get("api", "base_url", fallback="") or ""
-    return host.rstrip("/") + evidence_address(key)
+    return host.rstrip("/") + evidence_path(key)

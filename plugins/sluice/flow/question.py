@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from sluice.flow.evidence_link import evidence_address
+from sluice.overview.links import evidence_path
 
 if TYPE_CHECKING:
     from sluice.estate import Migration
@@ -85,7 +85,7 @@ def _shadow(control: Control, step: str) -> dict[str, str]:
 def _evidence(gate: str, evidence: Row | None) -> str:
     if evidence is None:
         return f"{gate} RED: none"
-    link = f"[{evidence['key']}]({evidence_address(evidence['key'], evidence['sha256'])})"
+    link = f"[{evidence['key']}]({evidence_path(evidence['key'], evidence['sha256'])})"
     return f"{gate} {'green' if evidence['passed'] else 'RED'}: {link}"
 
 

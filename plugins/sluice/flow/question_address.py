@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from typing import Protocol
-from urllib.parse import quote
+
+from sluice.overview.links import question_path
 
 
 class Asking(Protocol):
@@ -28,6 +29,4 @@ class Asking(Protocol):
 
 def question_address(asking: Asking, airflow: str) -> str:
     """Give the page of a question, in the Airflow at an address."""
-    place = f"dags/{quote(asking.dag_id)}/runs/{quote(asking.run_id, safe=':')}/tasks/{quote(asking.task_id)}"
-    alone = asking.map_index is None or asking.map_index < 0
-    return f"{airflow}/{place}{'' if alone else f'/mapped/{asking.map_index}'}/required_actions"
+    return airflow + question_path(asking.dag_id, asking.run_id, asking.task_id, asking.map_index)

@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_machine(add: Add) -> None:
     add(machine.up, "What has started keeps running: `./sluice up` goes on, `./sluice down` ends it.").epilog = SETTINGS
     add(machine.down, "Some of it may still run: `./sluice down` again.")
-    add(machine.status)
+    standing = add(machine.status)
+    standing.add_argument("page", nargs="?", help="a page of the console: estate, migrations, quality …")
+    standing.add_argument("--json", action="store_true", help="as JSON, all pages or one")
     shell = add(machine.psql)
     shell.add_argument("store", nargs="?", choices=machine.STORES, default="certify")
     shell.add_argument("arguments", nargs=argparse.REMAINDER, help="for psql, such as -c 'SELECT 1'")

@@ -44,7 +44,12 @@ def down(chosen: argparse.Namespace) -> int:
 
 
 def status(chosen: argparse.Namespace) -> int:
-    """Say what runs, what died, and what the dead said last. Exit code 0 when all of it runs, and the estate has no mistake."""
+    """Say what runs and what died; of a page, or with --json, where the estate stands. Exit code 0 when all is as it should be."""
+    if chosen.page or chosen.json:
+        from sluice.local.standing.showing import show
+
+        show(chosen.page, as_data=chosen.json)
+        return 0
     from sluice.local import machine
     from sluice.stores.cluster import tail
 

@@ -1,0 +1,21 @@
+-- What was last seen of each thing (schema overview of the ledger's own database).
+
+-- name: record_found
+INSERT INTO overview.seen (kind, subject, at, found, tried_at) VALUES (%(kind)s, %(subject)s, %(at)s, %(found)s, %(at)s)
+ON CONFLICT (kind, subject) DO UPDATE SET at = excluded.at, found = excluded.found, tried_at = excluded.tried_at, failed = NULL
+WHERE overview.seen.tried_at <= excluded.tried_at
+
+-- name: record_failed
+INSERT INTO overview.seen (kind, subject, tried_at, failed) VALUES (%(kind)s, %(subject)s, %(at)s, %(failed)s)
+ON CONFLICT (kind, subject) DO UPDATE SET tried_at = excluded.tried_at, failed = excluded.failed
+WHERE overview.seen.tried_at <= excluded.tried_at
+
+-- name: list_seen
+SELECT subject, at, found, tried_at, failed FROM overview.seen WHERE kind = %(kind)s ORDER BY subject
+
+-- name: forget_others
+DELETE FROM overview.seen WHERE kind = %(kind)s AND subject <> ALL (%(subjects)s)
+
+-- name: find_newest
+-- When anything was looked at last.
+SELECT max(tried_at) AS at FROM overview.seen

@@ -1,0 +1,53 @@
+"""Where the estate stands: each page as a person reads it, and the same answer as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from sluice.console.headers import LIVE
+from sluice.console.pages import live_page
+from sluice.console.waiting import waiting
+from sluice.console.who import ReadableDags, below_airflow
+from sluice.flow.overview.answering import opened
+from sluice.overview.as_json import as_json
+from sluice.overview.pages import PAGES
+
+router = APIRouter()
+Answering = Callable[[str], Any]
+
+
+def answering(readable: ReadableDags) -> Answering:
+    """Give what answers for who asks. Raises HTTPException for a page that there is none."""
+
+    def answer(page: str) -> Any:
+        if page not in PAGES:
+            raise HTTPException(404, f"There is no page {page}: there are {', '.join(PAGES)}.")
+        with opened(waiting(), readable.__contains__) as asked:
+            return PAGES[page].answer(asked)
+
+    return answer
+
+
+Answers = Annotated[Answering, Depends(answering)]
+
+
+@router.get("/")
+def show_first(readable: ReadableDags) -> Response:
+    """Lead to the first page."""
+    return RedirectResponse(below_airflow(f"/sluice/{next(iter(PAGES))}"), 303)
+
+
+@router.get("/{page}.json")
+def show_answer(page: str, answer: Answers) -> Response:
+    """Give an answer as JSON."""
+    return JSONResponse(as_json(answer(page)), headers=LIVE)
+
+
+@router.get("/{page}")
+def show_page(page: str, answer: Answers) -> Response:
+    """Show an answer."""
+    return HTMLResponse(live_page(page, answer(page)), headers=LIVE)

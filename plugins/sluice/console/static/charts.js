@@ -1,0 +1,31 @@
+// Draws what a page holds as data: <figure data-chart="fan"><script type="application/json">…</script><div class="canvas" data-keep></div></figure>.
+// One builder a kind of chart, below CHARTS: JSON in, an option of ECharts out. Colours are the page's own, light or dark.
+(() => {
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const colours = () => Object.fromEntries(
+    ["ink", "soft", "line", "paper", "card", "good", "bad", "warn", "blue", "band"].map((name) => [name, css(`--${name}`)]),
+  );
+  const drawn = new Map(); // canvas → { chart, told }
+
+  const draw = (figure, anew = false) => {
+    const canvas = figure.querySelector(".canvas"), told = figure.querySelector("script").textContent;
+    const before = drawn.get(canvas);
+    if (before && before.told === told && !anew) return;
+    const chart = before?.chart ?? echarts.init(canvas, null, { renderer: "svg" });
+    chart.setOption({ ...base(colours()), ...window.CHARTS[figure.dataset.chart](JSON.parse(told), colours()) }, { notMerge: true });
+    drawn.set(canvas, { chart, told });
+  };
+  const base = (c) => ({
+    animation: false,
+    textStyle: { color: c.ink, fontFamily: "inherit" },
+    aria: { enabled: true, decal: { show: true } },
+    grid: { left: 8, right: 16, top: 32, bottom: 8, containLabel: true },
+    tooltip: { trigger: "axis", confine: true, backgroundColor: c.card, borderColor: c.line, textStyle: { color: c.ink } },
+  });
+  const drawAll = (anew) => document.querySelectorAll("figure[data-chart]").forEach((figure) => draw(figure, anew === true));
+
+  document.addEventListener("DOMContentLoaded", drawAll);
+  document.addEventListener("refreshed", drawAll);
+  document.documentElement.addEventListener("themed", () => drawAll(true));
+  new ResizeObserver(() => drawn.forEach(({ chart }) => chart.resize())).observe(document.documentElement);
+})();

@@ -1,0 +1,24 @@
+"""What is looked at for the overview: each kind of thing, which there are, and how one is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One kind of thing."""
+
+    kind: str
+    """Under which it is kept."""
+    subjects: Callable[[], Sequence[str]]
+    """Names those that there are. Raises EstateErrors."""
+    look: Callable[[str], Mapping[str, Any]]
+    """Looks at one, and gives what a page needs as plain JSON. Read-only. Raises SluiceError."""
+    often: bool = False
+    """Whether it changes by the second: looked at each time, all else once in a run."""
+
+
+SIGHTS: tuple[Sight, ...] = ()

@@ -1,0 +1,23 @@
+"""What the tables of all pages have in common."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich import box
+from rich.table import Table
+
+GREEN, RED = "[green]✔ green[/green]", "[red]✘ red[/red]"
+
+
+def table(title: str, *heads: str) -> Table:
+    """Begin a table."""
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        made.add_column(head, overflow="fold")
+    return made
+
+
+def minute(at: datetime | None) -> str:
+    """Show a moment to the minute, in UTC; `never` for none."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else "never"

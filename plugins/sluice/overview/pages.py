@@ -1,0 +1,27 @@
+"""The pages there are, in the order in which one reads them, each with what answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sluice.overview.asked import Asked
+from sluice.overview.quality import quality
+
+
+@dataclass(frozen=True)
+class Page:
+    """One of them."""
+
+    title: str
+    told: str
+    """What it answers, in a line."""
+    answer: Callable[[Asked], Any]
+    """A frozen dataclass, which the console draws and the terminal lays out. Raises StoreDown."""
+
+
+PAGES: Mapping[str, Page] = {
+    "quality": Page("Quality", "Which gates were green, day by day, and which were red.", quality),
+}
+"""By name: the end of its address, and the word after `./sluice status`."""
