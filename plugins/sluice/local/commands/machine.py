@@ -44,7 +44,7 @@ def down(chosen: argparse.Namespace) -> int:
 
 
 def status(chosen: argparse.Namespace) -> int:
-    """Say what runs and what died; of a page, or with --json, where the estate stands. Exit code 0 when all is as it should be."""
+    """Say what runs and what died; of a page, or with --json, where the estate stands. Exit code 0 when all of it runs."""
     if chosen.page or chosen.json:
         from sluice.local.standing.showing import show
 
