@@ -5,7 +5,7 @@ from __future__ import annotations
 _NOTHING = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "private, no-cache"}
 
-KEPT = {**_COMMON, "Content-Security-Policy": f"{_NOTHING}; style-src 'unsafe-inline'"}
+KEPT = {**_COMMON, "Content-Security-Policy": f"{_NOTHING}; style-src 'self'"}
 """Of evidence: it runs no script, whatever a table's rows say."""
 DOCS = {**_COMMON, "Content-Security-Policy": f"{_NOTHING}; style-src 'unsafe-inline'; sandbox"}
 """Of data docs, whose HTML is not ours: they come in a sandbox of their own."""

@@ -19,7 +19,7 @@
     for (const time of root.querySelectorAll("time[datetime]")) {
       const date = new Date(time.dateTime);
       const inUtc = `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
-      const local = shown(date, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", ...thisYear(date) });
+      const local = shown(date, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...thisYear(date) });
       if (time.dataset.how === "ago") time.textContent = ago(date);
       else time.textContent = utc ? `${local} UTC` : time.dataset.how === "short" ? local : `${local} (${inUtc.slice(11)})`;
       time.title = utc ? inUtc : `${local} ${zone} · ${inUtc}`;

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from sluice.local.standing.words import GREEN, RED, minute, table
+from sluice.local.standing.words import GREEN, RED, linked, minute, table
 
 if TYPE_CHECKING:
     from sluice.overview.quality import GateDays, Quality
@@ -17,10 +17,10 @@ WEEKS = 14
 
 def tables(it: Quality) -> Iterator[Table]:
     """Lay it out: those that are red first."""
-    shown = table("Gates", "gate", "of", "last verdict", "at (UTC)", "compared", f"last {WEEKS} days", "evidence")
+    shown = table("Gates", "gate", "of", "last verdict", "at (UTC)", "compared", f"last {WEEKS} days")
     for one in it.gates:
-        verdict = GREEN if one.passed else RED
-        shown.add_row(one.gate, one.whose, verdict, minute(one.at), f"{one.compared:,}", _marks(one), one.evidence)
+        verdict = linked(GREEN if one.passed else RED, one.evidence)
+        shown.add_row(one.gate, one.whose, verdict, minute(one.at), f"{one.compared:,}", _marks(one))
     yield shown
 
 

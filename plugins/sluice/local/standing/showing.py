@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sluice.overview.asked import Waiting
 
+WIDE = 160
 Tables = Callable[[Any], Iterable["Table"]]
 
 
@@ -33,6 +34,8 @@ def show(name: str | None, *, as_data: bool) -> None:
         print(json.dumps({page: as_json(answer) for page, answer in found.items()}, indent=2))
         return
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)  # a file or a pipe has no width of its own
     for page, answer in found.items():
         for table in laid_out()[page](answer):
             console.print(table)

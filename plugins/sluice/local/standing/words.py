@@ -18,6 +18,13 @@ def table(title: str, *heads: str) -> Table:
     return made
 
 
+def linked(text: str, path: str | None) -> str:
+    """Have a text lead to a path below Airflow's address, at a terminal that shows links."""
+    from sluice.local.settings import load
+
+    return f"[link={load().airflow_url}{path}]{text}[/link]" if path else text
+
+
 def minute(at: datetime | None) -> str:
     """Show a moment to the minute, in UTC; `never` for none."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else "never"
