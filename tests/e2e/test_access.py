@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from sluice.local import machine
+from sluice.local import airflow_processes, machine
 from sluice.local.airflow_api import FINISHED, Refused
 from sluice.local.waiting import wait_for
 
@@ -21,6 +21,11 @@ def test_a_new_machine_has_work_of_its_own_and_none_of_it_is_red(driver: Driver)
     found = driver.scheduled()
     assert {found.pop(dag, "running") for dag in NEVER_OVER} <= {"queued", "running", "success"}
     assert set(found.values()) == {"success"}
+
+
+def test_every_dag_file_was_read_also_those_that_have_no_dag_for_this_estate(driver: Driver) -> None:
+    assert "migrate.py" in driver.api.dag_files() and "ship_log.py" not in driver.api.dag_files()
+    assert airflow_processes.unparsed(driver.settings, driver.api) == set()
 
 
 def test_a_viewer_may_look_but_not_start_a_migration(driver: Driver) -> None:
