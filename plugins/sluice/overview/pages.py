@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.overview.asked import Asked
+from sluice.overview.drills.page import drills
+from sluice.overview.estate.page import estate
 from sluice.overview.quality import quality
 
 
@@ -22,6 +24,10 @@ class Page:
 
 
 PAGES: Mapping[str, Page] = {
+    "estate": Page("Estate", "If a store died now: what would be lost, and what else is wrong with it.", estate),
+    "drills": Page(
+        "Drills", "How long each store took to come back, day by day, and when that will be too long.", drills
+    ),
     "quality": Page("Quality", "Which gates were green, day by day, and which were red.", quality),
 }
 """By name: the end of its address, and the word after `./sluice status`."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sluice.flow.overview import certificates, drills, report, safety
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -21,4 +23,10 @@ class Sight:
     """Whether it changes by the second: looked at each time, all else once in a run."""
 
 
-SIGHTS: tuple[Sight, ...] = ()
+SIGHTS: tuple[Sight, ...] = (
+    Sight(certificates.KIND, certificates.stores, certificates.look),
+    Sight(safety.KIND, certificates.stores, safety.look),
+    Sight(drills.KIND, certificates.stores, drills.look),
+    Sight(report.KIND, report.reports, report.look),
+)
+"""In their order: of drills, what was read of certificates just now is shown."""

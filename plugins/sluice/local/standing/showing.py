@@ -59,9 +59,13 @@ def answers(name: str | None) -> dict[str, Any]:
 
 def laid_out() -> Mapping[str, Tables]:
     """Give what lays out each page."""
-    from sluice.local.standing import quality
+    from sluice.local.standing import drills, estate, quality
 
-    return {"quality": quality.tables}
+    return {
+        "estate": estate.tables,
+        "drills": drills.tables,
+        "quality": quality.tables,
+    }
 
 
 def _waiting() -> list[Waiting]:
