@@ -11,3 +11,11 @@ SELECT migration AS whose, gate, (at AT TIME ZONE 'UTC')::date AS day,
 FROM control.evidence WHERE at >= %(since)s::date AT TIME ZONE 'UTC'
 GROUP BY migration, gate, (at AT TIME ZONE 'UTC')::date
 ORDER BY migration, gate, day
+
+-- name: list_last_evidence
+-- The last record of a gate of each of many things: each is found by its key.
+SELECT n.whose, n.gate, e.key, e.sha256, e.passed, e.at
+FROM unnest(%(whose)s::text[], %(gates)s::text[]) AS n (whose, gate)
+JOIN LATERAL (
+    SELECT key, sha256, passed, at FROM control.evidence WHERE migration = n.whose AND gate = n.gate ORDER BY id DESC LIMIT 1
+) AS e ON true

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sluice.flow.overview.months import archived_items, look_at_item_months, look_at_months
+from sluice.flow.project import dataset_names
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -21,4 +24,7 @@ class Sight:
     """Whether it changes by the second: looked at each time, all else once in a run."""
 
 
-SIGHTS: tuple[Sight, ...] = ()
+SIGHTS: tuple[Sight, ...] = (
+    Sight("months", dataset_names, look_at_months),
+    Sight("item_months", archived_items, look_at_item_months),
+)
