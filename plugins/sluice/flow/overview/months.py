@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sluice.estate import Dataset
     from sluice.stores.postgres import Connection
     from sluice.upkeep.archive.ledger import Month
+    from sluice.upkeep.items.archiving import ItemArchive
     from sluice.upkeep.partitions.there import Branch
 
 PATIENCE = "20s"
@@ -57,12 +58,16 @@ def look_at(c: Connection, dataset: Dataset) -> dict[str, Any]:
 
 
 def look_at_item_months(name: str) -> Mapping[str, Any]:
-    """Look at the records of a file of items. Raises EstateErrors, NoConnection, VaultDown, DynamoDown, NoSuchTable."""
+    """Look at the records of a file of items. Raises EstateErrors, NoConnection, and as `look_at_items`."""
+    return look_at_items(archive_of(name))
+
+
+def look_at_items(archive: ItemArchive) -> dict[str, Any]:
+    """Look at records by an open archive. Raises VaultDown, AccessDenied, DynamoDown, NoSuchTable."""
     from sluice.overview.partitions.of_items import items_found
     from sluice.stores.dynamodb.clock import store_clock
     from sluice.upkeep.items.rounds import every_round
 
-    archive = archive_of(name)
     place = archive.place
     now = store_clock(archive.client, place.table)
     return items_found(archive.items, place.table, every_round(archive.vault, archive.folder), place.is_any, now)

@@ -33,7 +33,7 @@ class Cell:
     @property
     def glyph(self) -> str:
         """Its form."""
-        return STATES[self.state].glyph
+        return "✘" if self.red else STATES[self.state].glyph
 
     @property
     def tone(self) -> Tone:

@@ -37,8 +37,8 @@ STATES: Mapping[State, Look] = {
     "leaving": Look("▸", "on its way to the vault", "blue"),
     "due": Look("›", "old enough: goes next", "blue"),
     "back": Look("↺", "brought back", "blue"),
-    "stored": Look("▣", "archived, beside its table", "calm"),
-    "cooling": Look("◐", "archived, cooling", "calm"),
+    "stored": Look("▣", "archived beside its table", "calm"),
+    "cooling": Look("◐", "archived and cooling", "calm"),
     "live": Look("●", "live", "good"),
     "ahead": Look("○", "ahead", "good"),
     "gone": Look("□", "in the vault alone", "calm"),
@@ -87,6 +87,11 @@ def written(months: Iterable[MonthSeen]) -> list[list[str]]:
 def read(told: Iterable[Sequence[str]]) -> list[MonthSeen]:
     """Read them again."""
     return [MonthSeen(month, state, text, name) for month, state, text, name in told]  # type: ignore[arg-type]
+
+
+def named(span: Span) -> str:
+    """Name a span: a whole month shortly."""
+    return f"{span.lower:%Y-%m}" if span.lower != BEGIN and span == span_at(span.lower, "month") else str(span)
 
 
 def leaves_at(upper: datetime, keep: Keep) -> datetime:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice.estate.items import ItemRetention, Items
-from sluice.overview.partitions.months import Piece, by_month, leaves_at, written
+from sluice.overview.partitions.months import Piece, by_month, leaves_at, named, written
 from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.items.rounds import Round
 from sluice.upkeep.partitions.spans import Span, span_at, spans
@@ -98,7 +98,7 @@ def _cools_until(last: Round, kept: ItemRetention) -> datetime | None:
 def _leaves(kept: ItemRetention, pieces: Sequence[Piece]) -> dict[str, str] | None:
     young = (one.span for one in pieces if one.state == "live" and not holding(one.span, kept.holds))
     span = min(young, key=lambda one: one.upper, default=None)
-    return {"what": str(span), "at": leaves_at(span.upper, kept.keep).isoformat()} if span else None
+    return {"what": named(span), "at": leaves_at(span.upper, kept.keep).isoformat()} if span else None
 
 
 def _drops(kept: ItemRetention, cools: Mapping[str, datetime | None]) -> dict[str, str] | None:
@@ -106,7 +106,7 @@ def _drops(kept: ItemRetention, cools: Mapping[str, datetime | None]) -> dict[st
         for month, until in cools.items():
             span = span_at(datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC), "month")
             if until and not holding(span, kept.holds):
-                yield until, str(span)
+                yield until, named(span)
 
     at, what = min(free(), default=(None, ""))
     return {"what": what, "at": at.isoformat()} if at else None

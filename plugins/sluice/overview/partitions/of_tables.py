@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice.estate.dataset import Dataset
 from sluice.estate.retention import Retention
-from sluice.overview.partitions.months import Piece, State, by_month, leaves_at, written
+from sluice.overview.partitions.months import Piece, State, by_month, leaves_at, named, written
 from sluice.upkeep.archive.choosing import holding, is_old
 from sluice.upkeep.archive.late import GONE
 from sluice.upkeep.archive.ledger import Month
@@ -112,7 +112,7 @@ def _leaves(kept: Retention, pieces: Sequence[Piece]) -> dict[str, str] | None:
     """Say which month goes next, and from when on it may: the oldest that nobody holds."""
     young = [one.span for one in pieces if one.state in ("live", "ahead") and one.span.upper != END]
     span = min((one for one in young if not holding(one, kept.holds)), key=lambda one: one.upper, default=None)
-    return {"what": str(span), "at": leaves_at(span.upper, kept.keep).isoformat()} if span else None
+    return {"what": named(span), "at": leaves_at(span.upper, kept.keep).isoformat()} if span else None
 
 
 def _drops(dataset: Dataset, known: Sequence[Month]) -> dict[str, str] | None:
@@ -129,7 +129,7 @@ def _drops(dataset: Dataset, known: Sequence[Month]) -> dict[str, str] | None:
     if not cooled:
         return None
     at, month = min(cooled, key=lambda pair: (pair[0], pair[1].span))
-    return {"what": str(month.span), "at": at.isoformat()}
+    return {"what": named(month.span), "at": at.isoformat()}
 
 
 def _wrong(pieces: Sequence[Piece]) -> Iterator[str]:
