@@ -227,3 +227,10 @@ def test_the_loader_finds_one_plugin_and_leaves_the_library_alone(airflow) -> No
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "plugins")}
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True).stdout
     assert told.splitlines()[-1] == "['sluice'] {} False []"
+
+
+def test_a_page_that_there_is_none_and_one_that_is_not_ones_own_say_so_in_words(visit) -> None:
+    answer = visit("/sluice/nonsense", role="", wants="text/html")
+    assert answer.status_code == 403
+    assert "not for you to see" in answer.text
+    assert "You may read no DAG here" in answer.text

@@ -33,9 +33,12 @@ def show_problem(request: Request, error: SluiceError) -> Response:
 
 
 @app.exception_handler(HTTPException)
-async def show_login(request: Request, error: HTTPException) -> Response:
-    """Lead a person whom Airflow does not know to its login, and from there to the page; tell a program 401."""
-    if error.status_code != 401 or "text/html" not in request.headers.get("accept", ""):
+async def show_refusal(request: Request, error: HTTPException) -> Response:
+    """Lead a person whom Airflow does not know to its login, and from there to the page; tell others why not."""
+    if "text/html" not in request.headers.get("accept", ""):
         return await http_exception_handler(request, error)
-    asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(login_address(asked), 303)
+    if error.status_code == 401:
+        asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(login_address(asked), 303)
+    title = "There is no such page" if error.status_code == 404 else "This is not for you to see"
+    return HTMLResponse(problem_page(title, str(error.detail)), error.status_code, headers=KEPT)

@@ -12,7 +12,7 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader, StrictUnde
 from markupsafe import Markup
 
 from sluice.console.assets import file_path
-from sluice.console.who import below_airflow
+from sluice.console.paths import below_airflow
 from sluice.overview.pages import PAGES
 from sluice.proof.gates.evidence import Kept
 

@@ -34,12 +34,24 @@ _HEARTBEATS = {
     "triggerer": "latest_triggerer_heartbeat",
 }
 _PRELOAD = '''\
-"""Written by ./sluice. The scheduler forks its tasks: what it has imported, no gate needs to import again."""
+"""Written by ./sluice. Tasks are forked, and so is each reading of a DAG file: what those who fork have imported is there."""
 import sys
+from contextlib import suppress
+from importlib import import_module
+from pkgutil import walk_packages
 
+if sys.argv[1:2] in (["scheduler"], ["dag-processor"]):
+    import sluice.flow
+
+    for module in walk_packages(sluice.flow.__path__, "sluice.flow."):
+        with suppress(Exception):  # what cannot be imported, the DAG files tell
+            import_module(module.name)
 if sys.argv[1:2] == ["scheduler"]:
+    import boto3  # noqa: F401
     import great_expectations  # noqa: F401
 '''
+_READS = "Filling up the DagBag from "
+"""How each reading of a DAG file begins in that file's log."""
 
 
 def processes(settings: Settings) -> list[Process]:
@@ -104,13 +116,18 @@ def is_well(settings: Settings, since: datetime | None = None) -> bool:
 
 
 def unparsed(settings: Settings, api: AirflowApi) -> set[str]:
-    """Give the DAG files that Airflow has neither read nor refused yet, by their path below the DAG folder."""
+    """Give the DAG files that Airflow has neither read nor refused yet, by their path below the DAG folder.
+
+    Not every file has a DAG for every estate, and Airflow keeps nothing of one that has none. One that it reads for the
+    second time it has read.
+    """
     wanted = {
         str(path.relative_to(settings.dags_dir))
         for path in settings.dags_dir.rglob("*.py")
         if _looks_like_dags(path.read_text(errors="replace"))
     }
-    return wanted - api.dag_files() - set(api.import_errors())
+    left = wanted - api.dag_files() - set(api.import_errors())
+    return {file for file in left if _times_read(settings, file) < 2}
 
 
 def create_pools(api: AirflowApi, slots: Iterable[tuple[str, int]]) -> None:
@@ -131,6 +148,14 @@ def _migrate(settings: Settings) -> None:
         done = subprocess.run(command, env=settings.environment(), stdout=output, stderr=subprocess.STDOUT, cwd="/")
     if done.returncode != 0:
         raise Terminal(f"`airflow db migrate` failed. The end of {log}:\n{tail(log)}")
+
+
+def _times_read(settings: Settings, file: str) -> int:
+    """Count the readings of a DAG file that today's processor has begun, by the log that it keeps of each file."""
+    began = process(settings, "dag-processor").record.stat().st_mtime
+    logs = (airflow_home(settings) / "logs" / "dag_processor").glob(f"[0-9]*/dags-folder/{file}.log")
+    lines = [json.loads(line) for log in logs for line in log.read_text().split("\n")[:-1] if _READS in line]
+    return sum(_time(line["timestamp"]).timestamp() >= began for line in lines)
 
 
 def _looks_like_dags(source: str) -> bool:

@@ -115,6 +115,7 @@ def _add_estate(add: Add) -> None:
 def _add_developing(add: Add) -> None:
     _add_test_arguments(add(developing.test))
     add(developing.lint)
+    add(developing.docs)
     one = add(developing.bench)
     one.add_argument("benchmark", help="a file of benchmarks/, without .py")
     one.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")

@@ -158,7 +158,7 @@ def _wait_for_dags(settings: Settings, client: AirflowApi) -> None:
         wait_for("DAGs", lambda: not airflow_processes.unparsed(settings, client), seconds=60)
     except Terminal:
         left = ", ".join(sorted(airflow_processes.unparsed(settings, client)))
-        print(f"Airflow has found no DAG in {left}: is that meant? See `dag-processor.log`.", file=sys.stderr)
+        print(f"Airflow has not read {left} yet. See `dag-processor.log`.", file=sys.stderr)
 
 
 def _pool_slots(settings: Settings) -> Iterator[tuple[str, int]]:
