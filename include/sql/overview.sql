@@ -41,3 +41,11 @@ WHERE e.at >= %(since)s AND e.gate = ANY (%(gates)s) AND f.facts ? 'certificate'
 
 -- name: find_last_evidence
 SELECT passed, key, sha256, at FROM control.evidence WHERE migration = %(whose)s AND gate = %(gate)s ORDER BY id DESC LIMIT 1
+
+-- name: list_last_evidence
+-- The last record of a gate of each of many things: each is found by its key.
+SELECT n.whose, n.gate, e.key, e.sha256, e.passed, e.at
+FROM unnest(%(whose)s::text[], %(gates)s::text[]) AS n (whose, gate)
+JOIN LATERAL (
+    SELECT key, sha256, passed, at FROM control.evidence WHERE migration = n.whose AND gate = n.gate ORDER BY id DESC LIMIT 1
+) AS e ON true

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.flow.overview import certificates, drills, report, safety
+from sluice.flow.overview.months import archived_items, look_at_item_months, look_at_months
+from sluice.flow.project import dataset_names
 
 
 @dataclass(frozen=True)
@@ -28,5 +30,7 @@ SIGHTS: tuple[Sight, ...] = (
     Sight(safety.KIND, certificates.stores, safety.look),
     Sight(drills.KIND, certificates.stores, drills.look),
     Sight(report.KIND, report.reports, report.look),
+    Sight("months", dataset_names, look_at_months),
+    Sight("item_months", archived_items, look_at_item_months),
 )
 """In their order: of drills, what was read of certificates just now is shown."""
