@@ -53,7 +53,7 @@ def test_the_end_lies_in_the_range_about_as_often_as_it_says(left: float) -> Non
         assert told.earliest and told.latest
         hit += told.earliest <= trail[-1].at + timedelta(seconds=took) <= told.latest
         widths.append((told.latest - told.earliest) / (told.latest - trail[-1].at))
-    assert 0.65 * 120 <= hit, f"{hit} of 120 ends lay in their range of four fifths"
+    assert hit >= 0.65 * 120, f"{hit} of 120 ends lay in their range of four fifths"
     assert sorted(widths)[60] < 0.75, "a range that says nothing would hold every end"
 
 

@@ -62,17 +62,24 @@ class SeenThings:
 
     def all_of(self, kind: str) -> dict[str, Seen]:
         """Give what was seen of a kind, by subject."""
-        with translated(f"reading what was seen of {kind}"):
-            found = rows(self.connection, statement("seen.list_seen"), kind=kind)
-        return {
-            row["subject"]: Seen(**{**row, "found": row["found"] or {}, "failed": row["failed"] or ""}) for row in found
-        }
+        return self._listed(kind, None)
+
+    def find(self, kind: str, subject: str) -> Seen | None:
+        """Give what was seen of one thing; None where nobody has looked."""
+        return self._listed(kind, subject).get(subject)
 
     def newest(self) -> datetime | None:
         """Say when anything was looked at last; None where nothing was."""
         with translated("asking when things were looked at"):
             newest: datetime | None = one(self.connection, statement("seen.find_newest"))["at"]
         return newest
+
+    def _listed(self, kind: str, subject: str | None) -> dict[str, Seen]:
+        with translated(f"reading what was seen of {kind}"):
+            found = rows(self.connection, statement("seen.list_seen"), kind=kind, subject=subject)
+        return {
+            row["subject"]: Seen(**{**row, "found": row["found"] or {}, "failed": row["failed"] or ""}) for row in found
+        }
 
     def _do(self, verb: str, **values: object) -> None:
         with translated(f"{verb.replace('_', ' ')} of {values['kind']} in the ledger"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.overview.asked import Asked
+from sluice.overview.migrations.listed import migrations
 from sluice.overview.quality import quality
 
 
@@ -22,6 +23,9 @@ class Page:
 
 
 PAGES: Mapping[str, Page] = {
+    "migrations": Page(
+        "Migrations", "Where each migration stands, when its copy ends, and what waits for a person.", migrations
+    ),
     "quality": Page("Quality", "Which gates were green, day by day, and which were red.", quality),
 }
 """By name: the end of its address, and the word after `./sluice status`."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sluice.flow.overview import migrations
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -21,4 +23,4 @@ class Sight:
     """Whether it changes by the second: looked at each time, all else once in a run."""
 
 
-SIGHTS: tuple[Sight, ...] = ()
+SIGHTS: tuple[Sight, ...] = (Sight("migration", migrations.names, migrations.look, often=True),)

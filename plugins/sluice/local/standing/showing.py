@@ -59,9 +59,9 @@ def answers(name: str | None) -> dict[str, Any]:
 
 def laid_out() -> Mapping[str, Tables]:
     """Give what lays out each page."""
-    from sluice.local.standing import quality
+    from sluice.local.standing import migrations, quality
 
-    return {"quality": quality.tables}
+    return {"migrations": migrations.tables, "quality": quality.tables}
 
 
 def _waiting() -> list[Waiting]:

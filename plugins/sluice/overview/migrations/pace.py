@@ -1,10 +1,10 @@
 """How fast a copy is, and when it ends: as a range, since its pace was never the same for long. Pure.
 
-Looks at a copy leave a trail: when, and how much was done. The paces between them are drawn again and again, in blocks, so that a
-slow minute stays a minute (the moving block bootstrap: Künsch, The Annals of Statistics 17, 1989; blocks as long as the cube root
-of what was seen: Hall, Horowitz and Jing, Biometrika 82, 1995). What is to come varies as what was seen did: so of both together as
-many are drawn as carry the doubt of both. Of four fifths of the draws the earliest and the latest end is told. A copy that slows
-down is not what it was: the latest third is asked by itself, too, and the wider of both answers is given.
+Looks at a copy leave a trail: when, and how much was done. The paces between them are drawn again and again, in blocks, so that
+a slow minute stays a minute (the moving block bootstrap: Künsch, The Annals of Statistics 17, 1989; blocks as long as the cube
+root of what was seen: Hall, Horowitz and Jing, Biometrika 82, 1995). What is to come varies as what was seen did: as many are
+drawn as carry the doubt of both. Of the draws the middle four fifths are told. A copy that slows down is not what it was: its
+latest third is asked by itself, too, and the wider of both answers is given.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from statistics import median
 
 KEPT = timedelta(minutes=30)
@@ -81,16 +82,16 @@ def pace(trail: Sequence[Point], left: float | None) -> Pace:
 
 def _still_since(trail: Sequence[Point]) -> datetime | None:
     """Say when something moved last, if that is too long ago."""
-    moves = [b.at for a, b in zip(trail, trail[1:], strict=False) if (a.work, a.rows) != (b.work, b.rows)]
+    moves = [b.at for a, b in pairwise(trail) if (a.work, a.rows) != (b.work, b.rows)]
     last = moves[-1] if moves else trail[0].at
-    between = [(b - a).total_seconds() for a, b in zip(moves, moves[1:], strict=False)]
+    between = [(b - a).total_seconds() for a, b in pairwise(moves)]
     patience = max(SILENT.total_seconds(), FAR_LONGER * median(between) if between else 0.0)
     return last if (trail[-1].at - last).total_seconds() > patience else None
 
 
 def _ends(trail: Sequence[Point], left: float) -> tuple[float | None, float | None] | None:
     """Give the earliest and the latest end, in seconds from the last look; None of one that is not in sight."""
-    seen = [((b.at - a.at).total_seconds(), b.work - a.work) for a, b in zip(trail, trail[1:], strict=False)]
+    seen = [((b.at - a.at).total_seconds(), b.work - a.work) for a, b in pairwise(trail)]
     if len(seen) < LEAST or not any(work for _, work in seen):
         return None
     drawn = [_drawn(part, left) for part in (seen, seen[-max(LEAST, len(seen) // 3) :])]
@@ -101,7 +102,7 @@ def _ends(trail: Sequence[Point], left: float) -> tuple[float | None, float | No
 
 def _drawn(seen: Sequence[tuple[float, float]], left: float) -> list[float]:
     """Draw the time that the rest takes, sorted; infinite where only standstill was drawn. The same trail gives the same."""
-    dice = random.Random(0)  # noqa: S311 - chance, no secret
+    dice = random.Random(0)
     work = sum(done for _, done in seen)
     if not work:
         return [math.inf] * DRAWS
@@ -111,9 +112,7 @@ def _drawn(seen: Sequence[tuple[float, float]], left: float) -> list[float]:
     return sorted(_once(dice, seen, left, count, length) for _ in range(DRAWS))
 
 
-def _once(
-    dice: random.Random, seen: Sequence[tuple[float, float]], left: float, count: int, length: int
-) -> float:
+def _once(dice: random.Random, seen: Sequence[tuple[float, float]], left: float, count: int, length: int) -> float:
     took = done = 0.0
     while count > 0:
         begin = dice.randrange(len(seen) - length + 1)
