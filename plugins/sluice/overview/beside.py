@@ -95,7 +95,9 @@ def page_for(dag: str, pages: Iterable[str]) -> str:
 def of_dag(asked: Asked, dag: str, more: str) -> OfDag:
     """Answer of a DAG. Raises StoreDown."""
     with translated(f"reading what gates found in runs of {dag}"):
-        found = rows(asked.ledger, statement("history.list_judged"), since=asked.now - SINCE, prefix=f"evidence/{dag}/")
+        found = rows(
+            asked.ledger, statement("remembered.list_judged"), since=asked.now - SINCE, prefix=f"evidence/{dag}/"
+        )
     verdicts = sorted(map(verdict_of, found), key=lambda one: (one.passed, one.whose, one.gate))
     return OfDag(asked.now, dag, more, tuple(verdicts), _waiting(asked, dag))
 

@@ -89,4 +89,4 @@ class History:
 
     def _rows(self, verb: str) -> list[dict[str, Any]]:
         with translated(f"reading what happened to {self.whose or self.run}"):
-            return rows(self.ledger, statement(f"history.{verb}"), whose=self.whose, run=self.run, most=MOST)
+            return rows(self.ledger, statement(f"remembered.{verb}"), whose=self.whose, run=self.run, most=MOST)

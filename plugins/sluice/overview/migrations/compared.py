@@ -75,7 +75,7 @@ def verdict_of(row: Row) -> Verdict:
 def last_verdicts(c: Connection, names: Sequence[str], may_read: Callable[[str], bool]) -> dict[str, list[Verdict]]:
     """Give each gate's last verdict by migration, in the gates' order. Raises StoreDown."""
     with translated("reading what gates have found of migrations"):
-        found = rows(c, statement("history.list_last_verdicts"), names=list(names), gates=list(GATES))
+        found = rows(c, statement("remembered.list_last_verdicts"), names=list(names), gates=list(GATES))
     given: dict[str, list[Verdict]] = {name: [] for name in names}
     for verdict in sorted(map(verdict_of, found), key=lambda one: GATES.index(one.gate)):
         if may_read(verdict.dag):
@@ -88,7 +88,7 @@ def last_compared(
 ) -> dict[str, Compared]:
     """Give the last comparison of each migration that was compared. Raises StoreDown."""
     with translated("reading what was compared of migrations"):
-        found = rows(c, statement("history.list_last_compared"), names=list(names), gates=list(COMPARES))
+        found = rows(c, statement("remembered.list_last_compared"), names=list(names), gates=list(COMPARES))
     newest = {row["name"]: row for row in sorted(found, key=lambda row: row["at"])}
     return {name: _compared(row, verdicts[name]) for name, row in newest.items()}
 

@@ -53,7 +53,7 @@ def standings(asked: Asked, names: Sequence[str] | None = None) -> list[Standing
     """Give all of them, or some, as far as one may read their DAGs. Raises StoreDown."""
     seen = SeenThings(asked.ledger).all_of(KIND)
     with translated("reading where migrations stand"):
-        stood = {row["name"]: row for row in rows(asked.ledger, statement("history.list_stood"), names=None)}
+        stood = {row["name"]: row for row in rows(asked.ledger, statement("remembered.list_stood"), names=None)}
     known = {name for name in {*seen, *stood} if names is None or name in names}
     readable = sorted(name for name in known if asked.may_read(dag_of(name)))
     return [standing(one) for one in _known(asked, readable, seen, stood)]

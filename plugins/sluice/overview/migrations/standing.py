@@ -230,7 +230,7 @@ def _wants(made: Standing, stood: Stood) -> Iterator[Want]:
     if made.lag and made.lag.behind is None:
         yield Want("nobody says how far its stream is read: is replicate_changes paused?")
     elif made.lag and made.lag.late and file.follows_later:
-        yield Want("it is far behind its stream, which keeps a day", since=made.lag.at, grave=_stops(made))
+        yield Want("it is far behind its stream, which keeps a day", grave=_stops(made))
     if made.copy and made.copy.pace.stalled_since:
         yield Want("its copy stands still", since=made.copy.pace.stalled_since, grave=False)
 
