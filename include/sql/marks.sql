@@ -205,3 +205,22 @@ DELETE FROM sluice.compared WHERE migration = %(name)s
 -- name: vacuum_chunks
 -- Each was checked off by an update: what is left of those would be walked through under the swap's locks.
 VACUUM (ANALYZE) sluice.chunk
+
+-- name: look_at
+-- Where a migration stands, for who only looks: no fence is asked for, so what is read may be past in a moment.
+SELECT m.phase, m.epoch, m.verified_at, m.cut_over_at, m.changed_at, coalesce(m.rows_estimated, 0) AS rows_estimated,
+       c.chunks, c.done, c.rows, c.last_done, q.quarantined, q.quarantined_told,
+       m.phase NOT IN ('planned', 'retired') AND (m.source_fingerprint <> sluice.fingerprint(m.source_oid)
+           OR m.target_fingerprint <> sluice.fingerprint(m.target_oid)
+           OR m.cut_over_at IS NULL AND NOT m.target_parts <@ sluice.parts(m.target_oid)) IS TRUE AS drifted,
+       m.verified_under IS NOT DISTINCT FROM sluice.capture_state(m.name) AS untouched,
+       CASE m.phase WHEN 'cut_over' THEN m.target_oid::bigint ELSE m.source_oid::bigint END AS live_oid
+FROM sluice.migration m
+LEFT JOIN LATERAL (
+    SELECT count(*) AS chunks, count(done_at) AS done, coalesce(sum(rows_written), 0)::bigint AS rows, max(done_at) AS last_done
+    FROM sluice.chunk WHERE migration = m.name) c ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS quarantined, coalesce((SELECT string_agg(key::text || ': ' || reason, '; ' ORDER BY at)
+           FROM (SELECT key, reason, at FROM sluice.quarantine WHERE migration = m.name ORDER BY at LIMIT 5) AS first), '') AS quarantined_told
+    FROM sluice.quarantine WHERE migration = m.name) q ON true
+WHERE m.name = %(name)s

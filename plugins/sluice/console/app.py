@@ -13,11 +13,12 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from sluice.console import assets, certificates, kept, standing
+from sluice.console import assets, certificates, kept, standing, tabs
 from sluice.console.headers import KEPT
 from sluice.console.pages import problem_page
 from sluice.console.who import login_address
 from sluice.errors import SluiceError, Transient
+from sluice.overview.migrations.one import NoMigration
 from sluice.stores.objects import NoSuchKey
 
 app = FastAPI(title="Sluice", openapi_url=None, docs_url=None, redoc_url=None)
@@ -25,12 +26,13 @@ app.include_router(kept.router)
 app.include_router(certificates.router)
 app.include_router(assets.router)
 app.include_router(standing.router)
+app.include_router(tabs.router)
 
 
 @app.exception_handler(SluiceError)
 def show_problem(request: Request, error: SluiceError) -> Response:
     """Say what the vault or the ledger said: 404 for what is not there, 503 for what may pass, 502 for the rest."""
-    status = 404 if isinstance(error, NoSuchKey) else 503 if isinstance(error, Transient) else 502
+    status = 404 if isinstance(error, NoSuchKey | NoMigration) else 503 if isinstance(error, Transient) else 502
     return HTMLResponse(problem_page(type(error).__name__, str(error)), status, headers=KEPT)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sluice.console.assets import file_path
+from sluice.console.assets import file_path, sheets
 from sluice.console.certified import drill_parts, failover_parts
 from sluice.console.paths import below_airflow
 from sluice.overview.pages import PAGES
@@ -54,10 +54,13 @@ def problem_page(title: str, told: str) -> str:
     return _KEPT.get_template("problem.html").render(title=title, told=told)
 
 
-def live_page(name: str, answer: Any, *, alone: bool = False) -> str:
-    """Render an answer by the template of its name; `alone`, without the way to the other pages, for a tab in Airflow."""
+def live_page(name: str, answer: Any, *, alone: bool = False, below: str | None = None) -> str:
+    """Render an answer by the template of its name; `alone`, without the way to the other pages, for a tab in Airflow.
+
+    `below` names the page that it is a part of, where that is another.
+    """
     page = _LIVE.get_template(f"{name}.html")
-    return page.render(page=name, it=answer, pages={} if alone else PAGES)
+    return page.render(page=below or name, it=answer, pages={} if alone else PAGES)
 
 
 def address(key: object) -> str | None:
@@ -70,6 +73,15 @@ def moment(at: datetime | None, how: str = "long") -> Markup:
     if at is None:
         return Markup("never")
     return Markup('<time datetime="{}" data-how="{}">{:%Y-%m-%d %H:%M} UTC</time>').format(at.isoformat(), how, at)
+
+
+def lasting(length: timedelta) -> str:
+    """Show how long something takes, in the unit that suits; none is less than no time."""
+    seconds = max(0.0, length.total_seconds())
+    for size, unit in ((172_800, "days"), (5400, "h"), (90, "min")):
+        if seconds >= size:
+            return f"{seconds / {'days': 86_400, 'h': 3600, 'min': 60}[unit]:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def short_day(day: date) -> str:
@@ -87,5 +99,7 @@ def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 for _pages in (_KEPT, _LIVE):
-    _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow)
-_LIVE.filters.update(moment=moment, short_day=short_day, lasts=lasts, capitalize_first=capitalize_first)
+    _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow, sheets=sheets)
+_LIVE.filters.update(
+    moment=moment, short_day=short_day, lasts=lasts, lasting=lasting, capitalize_first=capitalize_first
+)

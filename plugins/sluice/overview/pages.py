@@ -9,6 +9,7 @@ from typing import Any
 from sluice.overview.asked import Asked
 from sluice.overview.drills.page import drills
 from sluice.overview.estate.page import estate
+from sluice.overview.migrations.listed import migrations
 from sluice.overview.partitions.page import partitions
 from sluice.overview.quality import quality
 
@@ -26,6 +27,9 @@ class Page:
 
 PAGES: Mapping[str, Page] = {
     "estate": Page("Estate", "If a store died now: what would be lost, and what else is wrong with it.", estate),
+    "migrations": Page(
+        "Migrations", "Where each migration stands, when its copy ends, and what waits for a person.", migrations
+    ),
     "partitions": Page(
         "Partitions", "Where each month of each table stands, from ahead to the vault alone.", partitions
     ),

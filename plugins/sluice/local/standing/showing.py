@@ -59,10 +59,11 @@ def answers(name: str | None) -> dict[str, Any]:
 
 def laid_out() -> Mapping[str, Tables]:
     """Give what lays out each page."""
-    from sluice.local.standing import drills, estate, partitions, quality
+    from sluice.local.standing import drills, estate, migrations, partitions, quality
 
     return {
         "estate": estate.tables,
+        "migrations": migrations.tables,
         "partitions": partitions.tables,
         "drills": drills.tables,
         "quality": quality.tables,
