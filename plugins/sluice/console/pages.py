@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 from sluice.console.assets import file_path
 from sluice.console.paths import below_airflow
+from sluice.insight.capacity.charts import spark
+from sluice.insight.capacity.words import amount, change, money
 from sluice.overview.pages import PAGES
 from sluice.proof.gates.evidence import Kept
 
@@ -61,10 +63,14 @@ def short_day(day: date) -> str:
     return f"{day.day} {day:%b}"
 
 
+def _spark(was: Sequence[tuple[date, float]]) -> Markup:
+    return spark([day for day, _ in was], [value for _, value in was])
+
+
 def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] if isinstance(record.get(name), dict) else {} for name in ("verdict", "facts")}
 
 
 for _pages in (_KEPT, _LIVE):
     _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow)
-_LIVE.filters.update(moment=moment, short_day=short_day)
+_LIVE.filters.update(moment=moment, short_day=short_day, amount=amount, change=change, money=money, spark=_spark)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.overview.asked import Asked
+from sluice.overview.capacity.page import capacity
 from sluice.overview.partitions.page import partitions
 from sluice.overview.quality import quality
 
@@ -26,6 +27,7 @@ PAGES: Mapping[str, Page] = {
     "partitions": Page(
         "Partitions", "Where each month of each table stands, from ahead to the vault alone.", partitions
     ),
+    "capacity": Page("Capacity", "What each store holds, how it grows, and when it will be full.", capacity),
     "quality": Page("Quality", "Which gates were green, day by day, and which were red.", quality),
 }
 """By name: the end of its address, and the word after `./sluice status`."""

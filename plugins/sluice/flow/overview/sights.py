@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sluice.flow.overview.capacity import look_at_report, reports
 from sluice.flow.overview.months import archived_items, look_at_item_months, look_at_months
 from sluice.flow.project import dataset_names
 
@@ -27,4 +28,5 @@ class Sight:
 SIGHTS: tuple[Sight, ...] = (
     Sight("months", dataset_names, look_at_months),
     Sight("item_months", archived_items, look_at_item_months),
+    Sight("capacity", reports, look_at_report),
 )
