@@ -13,6 +13,9 @@ WHERE overview.seen.tried_at <= excluded.tried_at
 -- name: list_seen
 SELECT subject, at, found, tried_at, failed FROM overview.seen WHERE kind = %(kind)s ORDER BY subject
 
+-- name: find_seen
+SELECT subject, at, found, tried_at, failed FROM overview.seen WHERE kind = %(kind)s AND subject = %(subject)s
+
 -- name: forget_others
 DELETE FROM overview.seen WHERE kind = %(kind)s AND subject <> ALL (%(subjects)s)
 

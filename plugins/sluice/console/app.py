@@ -1,7 +1,8 @@
 """The console: where the estate stands, evidence and data docs, inside Airflow's UI. Read only.
 
-Mounted at /sluice. `/sluice/<page>` answers from the ledger; `/sluice/evidence/<dag>/<run>/<task>.json` is a key of the vault.
-It serves people whom Airflow knows, and nothing behind a DAG that they may not read. Pages run no script but the console's own.
+Mounted at /sluice. `/sluice/<page>` answers from the ledger; `/sluice/evidence/<dag>/<run>/<task>.json` is a key of the vault,
+and so is `/sluice/drills/<store>/<name>.json`. It serves people whom Airflow knows, and nothing behind a DAG that they may not
+read. Pages run no script but the console's own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from sluice.console import assets, kept, standing
+from sluice.console import assets, certificates, kept, standing
 from sluice.console.headers import KEPT
 from sluice.console.pages import problem_page
 from sluice.console.who import login_address
@@ -21,6 +22,7 @@ from sluice.stores.objects import NoSuchKey
 
 app = FastAPI(title="Sluice", openapi_url=None, docs_url=None, redoc_url=None)
 app.include_router(kept.router)
+app.include_router(certificates.router)
 app.include_router(assets.router)
 app.include_router(standing.router)
 

@@ -12,11 +12,15 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader, StrictUnde
 from markupsafe import Markup
 
 from sluice.console.assets import file_path
+from sluice.console.certified import drill_parts, failover_parts
 from sluice.console.paths import below_airflow
 from sluice.insight.capacity.charts import spark
 from sluice.insight.capacity.words import amount, change, money
 from sluice.overview.pages import PAGES
 from sluice.proof.gates.evidence import Kept
+from sluice.safety.drill.certificate import Certificate
+from sluice.safety.replicas.certificate import FailoverCertificate
+from sluice.safety.words import lasts
 
 PREFIXES = ("evidence/", "docs/")
 _APART = ("verdict", "facts", "docs_key")
@@ -33,6 +37,18 @@ def evidence_page(kept: Kept) -> str:
     docs = address(kept.record.get("docs_key"))
     page = _KEPT.get_template("evidence.html")
     return page.render(kept=kept, **_parts(kept.record), origin=origin, docs=docs)
+
+
+def certificate_page(one: Certificate) -> str:
+    """Render what a drill has proven."""
+    page = _KEPT.get_template("certificate.html")
+    return page.render(one=one, title=f"The drill of {one.store}", parts=list(drill_parts(one)))
+
+
+def failover_page(one: FailoverCertificate) -> str:
+    """Render what a failover drill has proven."""
+    page = _KEPT.get_template("certificate.html")
+    return page.render(one=one, title=f"The failover drill of {one.store}", parts=list(failover_parts(one)))
 
 
 def problem_page(title: str, told: str) -> str:
@@ -63,6 +79,11 @@ def short_day(day: date) -> str:
     return f"{day.day} {day:%b}"
 
 
+def capitalize_first(text: str) -> str:
+    """Begin with a capital, and leave names as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def _spark(was: Sequence[tuple[date, float]]) -> Markup:
     return spark([day for day, _ in was], [value for _, value in was])
 
@@ -73,4 +94,13 @@ def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 for _pages in (_KEPT, _LIVE):
     _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow)
-_LIVE.filters.update(moment=moment, short_day=short_day, amount=amount, change=change, money=money, spark=_spark)
+_LIVE.filters.update(
+    moment=moment,
+    short_day=short_day,
+    lasts=lasts,
+    capitalize_first=capitalize_first,
+    amount=amount,
+    change=change,
+    money=money,
+    spark=_spark,
+)

@@ -22,11 +22,11 @@
     grid: { left: 8, right: 16, top: 32, bottom: 8, containLabel: true },
     tooltip: { trigger: "axis", confine: true, backgroundColor: c.card, borderColor: c.line, textStyle: { color: c.ink } },
   });
-  // A page may have a hundred: each is drawn once one comes near it, and then kept as new as its numbers.
-  const near = new IntersectionObserver((seen) => seen.forEach((one) => one.isIntersecting && draw(one.target.closest("figure"))), { rootMargin: "400px" });
-  const drawAll = (anew) => document.querySelectorAll("figure[data-chart] > .canvas").forEach((canvas) => {
-    if (drawn.has(canvas)) draw(canvas.closest("figure"), anew === true);
-    else near.observe(canvas);
+  // Of a hundred charts those are drawn that come near to what is seen.
+  const near = new IntersectionObserver((found) => found.filter((one) => one.isIntersecting).forEach((one) => draw(one.target)), { rootMargin: "600px" });
+  const drawAll = (anew) => document.querySelectorAll("figure[data-chart]").forEach((figure) => {
+    if (drawn.has(figure.querySelector(".canvas"))) draw(figure, anew === true);
+    else near.observe(figure);
   });
 
   document.addEventListener("DOMContentLoaded", drawAll);

@@ -1,19 +1,19 @@
-"""Looks at the last capacity report: what it says, out of the vault, so that a page need not ask there."""
+"""The look at the last capacity report's numbers: out of the vault, shortened, so that a page need not ask there."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sluice.flow.connections import open_vault
-from sluice.flow.insight.ledger import opened_ledger
+from sluice.flow.overview.certificates import opened_seen
 
 if TYPE_CHECKING:
-    from sluice.ledger.forecasts import Forecasts
+    from sluice.ledger.seen import SeenThings
     from sluice.stores.objects import Vault
 
-LAST = "last"
+KIND, LAST = "capacity", "last"
 """There is one such thing: the last report."""
 
 
@@ -22,19 +22,29 @@ def reports() -> Sequence[str]:
     return [LAST]
 
 
-def look_at_report(_: str) -> Mapping[str, Any]:
-    """Give the last report, shortened; nothing where none was made yet. Raises NoConnection, StoreDown, and as `last_report`."""
-    with opened_ledger("overview capacity") as ledger:
-        return last_report(ledger.forecasts, open_vault())
+def look(_: str) -> Mapping[str, Any]:
+    """Look at it. Raises NoConnection, and as `look_at_report`."""
+    with opened_seen() as seen:
+        return look_at_report(seen, open_vault)
 
 
-def last_report(kept: Forecasts, vault: Vault) -> dict[str, Any]:
-    """Give it by an open ledger and vault. Raises StoreDown, VaultDown, AccessDenied, NoSuchKey where it is there no more."""
+def look_at_report(seen: SeenThings, open_vault: Callable[[], Vault]) -> Mapping[str, Any]:
+    """Give the last report, shortened, and nothing where none was made yet; one that was read already is not read again.
+
+    Raises StoreDown, VaultDown, AccessDenied, NoSuchKey where it is there no more.
+    """
     from datetime import date
 
-    from sluice.overview.capacity.shortened import shortened
+    from sluice.ledger.forecasts import Forecasts
+    from sluice.ledger.samples import Samples
+    from sluice.overview.capacity.shortened import FORM, shortened
 
-    last = kept.report_before(date.max)
+    before = seen.one_of(KIND, LAST)
+    Samples(seen.connection).prepare()
+    last = Forecasts(seen.connection).report_before(date.max)
     if last is None:
         return {}
-    return shortened(json.loads(vault.get(last.key)), last.key.removesuffix(".json") + ".html")
+    page = last.key.removesuffix(".json") + ".html"
+    if before and (before.found.get("form"), before.found.get("page")) == (FORM, page):
+        return before.found
+    return shortened(json.loads(open_vault().get(last.key)), page)

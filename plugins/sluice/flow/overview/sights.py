@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.flow.overview.capacity import look_at_report, reports
+from sluice.flow.overview import capacity, certificates, drills, report, safety
 from sluice.flow.overview.months import archived_items, look_at_item_months, look_at_months
 from sluice.flow.project import dataset_names
 
@@ -26,7 +26,12 @@ class Sight:
 
 
 SIGHTS: tuple[Sight, ...] = (
+    Sight(certificates.KIND, certificates.stores, certificates.look),
+    Sight(safety.KIND, certificates.stores, safety.look),
+    Sight(drills.KIND, certificates.stores, drills.look),
+    Sight(report.KIND, report.reports, report.look),
     Sight("months", dataset_names, look_at_months),
     Sight("item_months", archived_items, look_at_item_months),
-    Sight("capacity", reports, look_at_report),
+    Sight(capacity.KIND, capacity.reports, capacity.look),
 )
+"""In their order: of drills, what was read of certificates just now is shown."""

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from sluice.errors import SluiceError
 from sluice.local.mistakes import tell_mistakes
 from sluice.local.settings import USERS
 from sluice.local.tables import table
@@ -63,6 +64,7 @@ def status(chosen: argparse.Namespace) -> int:
         print("\n`./sluice up` starts what is dead and leaves the rest alone.")
     if parts[0].pid:  # PostgreSQL, which has the ledger
         _tell_migrations()
+        _tell_estate()
     mistaken = tell_mistakes()
     return 0 if all(part.pid for part in parts) and not mistaken else 1
 
@@ -87,6 +89,16 @@ def _tell_migrations() -> None:
 
     if told := standing_table(load()):
         print(f"\n{told}")
+
+
+def _tell_estate() -> None:
+    """Show the first page; what keeps it from being shown is no reason to hide what runs."""
+    from sluice.local.standing.showing import show
+
+    try:
+        show("estate", as_data=False)
+    except SluiceError as why:
+        print(f"\nWhere the estate stands is not known: {why}")
 
 
 def _state(part: Any) -> str:

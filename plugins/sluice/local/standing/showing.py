@@ -59,9 +59,15 @@ def answers(name: str | None) -> dict[str, Any]:
 
 def laid_out() -> Mapping[str, Tables]:
     """Give what lays out each page."""
-    from sluice.local.standing import capacity, partitions, quality
+    from sluice.local.standing import capacity, drills, estate, partitions, quality
 
-    return {"partitions": partitions.tables, "capacity": capacity.tables, "quality": quality.tables}
+    return {
+        "estate": estate.tables,
+        "partitions": partitions.tables,
+        "drills": drills.tables,
+        "capacity": capacity.tables,
+        "quality": quality.tables,
+    }
 
 
 def _waiting() -> list[Waiting]:

@@ -14,7 +14,7 @@ from sluice.ledger.forecasts import Forecasts, Line
 from sluice.ledger.samples import Series
 from sluice.ledger.seen import SeenThings
 from sluice.overview.asked import Asked
-from sluice.overview.capacity.shortened import weekly
+from sluice.overview.capacity.shortened import FORM, weekly
 from sluice.overview.capacity.stores import Arrival, Measure, StoreCapacity, measured, store_of
 from sluice.overview.links import evidence_path, origin_of, run_path
 
@@ -102,7 +102,7 @@ def capacity(asked: Asked) -> Capacity:
     """Answer. Raises StoreDown."""
     looked = SeenThings(asked.ledger).all_of("capacity").get("last")
     found = looked.found if looked else {}
-    if not found.get("until") or not asked.may_read(origin_of(found["page"])[0]):
+    if found.get("form") != FORM or not asked.may_read(origin_of(found["page"])[0]):
         found = {}
     cost = found.get("cost")
     return Capacity(
@@ -120,7 +120,7 @@ def capacity(asked: Asked) -> Capacity:
 
 def _failed(why: str, found: Mapping[str, Any]) -> str:
     other = "The last report is of another version than this one: the next one shows here."
-    return why or (other if found and not found.get("until") else "")
+    return why or (other if found and found.get("form") != FORM else "")
 
 
 def _report(found: Mapping[str, Any], now: datetime) -> LastReport:

@@ -15,6 +15,8 @@ from sluice.insight.capacity.measure import Ceiling, Curve, Drop, Outlook, Reach
 from sluice.insight.capacity.report import CHARTED, SCHEMA
 from sluice.insight.capacity.telling import arrival_told, grown_told, score_told
 
+FORM = 1
+"""The version of this form: it rises when it changes, and the report is read anew."""
 WEEK = 7
 MOST_PARTS = 12
 """So many parts of the bill are kept, the dearest."""
@@ -31,6 +33,7 @@ def shortened(told: Mapping[str, Any], page: str) -> dict[str, Any]:
         key=lambda pair: (pair[0].likely or date.max, pair[0].earliest or date.max),
     )
     return {
+        "form": FORM,
         "page": page,
         "since": told["since"],
         "until": told["until"],
