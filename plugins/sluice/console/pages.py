@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from markupsafe import Markup
 from sluice.console.assets import file_path, sheets
 from sluice.console.certified import drill_parts, failover_parts
 from sluice.console.paths import below_airflow
+from sluice.insight.capacity.charts import spark
+from sluice.insight.capacity.words import amount, change, money
 from sluice.overview.pages import PAGES
 from sluice.proof.gates.evidence import Kept
 from sluice.safety.drill.certificate import Certificate
@@ -94,6 +96,10 @@ def capitalize_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _spark(was: Sequence[tuple[date, float]]) -> Markup:
+    return spark([day for day, _ in was], [value for _, value in was])
+
+
 def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] if isinstance(record.get(name), dict) else {} for name in ("verdict", "facts")}
 
@@ -101,5 +107,13 @@ def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
 for _pages in (_KEPT, _LIVE):
     _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow, sheets=sheets)
 _LIVE.filters.update(
-    moment=moment, short_day=short_day, lasts=lasts, lasting=lasting, capitalize_first=capitalize_first
+    moment=moment,
+    short_day=short_day,
+    lasts=lasts,
+    lasting=lasting,
+    capitalize_first=capitalize_first,
+    amount=amount,
+    change=change,
+    money=money,
+    spark=_spark,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.overview.asked import Asked
+from sluice.overview.capacity.page import capacity
 from sluice.overview.drills.page import drills
 from sluice.overview.estate.page import estate
 from sluice.overview.migrations.listed import migrations
@@ -36,6 +37,7 @@ PAGES: Mapping[str, Page] = {
     "drills": Page(
         "Drills", "How long each store took to come back, day by day, and when that will be too long.", drills
     ),
+    "capacity": Page("Capacity", "What each store holds, how it grows, and when it will be full.", capacity),
     "quality": Page("Quality", "Which gates were green, day by day, and which were red.", quality),
 }
 """By name: the end of its address, and the word after `./sluice status`."""

@@ -59,13 +59,14 @@ def answers(name: str | None) -> dict[str, Any]:
 
 def laid_out() -> Mapping[str, Tables]:
     """Give what lays out each page."""
-    from sluice.local.standing import drills, estate, migrations, partitions, quality
+    from sluice.local.standing import capacity, drills, estate, migrations, partitions, quality
 
     return {
         "estate": estate.tables,
         "migrations": migrations.tables,
         "partitions": partitions.tables,
         "drills": drills.tables,
+        "capacity": capacity.tables,
         "quality": quality.tables,
     }
 
