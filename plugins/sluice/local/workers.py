@@ -64,15 +64,13 @@ def options(settings: Settings, metadata: str) -> dict[str, str]:
         # Redis hands out a task again that nobody has ended by then. A task of a dead worker is missed by its heartbeat, in
         # seconds; this is for longer than any task takes, or it would be handed out while it still runs.
         "CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": str(_DAY),
-        # What a worker took and had not begun when it died is handed out again, twice at most.
-        "SCHEDULER__TASK_QUEUED_TIMEOUT": "300",
     }
 
 
 def concurrency(workers: int) -> int:
     """Give how many tasks each takes at one time: when one dies, the others have room for all.
 
-    So no task waits in the queue for long, and one that does is known to be lost.
+    So no task waits in the queue for long: one that waits ten minutes is taken for lost, and handed out again.
     """
     return -(-PARALLELISM // max(1, workers - 1))
 
