@@ -64,6 +64,8 @@ def test_a_worker_dies_in_the_middle_of_a_copy_and_nothing_is_lost(tmp_path: Pat
         driver.api.answer(DAG, run, question, "Approve")
         assert driver.finish(run) == "success", driver.tasks(run)
         tell(lost, tries(driver, run), died)
+        logs = [driver.api.task_log(DAG, run, LANE, one.lane, one.number + 1) for one in lost]
+        assert all("LaneResult" in log for log in logs), "what a task said on a worker is not to be read"
         diff = driver.kind.diff()
         assert diff.clean and diff.source_rows == diff.target_rows == diff.compared >= ROWS
         app.burst(20)
