@@ -25,6 +25,8 @@ def up(chosen: argparse.Namespace) -> int:
         print(f"          {user:9} {settings.password(user)}")
     print(f"S3        {settings.vault_url}        connection s3_vault")
     print(f"DynamoDB  {settings.documents_url}        connection dynamodb_tyler")
+    if settings.workers:
+        print(f"Workers   {settings.workers}, through Redis at 127.0.0.1:{settings.ports.broker}")
     if not tell_mistakes():
         for connection, whose in machine.lacking_connections(settings).items():
             print(
