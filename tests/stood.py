@@ -137,7 +137,8 @@ def leave_incidents(ledger: Connection, *found: Incident, told: str = "slack_ops
     with kept.looking():
         kept.keep({}, found, messages)
     for message in kept.untold(told, ["P1", "P2", "P3", "P4"], datetime.now(UTC)):
-        kept.note_told(message, told, failure)
+        if message.incident in {one.id for one in found}:
+            kept.note_told(message, told, failure)
 
 
 def leave_run(
