@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from sluice.console.pages import live_page
 from sluice.estate import read_stores
 from sluice.flow.overview import months as looks
 from sluice.flow.overview.months import OldLedger, TooSlow, look_at, look_at_items
@@ -32,14 +32,6 @@ from tests.samples import ROOT
 JANUARY, FEBRUARY = (Table("app_partitions", name) for name, _, _ in MONTHS)
 KEY = "evidence/archive_retention/run__1/each.gate_archive_readback.json"
 HOSTILE = "<script>alert('x')</script>"
-
-
-def live_page(name: str, found: Partitions) -> str:
-    """Draw it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Airflow's own, while it is imported
-        from sluice.console import pages
-    return pages.live_page(name, found)
 
 
 @pytest.fixture

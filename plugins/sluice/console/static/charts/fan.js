@@ -11,7 +11,7 @@
   const last = told.was.at(-1);
   const will = told.will.length ? [[last[0], last[1], last[1], last[1]], ...told.will] : [];
   const limits = told.limits.map((one) => ({ yAxis: one.value, name: one.told, label: { formatter: `${one.told}: ${amount(one.value)}` } }));
-  const jumps = told.steps.map((day) => ({ xAxis: day, name: "jump", lineStyle: { type: "dotted", color: c.warn }, label: { formatter: "jump", color: c.warn, position: "start", distance: 2 } }));
+  const jumps = told.steps.map((day) => ({ xAxis: day, name: "jump", lineStyle: { type: "dotted", color: c.warn }, label: { formatter: "jump", color: c.warn, position: "end", distance: 2 } }));
   const end = will.at(-1)?.[0] ?? last[0];
   const reached = told.arrivals.filter((at) => at.earliest && at.earliest <= end && told.limits.some((one) => one.value === at.value));
   const top = Math.max(...told.was.map((one) => one[1]), ...will.map((one) => one[3]), ...told.limits.map((one) => one.value), 1e-9);
@@ -19,8 +19,8 @@
   return {
     grid: { left: 8, right: 20, top: 16, bottom: 4, containLabel: true },
     aria: { enabled: false }, // the same numbers stand beside it, as a table
-    xAxis: { type: "time", min: told.was[0][0], max: end, axisLine: { lineStyle: { color: c.line } }, axisLabel: { color: c.soft, hideOverlap: true }, splitLine: { show: false } },
-    yAxis: { type: "value", min: 0, max: 1.06 * top, splitNumber: 3, axisLabel: { color: c.soft, formatter: amount, showMaxLabel: false }, splitLine: { lineStyle: { color: c.line } } },
+    xAxis: { type: "time", min: told.was[0][0], max: end, axisLine: { lineStyle: { color: c.line } }, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, formatter: { year: "{yyyy}", month: "{MMM}", day: "{d} {MMM}" } }, splitLine: { show: false } },
+    yAxis: { type: "value", min: 0, max: 1.06 * top, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, formatter: amount, showMaxLabel: false }, splitLine: { lineStyle: { color: c.line } } },
     tooltip: {
       trigger: "axis", confine: true, backgroundColor: c.card, borderColor: c.line, textStyle: { color: c.ink },
       formatter: (points) => {
