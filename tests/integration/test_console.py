@@ -227,3 +227,11 @@ def test_the_loader_finds_one_plugin_and_leaves_the_library_alone(airflow) -> No
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "plugins")}
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True).stdout
     assert told.splitlines()[-1] == "['sluice'] {} False []"
+
+
+@pytest.mark.parametrize(
+    "of", ["of/migrate__t", "of/migrate__t/r", "of/migrate__t/r/verify.gate_verified?map_index=-1"]
+)
+def test_a_tab_is_for_who_may_read_its_dag(visit, of) -> None:
+    assert visit(f"/sluice/{of}", role=None).status_code == 401
+    assert visit(f"/sluice/{of}", role="").status_code == 403
