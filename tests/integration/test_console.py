@@ -271,3 +271,11 @@ def test_a_page_that_there_is_none_and_one_that_is_not_ones_own_say_so_in_words(
     assert answer.status_code == 403
     assert "not for you to see" in answer.text
     assert "You may read no DAG here" in answer.text
+
+
+@pytest.mark.parametrize(
+    "of", ["of/migrate__t", "of/migrate__t/r", "of/migrate__t/r/verify.gate_verified?map_index=-1"]
+)
+def test_a_tab_is_for_who_may_read_its_dag(visit, of) -> None:
+    assert visit(f"/sluice/{of}", role=None).status_code == 401
+    assert visit(f"/sluice/{of}", role="").status_code == 403
