@@ -72,17 +72,18 @@ def test_a_look_follows_a_migration_on_its_way_and_sees_what_goes_wrong(moving: 
     moved.to(Phase.CAPTURING)
     moved.kind().plan_chunks(1)
     kind = moved.kind()
-    assert kind.copy_chunk(0, Fence(1))
-    copying = seen_in(moved)
-    assert (copying.phase, copying.done, copying.captured, copying.drifted) == (Phase.CAPTURING, 1, True, False)
-    assert (copying.chunks, copying.rows) == (kind.progress().chunks, kind.progress().rows)
     with moved.session("certify_app") as old:
         old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         old.execute("SELECT count(*) FROM app.thing")
+        assert kind.copy_chunk(0, Fence(1))
+        copying = seen_in(moved)
         moved.to(Phase.SHADOWING)
-        assert ["certify_app" in holder for holder in seen_in(moved).held_by] == [True], "a cutover would wait for it"
+        assert len(seen_in(moved).held_by) == 1, "a cutover would wait for who looked before the copy"
+    assert (copying.phase, copying.done, copying.captured, copying.drifted) == (Phase.CAPTURING, 1, True, False)
+    assert (copying.chunks, copying.rows, copying.held_by) == (kind.progress().chunks, 60, ())
     proven = seen_in(moved)
     assert (proven.phase, proven.untouched, proven.verified_at is not None) == (Phase.SHADOWING, True, True)
+    assert proven.held_by == ()
     moved.use("INSERT INTO app.thing VALUES (900, now() + interval '90 years', 'far')")
     held = seen_in(moved)
     assert held.quarantined == 1 and "900" in held.quarantined_told
