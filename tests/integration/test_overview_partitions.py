@@ -116,6 +116,7 @@ def test_the_page_leads_each_month_to_the_evidence_of_its_last_check(stage: Stag
     cells = {cell.month: cell for cell in table.cells()}
     assert (cells["2024-01"].state, cells["2024-01"].evidence) == ("cooling", evidence_path(KEY, "True"))
     assert (cells["2024-02"].evidence, cells["2024-01"].red) == (None, False)
+    assert answered(ledger).kept[0].word() == table.word(), "the same months are left alone when a page is refreshed"
     html = live_page("partitions", answered(ledger))
     assert f'href="{evidence_path(KEY, "True")}" title="2024-01: archived and cooling' in html
     Control(ledger, f"event/{JANUARY}", "run__2").record_evidence(
@@ -123,6 +124,7 @@ def test_the_page_leads_each_month_to_the_evidence_of_its_last_check(stage: Stag
     )
     html = live_page("partitions", answered(ledger))
     assert "2024-01: its last check was red" in html
+    assert answered(ledger).kept[0].word() != table.word()
 
 
 def test_what_failed_is_shown_beside_what_was_seen_before_and_escaped(stage: Stage, ledger: Connection) -> None:

@@ -28,8 +28,9 @@
 
   // ---- Refreshing: the new page is laid over the old one, and only what differs is touched.
   const keeps = (node) => node.nodeType === 1 && node.dataset.keep !== undefined;
+  const same = (old, fresh) => old.nodeType === 1 && old.dataset.same !== undefined && old.dataset.same === fresh.dataset?.same;
   const callbacks = {
-    beforeNodeMorphed: (old) => !keeps(old), // what a chart has drawn
+    beforeNodeMorphed: (old, fresh) => !keeps(old) && !same(old, fresh), // what a chart has drawn, and what is large and as it was
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS") && !(name === "tabindex" && node.closest("[data-grid]")),
   };
   let last = Date.now();

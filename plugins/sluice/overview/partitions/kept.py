@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from zlib import crc32
 
 from sluice.estate.severity import Severity
 from sluice.overview.partitions.months import STATES, Look, State, Tone
@@ -100,6 +101,11 @@ class Kept:
     def cells(self) -> list[Cell]:
         """Every month, the oldest first."""
         return [cell for year in reversed(self.years) for cell in year.months if cell]
+
+    def word(self) -> str:
+        """Give a word of its months: another one where any of them is another. A page that is refreshed leaves the same alone."""
+        told = "\n".join(f"{one.month} {one.state} {one.red} {one.evidence} {one.told}" for one in self.cells())
+        return f"{crc32(told.encode()):08x}"
 
     @property
     def counts(self) -> Mapping[State, int]:
