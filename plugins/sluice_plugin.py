@@ -34,10 +34,13 @@ VIEWS = (
 """Where in Airflow's UI the console has a page or a tab of its own, and what it shows there."""
 
 
+ICONS = {"icon": "/sluice/static/icon/sluice.svg", "icon_dark_mode": "/sluice/static/icon/sluice-dark.svg"}
+
+
 def view(destination: str, href: str) -> dict[str, str]:
     """Describe one of them as Airflow wants it: each needs a route of its own."""
     route = "sluice" if destination == "nav" else f"sluice-{destination.replace('_', '-')}"
-    return {"name": "Sluice", "href": href, "destination": destination, "url_route": route}
+    return {"name": "Sluice", "href": href, "destination": destination, "url_route": route, **ICONS}
 
 
 class SluicePlugin(AirflowPlugin):

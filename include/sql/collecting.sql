@@ -30,7 +30,7 @@ SELECT s.sees_all,
        c.slow, coalesce(extract(epoch FROM s.now - c.oldest_statement), 0)::float8 AS longest_statement,
        coalesce(extract(epoch FROM s.now - least(c.oldest_transaction, (SELECT min(prepared) FROM pg_prepared_xacts))), 0)::float8
            AS longest_transaction,
-       (SELECT count(*) FROM unnest(w.seconds) AS t (seconds) WHERE t.seconds > 30) AS lock_waits,
+       (SELECT count(*) FROM unnest(w.seconds) AS t (seconds) WHERE t.seconds > %(lock_wait)s) AS lock_waits,
        coalesce((SELECT max(t.seconds) FROM unnest(w.seconds) AS t (seconds)), 0) AS longest_wait,
        d.xact_commit + d.xact_rollback AS transactions, d.xact_rollback AS rollbacks, d.deadlocks,
        d.sessions_fatal + d.sessions_killed AS fatal, d.temp_bytes, d.blks_hit, d.blks_read,

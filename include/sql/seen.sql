@@ -11,8 +11,10 @@ ON CONFLICT (kind, subject) DO UPDATE SET tried_at = excluded.tried_at, failed =
 WHERE overview.seen.tried_at <= excluded.tried_at
 
 -- name: list_seen
-SELECT subject, at, found, tried_at, failed FROM overview.seen
-WHERE kind = %(kind)s AND (%(subject)s::text IS NULL OR subject = %(subject)s) ORDER BY subject
+SELECT subject, at, found, tried_at, failed FROM overview.seen WHERE kind = %(kind)s ORDER BY subject
+
+-- name: find_seen
+SELECT subject, at, found, tried_at, failed FROM overview.seen WHERE kind = %(kind)s AND subject = %(subject)s
 
 -- name: forget_others
 DELETE FROM overview.seen WHERE kind = %(kind)s AND subject <> ALL (%(subjects)s)

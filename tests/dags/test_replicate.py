@@ -26,7 +26,7 @@ def test_a_migration_on_dynamodb_is_followed(tmp_path: Path, text: str, follows:
     assert any_follows_later(tmp_path) is follows
 
 
-@pytest.mark.parametrize("name", ["replicate_changes", "collect_samples"])
+@pytest.mark.parametrize("name", ["replicate_changes", "collect_samples", "refresh_overview"])
 def test_each_run_has_a_logical_date_of_its_own(bag, name: str) -> None:
     """Airflow makes no second run of one logical date: with an empty first interval it would stop after one."""
     from airflow.timetables.base import DataInterval, TimeRestriction

@@ -23,7 +23,7 @@ from tests.samples import MIGRATIONS, copy_estate
 VERBS = {
     "abort", "approve", "archive", "beat", "call", "collect", "compare", "configure", "copy", "cut", "delete",
     "detect", "diff", "drill", "drop", "expand", "fill", "finish", "forget", "gate", "list", "load", "maintain", "make",
-    "measure", "name", "plan", "poison", "promote", "prune", "publish", "put", "rehearse", "replicate", "restore",
+    "measure", "name", "plan", "poison", "promote", "prune", "publish", "put", "refresh", "rehearse", "replicate", "restore",
     "retire", "roll", "scale", "ship", "show", "simulate", "start", "switch", "take", "tell", "validate", "verify",
     "warm", "watch",
 }  # fmt: skip
@@ -60,6 +60,7 @@ def test_every_file_is_read_without_a_mistake(bag, dags) -> None:
         "collect_samples",
         "measure_sizes",
         "publish_metrics",
+        "refresh_overview",
         "scale_capacity",
         "capacity_report",
         *(f"{kind}__{name}" for kind in ("migrate", "backfill_window") for name in MIGRATIONS),
@@ -136,7 +137,7 @@ def test_people_are_told_of_each_task_that_measures_or_scales(dags) -> None:
 
 
 def test_a_store_that_hangs_holds_up_nobody_s_next_hour(dags) -> None:
-    for task in _tasks([dag for dag in dags if dag.dag_id in {"collect_samples", "measure_sizes"}]):
+    for task in _tasks([dag for dag in dags if dag.dag_id in {"collect_samples", "measure_sizes", "refresh_overview"}]):
         assert task.execution_timeout, task
 
 

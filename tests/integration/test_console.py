@@ -21,7 +21,10 @@ from sluice.overview.links import evidence_path
 from sluice.proof.gates.evidence import keep
 from sluice.proof.gates.run import Judged
 from sluice.proof.gates.verdict import decide, fact_check
+from sluice.safety.replicas.certificate import FailoverCertificate
 from sluice.stores.objects import Vault, vault_client
+
+from tests.stood import a_drill, broken
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>alert('x')</script>"
@@ -171,6 +174,40 @@ def test_a_step_out_of_the_dag_is_refused_before_the_vault_is_asked(visit, path)
         assert "is no key of evidence" in answer.text
 
 
+def test_a_certificate_opens_for_who_may_read_the_dag_that_drills_that_store(visit, bucket) -> None:
+    made = a_drill(
+        "shop", NOW, compared=broken(HOSTILE), name=f"sluice-scratch-shop-20260301t120000z-{uuid4().hex[:6]}"
+    )
+    made.keep(bucket)
+    failed_over = FailoverCertificate("shop", uuid4().hex, NOW.isoformat(), (), 30.0, ())
+    failed_over.keep(bucket)
+    for one in (made, failed_over):
+        assert visit(evidence_path(one.key), role=None).status_code == 401
+        assert visit(evidence_path(one.key), role="").status_code == 403
+        assert visit(evidence_path(one.key)).status_code == 403, "it knows no DAG that drills this store"
+    readable(visit, "restore_drill__shop")
+    answer = visit(evidence_path(made.key))
+    assert answer.status_code == 200
+    assert "The drill of shop failed" in answer.text
+    assert HOSTILE not in answer.text
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert visit(evidence_path(failed_over.key)).status_code == 403, "another DAG"
+    assert visit(evidence_path(made.key).replace("shop/", "billing/")).status_code == 403, "another store"
+    assert visit("/sluice/drills/shop/none.json").status_code == 404
+    for path in ("shop/%2e%2e.json", "shop/..%2f..%2fbackups.json", "shop/x", "shop/"):
+        assert visit(f"/sluice/drills/{path}").status_code == 404
+    readable(visit, "failover_drill")
+    assert "The failover drill of shop failed" in visit(evidence_path(failed_over.key)).text
+
+
+def readable(visit, *dags: str) -> None:
+    """Have who is logged in read these DAGs alone: their files are no business of this test."""
+    from sluice.console.app import app
+    from sluice.console.who import readable_dags
+
+    app.dependency_overrides[readable_dags] = lambda: frozenset(dags)
+
+
 def test_nothing_else_of_the_vault_is_served(visit, bucket) -> None:
     bucket.put_once("backups/x/base", b"the whole database", "text/plain")
     assert visit("/sluice/backups/x/base").status_code == 404
@@ -227,6 +264,13 @@ def test_the_loader_finds_one_plugin_and_leaves_the_library_alone(airflow) -> No
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "plugins")}
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True).stdout
     assert told.splitlines()[-1] == "['sluice'] {} False []"
+
+
+def test_a_page_that_there_is_none_and_one_that_is_not_ones_own_say_so_in_words(visit) -> None:
+    answer = visit("/sluice/nonsense", role="", wants="text/html")
+    assert answer.status_code == 403
+    assert "not for you to see" in answer.text
+    assert "You may read no DAG here" in answer.text
 
 
 @pytest.mark.parametrize(

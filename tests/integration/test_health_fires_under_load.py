@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 
 import psycopg
+import pytest
+from sluice.insight.collecting import postgres
+from sluice.insight.metrics import METRICS
 from sluice.stores.cluster import Cluster
 
 from tests.firing import PLACES, Load, Server, seen, shows
@@ -34,10 +37,17 @@ def test_many_connections_and_almost_none_left(watched: Server, load: Load) -> N
 
 
 @shows("lock_waits")
-def test_who_waits_for_a_lock_for_half_a_minute(watched: Server, load: Load, c: psycopg.Connection) -> None:
+def test_who_waits_for_a_lock_for_long(
+    watched: Server, load: Load, c: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert METRICS["lock_waits_count"].told.endswith(f"for longer than {postgres.LOCK_WAIT:g} s")
+    monkeypatch.setattr(postgres, "LOCK_WAIT", 1.0)
     c.execute("CREATE TABLE thing ()")
     with load.goes_on("BEGIN; LOCK TABLE thing; SELECT pg_sleep(60); END", clients=3):
-        time.sleep(30.5)
+        time.sleep(SECOND)
+        with monkeypatch.context() as patch:
+            patch.setattr(postgres, "LOCK_WAIT", 30.0)
+            assert "lock_waits" not in watched.minutes(2), "it is no half minute yet"
         assert "lock_waits" in watched.minutes(2)
     assert watched.minutes(1) == set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,16 +24,18 @@ from sluice.safety.keeping.tiers import TIERS
 from sluice.safety.target import Target
 from sluice.stores.objects import NoSuchKey
 
+from tests.conftest import ScratchVault
 from tests.documented import STORE, Shop, one_second, small_shop
+from tests.documents import Documents
 
 LEAN = Keeping(tiers=(replace(TIERS[2], immutable=None),), window=timedelta(0), at_least=1)
 """The first of the month, and the newest: no window."""
 
 
-@pytest.fixture
-def shop(documents, vault, make_table: Callable[..., str]) -> Iterator[Shop]:
-    """One table, written to and backed up three times, each base read back."""
-    made = small_shop(documents, vault, make_table("id"), "kept")
+@contextmanager
+def grown(documents: Documents, vault: ScratchVault, table: str) -> Iterator[Shop]:
+    """One table, written to and backed up three times, each base read back: ten seconds, as a stream tells whole ones."""
+    made = small_shop(documents, vault, table, "kept")
     with one_second():
         for turn in range(3):
             made.put(turn, f"turn {turn}")
@@ -44,6 +47,21 @@ def shop(documents, vault, make_table: Callable[..., str]) -> Iterator[Shop]:
                 made.put(10 * turn + number + 100, "between")
                 made.driver.shippers[made.table].step()
         yield made
+
+
+@pytest.fixture
+def shop(documents: Documents, vault: ScratchVault, make_table: Callable[..., str]) -> Iterator[Shop]:
+    """One from which much goes."""
+    with grown(documents, vault, make_table("id")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def kept(documents: Documents, vault: ScratchVault) -> Iterator[Shop]:
+    """One for the tests in which nothing goes, and for one after them."""
+    with grown(documents, vault, table := documents.make("id")) as made:
+        yield made
+    documents.drop(table)
 
 
 def expire(shop: Shop, keeping: Keeping = LEAN) -> dict[str, object]:
@@ -71,6 +89,41 @@ def held(shop: Shop, target: Target) -> set[str]:
         return {item["id"]["S"] for item in items}
     finally:
         shop.driver.destroy(name)
+
+
+def test_within_the_window_nothing_goes(kept: Shop) -> None:
+    before = (bases(kept), numbers(kept))
+    facts = expire(kept, replace(LEAN, window=timedelta(minutes=5)))
+    assert (facts["gone"], facts["log_files_gone"]) == (0, 0)
+    assert (bases(kept), numbers(kept)) == before
+    second = bases(kept)[1]
+    assert held(kept, Target.at(second.whole + timedelta(seconds=2)))
+
+
+def test_while_tables_are_brought_back_nothing_goes(kept: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    load, tried = documents_driver.load, []
+
+    def tries_meanwhile(*told: object) -> object:
+        with pytest.raises(BeingRead):
+            expire(kept)
+        tried.append(True)
+        return load(*told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(documents_driver, "load", tries_meanwhile)
+    held(kept, Target("latest"))
+    assert tried
+    assert len(bases(kept)) == 3
+
+
+def test_broken_off_in_the_log_the_rest_goes_later_and_nothing_is_promised_meanwhile(kept: Shop) -> None:
+    third = bases(kept)[2]
+    with armed("expiry.log_file_gone=raise@3"), pytest.raises(Broken):
+        expire(kept)
+    window = kept.driver.window()
+    assert window
+    assert window.earliest == third.whole
+    assert expire(kept)["log_files_gone"]
+    assert expire(kept)["log_files_gone"] == 0
 
 
 def test_a_base_goes_and_of_the_log_all_that_no_base_needs_that_is_kept(shop: Shop) -> None:
@@ -102,41 +155,6 @@ def test_a_base_goes_and_of_the_log_all_that_no_base_needs_that_is_kept(shop: Sh
     shop.driver.verify(first.id, shop.said.append)
     shop.driver.verify(third.id, shop.said.append)
     assert shop.driver.unbased() is None
-
-
-def test_within_the_window_nothing_goes(shop: Shop) -> None:
-    before = (bases(shop), numbers(shop))
-    facts = expire(shop, replace(LEAN, window=timedelta(minutes=5)))
-    assert (facts["gone"], facts["log_files_gone"]) == (0, 0)
-    assert (bases(shop), numbers(shop)) == before
-    second = bases(shop)[1]
-    assert held(shop, Target.at(second.whole + timedelta(seconds=2)))
-
-
-def test_broken_off_in_the_log_the_rest_goes_later_and_nothing_is_promised_meanwhile(shop: Shop) -> None:
-    third = bases(shop)[2]
-    with armed("expiry.log_file_gone=raise@3"), pytest.raises(Broken):
-        expire(shop)
-    window = shop.driver.window()
-    assert window
-    assert window.earliest == third.whole
-    assert expire(shop)["log_files_gone"]
-    assert expire(shop)["log_files_gone"] == 0
-
-
-def test_while_tables_are_brought_back_nothing_goes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    load, tried = documents_driver.load, []
-
-    def tries_meanwhile(*told: object) -> object:
-        with pytest.raises(BeingRead):
-            expire(shop)
-        tried.append(True)
-        return load(*told)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(documents_driver, "load", tries_meanwhile)
-    held(shop, Target("latest"))
-    assert tried
-    assert len(bases(shop)) == 3
 
 
 def test_a_base_that_is_damaged_counts_for_nothing_and_one_that_nobody_has_read_is_read(shop: Shop) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sluice.insight.capacity.drops import coming_drops, dropped_since, drops_of
 from sluice.insight.capacity.foreseeing import foresee
 from sluice.insight.capacity.growth import Growth, grown_in_a_month
-from sluice.insight.capacity.growth import _sum as total
+from sluice.insight.capacity.growth import summed as total
 from sluice.insight.capacity.measure import Drop
 from sluice.insight.capacity.outlook import made_of
 from sluice.insight.capacity.together import ALONE, choose, together

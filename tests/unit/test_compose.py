@@ -37,10 +37,11 @@ EXAMPLE = (ROOT / ".env.example").read_text()
 
 
 def test_the_estate_is_whole() -> None:
-    processes = ("init", "api-server", "scheduler", "dag-processor", "triggerer")
+    processes = ("init", "api-server", "scheduler", "dag-processor", "triggerer", "worker")
     assert sorted(f"airflow-{process}" for process in processes) == AIRFLOW
-    assert set(SERVICES) - set(AIRFLOW) == {"postgres", "pgbouncer", "ministack", "dynamodb-local"}
-    assert SERVICES["dynamodb-local"]["profiles"] == ["dynamodb-local"], "its licence is opt-in"
+    assert set(SERVICES) - set(AIRFLOW) == {"postgres", "pgbouncer", "ministack", "redis", "dynamodb-local"}
+    asked = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
+    assert asked == {"airflow-worker": ["celery"], "redis": ["celery"], "dynamodb-local": ["dynamodb-local"]}
     assert "name" not in yaml.safe_load(TEXT), "compose 1.29 refuses a name"
 
 
@@ -52,7 +53,8 @@ def test_every_image_is_pinned(service: str) -> None:
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
 def test_every_dockerfile_is_pinned(dockerfile: Path) -> None:
     text = dockerfile.read_text()
-    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
+    bases = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages
     assert bases and all(PINNED.fullmatch(base) for base in bases)
     for packages in re.findall(r"pip install (.*)", text):
         assert "--requirement" in packages or re.search(r" \w+==\d", packages)
@@ -68,19 +70,25 @@ def test_what_is_built_carries_the_version_of_what_is_in_it() -> None:
     assert SERVICES["ministack"]["image"] == f"sluice-ministack:{ministack[1]}"
 
 
+ADDRESSES = {"AIRFLOW__API__HOST", "AIRFLOW__API__PORT", "AIRFLOW__CELERY__RESULT_BACKEND"}
 # What only this machine has: paths, ports, addresses and secrets.
 ELSEWHERE = re.compile(
     r"AIRFLOW_(HOME|CONN_)|(PYTHON)?PATH|NO_PROXY|no_proxy|SLUICE_|\w+(_FOLDER|_FILE|_KEY|_SECRET|_CONN|_URL)$"
 )
 
 
-def test_airflow_is_set_as_on_a_machine_without_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("workers", "executor"), [("0", None), ("2", "CeleryExecutor")])
+def test_airflow_is_set_as_on_a_machine_without_docker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str, executor: str | None
+) -> None:
     monkeypatch.setenv("SLUICE_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("SLUICE_WORKERS", workers)
     here = variables(load())
-    there = SERVICES["airflow-scheduler"]["environment"]
+    told = {"EXECUTOR": executor} if executor else {}
+    there = {name: resolved(value, told) for name, value in SERVICES["airflow-worker"]["environment"].items()}
     assert {name for name in here if name.startswith("AIRFLOW_CONN_")} <= set(there)
     for name in here:
-        if not ELSEWHERE.match(name) and name not in {"AIRFLOW__API__HOST", "AIRFLOW__API__PORT"}:
+        if not ELSEWHERE.match(name) and name not in ADDRESSES:
             assert there.get(name) == here[name], name
 
 
@@ -118,6 +126,11 @@ def test_ports_are_open_to_this_machine_alone() -> None:
     assert ports and all(port.startswith("127.0.0.1:") for port in ports)
 
 
+def resolved(value: str, told: dict[str, str]) -> str:
+    """Give a value as compose would, where `told` is what .env says; what is required stays as it is written."""
+    return VARIABLE.sub(lambda found: told.get(found[1], found[3]) if found[2] == ":-" else found[0], value)
+
+
 def secrets_in(service: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Give every value that opens something: by its name, in a connection's JSON, in a URL."""
     for name, value in service.get("environment", {}).items():
@@ -138,7 +151,12 @@ def test_no_secret_is_written_down_or_has_a_default(service: str) -> None:
 
 def test_the_search_for_secrets_finds_some() -> None:
     found = [name for service in SERVICES.values() for name, _ in secrets_in(service)]
-    assert {"POSTGRES_PASSWORD", "AIRFLOW_CONN_S3_VAULT", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"} <= set(found)
+    addresses = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+        "AIRFLOW__CELERY__BROKER_URL",
+        "AIRFLOW__CELERY__RESULT_BACKEND",
+    }
+    assert {"POSTGRES_PASSWORD", "AIRFLOW_CONN_S3_VAULT", *addresses} <= set(found)
 
 
 def test_the_example_offers_what_is_required_and_nothing_else() -> None:
@@ -155,8 +173,9 @@ def test_the_pool_fits_its_database_and_the_database_its_server() -> None:
     assert pool["min_pool_size"] <= pool["default_pool_size"]
     assert pool["default_pool_size"] + pool["reserve_pool_size"] <= pool["max_db_connections"]
     assert pool["max_db_connections"] <= pool["max_user_connections"] <= pool["max_client_conn"]
-    # Airflow: four processes of 15 connections at most. The rest is the ledger's, the mover's and a person's.
-    assert server and pool["max_db_connections"] + 4 * 15 < int(server[1])
+    # Airflow: four processes of 15 connections at most, and of each worker one for each task. The rest is the ledger's, the
+    # mover's and a person's.
+    assert server and pool["max_db_connections"] + 4 * 15 + 2 * 8 < int(server[1])
 
 
 def make_env(target: Path) -> subprocess.CompletedProcess[str]:
@@ -204,5 +223,13 @@ def test_a_compose_client_accepts_the_file_and_asks_for_what_is_missing(tmp_path
 def test_an_image_is_given_no_more_than_it_copies() -> None:
     copied = [source for file in DOCKERFILES for source in re.findall(r"^COPY (\S+)", file.read_text(), re.MULTILINE)]
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
-    assert sorted(rules) == sorted(["*", *(f"!{source}" for source in copied)])
-    assert all((ROOT / source).is_file() for source in copied)
+    assert sorted(rules) == sorted(["*", "**/__pycache__", *(f"!{source}" for source in copied)])
+    assert rules[-1] == "**/__pycache__", "the last rule that matches counts"
+    assert all((ROOT / source).exists() for source in copied)
+    mounted = {mount.split(":")[0].removeprefix("./") for mount in SERVICES["airflow-worker"]["volumes"]}
+    assert {source for source in copied if (ROOT / source).is_dir()} == mounted & {
+        "dags",
+        "plugins",
+        "include",
+        "expectations",
+    }

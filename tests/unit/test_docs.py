@@ -47,7 +47,7 @@ SAMPLES = {
 }
 """Files that the documents let the reader write."""
 ROOMS = "estate|stores|ledger|proof|migration|flow|console|local"
-FOLDERS = r"dags|plugins|include|expectations|tests|docs|benchmarks|docker|\.ci"
+FOLDERS = r"dags|plugins|include|expectations|tests|docs|benchmarks|docker|deploy|\.ci"
 
 
 def blocks(text: str, *languages: str) -> Iterator[str]:

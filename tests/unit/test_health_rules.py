@@ -141,6 +141,8 @@ def test_a_silence_needs_its_end_and_its_reason(project):
 
 MISTAKES = {
     "rules:\n  slow_statements: {ovr: 3}\n": "health.yaml:2: rules.slow_statements.ovr: found an unknown key",
+    "rules:\n  slow_statments: {over: 5}\n": "health.yaml:2: rules.slow_statments: found \"slow_statments\"",
+    "rules:\n  slow_statments: {off: true}\n": "did you mean slow_statements?",
     "rules:\n  slow_statements: {for: ever}\n": "health.yaml:2: rules.slow_statements.for: found \"ever\", allowed: a duration",
     "rules:\n  slow_statements: {over: many}\n": "found \"many\", allowed: a number, or one of disk_full_at",
     "rules:\n  slow_statements: {over: true}\n": "rules.slow_statements.over: found true",
@@ -209,8 +211,18 @@ def test_a_mistake_in_what_comes_along_is_raised(project):
 
 
 def test_all_mistakes_are_told_at_once(project):
-    text = "rules:\n  new_one: {over: 3}\nsilences:\n  - {store: x, until: 2027-01-31, why: y}\n"
-    assert len(wrong(project, text)) == 1 + 6 + 1
+    text = "rules:\n  new_one: {metric: up_count, over: 3}\nsilences:\n  - {store: x, until: 2027-01-31, why: y}\n"
+    assert len(wrong(project, text)) == 6 + 1
+
+
+def test_a_misspelt_rule_is_one_mistake_that_says_which_is_near_and_how_a_new_one_begins(project):
+    (said,) = wrong(project, "rules:\n  slow_statments: {over: 5, for: 5m}\n")
+    assert (
+        "allowed: with a metric or a question of your own (sql), a new rule; else one of those that come along: "
+        in said
+    )
+    assert said.endswith("; did you mean slow_statements?")
+    assert len(wrong(project, OWN_RULE.replace("queue", "slow_statments").replace("    sql", "    # sql"))) == 1
 
 
 def test_every_name_of_a_level_is_one_that_a_person_may_write():

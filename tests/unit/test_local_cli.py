@@ -85,7 +85,11 @@ def test_status_fails_by_a_mistake_alone(project, monkeypatch, capsys):
 
 def test_up_says_where_everything_is_although_the_estate_has_a_mistake(project, monkeypatch, capsys):
     settings = SimpleNamespace(
-        airflow_url="http://here", vault_url="http://s3", documents_url="http://db", password=lambda user: "secret"
+        airflow_url="http://here",
+        vault_url="http://s3",
+        documents_url="http://db",
+        workers=0,
+        password=lambda user: "secret",
     )
     monkeypatch.setattr(machine, "up", lambda: settings)
     (project / "include/estate/estate.yaml").write_text("estate: sample\nstores: {shop: {engine: postgres")

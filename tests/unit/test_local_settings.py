@@ -11,14 +11,15 @@ from dataclasses import replace
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sluice.errors import Terminal
-from sluice.local import ports
+from sluice.local import machine, ports, workers
+from sluice.local.broker import program
 from sluice.local.environment import variables, write_environment
-from sluice.local.settings import Ports, load
+from sluice.local.settings import PORT_SETTINGS, Ports, load
 
 
 @pytest.fixture(autouse=True)
 def state(monkeypatch, tmp_path):
-    for name in ("SLUICE_PORT", "SLUICE_PG_PORT", "SLUICE_S3_PORT", "SLUICE_DYNAMODB_PORT", "SLUICE_DAGS_DIR"):
+    for name in (*PORT_SETTINGS.values(), "SLUICE_DAGS_DIR", "SLUICE_WORKERS", "SLUICE_REDIS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLUICE_STATE_DIR", str(tmp_path / "state"))
 
@@ -49,7 +50,7 @@ def test_a_secret_of_a_later_version_is_added_and_the_others_stay():
 
 
 def test_a_told_port_is_stronger_than_a_remembered_one(monkeypatch):
-    replace(load(), ports=Ports(airflow=9001, postgres=9002)).remember_ports()
+    replace(load(), ports=Ports(airflow=9001, postgres=9002)).remember()
     monkeypatch.setenv("SLUICE_PG_PORT", "9003")
     assert load().ports == Ports(airflow=9001, postgres=9003, objects=Ports().objects)
 
@@ -59,6 +60,55 @@ def test_a_port_that_is_none_is_refused(monkeypatch, nonsense):
     monkeypatch.setenv("SLUICE_PORT", nonsense)
     with pytest.raises(Terminal, match="SLUICE_PORT"):
         load()
+
+
+def test_without_a_word_the_scheduler_runs_its_own_tasks():
+    told = variables(load())
+    assert told["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert not [name for name in told if "CELERY" in name]
+
+
+def test_workers_are_told_once_and_remembered_until_told_otherwise(monkeypatch):
+    monkeypatch.setenv("SLUICE_WORKERS", "2")
+    load().remember()
+    monkeypatch.delenv("SLUICE_WORKERS")
+    settings = load()
+    assert (settings.workers, workers.names(settings)) == (2, ["worker-1", "worker-2"])
+    told = variables(settings)
+    assert told["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    address = f"redis://:{settings.secrets['broker']}@127.0.0.1:{Ports().broker}/0"
+    assert told["AIRFLOW__CELERY__BROKER_URL"] == address
+    monkeypatch.setenv("SLUICE_WORKERS", "0")
+    assert load().workers == 0
+
+
+@pytest.mark.parametrize("nonsense", ["two", "-1", "9"])
+def test_a_number_of_workers_that_is_none_is_refused(monkeypatch, nonsense):
+    monkeypatch.setenv("SLUICE_WORKERS", nonsense)
+    with pytest.raises(Terminal, match=r"SLUICE_WORKERS is .* 0 to 8"):
+        load()
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_when_a_worker_dies_the_others_have_room_for_every_task(count):
+    assert workers.concurrency(count) * max(1, count - 1) >= workers.PARALLELISM
+
+
+def test_a_worker_that_was_left_running_is_known_whatever_is_asked_for(monkeypatch):
+    run = load().state_dir / "run"
+    run.mkdir()
+    (run / "worker-3.pid").write_text("{}")
+    assert workers.names(load()) == ["worker-1", "worker-2", "worker-3"]
+    assert {"worker-3"} <= {part.name for part in machine.status() if part.died}
+
+
+def test_where_there_is_no_redis_it_is_said_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Terminal, match="apt-get install redis-server"):
+        program()
+    monkeypatch.setenv("SLUICE_REDIS", "/nowhere/redis-server")
+    with pytest.raises(Terminal, match="SLUICE_REDIS names /nowhere/redis-server, which is no program"):
+        program()
 
 
 def test_a_dsn_names_the_role_that_was_asked_for():

@@ -57,3 +57,14 @@ def test_an_unsupported_python_is_refused_with_what_to_type(monkeypatch, tmp_pat
 def test_bytecode_is_compiled_whatever_the_shell_says(monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     assert "PYTHONDONTWRITEBYTECODE" not in venvs.environment()
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (venvs.ROOT / name).read_text().splitlines()
+    return dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith((" ", "#")))
+
+
+def test_what_workers_need_changes_nothing_of_what_is_there():
+    base, more = pins("requirements.txt"), pins("requirements-celery.txt")
+    assert {name: version for name, version in more.items() if base.get(name, version) != version} == {}
+    assert {"celery", "redis", "apache-airflow-providers-celery"} <= set(more) - set(base)

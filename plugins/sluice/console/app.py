@@ -1,7 +1,8 @@
 """The console: where the estate stands, evidence and data docs, inside Airflow's UI. Read only.
 
-Mounted at /sluice. `/sluice/<page>` answers from the ledger; `/sluice/evidence/<dag>/<run>/<task>.json` is a key of the vault.
-It serves people whom Airflow knows, and nothing behind a DAG that they may not read. Pages run no script but the console's own.
+Mounted at /sluice. `/sluice/<page>` answers from the ledger; `/sluice/evidence/<dag>/<run>/<task>.json` is a key of the vault,
+and so is `/sluice/drills/<store>/<name>.json`. It serves people whom Airflow knows, and nothing behind a DAG that they may not
+read. Pages run no script but the console's own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from sluice.console import assets, kept, standing, tabs
+from sluice.console import assets, certificates, kept, standing, tabs
 from sluice.console.headers import KEPT
 from sluice.console.pages import problem_page
 from sluice.console.who import login_address
@@ -22,6 +23,7 @@ from sluice.stores.objects import NoSuchKey
 
 app = FastAPI(title="Sluice", openapi_url=None, docs_url=None, redoc_url=None)
 app.include_router(kept.router)
+app.include_router(certificates.router)
 app.include_router(assets.router)
 app.include_router(standing.router)
 app.include_router(tabs.router)
@@ -35,9 +37,12 @@ def show_problem(request: Request, error: SluiceError) -> Response:
 
 
 @app.exception_handler(HTTPException)
-async def show_login(request: Request, error: HTTPException) -> Response:
-    """Lead a person whom Airflow does not know to its login, and from there to the page; tell a program 401."""
-    if error.status_code != 401 or "text/html" not in request.headers.get("accept", ""):
+async def show_refusal(request: Request, error: HTTPException) -> Response:
+    """Lead a person whom Airflow does not know to its login, and from there to the page; tell others why not."""
+    if "text/html" not in request.headers.get("accept", ""):
         return await http_exception_handler(request, error)
-    asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(login_address(asked), 303)
+    if error.status_code == 401:
+        asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(login_address(asked), 303)
+    title = "There is no such page" if error.status_code == 404 else "This is not for you to see"
+    return HTMLResponse(problem_page(title, str(error.detail)), error.status_code, headers=KEPT)

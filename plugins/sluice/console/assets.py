@@ -15,6 +15,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 
 STATIC = Path(__file__).parent / "static"
+COMMON = "console.css"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 router = APIRouter()
@@ -34,6 +35,12 @@ def files() -> Mapping[str, str]:
     """Give each file's word, by its path."""
     found = (path for path in STATIC.rglob("*") if path.is_file())
     return {str(path.relative_to(STATIC)): hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in found}
+
+
+@cache
+def sheets() -> tuple[str, ...]:
+    """Give the sheets of styles: what all pages have in common, then a sheet for each page that wants one."""
+    return tuple(sorted((name for name in files() if name.endswith(".css")), key=lambda name: (name != COMMON, name)))
 
 
 def file_path(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_NOTHING = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+_NOTHING = "default-src 'none'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "private, no-cache"}
 
 KEPT = {**_COMMON, "Content-Security-Policy": f"{_NOTHING}; style-src 'self'"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,16 @@ from urllib.parse import quote
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sluice.console.assets import file_path
-from sluice.console.who import below_airflow
+from sluice.console.assets import file_path, sheets
+from sluice.console.certified import drill_parts, failover_parts
+from sluice.console.paths import below_airflow
+from sluice.insight.capacity.charts import spark
+from sluice.insight.capacity.words import amount, change, money
 from sluice.overview.pages import PAGES
 from sluice.proof.gates.evidence import Kept
+from sluice.safety.drill.certificate import Certificate
+from sluice.safety.replicas.certificate import FailoverCertificate
+from sluice.safety.words import lasts
 
 PREFIXES = ("evidence/", "docs/")
 _APART = ("verdict", "facts", "docs_key")
@@ -31,6 +37,18 @@ def evidence_page(kept: Kept) -> str:
     docs = address(kept.record.get("docs_key"))
     page = _KEPT.get_template("evidence.html")
     return page.render(kept=kept, **_parts(kept.record), origin=origin, docs=docs)
+
+
+def certificate_page(one: Certificate) -> str:
+    """Render what a drill has proven."""
+    page = _KEPT.get_template("certificate.html")
+    return page.render(one=one, title=f"The drill of {one.store}", parts=list(drill_parts(one)))
+
+
+def failover_page(one: FailoverCertificate) -> str:
+    """Render what a failover drill has proven."""
+    page = _KEPT.get_template("certificate.html")
+    return page.render(one=one, title=f"The failover drill of {one.store}", parts=list(failover_parts(one)))
 
 
 def problem_page(title: str, told: str) -> str:
@@ -73,10 +91,29 @@ def short_day(day: date) -> str:
     return f"{day.day} {day:%b}"
 
 
+def capitalize_first(text: str) -> str:
+    """Begin with a capital, and leave names as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def _spark(was: Sequence[tuple[date, float]]) -> Markup:
+    return spark([day for day, _ in was], [value for _, value in was])
+
+
 def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] if isinstance(record.get(name), dict) else {} for name in ("verdict", "facts")}
 
 
 for _pages in (_KEPT, _LIVE):
-    _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow)
-_LIVE.filters.update(moment=moment, lasting=lasting, short_day=short_day)
+    _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow, sheets=sheets)
+_LIVE.filters.update(
+    moment=moment,
+    short_day=short_day,
+    lasts=lasts,
+    lasting=lasting,
+    capitalize_first=capitalize_first,
+    amount=amount,
+    change=change,
+    money=money,
+    spark=_spark,
+)

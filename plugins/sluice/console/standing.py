@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from sluice.console.headers import LIVE
 from sluice.console.pages import live_page
+from sluice.console.paths import below_airflow
 from sluice.console.waiting import waiting
-from sluice.console.who import ReadableDags, below_airflow
+from sluice.console.who import ReadableDags
 from sluice.flow.overview.answering import opened
 from sluice.overview.as_json import as_json
 from sluice.overview.pages import PAGES

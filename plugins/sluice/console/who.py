@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from airflow.api_fastapi.app import get_auth_manager, get_cookie_path
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends, HTTPException
+
+from sluice.console.paths import below_airflow
 
 may_read = requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE)
 """For a route with `{dag_id}`: 401 without a login, 403 without the right. Takes the UI's cookie."""
@@ -29,11 +31,6 @@ def readable_dags(user: GetUserDep) -> frozenset[str]:
 
 ReadableDags = Annotated[frozenset[str], Depends(readable_dags)]
 """For a route about many DAGs: it shows what is behind these, and nothing else."""
-
-
-def below_airflow(path: str) -> str:
-    """Give a path below Airflow's own address, where that is not the root of its host."""
-    return get_cookie_path().rstrip("/") + path
 
 
 def login_address(asked: str) -> str:

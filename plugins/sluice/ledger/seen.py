@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from sluice.ledger.releases import bring_up_to_date
 from sluice.stores.clock import find_now
-from sluice.stores.postgres import Connection, one, rows, translated
+from sluice.stores.postgres import Connection, Row, one, rows, translated
 from sluice.stores.statements import statement
 
 
@@ -62,11 +62,15 @@ class SeenThings:
 
     def all_of(self, kind: str) -> dict[str, Seen]:
         """Give what was seen of a kind, by subject."""
-        return self._listed(kind, None)
+        with translated(f"reading what was seen of {kind}"):
+            found = rows(self.connection, statement("seen.list_seen"), kind=kind)
+        return {row["subject"]: _seen(row) for row in found}
 
-    def find(self, kind: str, subject: str) -> Seen | None:
-        """Give what was seen of one thing; None where nobody has looked."""
-        return self._listed(kind, subject).get(subject)
+    def one_of(self, kind: str, subject: str) -> Seen | None:
+        """Give what was seen of one thing; None where nobody has looked yet."""
+        with translated(f"reading what was seen of {kind} {subject}"):
+            found = rows(self.connection, statement("seen.find_seen"), kind=kind, subject=subject)
+        return _seen(found[0]) if found else None
 
     def newest(self) -> datetime | None:
         """Say when anything was looked at last; None where nothing was."""
@@ -74,13 +78,10 @@ class SeenThings:
             newest: datetime | None = one(self.connection, statement("seen.find_newest"))["at"]
         return newest
 
-    def _listed(self, kind: str, subject: str | None) -> dict[str, Seen]:
-        with translated(f"reading what was seen of {kind}"):
-            found = rows(self.connection, statement("seen.list_seen"), kind=kind, subject=subject)
-        return {
-            row["subject"]: Seen(**{**row, "found": row["found"] or {}, "failed": row["failed"] or ""}) for row in found
-        }
-
     def _do(self, verb: str, **values: object) -> None:
         with translated(f"{verb.replace('_', ' ')} of {values['kind']} in the ledger"):
             self.connection.execute(statement(f"seen.{verb}"), values)
+
+
+def _seen(row: Row) -> Seen:
+    return Seen(**{**row, "found": row["found"] or {}, "failed": row["failed"] or ""})

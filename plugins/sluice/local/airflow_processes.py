@@ -1,6 +1,6 @@
-"""Airflow's four processes: their files, their start and how to tell that they are well.
+"""Airflow's four processes, and its workers where there are any: their files, their start and how to tell that they are well.
 
-Neither of them serves logs (`--skip-serve-logs`): that server listens on every interface, and here the API server reads
+None of them serves logs (`--skip-serve-logs`): that server listens on every interface, and here the API server reads
 the log files itself.
 """
 
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from sluice.errors import Terminal
+from sluice.local import workers
 from sluice.local.airflow_api import AirflowApi, Unreachable
 from sluice.local.environment import airflow_home, passwords_file
 from sluice.local.processes import Process, end
@@ -34,18 +35,30 @@ _HEARTBEATS = {
     "triggerer": "latest_triggerer_heartbeat",
 }
 _PRELOAD = '''\
-"""Written by ./sluice. The scheduler forks its tasks: what it has imported, no gate needs to import again."""
+"""Written by ./sluice. Tasks are forked, and so is each reading of a DAG file: what those who fork have imported is there."""
 import sys
+from contextlib import suppress
+from importlib import import_module
+from pkgutil import walk_packages
 
-if sys.argv[1:2] == ["scheduler"]:
+if sys.argv[1:2] in (["scheduler"], ["celery"], ["dag-processor"]):
+    import sluice.flow
+
+    for module in walk_packages(sluice.flow.__path__, "sluice.flow."):
+        with suppress(Exception):  # what cannot be imported, the DAG files tell
+            import_module(module.name)
+if sys.argv[1:2] in (["scheduler"], ["celery"]):
+    import boto3  # noqa: F401
     import great_expectations  # noqa: F401
 '''
+_READS = "Filling up the DagBag from "
+"""How each reading of a DAG file begins in that file's log."""
 
 
 def processes(settings: Settings) -> list[Process]:
-    """Give Airflow's processes, the API server first."""
+    """Give Airflow's processes, the API server first and the workers last."""
     run, logs = settings.state_dir / "run", settings.state_dir / "logs"
-    return [Process(name, run / f"{name}.pid", logs / f"{name}.log") for name in COMMANDS]
+    return [Process(name, run / f"{name}.pid", logs / f"{name}.log") for name in (*COMMANDS, *workers.names(settings))]
 
 
 def process(settings: Settings, name: str) -> Process:
@@ -70,18 +83,19 @@ def start(settings: Settings) -> list[Process]:
 
     What a dead one has left running is ended first: each task of it is tried again.
     """
-    dead = [process for process in processes(settings) if process.pid() is None]
+    end([process(settings, name) for name in workers.names(settings)[settings.workers :]], grace=0)
+    dead = [one for one in processes(settings) if one.pid() is None]
     # The tasks of a dead scheduler go on, but nobody would hear how they end, and `down` would know none of them any more.
     end(dead, grace=0)
     began = datetime.now(UTC)
-    for process in dead:
-        process.start(_command(process.name), settings.environment())
+    for one in dead:
+        one.start(*_how(one.name, settings))
     wait_for("Airflow", lambda: is_well(settings, since=began if dead else None), processes(settings), seconds=180)
     return dead
 
 
 def stop(settings: Settings) -> None:
-    """End all four and every task; the API server last, so that the others can still say goodbye to it.
+    """End all of them and every task; the API server last, so that the others can still say goodbye to it.
 
     Asked politely, Airflow waits for running tasks as long as they take. Every task here may be killed and run again,
     so nobody has to wait for them.
@@ -97,20 +111,26 @@ def is_well(settings: Settings, since: datetime | None = None) -> bool:
         health = AirflowApi(settings.airflow_url).health()
     except Unreachable:
         return False
-    return all(
+    beating = all(
         health[part]["status"] == "healthy" and (since is None or _time(health[part][beat]) >= since)
         for part, beat in _HEARTBEATS.items()
     )
+    return beating and workers.are_well(settings)
 
 
 def unparsed(settings: Settings, api: AirflowApi) -> set[str]:
-    """Give the DAG files that Airflow has neither read nor refused yet, by their path below the DAG folder."""
+    """Give the DAG files that Airflow has neither read nor refused yet, by their path below the DAG folder.
+
+    Not every file has a DAG for every estate, and Airflow keeps nothing of one that has none. One that it reads for the
+    second time it has read.
+    """
     wanted = {
         str(path.relative_to(settings.dags_dir))
         for path in settings.dags_dir.rglob("*.py")
         if _looks_like_dags(path.read_text(errors="replace"))
     }
-    return wanted - api.dag_files() - set(api.import_errors())
+    left = wanted - api.dag_files() - set(api.import_errors())
+    return {file for file in left if _times_read(settings, file) < 2}
 
 
 def create_pools(api: AirflowApi, slots: Iterable[tuple[str, int]]) -> None:
@@ -119,8 +139,12 @@ def create_pools(api: AirflowApi, slots: Iterable[tuple[str, int]]) -> None:
         api.set_pool(f"store_{store}", count, f"Tasks at work on the store {store} at one time.")
 
 
-def _command(name: str) -> list[str]:
-    return [sys.executable, "-m", "airflow", name, *COMMANDS[name]]
+def _how(name: str, settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """Give a process's command and its environment."""
+    airflow, environment = [sys.executable, "-m", "airflow"], settings.environment()
+    if name in COMMANDS:
+        return [*airflow, name, *COMMANDS[name]], environment
+    return [*airflow, *workers.command(name)], environment | workers.own(name)
 
 
 def _migrate(settings: Settings) -> None:
@@ -131,6 +155,14 @@ def _migrate(settings: Settings) -> None:
         done = subprocess.run(command, env=settings.environment(), stdout=output, stderr=subprocess.STDOUT, cwd="/")
     if done.returncode != 0:
         raise Terminal(f"`airflow db migrate` failed. The end of {log}:\n{tail(log)}")
+
+
+def _times_read(settings: Settings, file: str) -> int:
+    """Count the readings of a DAG file that today's processor has begun, by the log that it keeps of each file."""
+    began = process(settings, "dag-processor").record.stat().st_mtime
+    logs = (airflow_home(settings) / "logs" / "dag_processor").glob(f"[0-9]*/dags-folder/{file}.log")
+    lines = [json.loads(line) for log in logs for line in log.read_text().split("\n")[:-1] if _READS in line]
+    return sum(_time(line["timestamp"]).timestamp() >= began for line in lines)
 
 
 def _looks_like_dags(source: str) -> bool:

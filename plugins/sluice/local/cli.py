@@ -21,6 +21,7 @@ from sluice.local.settings import USERS
 
 SETTINGS = (
     "Settings, as variables of the environment: SLUICE_PORT, SLUICE_PG_PORT, SLUICE_S3_PORT, SLUICE_DYNAMODB_PORT (ports),"
+    " SLUICE_WORKERS (how many have its tasks), SLUICE_REDIS_PORT and SLUICE_REDIS (what they need),"
     " SLUICE_STATE_DIR (where the data is), SLUICE_DAGS_DIR, SLUICE_PG_BIN. docs/howto/run-it-here.md explains each."
 )
 MIGRATION = "a file of include/estate/migrations, without .yaml"
@@ -115,6 +116,7 @@ def _add_estate(add: Add) -> None:
 def _add_developing(add: Add) -> None:
     _add_test_arguments(add(developing.test))
     add(developing.lint)
+    add(developing.docs)
     one = add(developing.bench)
     one.add_argument("benchmark", help="a file of benchmarks/, without .py")
     one.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")

@@ -11,6 +11,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from sluice.local import workers
 from sluice.local.settings import USERS, Settings, write_private
 
 REGION = "us-east-1"
@@ -58,7 +59,7 @@ def _airflow(settings: Settings) -> dict[str, str]:
     metadata = f"postgresql+psycopg2://{login}@127.0.0.1:{settings.ports.postgres}/airflow"
     options = {
         "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__PARALLELISM": "8",
+        "CORE__PARALLELISM": str(workers.PARALLELISM),
         "CORE__DAGS_FOLDER": str(settings.dags_dir),
         "CORE__PLUGINS_FOLDER": str(settings.root / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
@@ -86,6 +87,7 @@ def _airflow(settings: Settings) -> dict[str, str]:
         "LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
+        **workers.options(settings, metadata),
     }
     return {"AIRFLOW_HOME": str(home)} | {f"AIRFLOW__{name}": value for name, value in options.items()}
 

@@ -1,6 +1,7 @@
-"""The whole machine: PostgreSQL, S3, DynamoDB and Airflow, brought up in order, looked at, and taken down without a trace.
+"""The whole machine, brought up in order, looked at, and taken down without a trace.
 
-`up` converges: it starts what does not run and leaves alone what does.
+PostgreSQL, S3, DynamoDB and Airflow, and Redis where workers have the tasks (SLUICE_WORKERS). `up` converges: it
+starts what does not run and leaves alone what does.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from pathlib import Path
 
 from sluice.errors import Terminal
 from sluice.estate import read_stores
-from sluice.local import airflow_processes, databases, ports, venvs
+from sluice.local import airflow_processes, databases, ports, venvs, workers
 from sluice.local.airflow_api import AirflowApi
 from sluice.local.documents import DocumentStore
 from sluice.local.environment import write_environment
 from sluice.local.objects import ObjectStore
-from sluice.local.settings import PORT_SETTINGS, Settings, load, remembered_ports
+from sluice.local.settings import PORT_SETTINGS, WORKERS_SETTING, Settings, load, remembered_ports, remembered_workers
 from sluice.local.waiting import wait_for
 
 VAULT_BUCKET = "sluice-vault"
-_PARTS = {"postgres": "postgres", "objects": "s3", "documents": "dynamodb", "airflow": "api-server"}
+_PARTS = {"postgres": "postgres", "objects": "s3", "documents": "dynamodb", "airflow": "api-server", "broker": "redis"}
 """Who listens on which port."""
 
 
@@ -44,8 +45,10 @@ def up(quiet: bool = False) -> Settings:
     """
     settings, say = load(), _mute if quiet else _tell
     with _alone(settings):
-        _check_ports(settings)
-        settings.remember_ports()
+        _check_running(settings)
+        if settings.workers:
+            workers.install()
+        settings.remember()
         write_environment(settings)
         say("PostgreSQL …")
         start_postgres(settings)
@@ -53,6 +56,9 @@ def up(quiet: bool = False) -> Settings:
         start_objects(settings)
         say("DynamoDB …")
         document_store(settings).start(settings.environment())
+        if settings.workers:
+            say("Redis …")
+            workers.broker(settings).start(settings.environment())
         say("Airflow …")
         _start_airflow(settings, say)
     return settings
@@ -63,6 +69,7 @@ def down() -> Settings:
     settings = load()
     with _alone(settings):
         airflow_processes.stop(settings)
+        workers.broker(settings).stop()
         document_store(settings).stop()
         object_store(settings).stop()
         settings.cluster.stop()
@@ -76,7 +83,12 @@ def status() -> list[Part]:
     # PostgreSQL removes its lock when it is stopped; a lock without a server is a server that died.
     postgres = Part("postgres", cluster.pid(), (cluster.data / "postmaster.pid").exists(), cluster.log)
     stores = [object_store(settings).process, document_store(settings).process]
-    others = [*stores, *airflow_processes.processes(settings)]
+    redis = workers.broker(settings).process
+    others = [
+        *stores,
+        *([redis] if settings.workers or redis.was_started() else []),
+        *airflow_processes.processes(settings),
+    ]
     return [postgres, *(Part(one.name, one.pid(), one.was_started(), one.log) for one in others)]
 
 
@@ -158,7 +170,7 @@ def _wait_for_dags(settings: Settings, client: AirflowApi) -> None:
         wait_for("DAGs", lambda: not airflow_processes.unparsed(settings, client), seconds=60)
     except Terminal:
         left = ", ".join(sorted(airflow_processes.unparsed(settings, client)))
-        print(f"Airflow has found no DAG in {left}: is that meant? See `dag-processor.log`.", file=sys.stderr)
+        print(f"Airflow has not read {left} yet. See `dag-processor.log`.", file=sys.stderr)
 
 
 def _pool_slots(settings: Settings) -> Iterator[tuple[str, int]]:
@@ -168,16 +180,18 @@ def _pool_slots(settings: Settings) -> Iterator[tuple[str, int]]:
         yield name, store.pool_slots
 
 
-def _check_ports(settings: Settings) -> None:
-    """Raise Terminal if a port we are about to use is a stranger's, or if we run on other ports than asked for."""
+def _check_running(settings: Settings) -> None:
+    """Raise Terminal if a port we are about to use is a stranger's, or if we run otherwise than asked for."""
     running = {part.name for part in status() if part.pid is not None}
     if running and settings.ports != remembered_ports(settings.state_dir):
         raise Terminal("Sluice runs already, on other ports than these: `./sluice down` first.")
+    if running and settings.workers != (count := remembered_workers(settings.state_dir)):
+        raise Terminal(f"Sluice runs already, with {WORKERS_SETTING}={count}: `./sluice down` first.")
     ports.require_free(
         [
             ports.Asked(getattr(settings.ports, purpose), part, PORT_SETTINGS[purpose])
             for purpose, part in _PARTS.items()
-            if part not in running
+            if part not in running and (part != "redis" or settings.workers)
         ]
     )
 

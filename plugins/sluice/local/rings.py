@@ -23,8 +23,9 @@ from sluice.local.tables import table
 # Minutes that each ring may take on two cores; 25 in all.
 BUDGETS = {"unit": 2, "dags": 1, "integration": 16, "chaos": 6, "e2e": 8}
 # A ring that is only run when it is named, or with everything: services that others run, emulated; other people's databases,
-# fetched; a kill at every edge; the archive in Airflow, in Chromium; the machine below all of it, which e2e starts as well.
-BEYOND = {"services": 6, "zoo": 35, "kills": 20, "upkeep": 6, "machine": 5}
+# fetched; a kill at every edge; the archive in Airflow, in Chromium; the machine below all of it, which e2e starts as well; two
+# workers, one of them killed.
+BEYOND = {"services": 6, "zoo": 35, "kills": 20, "upkeep": 6, "machine": 5, "workers": 8}
 # Rings whose files are shared by so many workers, each with engines of its own: a test and its engine take turns, so that one
 # worker leaves half of two cores idle. The rings with Airflow and its machine want it for themselves.
 WORKERS = {"unit": 2, "integration": 2, "chaos": 2, "services": 2}

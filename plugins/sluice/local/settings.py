@@ -1,8 +1,8 @@
 """Where this machine lives, which ports it uses, and its secrets. Nothing here starts anything.
 
 Secrets are made on the first `load()` and kept in `.sluice/secrets.json` (0600). Ports are defaults, what the last
-`up` used, or the environment's `SLUICE_PORT`, `SLUICE_PG_PORT`, `SLUICE_S3_PORT`, `SLUICE_DYNAMODB_PORT`, each stronger
-than the one before.
+`up` used, or the environment's `SLUICE_PORT`, `SLUICE_PG_PORT`, `SLUICE_S3_PORT`, `SLUICE_DYNAMODB_PORT`,
+`SLUICE_REDIS_PORT`, each stronger than the one before; and so is the number of workers, `SLUICE_WORKERS`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Ports:
     postgres: int = 5440
     objects: int = 4580
     documents: int = 4590
+    broker: int = 6390
 
 
 PORT_SETTINGS = {
@@ -40,18 +41,25 @@ PORT_SETTINGS = {
     "postgres": "SLUICE_PG_PORT",
     "objects": "SLUICE_S3_PORT",
     "documents": "SLUICE_DYNAMODB_PORT",
+    "broker": "SLUICE_REDIS_PORT",
 }
+WORKERS_SETTING = "SLUICE_WORKERS"
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One machine: the code in `root`, its state in `state_dir`, the DAG files it runs in `dags_dir`."""
+    """One machine: the code in `root`, its state in `state_dir`, the DAG files it runs in `dags_dir`.
+
+    `workers` is how many of Celery's have its tasks; with 0 they are the scheduler's own.
+    """
 
     root: Path
     state_dir: Path
     dags_dir: Path
     ports: Ports
     secrets: Mapping[str, str]
+    workers: int = 0
 
     @property
     def airflow_url(self) -> str:
@@ -91,9 +99,10 @@ class Settings:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {**inherited, **variables(self)}
 
-    def remember_ports(self) -> None:
-        """Keep the ports for the commands that come after this `up`."""
+    def remember(self) -> None:
+        """Keep the ports and the number of workers for the commands that come after this `up`."""
         write_private(self.state_dir / "ports.json", json.dumps(asdict(self.ports)))
+        write_private(self.state_dir / "workers", str(self.workers))
 
 
 def load() -> Settings:
@@ -106,6 +115,7 @@ def load() -> Settings:
         dags_dir=Path(os.environ.get("SLUICE_DAGS_DIR", ROOT / "dags")).resolve(),
         ports=replace(remembered_ports(state_dir), **_ports_told()),
         secrets=_secrets(state_dir / "secrets.json"),
+        workers=_workers_told(remembered_workers(state_dir)),
     )
 
 
@@ -120,6 +130,19 @@ def remembered_ports(state_dir: Path) -> Ports:
     """Give the ports of the last `up`, or the defaults."""
     kept = state_dir / "ports.json"
     return Ports(**json.loads(kept.read_text())) if kept.exists() else Ports()
+
+
+def remembered_workers(state_dir: Path) -> int:
+    """Give how many workers the last `up` had; none unless it was told."""
+    kept = state_dir / "workers"
+    return int(kept.read_text()) if kept.exists() else 0
+
+
+def _workers_told(remembered: int) -> int:
+    value = os.environ.get(WORKERS_SETTING) or str(remembered)
+    if not value.isdecimal() or int(value) > MOST_WORKERS:
+        raise Terminal(f"{WORKERS_SETTING} is {value!r}; it must be a number, 0 to {MOST_WORKERS}.")
+    return int(value)
 
 
 def _ports_told() -> dict[str, int]:
@@ -148,6 +171,7 @@ def _new_secrets() -> dict[str, str]:
         "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "jwt": secrets.token_urlsafe(64),
         "session": secrets.token_urlsafe(32),
+        "broker": secrets.token_urlsafe(32),
         "vault_key": f"SLUICE{secrets.token_hex(7).upper()}",
         "vault_secret": secrets.token_urlsafe(30),
         "documents_key": f"SLUICE{secrets.token_hex(7).upper()}",

@@ -40,7 +40,9 @@ class Backup:
     """One backup of a whole server, or what has changed in it since another."""
 
     store: str
+    """Whose it is, by its name in the estate's file."""
     id: str
+    """Its name: the moment at which it began, and how it was taken."""
     after: str | None
     """The backup that this one is an increment of; None where it is whole."""
     system: str
@@ -52,6 +54,7 @@ class Backup:
     database: str
     """The store's own."""
     timeline: int
+    """Of the log."""
     segment_bytes: int
     """How long a file of the log is."""
     begins: str
@@ -59,12 +62,15 @@ class Backup:
     ends: str
     """The position before which it is nothing consistent."""
     began_at: str
+    """When it was begun, by the server's clock."""
     ended_at: str
-    """By the server's clock."""
+    """When it was whole, by the server's clock."""
     settings: Mapping[str, str]
     """What a server that replays the log may not have less of."""
     parts: tuple[Part, ...]
+    """Its objects, in order: put together they are the tar."""
     own_manifest: Part
+    """The object with PostgreSQL's own manifest."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """What the server was told in a postgresql.conf that is in none of its folders; older backups do not know it."""
 

@@ -28,11 +28,13 @@ class Part:
     """One object of a stream."""
 
     key: str
+    """Its key in the bucket."""
     bytes: int
-    """As it is stored."""
+    """How long it is as it is stored."""
     sha256: str
-    """Of what is stored, in hexadecimal."""
+    """The hash of what is stored, in hexadecimal."""
     version: str | None
+    """Its version there; null where the bucket keeps none."""
     raw: int
     """How many bytes of the stream it holds."""
 

@@ -54,5 +54,5 @@ def _before(name: str) -> tuple[Mapping[str, Any], datetime]:
 
     with connect(dsn_of(read_stores(ROOT).ledger.connection), purpose="overview") as c:
         seen = SeenThings(c)
-        kept = seen.find(KIND, name)
+        kept = seen.one_of(KIND, name)
         return kept.found if kept else {}, seen.now()

@@ -15,6 +15,7 @@ from sluice.flow.safety.stores import backed_up, backup_of, driver_of, goals_of
 
 if TYPE_CHECKING:
     from sluice.estate.backups import Backups
+    from sluice.safety.drill.certificate import Certificate
     from sluice.safety.driver import Taken, Window
     from sluice.safety.exposure import Facts
     from sluice.safety.runbooks.known import Known
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
 def facts_now(name: str) -> Facts:
     """Gather it. The store itself need not be up. Raises NotBackedUp, NoConnection, VaultDown."""
     from sluice.safety.drill.certificate import readable_certificates
+
+    unread = list[str]()
+    return facts_with(name, readable_certificates(open_vault(), name, unread.append), unread)
+
+
+def facts_with(name: str, certificates: Sequence[Certificate], unread: Sequence[str] = ()) -> Facts:
+    """Gather all but the certificates, oldest first, which whoever asks has read. Raises NotBackedUp, NoConnection."""
     from sluice.safety.exposure import Facts
 
     store, backup = backup_of(name)
-    silent, unread = "", list[str]()
+    silent = ""
     window: Window | None = None
     backups: Sequence[Taken] = ()
     try:
@@ -39,7 +47,7 @@ def facts_now(name: str) -> Facts:
         goals=goals_of(store),
         window=window,
         backups=backups,
-        certificates=readable_certificates(open_vault(), name, unread.append),
+        certificates=certificates,
         drill_at=backup.drill_at,
         on_its_way=on_its_way(backup),
         silent=silent,

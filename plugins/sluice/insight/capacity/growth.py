@@ -117,7 +117,7 @@ def _size(
     measured = next(((one, lasts[one]) for one in (Series(store, name) for name in SIZES) if one in lasts), None)
     if not measured and not tables:
         return None
-    series, line = measured or (Series(store, tables[0].series.metric), _sum([one.line for one in tables]))
+    series, line = measured or (Series(store, tables[0].series.metric), summed([one.line for one in tables]))
     if not line.days:
         return None
     drops, coming = (
@@ -127,7 +127,7 @@ def _size(
     return Growth(series, line, drops, tuple(one for one in coming if one.day.toordinal() > line.days[-1]))
 
 
-def _sum(lines: Sequence[Line]) -> Line:
+def summed(lines: Sequence[Line]) -> Line:
     """Add tables up, on the days on which each that was there was measured: a day on which one is missing is no total."""
     found, there = defaultdict[int, float](float), defaultdict[int, int](int)
     for line in lines:

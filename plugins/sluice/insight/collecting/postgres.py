@@ -21,6 +21,8 @@ from sluice.stores.statements import statement
 
 PATIENCE = "5s"
 """For how long a statement of a look may run."""
+LOCK_WAIT = 30.0
+"""Seconds from which on a session that waits for a lock is counted."""
 UP = "up_count"
 SHIPPED = "sluice_log_"
 """How the slots of Sluice's own log begin: pg_receivewal streams without them, and they are moved on. Nobody reads them."""
@@ -65,7 +67,7 @@ def look_at_postgres(dsn: str, store: str, line: Lifeline, disk: int | None = No
 
 def look_with(c: Connection, store: str) -> Looked:
     """The same, over a session that is open."""
-    found = one(c, statement("collecting.find_state"))
+    found = one(c, statement("collecting.find_state"), lock_wait=LOCK_WAIT)
     values = {Series(store, UP): 1.0, **_told(store, found, EVERYBODYS), **_slots(store, found["slots"])}
     state = Looked(values, _told(store, found, COUNTERS))
     return state + _sessions(store, found) + _statements(c, store, found["statements_in"])

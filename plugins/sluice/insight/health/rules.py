@@ -131,7 +131,7 @@ def _read(root: Path, stores: Mapping[str, Store], with_own: bool) -> Rules:
     for name in first.rules | second.rules:
         told = _merged(first.rules.get(name), second.rules.get(name))
         document = own if name in second.rules else shipped
-        found = [*_wrong(document, name, told, stores)]
+        found = _misspelt(own, name, told, first) or [*_wrong(document, name, told, stores)]
         mistakes += found
         if not found and not told.off:
             made[name] = _made(name, told)
@@ -184,6 +184,15 @@ def _made(name: str, told: RuleFile) -> Rule:
 def _misnamed(document: Document, own: HealthFile) -> list[Mistake]:
     names = (name for name in own.rules if name in UNWRITTEN)
     return [document.mistake(("rules", name), shown(name), "another name: this is no rule of a file") for name in names]
+
+
+def _misspelt(own: Document, name: str, told: RuleFile, shipped: HealthFile) -> list[Mistake]:
+    """Find a rule that is none of those that come along and asks nothing: what else it lacks is not what is wrong with it."""
+    if name in shipped.rules or told.metric is not None or told.sql is not None:
+        return []
+    new = "with a metric or a question of your own (sql), a new rule"
+    allowed = f"{new}; else one of those that come along: {choice(name, shipped.rules)}"
+    return [own.mistake(("rules", name), shown(name), allowed)]
 
 
 def _wrong(document: Document, name: str, told: RuleFile, stores: Mapping[str, Store]) -> Iterator[Mistake]:

@@ -34,6 +34,15 @@ def lint(chosen: argparse.Namespace) -> int:
     return max(*codes, int(tell_mistakes()))
 
 
+def docs(chosen: argparse.Namespace) -> int:
+    """Build the documentation as a site, .sluice/site; fail where a link, an anchor or a page's place in it is wrong."""
+    from sluice.local.site import build_site
+
+    venvs.ensure_project(development=True)
+    print(build_site(venvs.ROOT, venvs.TOOLS) / "index.html")
+    return 0
+
+
 def bench(chosen: argparse.Namespace) -> int:
     """Run one benchmark."""
     from sluice.local.benches import run_bench

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from sluice.errors import SluiceError
 from sluice.local.mistakes import tell_mistakes
 from sluice.local.settings import USERS
 from sluice.local.tables import table
@@ -24,6 +25,8 @@ def up(chosen: argparse.Namespace) -> int:
         print(f"          {user:9} {settings.password(user)}")
     print(f"S3        {settings.vault_url}        connection s3_vault")
     print(f"DynamoDB  {settings.documents_url}        connection dynamodb_tyler")
+    if settings.workers:
+        print(f"Workers   {settings.workers}, through Redis at 127.0.0.1:{settings.ports.broker}")
     if not tell_mistakes():
         for connection, whose in machine.lacking_connections(settings).items():
             print(
@@ -63,6 +66,7 @@ def status(chosen: argparse.Namespace) -> int:
         print("\n`./sluice up` starts what is dead and leaves the rest alone.")
     if parts[0].pid:  # PostgreSQL, which has the ledger
         _tell_migrations()
+        _tell_estate()
     mistaken = tell_mistakes()
     return 0 if all(part.pid for part in parts) and not mistaken else 1
 
@@ -87,6 +91,16 @@ def _tell_migrations() -> None:
 
     if told := standing_table(load()):
         print(f"\n{told}")
+
+
+def _tell_estate() -> None:
+    """Show the first page; what keeps it from being shown is no reason to hide what runs."""
+    from sluice.local.standing.showing import show
+
+    try:
+        show("estate", as_data=False)
+    except SluiceError as why:
+        print(f"\nWhere the estate stands is not known: {why}")
 
 
 def _state(part: Any) -> str:

@@ -59,9 +59,16 @@ def answers(name: str | None) -> dict[str, Any]:
 
 def laid_out() -> Mapping[str, Tables]:
     """Give what lays out each page."""
-    from sluice.local.standing import migrations, quality
+    from sluice.local.standing import capacity, drills, estate, migrations, partitions, quality
 
-    return {"migrations": migrations.tables, "quality": quality.tables}
+    return {
+        "estate": estate.tables,
+        "migrations": migrations.tables,
+        "partitions": partitions.tables,
+        "drills": drills.tables,
+        "capacity": capacity.tables,
+        "quality": quality.tables,
+    }
 
 
 def _waiting() -> list[Waiting]:

@@ -30,17 +30,23 @@ class TableBase:
     """One table of a base."""
 
     table: str
+    """What it is called."""
     id: str
     """The service's own: a table made anew under the name has another."""
     key: tuple[str, ...]
+    """The attributes of its key."""
     settings: Settings
+    """All that is set of it."""
     run: Run
+    """The log that goes on from here."""
     begins: int
     """The round of the log from which on it is needed."""
     items: int
+    """How many were read."""
     hash: str
     """Of what is in the parts, free of order: what was read, which is not yet what the table held at any moment."""
     parts: tuple[Part, ...]
+    """Its objects: items, one a line."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,15 @@ class Base:
     """One base of a store."""
 
     store: str
+    """Whose it is, by its name in the estate's file."""
     id: str
+    """Its name: the moment at which it began, and `full`."""
     began_at: str
+    """When reading began, by the service's clock."""
     whole_at: str
     """From here on it can be brought back, by the service's clock: all reading was over."""
     tables: tuple[TableBase, ...]
+    """One by one."""
 
     @property
     def folder(self) -> str:

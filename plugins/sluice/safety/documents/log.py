@@ -80,8 +80,11 @@ class Run:
     """One unbroken log of a table: the stream that it is of, and whether that tells both images."""
 
     id: str
+    """Its name: the folder of its log."""
     stream: str
+    """The stream that it is of."""
     both: bool
+    """Whether that tells an item as it was, too."""
 
 
 @dataclass(frozen=True)

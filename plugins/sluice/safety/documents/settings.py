@@ -28,8 +28,11 @@ class Settings:
     """What is set of one table."""
 
     table: str
+    """What it is called."""
     arn: str
+    """Its name at AWS."""
     kinds: Mapping[str, Sequence[Entry]]
+    """What is set, kind by kind, as the service describes it."""
     unanswered: tuple[str, ...] = ()
     """Kinds whose service is not there, so that nothing is known of them."""
 

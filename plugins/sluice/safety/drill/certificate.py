@@ -19,6 +19,7 @@ from sluice.safety.target import A_BACKUP, Target
 from sluice.stores.objects import Stored, Vault
 
 FORMAT, VERSION = "sluice-drill", 1
+NEVER = "it never was available"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Certificate:
     @property
     def key(self) -> str:
         """Where in the vault it is."""
-        return f"{_folder(self.store)}{self.name}.json"
+        return f"{folder_of(self.store)}{self.name}.json"
 
     @property
     def is_full_recovery(self) -> bool:
@@ -127,7 +128,7 @@ class Certificate:
             found.append(f"nothing was compared: {self.compared.census} says of no row that the copy must hold it")
         available = self.phases.get("available")
         if available is None:
-            found.append("it never was available")
+            found.append(NEVER)
         elif available > self.goals.back_within:
             found.append(f"it was available after {available:.0f} s; the store's RTO is {self.goals.back_within:.0f} s")
         if self.lost and self.lost[0] > self.goals.losing_at_most:
@@ -150,7 +151,7 @@ class Certificate:
 
 def certificates_of(vault: Vault, store: str) -> list[Certificate]:
     """Give every drill of a store, oldest first. Raises Unreadable, VaultDown."""
-    found = [_read(vault, key) for key in vault.list(_folder(store))]
+    found = [read_certificate(vault, key) for key in vault.list(folder_of(store))]
     return sorted(found, key=lambda one: one.asked_at)
 
 
@@ -160,9 +161,9 @@ def readable_certificates(vault: Vault, store: str, tell: Tell) -> list[Certific
     Raises VaultDown, AccessDenied.
     """
     found = []
-    for key in vault.list(_folder(store)):
+    for key in vault.list(folder_of(store)):
         try:
-            found.append(_read(vault, key))
+            found.append(read_certificate(vault, key))
         except Unreadable as why:
             tell(str(why))
     return sorted(found, key=lambda one: one.asked_at)
@@ -174,7 +175,8 @@ def digest(copy: Census) -> str:
     return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
 
-def _read(vault: Vault, key: str) -> Certificate:
+def read_certificate(vault: Vault, key: str) -> Certificate:
+    """Read one. Raises Unreadable, NoSuchKey, VaultDown, AccessDenied."""
     try:
         told: dict[str, Any] = json.loads(vault.get(key))
         if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
@@ -201,5 +203,6 @@ def _read(vault: Vault, key: str) -> Certificate:
         raise Unreadable(f"{key} is no certificate ({type(error).__name__}). Keep it as evidence.") from error
 
 
-def _folder(store: str) -> str:
+def folder_of(store: str) -> str:
+    """Give where a store's are kept: their names end in when each was, so that the oldest come first."""
     return f"drills/{store}/"

@@ -123,27 +123,34 @@ class Trend:
 
 
 def trend_of(
-    certificates: Sequence[Certificate], stored: Mapping[str, int], goals: Goals, now: datetime
+    certificates: Sequence[Certificate],
+    stored: Mapping[str, int],
+    goals: Goals,
+    now: datetime,
+    back: timedelta = LOOKS_BACK,
 ) -> Trend | None:
-    """Put the drills of one store together; None where there is none. `stored`: bytes of each backup that is there. Pure."""
+    """Put the drills of one store together; None where there is none. `stored`: bytes of each backup that is there. Pure.
+
+    Whoever looks further `back` than a slope is told from sees what was, and takes no slope from it.
+    """
     drills, recoveries = (
-        tuple(sorted(_lately(certificates, stored, now, full), key=lambda one: one.at)) for full in (False, True)
+        tuple(sorted(_lately(certificates, stored, now - back, full), key=lambda one: one.at)) for full in (False, True)
     )
     return Trend(certificates[0].store, goals, drills, recoveries, now.astimezone(UTC).date()) if drills else None
 
 
 def _lately(
-    certificates: Sequence[Certificate], stored: Mapping[str, int], now: datetime, full: bool
+    certificates: Sequence[Certificate], stored: Mapping[str, int], since: datetime, full: bool
 ) -> Iterator[Drilled]:
     for one in certificates:
         drilled = _drilled(one, stored)
-        if one.is_full_recovery is full and now - drilled.at <= LOOKS_BACK:
+        if one.is_full_recovery is full and drilled.at >= since:
             yield drilled
 
 
 def is_whole(one: Certificate) -> bool:
     """Whether its copy was right, however long it took."""
-    return not _failed(one)
+    return not failures_of(one)
 
 
 def phases_of(one: Certificate) -> dict[str, float]:
@@ -187,11 +194,11 @@ def _drilled(one: Certificate, stored: Mapping[str, int]) -> Drilled:
     size = sum(filter(None, known)) if known and all(known) else None
     late = one.phases.get(AVAILABLE, inf) > one.goals.back_within
     at = datetime.fromisoformat(one.asked_at).astimezone(UTC)
-    return Drilled(one.key, one.target, at, phases_of(one), one.lost, _failed(one), late, size)
+    return Drilled(one.key, one.target, at, phases_of(one), one.lost, failures_of(one), late, size)
 
 
-def _failed(one: Certificate) -> tuple[str, ...]:
-    """Say what would be wrong if there were no hurry."""
+def failures_of(one: Certificate) -> tuple[str, ...]:
+    """Say what would be wrong if there were no hurry: why its copy is none."""
     return replace(one, goals=Goals(inf, inf), unmeasured="").wrong
 
 

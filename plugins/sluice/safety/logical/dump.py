@@ -32,7 +32,9 @@ class Role:
     """A role of the server. `options` are as CREATE ROLE wants them."""
 
     name: str
+    """What it is called."""
     options: str
+    """As CREATE ROLE wants them."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,11 @@ class Membership:
     """That one role is a member of another. `options` are as GRANT wants them."""
 
     role: str
+    """What it is a member of."""
     member: str
+    """Who."""
     options: str
+    """As GRANT wants them."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,13 @@ class Setting:
     """What a role, or everybody, is set to: in this database (`here`), or in all."""
 
     role: str | None
+    """Whose; null: everybody's."""
     here: bool
+    """In this database, or in all."""
     name: str
+    """What is set."""
     value: str
+    """To what."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,11 @@ class Right:
     """What somebody may do with the database itself; everybody where there is no `grantee`."""
 
     grantee: str | None
+    """Whose; null: everybody's."""
     right: str
+    """As GRANT calls it."""
     further: bool
+    """Whether it may be handed on."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,13 @@ class Globals:
     """What lies around a database, and is not in its dump."""
 
     roles: tuple[Role, ...]
+    """The server's roles."""
     memberships: tuple[Membership, ...]
+    """Who is a member of which."""
     settings: tuple[Setting, ...]
+    """What roles and the database are set to."""
     rights: tuple[Right, ...]
+    """What is granted on the database itself."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +94,19 @@ class Shape:
     """What a database is made with."""
 
     name: str
+    """What it is called."""
     owner: str
+    """Whose it is."""
     encoding: str
+    """Of its texts."""
     collate: str
+    """LC_COLLATE."""
     ctype: str
+    """LC_CTYPE."""
     provider: str
+    """Whose collations it sorts by: libc, icu or builtin."""
     locale: str | None
+    """That provider's; null for libc."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +114,9 @@ class Dump:
     """One dump of a database."""
 
     store: str
+    """Whose it is, by its name in the estate's file."""
     id: str
+    """Its name: the moment at which it began, and `dump`."""
     server: str
     """PostgreSQL's version."""
     tool: str
@@ -99,6 +124,7 @@ class Dump:
     superuser: str
     """The role that the server was made with: a copy's server is made with the same."""
     database: Shape
+    """What the database was made with."""
     snapshot_at: str
     """The moment that it holds, by the server's clock: all that was committed before the snapshot, and nothing later."""
     ended_at: str
@@ -110,9 +136,11 @@ class Dump:
     census: str
     """Key of what was counted in the same snapshot."""
     globals: Globals
+    """What lies around the database, and is not in its dump."""
     lacks: tuple[str, ...]
     """What was in the database and does not come back of this."""
     parts: tuple[Part, ...]
+    """Its objects, in order: put together they are the tar."""
 
     @property
     def folder(self) -> str:

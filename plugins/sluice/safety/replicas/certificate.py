@@ -36,7 +36,7 @@ class FailoverCertificate:
     @property
     def key(self) -> str:
         """Where in the vault it is."""
-        return f"{_folder(self.store)}{self.name}.json"
+        return f"{folder_of(self.store)}{self.name}.json"
 
     @property
     def longest(self) -> float:
@@ -61,7 +61,7 @@ class FailoverCertificate:
 
 def failovers_of(vault: Vault, store: str) -> list[FailoverCertificate]:
     """Give every failover drill of a store, oldest first. Raises Unreadable, VaultDown."""
-    found = [_read(vault, key) for key in vault.list(_folder(store))]
+    found = [read_failover(vault, key) for key in vault.list(folder_of(store))]
     return sorted(found, key=lambda one: one.asked_at)
 
 
@@ -80,7 +80,8 @@ def _wrong(told: Mapping[str, Any], within: float) -> Iterator[str]:
         yield f"writes were acknowledged again after {first:.0f} s; {within:.0f} s are promised"
 
 
-def _read(vault: Vault, key: str) -> FailoverCertificate:
+def read_failover(vault: Vault, key: str) -> FailoverCertificate:
+    """Read one. Raises Unreadable, NoSuchKey, VaultDown, AccessDenied."""
     try:
         told: dict[str, Any] = json.loads(vault.get(key))
         if (told.pop("format"), told.pop("version")) != (FORMAT, VERSION):
@@ -94,5 +95,6 @@ def _read(vault: Vault, key: str) -> FailoverCertificate:
         ) from error
 
 
-def _folder(store: str) -> str:
+def folder_of(store: str) -> str:
+    """Give where a store's are kept."""
     return f"failovers/{store}/"

@@ -1,0 +1,1 @@
+"""Partitions and archives: where each month of each table stands, and of each kind of records in DynamoDB."""

@@ -1,0 +1,149 @@
+"""The overview over a real ledger: what looks leave there, and the page Quality as who may read what sees it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from psycopg.types.json import Jsonb
+from sluice.console.pages import live_page
+from sluice.errors import Terminal, Transient
+from sluice.flow.overview.refreshing import refresh
+from sluice.flow.overview.sights import Sight
+from sluice.ledger.control import Control
+from sluice.ledger.seen import SeenThings
+from sluice.overview.as_json import as_json
+from sluice.overview.asked import Asked
+from sluice.overview.quality import DAYS, quality
+from sluice.stores.postgres import connect
+
+SAY = logging.getLogger("test").warning
+
+
+@pytest.fixture
+def ledger(database):
+    with connect(database.dsn("sluice_ledger"), purpose="test") as connection:
+        yield connection
+
+
+@pytest.fixture
+def seen(ledger) -> SeenThings:
+    return SeenThings(ledger).prepare()
+
+
+@pytest.fixture
+def asked(ledger, seen):
+    Control(ledger, "", "").prepare()
+    return lambda may_read=lambda dag: True: Asked(ledger, None, seen.now(), (), may_read)  # type: ignore[arg-type]
+
+
+def sight(**found: Mapping[str, Any] | Exception) -> Sight:
+    def look(subject: str) -> Mapping[str, Any]:
+        if isinstance(one := found[subject], Exception):
+            raise one
+        return one
+
+    return Sight("thing", lambda: list(found), look)
+
+
+def judged(ledger, whose: str, gate: str, passed: bool, days_ago: float = 0.0, dag: str = "watch") -> None:
+    name = f"evidence/{dag}/run {days_ago}/gate_{gate}.json"
+    Control(ledger, whose, "run").record_evidence(gate, 1, passed=passed, compared=1200, key=name, sha256="ab")
+    ledger.execute(
+        "UPDATE control.evidence SET at = now() - %(ago)s WHERE id = (SELECT max(id) FROM control.evidence)",
+        {"ago": timedelta(days=days_ago)},
+    )
+
+
+def test_a_look_that_fails_leaves_what_was_seen_before_and_says_why(seen) -> None:
+    assert refresh(seen, sight(a={"rows": 1}, b={"rows": 2}), SAY) == (2, 0)
+    assert refresh(seen, sight(a=Transient("a does not answer"), b={"rows": 3}), SAY) == (1, 1)
+    found = seen.all_of("thing")
+    assert (found["a"].found, found["a"].failed) == ({"rows": 1}, "a does not answer")
+    assert found["a"].at < found["a"].tried_at
+    assert (found["b"].found, found["b"].failed) == ({"rows": 3}, "")
+
+
+def test_what_nobody_has_seen_yet_says_so(seen) -> None:
+    refresh(seen, sight(a=Terminal("no such table")), SAY)
+    assert (seen.all_of("thing")["a"].at, dict(seen.all_of("thing")["a"].found)) == (None, {})
+
+
+def test_what_is_there_no_more_is_forgotten_and_other_kinds_stay(seen) -> None:
+    seen.record("other", "b", seen.now(), {})
+    refresh(seen, sight(a={}, b={}), SAY)
+    refresh(seen, sight(a={}), SAY)
+    assert (set(seen.all_of("thing")), set(seen.all_of("other"))) == ({"a"}, {"b"})
+
+
+def test_a_look_that_comes_late_changes_nothing(seen) -> None:
+    now = seen.now()
+    seen.record("thing", "a", now, {"rows": 2})
+    seen.record("thing", "a", now - timedelta(minutes=1), {"rows": 1})
+    seen.record_failure("thing", "a", now - timedelta(minutes=1), "an old one")
+    assert (seen.all_of("thing")["a"].found, seen.all_of("thing")["a"].failed) == ({"rows": 2}, "")
+
+
+def test_a_mistake_of_ours_in_a_look_is_not_swallowed(seen) -> None:
+    with pytest.raises(ZeroDivisionError):
+        refresh(seen, Sight("thing", lambda: ["a"], lambda subject: {"x": 1 / 0}), SAY)
+
+
+def test_quality_shows_each_gate_by_day_and_those_that_are_red_first(ledger, asked) -> None:
+    judged(ledger, "orders", "verified", True, 3)
+    judged(ledger, "orders", "verified", False, 2)
+    judged(ledger, "orders", "verified", True, 0)
+    judged(ledger, "users", "cutover", False, 1)
+    judged(ledger, "users", "cutover", True, DAYS + 3)
+    found = quality(asked())
+    assert [(one.whose, one.gate, one.passed) for one in found.gates] == [
+        ("users", "cutover", False),
+        ("orders", "verified", True),
+    ]
+    assert (found.red, len(found.days), found.days[-1]) == (1, DAYS, found.at.date())
+    orders = found.gates[1]
+    shown = {(found.at.date() - day.day).days: day.is_red for day in orders.days if day}
+    assert shown == {3: False, 2: True, 0: False}
+
+
+def test_of_a_day_with_a_red_verdict_the_mark_leads_to_that_one_and_the_last_to_the_last(ledger, asked) -> None:
+    noon = datetime.now(UTC).replace(hour=12)
+    for passed, key in (
+        (True, "evidence/watch/1/g.json"),
+        (False, "evidence/watch/2/g.json"),
+        (True, "evidence/watch/3/g.json"),
+    ):
+        Control(ledger, "orders", "r").record_evidence("g", 1, passed=passed, compared=1, key=key, sha256="ab")
+    ledger.execute("UPDATE control.evidence SET at = %(at)s", {"at": noon - timedelta(days=1)})
+    (one,) = quality(asked()).gates
+    assert (one.evidence, one.last.last) == (
+        "/sluice/evidence/watch/3/g.json?sha256=ab",
+        "/sluice/evidence/watch/2/g.json?sha256=ab",
+    )
+    assert (one.last.green, one.last.red, one.passed) == (2, 1, True)
+
+
+def test_what_lies_behind_a_dag_that_one_may_not_read_is_left_out(ledger, asked) -> None:
+    judged(ledger, "orders", "verified", True, dag="migrate__orders")
+    judged(ledger, "users", "verified", True, dag="migrate__users")
+    assert [one.whose for one in quality(asked({"migrate__users"}.__contains__)).gates] == ["users"]
+
+
+def test_the_page_escapes_what_it_shows_and_links_to_the_evidence(ledger, asked) -> None:
+    judged(ledger, "<b>orders</b>", "verified", False)
+    page = live_page("quality", quality(asked()))
+    assert "<b>orders" not in page
+    assert "1 of 1 gates are red" in page
+    assert re.search(r'href="/sluice/evidence/watch/run%200.0/gate_verified.json\?sha256=ab"', page)
+    assert "No gate has judged" in live_page("quality", quality(asked(lambda dag: False)))
+
+
+def test_the_answer_is_the_same_as_json(ledger, asked) -> None:
+    judged(ledger, "orders", "verified", True)
+    told = as_json(quality(asked()))
+    assert (told["red"], told["gates"][0]["compared"]) == (0, 1200)
+    Jsonb(told).obj  # noqa: B018 - it is plain
