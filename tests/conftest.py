@@ -30,6 +30,7 @@ from tests import documents as dynamodb
 
 _HERE = Path(__file__).parent
 _COUNT = itertools.count(1)
+_TEMPLATE = "certify_template"
 
 
 def pytest_configure() -> None:
@@ -63,6 +64,10 @@ class Server:
 
     cluster: Cluster
     passwords: dict[str, str]
+
+    def create_certify(self, name: str) -> None:
+        """Make a fresh database of the sample, as a copy of one that nobody uses."""
+        databases.copy_certify(self.cluster, _TEMPLATE, name)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         _hash_once(cluster)
         passwords = {role: secrets.token_urlsafe() for role in databases.LOGINS}
         databases.create_roles(cluster, passwords)
+        databases.create_certify(cluster, _TEMPLATE)
         yield Server(cluster, passwords)
     finally:
         cluster.stop()
@@ -184,7 +190,7 @@ def make_database(server: Server) -> Iterator[Callable[[], Database]]:
 
     def make() -> Database:
         name = f"certify_{next(_COUNT)}"
-        databases.create_certify(server.cluster, name)
+        server.create_certify(name)
         made.append(Database(server, name))
         return made[-1]
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+from psycopg.sql import SQL
 from sluice.estate.models import Estate
 from sluice.ledger.control import Control
 from sluice.ledger.incidents import Incident, Incidents, Member, Message
 from sluice.ledger.samples import Samples, Series
 from sluice.ledger.seen import SeenThings
+from sluice.local import databases
 from sluice.overview.asked import Asked, Waiting
 from sluice.overview.drills.condensed import condensed, restored
 from sluice.overview.drills.year import year_told
@@ -19,7 +22,9 @@ from sluice.overview.estate.safety import facts_told
 from sluice.safety.drill.certificate import Certificate, Compared, Goals
 from sluice.safety.driver import Taken, Window
 from sluice.safety.exposure import Facts
-from sluice.stores.postgres import Connection
+from sluice.stores.postgres import Connection, connect
+
+from tests.conftest import Server
 
 GOALS = Goals(300, 30)
 """What each store of `an_estate` is promised, in seconds."""
@@ -58,6 +63,29 @@ def prepare(ledger: Connection) -> SeenThings:
     Control(ledger, "", "").prepare()
     Samples(ledger).prepare()
     return SeenThings(ledger).prepare()
+
+
+@contextmanager
+def opened_ledger(server: Server, name: str) -> Iterator[str]:
+    """Make a ledger for a whole module, which `emptied` makes anew for each test; give its address."""
+    databases.create_database(server.cluster, name, owner=databases.LEDGER)
+    try:
+        yield server.cluster.dsn(name, databases.LEDGER, server.passwords[databases.LEDGER])
+    finally:
+        databases.drop_database(server.cluster, name)
+
+
+@contextmanager
+def emptied(dsn: str) -> Iterator[Connection]:
+    """Open a ledger with nothing in it."""
+    with connect(dsn, purpose="test") as ledger:
+        prepare(ledger)
+        listed = (
+            "SELECT format('%%I.%%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = ANY (%(of)s)"
+        )
+        for row in ledger.execute(listed, {"of": ["control", "insight", "overview"]}).fetchall():
+            ledger.execute(SQL("TRUNCATE {} CASCADE").format(SQL(row["name"])))
+        yield ledger
 
 
 def a_drill(store: str, at: datetime, available: float = 38.0, **changed: Any) -> Certificate:

@@ -235,3 +235,11 @@ WHERE n.nspname = 'app' AND c.relkind = 'r' AND c.relname LIKE 'many%%'
 -- name: measure_one
 SELECT pg_total_relation_size(relid) AS bytes, pg_indexes_size(relid) AS indexes, n_live_tup AS rows, n_dead_tup AS dead
 FROM pg_stat_user_tables WHERE relid = %(table)s::bigint::oid
+
+-- name: judge_each_night
+-- Two gates of each table a night, one in a hundred red.
+INSERT INTO control.evidence (migration, gate, epoch, run, passed, compared, key, sha256, at)
+SELECT format('table_%%s', n), gate, 1, format('night %%s', day), (n + day) %% 100 > 0, 1000,
+       format('evidence/%%s/night %%s/gate_%%s.json', dag, day, gate), 'ab', %(now)s - day * interval '1 day'
+FROM generate_series(1, %(tables)s) AS n, generate_series(0, %(days)s - 1) AS day,
+     (VALUES ('partitions_ahead', 'create_partitions'), ('archive_readback', 'archive_retention')) AS g (gate, dag)

@@ -31,6 +31,10 @@ GRANT {group} TO {role}
 -- name: create_database
 CREATE DATABASE {database} OWNER {owner} TEMPLATE template0
 
+-- name: copy_database
+-- By its files, where that can be said: a scratch server is not durable, and its log is not what is tested.
+CREATE DATABASE {database} TEMPLATE {template} OWNER {owner} {strategy}
+
 -- name: drop_database
 DROP DATABASE IF EXISTS {database} WITH (FORCE)
 

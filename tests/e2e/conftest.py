@@ -6,14 +6,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from sluice.local import machine
 from sluice.local.certify import seed
 from sluice.local.ports import free_port
 from sluice.local.settings import PORT_SETTINGS, Settings
 from sluice.stores.postgres import connect
+from xdist.scheduler import LoadFileScheduling
 
 from tests.e2e.driver import Driver
 from tests.e2e.screen import Screen
@@ -21,6 +23,20 @@ from tests.e2e.screen import Screen
 ROWS = 20_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+
+
+class ByMachine(LoadFileScheduling):
+    """All files that share the machine go to one worker, as one; the drill of kills has its own, and runs beside them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "the machine" if "tests/e2e/" in file and not file.endswith("test_kills.py") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByMachine:
+    """Tell xdist so."""
+    return ByMachine(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,6 +76,7 @@ def browser_page(chromium: str, settings: Settings) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET.split())
         page = browser.new_page(viewport={"width": 1400, "height": 900}, base_url=settings.airflow_url)
         page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)  # a busy machine is not a broken one
         page.goto("/auth/login")
         page.locator("input[name=username]").fill("admin")
         page.locator("input[name=password]").fill(settings.password("admin"))

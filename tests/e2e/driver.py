@@ -6,11 +6,12 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sluice.flow.project import migration_named
-from sluice.local.airflow_api import AirflowApi, Approval, TaskState
+from sluice.local.airflow_api import FINISHED, AirflowApi, Approval, TaskState
 from sluice.local.settings import Settings
 from sluice.local.waiting import wait_for
 from sluice.migration.engine.contract import Kind
@@ -38,6 +39,13 @@ class Driver:
     def finish(self, run: str) -> str:
         """Wait for a run that asks nobody; give its state."""
         return self.api.wait_run(DAG, run, seconds=PATIENCE)
+
+    def fill(self, dag_id: str, first: datetime, last: datetime) -> None:
+        """Fill windows by a backfill, and wait for its runs: Airflow looks each half minute only whether it is over."""
+        self.api.create_backfill(dag_id, first, last, "completed")
+        wait_for(
+            "its runs", lambda: {run.state for run in self.api.runs(dag_id, first, last)} <= FINISHED, seconds=PATIENCE
+        )
 
     def last_run(self) -> str:
         """Give the id of the run that was started last, by whomever."""

@@ -32,7 +32,7 @@ def report(driver: Driver) -> tuple[str, dict]:
         days = [datetime.combine(end.date(), time(), UTC) - (90 - n) * DAY for n in range(90)]
         disk = Series("certify", "disk_used_bytes")
         Samples(c).prepare().record_spans("day", [(disk, Span(at, n, n, n, n, 24)) for n, at in enumerate(days, 10**9)])
-        driver.api.wait_backfill(DAG, driver.api.create_backfill(DAG, MONDAY, MONDAY, "completed"), seconds=300)
+        driver.fill(DAG, MONDAY, MONDAY)
         (run,) = driver.api.runs(DAG, MONDAY, MONDAY)
         assert run.state == "success"
         found = Forecasts(c).report_before(end.date() + DAY)

@@ -28,7 +28,7 @@ from sluice.overview.drills.page import drills
 from sluice.overview.estate.page import estate
 from sluice.safety.replicas.certificate import FailoverCertificate
 from sluice.stores.objects import Vault
-from sluice.stores.postgres import Connection, connect
+from sluice.stores.postgres import Connection
 
 from tests import stood
 from tests.as_airflow import postgres_connection, vault_connection
@@ -49,11 +49,17 @@ HOSTILE = "<script>alert('x')</script>"
 DAY = timedelta(days=1)
 
 
+@pytest.fixture(scope="module")
+def own(server) -> Iterator[str]:
+    """A ledger for all tests here, one after the other."""
+    with stood.opened_ledger(server, "overview_drills") as dsn:
+        yield dsn
+
+
 @pytest.fixture
-def ledger(database) -> Iterator[Connection]:
+def ledger(own) -> Iterator[Connection]:
     """The ledger, with nothing in it yet."""
-    with connect(database.dsn("sluice_ledger"), purpose="test") as opened:
-        stood.prepare(opened)
+    with stood.emptied(own) as opened:
         yield opened
 
 
@@ -68,7 +74,7 @@ def now(seen) -> datetime:
 
 
 @pytest.fixture
-def root(tmp_path: Path, vault, database, monkeypatch) -> Path:
+def root(tmp_path: Path, vault, server, own, monkeypatch) -> Path:
     """A project whose store has backups in a vault with nothing in it, as the looks find it."""
     folder = tmp_path / "include/estate"
     folder.mkdir(parents=True)
@@ -77,8 +83,8 @@ def root(tmp_path: Path, vault, database, monkeypatch) -> Path:
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr("sluice.flow.connections.ROOT", tmp_path)
     monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", vault_connection(vault))
-    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(database.dsn("sluice_ledger")))
-    monkeypatch.setenv("AIRFLOW_CONN_PG_SHOP", postgres_connection(database.dsn("admin")))
+    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(own))
+    monkeypatch.setenv("AIRFLOW_CONN_PG_SHOP", postgres_connection(server.cluster.dsn()))
     return tmp_path
 
 

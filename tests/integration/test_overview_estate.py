@@ -18,7 +18,7 @@ from sluice.local.standing import estate as at_terminal
 from sluice.overview.as_json import as_json
 from sluice.overview.asked import Waiting
 from sluice.overview.estate.page import estate
-from sluice.stores.postgres import Connection, connect
+from sluice.stores.postgres import Connection
 
 from tests import stood
 
@@ -29,11 +29,17 @@ MORE = {
 HOSTILE = "<script>alert('x')</script>"
 
 
+@pytest.fixture(scope="module")
+def own(server) -> Iterator[str]:
+    """A ledger for all tests here, one after the other."""
+    with stood.opened_ledger(server, "overview_estate") as dsn:
+        yield dsn
+
+
 @pytest.fixture
-def ledger(database) -> Iterator[Connection]:
+def ledger(own) -> Iterator[Connection]:
     """The ledger, with nothing in it yet."""
-    with connect(database.dsn("sluice_ledger"), purpose="test") as opened:
-        stood.prepare(opened)
+    with stood.emptied(own) as opened:
         yield opened
 
 

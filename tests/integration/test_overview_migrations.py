@@ -32,7 +32,7 @@ from sluice.stores.postgres import connect
 
 from tests import rowed
 from tests.as_airflow import postgres_connection
-from tests.conftest import Database
+from tests.conftest import Database, Server
 from tests.few_items import Few
 from tests.integration.moved import MONTHS, Moved
 from tests.rowed import Stage
@@ -72,17 +72,18 @@ def test_a_look_follows_a_migration_on_its_way_and_sees_what_goes_wrong(moving: 
     moved.to(Phase.CAPTURING)
     moved.kind().plan_chunks(1)
     kind = moved.kind()
-    assert kind.copy_chunk(0, Fence(1))
-    copying = seen_in(moved)
-    assert (copying.phase, copying.done, copying.captured, copying.drifted) == (Phase.CAPTURING, 1, True, False)
-    assert (copying.chunks, copying.rows) == (kind.progress().chunks, kind.progress().rows)
-    moved.to(Phase.SHADOWING)
     with moved.session("certify_app") as old:
         old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         old.execute("SELECT count(*) FROM app.thing")
+        assert kind.copy_chunk(0, Fence(1))
+        copying = seen_in(moved)
         moved.to(Phase.SHADOWING)
+        assert len(seen_in(moved).held_by) == 1, "a cutover would wait for who looked before the copy"
+    assert (copying.phase, copying.done, copying.captured, copying.drifted) == (Phase.CAPTURING, 1, True, False)
+    assert (copying.chunks, copying.rows, copying.held_by) == (kind.progress().chunks, 60, ())
     proven = seen_in(moved)
     assert (proven.phase, proven.untouched, proven.verified_at is not None) == (Phase.SHADOWING, True, True)
+    assert proven.held_by == ()
     moved.use("INSERT INTO app.thing VALUES (900, now() + interval '90 years', 'far')")
     held = seen_in(moved)
     assert held.quarantined == 1 and "900" in held.quarantined_told
@@ -129,13 +130,25 @@ def test_rows_made_of_items_are_looked_at_by_their_marks(stage: Stage) -> None:
 # ---- the ledger ----
 
 
-@pytest.fixture
-def asked(database: Database) -> Iterator[Callable[..., Asked]]:
-    """A function: `asked(waiting=(), may=None)` asks a ledger; `may` are the DAGs that may be read, all where None."""
-    with connect(database.dsn(databases.LEDGER), purpose="test") as c:
+@pytest.fixture(scope="module")
+def ledger(server: Server) -> Iterator[str]:
+    """A ledger's database, made once: that takes longer than what is done with it."""
+    databases.create_database(server.cluster, "seen_ledger", owner=databases.LEDGER)
+    dsn = server.cluster.dsn("seen_ledger", databases.LEDGER, server.passwords[databases.LEDGER])
+    with connect(dsn, purpose="test") as c:
         Control(c, "", "").prepare()
         Samples(c).prepare()
         SeenThings(c).prepare()
+    yield dsn
+    databases.drop_database(server.cluster, "seen_ledger")
+
+
+@pytest.fixture
+def asked(ledger: str) -> Iterator[Callable[..., Asked]]:
+    """A function: `asked(waiting=(), may=None)` asks an empty ledger; `may` are the DAGs that may be read, all where None."""
+    with connect(ledger, purpose="test") as c:
+        c.execute("TRUNCATE control.transition, control.fact, control.evidence, control.question, control.approval")
+        c.execute("TRUNCATE control.backfill_window, overview.seen")
 
         def asking(waiting: tuple[Waiting, ...] = (), may: set[str] | None = None) -> Asked:
             now = SeenThings(c).now()
@@ -285,7 +298,7 @@ def test_a_task_shows_its_own_evidence_or_what_it_measured_or_who_answered(asked
 
 
 def test_the_look_leaves_each_file_in_the_ledger_and_says_of_a_broken_one_why(
-    asked, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked, ledger: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "include/estate/migrations"
     folder.mkdir(parents=True)
@@ -295,7 +308,7 @@ def test_the_look_leaves_each_file_in_the_ledger_and_says_of_a_broken_one_why(
     for module in (project, looks):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setenv("AIRFLOW_CONN_PG_CERTIFY", postgres_connection(database.dsn()))
-    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(database.dsn(databases.LEDGER)))
+    monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(ledger))
     a = asked()
     seen = SeenThings(a.ledger)
     seen.record(KIND, "removed", a.now, {"left": "over"})

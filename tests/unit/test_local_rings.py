@@ -108,7 +108,7 @@ def test_schedules_are_of_the_ring_chaos(asked, capsys):
     assert asked == []
 
 
-@pytest.mark.parametrize(("ring", "workers"), [("integration", 2), ("e2e", 0)])
+@pytest.mark.parametrize(("ring", "workers"), [("integration", 2), ("e2e", 2), ("machine", 0)])
 def test_files_are_shared_by_workers_but_not_a_machine(monkeypatch, ring, workers):
     commands: list[list[str]] = []
     monkeypatch.setattr(rings, "_run", lambda name, module, environment: commands.append([*module]))

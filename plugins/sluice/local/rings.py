@@ -27,8 +27,9 @@ BUDGETS = {"unit": 2, "dags": 1, "integration": 16, "chaos": 6, "e2e": 8}
 # workers, one of them killed.
 BEYOND = {"services": 6, "zoo": 35, "kills": 20, "upkeep": 6, "machine": 5, "workers": 8}
 # Rings whose files are shared by so many workers, each with engines of its own: a test and its engine take turns, so that one
-# worker leaves half of two cores idle. The rings with Airflow and its machine want it for themselves.
-WORKERS = {"unit": 2, "integration": 2, "chaos": 2, "services": 2}
+# worker leaves half of two cores idle. In e2e the drill of kills, with a machine of its own, runs beside all else: both wait
+# for their scheduler most of the time. The other rings with Airflow want the cores for themselves.
+WORKERS = {"unit": 2, "integration": 2, "chaos": 2, "services": 2, "e2e": 2}
 
 # Minutes of random schedules among everything, ways through the life of an archived month, promotions under load, and the
 # rings that a version of PostgreSQL could change.

@@ -31,6 +31,11 @@ class Judged:
         """Whether one of them was red."""
         return self.red > 0
 
+    @property
+    def words(self) -> str:
+        """Say it in a line: for who points at it, and for who cannot see it."""
+        return f"{self.day.day} {self.day:%b}: {self.green} green, {self.red} red"
+
 
 @dataclass(frozen=True)
 class GateDays:

@@ -1,10 +1,17 @@
 // Draws what a page holds as data: <figure data-chart="fan"><script type="application/json">…</script><div class="canvas" data-keep></div></figure>.
 // One builder a kind of chart, below CHARTS: JSON in, an option of ECharts out. Colours are the page's own, light or dark.
 (() => {
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const colours = () => Object.fromEntries(
-    ["ink", "soft", "line", "paper", "card", "good", "bad", "warn", "blue", "band"].map((name) => [name, css(`--${name}`)]),
-  );
+  const NAMES = ["ink", "soft", "line", "paper", "card", "good", "bad", "warn", "blue", "band"];
+  // A property that says light-dark(…) is not a colour yet: the colour of something that has it is.
+  const colours = () => {
+    const probe = document.body.appendChild(document.createElement("span"));
+    const found = NAMES.map((name) => {
+      probe.style.color = `var(--${name})`;
+      return [name, getComputedStyle(probe).color];
+    });
+    probe.remove();
+    return Object.fromEntries(found);
+  };
   const drawn = new Map(); // canvas → { chart, told }
 
   const draw = (figure, anew = false) => {

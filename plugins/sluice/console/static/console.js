@@ -101,6 +101,12 @@
   };
   const walkAll = () => document.querySelectorAll("[data-grid]").forEach(walk);
 
+  // ---- A mark says in words what it is to who points at it: told once, for those who see and those who do not.
+  document.addEventListener("pointerover", (event) => {
+    const mark = event.target.closest?.(".mark[aria-label]");
+    if (mark && !mark.title) mark.title = mark.getAttribute("aria-label");
+  });
+
   localise(document);
   walkAll();
   document.addEventListener("keydown", move);
