@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from sluice.estate import SameClusterMigration
 from sluice.flow import project
 from sluice.flow.overview import migrations as looks
@@ -20,6 +21,7 @@ from sluice.ledger.control import Control
 from sluice.ledger.samples import Samples, Series
 from sluice.ledger.seen import SeenThings
 from sluice.local import databases
+from sluice.local.standing.migrations import tables
 from sluice.migration.engine.contract import Fence, Phase
 from sluice.overview.asked import Asked, Waiting
 from sluice.overview.beside import of_dag, of_run, of_task
@@ -378,6 +380,17 @@ def test_the_list_says_the_answer_first_and_escapes_what_is_not_ours(client, ask
     assert f"/dags/{OF}/runs/{RUN.replace('+', '%2B')}/tasks/cutover.approve_cutover/required_actions" in html
     assert html.index('id="m-thing"') < html.index('id="m-users"')
     assert json.dumps(html).count("2 in quarantine") == 1
+
+
+def test_at_a_terminal_it_says_the_same(asked, capsys: pytest.CaptureFixture[str]) -> None:
+    a = asked((Waiting(OF, RUN, "cutover.approve_cutover", -1, "[cut over?]", None),))
+    looked(a, "thing", Stood(Phase.SHADOWING, 1, captured=True))
+    looked(a, "users", Stood(Phase.CAPTURING, 1, chunks=4, done=1, rows=10, captured=True, quarantined=2))
+    for table in tables(migrations(a)):
+        Console(width=200).print(table)
+    thing, users = (line for line in capsys.readouterr().out.splitlines() if "/8)" in line)
+    assert "shadowing (6/8)" in thing and "[cut over?]" in thing
+    assert "25%" in users and "not known yet" in users and "2 in quarantine" in users
 
 
 def test_a_migrations_page_and_the_tab_of_its_dag_are_the_same_but_for_the_way_around(page, asked) -> None:

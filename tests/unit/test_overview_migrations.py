@@ -156,6 +156,6 @@ def test_a_scan_that_has_read_more_than_was_estimated_has_no_share_above_all() -
 def test_a_dag_leads_to_the_page_that_shows_more_of_it() -> None:
     pages = ("estate", "migrations", "partitions")
     told = {dag: page_for(dag, pages) for dag in ("migrate__a", "validate_data", "create_partitions", "beat_drum")}
-    assert list(told.values()) == ["migrations", "migrations", "partitions", "estate"]
+    assert list(told.values()) == ["migrations/a", "migrations", "partitions", "estate"]
     assert page_for("backup__certify", ("quality",)) == "quality", "never to a page that there is none"
     assert [migration_of(dag) for dag in ("migrate__a_b", "backfill_window__a", "validate_data")] == ["a_b", "a", None]

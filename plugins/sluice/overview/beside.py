@@ -86,8 +86,10 @@ def migration_of(dag: str) -> str | None:
 
 
 def page_for(dag: str, pages: Iterable[str]) -> str:
-    """Name the page of the console that shows more of a DAG: one of those that there are."""
+    """Name the page of the console that shows more of a DAG: a migration's own, or one of those that there are."""
     there = list(pages)
+    if name := migration_of(dag):
+        return f"migrations/{name}"
     page = next((page for begins, page in PAGES if dag.startswith(begins)), "estate")
     return page if page in there else there[0]
 
