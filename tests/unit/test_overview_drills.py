@@ -68,7 +68,7 @@ def test_a_day_without_a_drill_is_a_gap_and_one_that_failed_has_no_time() -> Non
     assert (year.counted, year.failed, year.late, year.missing) == (359, 1, 0, 2)
     assert year.phases == ("fetched", "replayed", "available")
     assert sum(by_day[9].times) == pytest.approx(year.drills[9].available, abs=0.2), "two of these days had none"
-    assert len(year.recoveries) == 6, "the newest"
+    assert len(year.recoveries) == 12
 
 
 def test_a_drill_that_was_right_and_late_counts_as_late_and_one_that_never_came_has_no_time() -> None:

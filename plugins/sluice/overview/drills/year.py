@@ -17,7 +17,7 @@ from sluice.safety.drill.trend import AVAILABLE, Drilled, Trend, trend_of
 from sluice.safety.drill.trend_told import when_breached
 
 BACK = timedelta(days=365)
-SHOWN, RECOVERIES = 12, 6
+SHOWN, RECOVERIES = 12, 12
 """So many drills are listed one by one, and so many full recoveries."""
 
 
