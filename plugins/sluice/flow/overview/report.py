@@ -9,12 +9,14 @@ from typing import Any
 
 from sluice.flow.connections import open_vault
 from sluice.flow.overview.certificates import opened_seen
-from sluice.overview.estate.full import KIND as KIND
-from sluice.overview.estate.full import SUBJECT
+
+KIND = "arrivals"
 
 
 def reports() -> list[str]:
     """Name what there is: the last one."""
+    from sluice.overview.estate.full import SUBJECT
+
     return [SUBJECT]
 
 

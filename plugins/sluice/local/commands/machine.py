@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from sluice.errors import SluiceError
+from sluice.estate import EstateErrors
 from sluice.local.mistakes import tell_mistakes
 from sluice.local.settings import USERS
 from sluice.local.tables import table
@@ -99,6 +100,8 @@ def _tell_estate() -> None:
 
     try:
         show("estate", as_data=False)
+    except EstateErrors:  # told by itself, each mistake by its line
+        return
     except SluiceError as why:
         print(f"\nWhere the estate stands is not known: {why}")
 

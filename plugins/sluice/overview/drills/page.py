@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sluice.estate.models import Store
 from sluice.ledger.seen import Seen, SeenThings
 from sluice.overview.asked import Asked
-from sluice.overview.drills.year import Day, Drill, Year, year_read
+from sluice.overview.drills.year import Drill, Year, year_read
 from sluice.overview.estate.safety import State
 from sluice.overview.links import dag_path, evidence_path, run_path
 from sluice.safety.drill.certificate import folder_of
@@ -52,8 +52,8 @@ class Week:
     slowest: float | None
     """Seconds."""
     failed: int
-    lost: tuple[float, float] | None
-    """The most."""
+    lost: Sequence[float] | None
+    """The most, at least and at most."""
 
 
 @dataclass(frozen=True)
@@ -243,9 +243,13 @@ def _weeks(year: Year) -> Iterator[Week]:
 def _times(year: Year, goal: float) -> Mapping[str, Any]:
     """Give columns: the seconds of each phase of each day, None where none came back whole."""
     return {
-        "days": _days(year, _ahead(year)),
+        "first": year.first.isoformat(),
         "drilled": len(year.days),
-        "phases": [[name, [_phase(day, name) for day in year.days]] for name in year.phases],
+        "ahead": _ahead(year),
+        "phases": [
+            [name, [day.times[at] if day and day.times else None for day in year.days]]
+            for at, name in enumerate(year.phases)
+        ],
         "failed": [number for number, day in enumerate(year.days) if day and day.failed],
         "late": [number for number, day in enumerate(year.days) if day and day.late],
         "missing": [number for number, day in enumerate(year.days) if day is None],
@@ -257,18 +261,10 @@ def _times(year: Year, goal: float) -> Mapping[str, Any]:
 
 def _losses(year: Year, goal: float) -> Mapping[str, Any]:
     lost = [day.lost if day else None for day in year.days]
-    return {"days": _days(year), "lost": lost, "goal": goal} if any(lost) else {}
+    return {"first": year.first.isoformat(), "drilled": len(year.days), "lost": lost, "goal": goal} if any(lost) else {}
 
 
 def _ahead(year: Year) -> int:
     """Give how many days to come are drawn: up to that on which the promise is passed, where it is near enough."""
     left = (year.breach.likely - year.first).days - len(year.days) + 1 if year.breach else AHEAD + 1
     return left + MARGIN if 0 < left <= AHEAD else 0
-
-
-def _days(year: Year, ahead: int = 0) -> list[str]:
-    return [(year.first + timedelta(days=number)).isoformat() for number in range(len(year.days) + ahead)]
-
-
-def _phase(day: Day | None, name: str) -> float | None:
-    return round(day.phases[name], 1) if day and name in day.phases else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sluice.overview.links import evidence_path
 from sluice.safety.drill.certificate import Certificate, Goals, folder_of
@@ -17,8 +17,8 @@ from sluice.safety.drill.trend import AVAILABLE, Drilled, Trend, trend_of
 from sluice.safety.drill.trend_told import when_breached
 
 BACK = timedelta(days=365)
-SHOWN = 20
-"""So many drills are listed one by one."""
+SHOWN, RECOVERIES = 12, 12
+"""So many drills are listed one by one, and so many full recoveries."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,22 @@ class Drill:
         return not self.failed and not self.late
 
 
-@dataclass(frozen=True)
-class Day:
-    """One day of drills."""
+class Day(NamedTuple):
+    """One day of drills. There are hundreds of each store, and a page reads them all."""
 
     day: date
-    phases: Mapping[str, float]
-    """Seconds that each took, of the slowest that came back whole; empty where none did."""
+    times: Sequence[float] | None
+    """Seconds of each of the year's phases, of the slowest that came back whole; None where none did."""
     failed: int
-    lost: tuple[float, float] | None
+    lost: Sequence[float] | None
     """Seconds of writes, at least and at most."""
-    late: bool
+    late: int
+    """1 where that slowest was too late."""
 
     @property
     def available(self) -> float | None:
         """Seconds until it was available; None where none came back whole."""
-        return sum(self.phases.values()) if self.phases else None
+        return sum(self.times) if self.times else None
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Year:
     drills: tuple[Drill, ...]
     """The newest of them, the last first."""
     recoveries: tuple[Drill, ...]
-    """The full recoveries of the year, the last first."""
+    """The newest full recoveries, the last first."""
     breach: Passed | None
     told: str
     """When that will be, in words, or why nobody says it."""
@@ -110,7 +110,7 @@ def year_told(
         "phases": phases,
         "days": days,
         "drills": [_drill_told(one) for one in reversed(year.drills[-SHOWN:])],
-        "recoveries": [_drill_told(one) for one in reversed(year.recoveries)],
+        "recoveries": [_drill_told(one) for one in reversed(year.recoveries[-RECOVERIES:])],
         "breach": [one and one.isoformat() for one in (breach.likely, breach.earliest, breach.latest)]
         if breach
         else None,
@@ -127,7 +127,7 @@ def year_read(store: str, told: Mapping[str, Any]) -> Year | None:
     if not told:
         return None
     first, phases = date.fromisoformat(told["first"]), told["phases"]
-    days = [_day_read(first + timedelta(days=number), one, phases) for number, one in enumerate(told["days"])]
+    days = [one and Day(first + timedelta(days=number), *one) for number, one in enumerate(told["days"])]
     breach = [one and date.fromisoformat(one) for one in told["breach"] or ()]
     return Year(
         first=first,
@@ -145,20 +145,13 @@ def _day_told(drills: Sequence[Drilled], slowest: Drilled | None, phases: Sequen
     if not drills:
         return None
     lost = [one.lost for one in drills if one.lost and not one.failed]
-    times = [slowest.phases.get(name, 0.0) for name in phases] if slowest else None
+    times = [round(slowest.phases.get(name, 0.0), 1) for name in phases] if slowest else None
     return [
         times,
         sum(bool(one.failed) for one in drills),
-        list(lost[-1]) if lost else None,
+        [round(seconds, 1) for seconds in lost[-1]] if lost else None,
         int(bool(slowest and slowest.late)),
     ]
-
-
-def _day_read(day: date, told: Sequence[Any] | None, phases: Sequence[str]) -> Day | None:
-    if told is None:
-        return None
-    times, failed, lost, late = told
-    return Day(day, dict(zip(phases, times or (), strict=False)), failed, tuple(lost) if lost else None, bool(late))
 
 
 def _drill_told(one: Drilled) -> dict[str, Any]:

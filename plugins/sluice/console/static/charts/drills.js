@@ -24,12 +24,16 @@
   // The first hues of a palette that the colour-blind tell apart (Okabe and Ito), in a tone for either paper; decals tell them apart again.
   const HUES = ["#56a3d9", "#c98a1b", "#2f9e7e", "#b671a3", "#8d8f2f", "#6f7fd0"];
 
+  const daysOf = (told) => Array.from({ length: told.drilled + (told.ahead ?? 0) },
+    (_, at) => new Date(Date.parse(`${told.first}T00:00Z`) + at * 86_400_000).toISOString().slice(0, 10));
+
   const drillTimes = (told, c) => {
-    const sums = told.days.slice(0, told.drilled).map((_, at) => told.phases.some(([, seconds]) => seconds[at] !== null)
+    const days = daysOf(told);
+    const sums = days.slice(0, told.drilled).map((_, at) => told.phases.some(([, seconds]) => seconds[at] !== null)
       ? told.phases.reduce((sum, [, seconds]) => sum + (seconds[at] ?? 0), 0) : null);
     const most = top([...sums, ...told.recoveries.map((one) => one[1])], told.goal);
     const marks = (name, symbol, colour, at, size = 9) => ({ type: "scatter", name, symbol, symbolSize: size, data: at, itemStyle: { color: colour }, z: 5 });
-    const frameOf = frame(told.days, c);
+    const frameOf = frame(days, c);
     return {
       ...frameOf,
       yAxis: { ...frameOf.yAxis, max: most, interval: step(most, 6) },
@@ -40,7 +44,7 @@
           const lines = told.phases.map(([name, seconds]) => ((seconds[at] ?? null) === null ? "" : `${name}: ${lasts(seconds[at])}`));
           const said = at >= sums.length ? "to come" : told.missing.includes(at) ? "no drill" : sums[at] === null ? "none came back whole" : `back after ${lasts(sums[at])}`;
           const node = document.createElement("div");
-          node.innerText = [`${day(told.days[at])}: ${said}`, ...lines.filter(Boolean), told.failed.includes(at) ? "✘ one failed" : "", told.late.includes(at) ? "⚠ too late" : ""].filter(Boolean).join("\n");
+          node.innerText = [`${day(days[at])}: ${said}`, ...lines.filter(Boolean), told.failed.includes(at) ? "✘ one failed" : "", told.late.includes(at) ? "⚠ too late" : ""].filter(Boolean).join("\n");
           return node;
         } },
       series: [
@@ -49,14 +53,15 @@
         ...(told.late.length ? [marks("too late", "triangle", c.warn, told.late.map((at) => [at, Math.min(most * 0.97, sums[at] + most * 0.04)]))] : []),
         ...(told.missing.length ? [marks("no drill", "circle", c.soft, told.missing.map((at) => [at, most * 0.012]), 4)] : []),
         ...(told.recoveries.length ? [marks("full recovery", "diamond", c.ink, told.recoveries.map(([at, seconds, failed]) => [at, failed || seconds === null ? most * 0.03 : seconds]), 11)] : []),
-        goal("RTO", told.goal, c, told.days.includes(told.breach) ? told.breach : null),
+        goal("RTO", told.goal, c, days.includes(told.breach) ? told.breach : null),
       ],
     };
   };
 
   const drillLosses = (told, c) => {
+    const days = daysOf(told);
     const low = told.lost.map((one) => (one ? one[0] : null)), most = top(told.lost.map((one) => (one ? one[1] : null)), told.goal);
-    const frameOf = frame(told.days, c);
+    const frameOf = frame(days, c);
     return {
       ...frameOf,
       grid: { ...frameOf.grid, top: 8 },
@@ -65,7 +70,7 @@
       tooltip: { trigger: "axis", confine: true, backgroundColor: c.card, borderColor: c.line, textStyle: { color: c.ink },
         formatter: (found) => {
           const at = found[0].dataIndex, one = told.lost[at];
-          return `${day(told.days[at])}: ${one ? `${lasts(one[0])} to ${lasts(one[1])} of writes would be lost` : "not measured"}`;
+          return `${day(days[at])}: ${one ? `${lasts(one[0])} to ${lasts(one[1])} of writes would be lost` : "not measured"}`;
         } },
       series: [
         { type: "bar", stack: "lost", data: low, itemStyle: { color: "transparent" }, silent: true, barCategoryGap: "12%", decal: { symbol: "none" } },
