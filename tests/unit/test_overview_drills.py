@@ -64,7 +64,7 @@ def test_a_day_without_a_drill_is_a_gap_and_one_that_failed_has_no_time() -> Non
     by_day = {(NOW.date() - year.first).days - number: day for number, day in enumerate(year.days)}
     assert (by_day[30], by_day[31]) == (None, None)
     assert (by_day[10].available, by_day[10].failed, by_day[10].lost) == (None, 1, None)
-    assert by_day[9].lost == [2.0, 12.0]
+    assert by_day[9].lost == (2.0, 12.0)
     assert (year.counted, year.failed, year.late, year.missing) == (359, 1, 0, 2)
     assert year.phases == ("fetched", "replayed", "available")
     assert sum(by_day[9].times) == pytest.approx(year.drills[9].available, abs=0.2), "two of these days had none"

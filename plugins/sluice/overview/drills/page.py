@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -187,8 +187,7 @@ def store_drills(
     found = seen.found if seen else {}
     year = year_read(name, found.get("year", {}))
     if year:
-        until = (asked.now.date() - year.first).days + 1  # a look of days ago: since then nobody knows of one
-        year = replace(year, days=year.days + (None,) * (until - len(year.days)))
+        year = year.until(asked.now.date())
     return StoreDrills(
         name=name,
         rto=store.rto.total_seconds(),
@@ -231,8 +230,9 @@ def _failover(store: str, told: Mapping[str, Any], runs: Mapping[str, tuple[str,
 
 
 def _weeks(year: Year) -> Iterator[Week]:
-    for start in range(max(0, len(year.days) - 7), -7, -7):
-        days = [one for one in year.days[max(0, start) : start + 7] if one]
+    every = year.days
+    for start in range(max(0, len(every) - 7), -7, -7):
+        days = [one for one in every[max(0, start) : start + 7] if one]
         times = [one.available for one in days if one.available is not None]
         lost = [one.lost for one in days if one.lost]
         first = year.first + timedelta(days=max(0, start))
@@ -242,17 +242,15 @@ def _weeks(year: Year) -> Iterator[Week]:
 
 def _times(year: Year, goal: float) -> Mapping[str, Any]:
     """Give columns: the seconds of each phase of each day, None where none came back whole."""
+    counts, failed, late, _, _, *times = year.columns
     return {
         "first": year.first.isoformat(),
-        "drilled": len(year.days),
+        "drilled": year.length,
         "ahead": _ahead(year),
-        "phases": [
-            [name, [day.times[at] if day and day.times else None for day in year.days]]
-            for at, name in enumerate(year.phases)
-        ],
-        "failed": [number for number, day in enumerate(year.days) if day and day.failed],
-        "late": [number for number, day in enumerate(year.days) if day and day.late],
-        "missing": [number for number, day in enumerate(year.days) if day is None],
+        "phases": [[name, column] for name, column in zip(year.phases, times, strict=True)],
+        "failed": [number for number, count in enumerate(failed) if count],
+        "late": [number for number, count in enumerate(late) if count],
+        "missing": [number for number, count in enumerate(counts) if not count],
         "recoveries": [[(one.at.date() - year.first).days, one.available, bool(one.failed)] for one in year.recoveries],
         "goal": goal,
         "breach": year.breach.likely.isoformat() if year.breach else None,
@@ -260,11 +258,12 @@ def _times(year: Year, goal: float) -> Mapping[str, Any]:
 
 
 def _losses(year: Year, goal: float) -> Mapping[str, Any]:
-    lost = [day.lost if day else None for day in year.days]
-    return {"first": year.first.isoformat(), "drilled": len(year.days), "lost": lost, "goal": goal} if any(lost) else {}
+    _, _, _, low, high, *_ = year.columns
+    told = {"first": year.first.isoformat(), "drilled": year.length, "low": low, "high": high, "goal": goal}
+    return told if any(one is not None for one in high) else {}
 
 
 def _ahead(year: Year) -> int:
     """Give how many days to come are drawn: up to that on which the promise is passed, where it is near enough."""
-    left = (year.breach.likely - year.first).days - len(year.days) + 1 if year.breach else AHEAD + 1
+    left = (year.breach.likely - year.first).days - year.length + 1 if year.breach else AHEAD + 1
     return left + MARGIN if 0 < left <= AHEAD else 0

@@ -60,7 +60,7 @@
 
   const drillLosses = (told, c) => {
     const days = daysOf(told);
-    const low = told.lost.map((one) => (one ? one[0] : null)), most = top(told.lost.map((one) => (one ? one[1] : null)), told.goal);
+    const most = top(told.high, told.goal);
     const frameOf = frame(days, c);
     return {
       ...frameOf,
@@ -69,12 +69,12 @@
       legend: { show: false },
       tooltip: { trigger: "axis", confine: true, backgroundColor: c.card, borderColor: c.line, textStyle: { color: c.ink },
         formatter: (found) => {
-          const at = found[0].dataIndex, one = told.lost[at];
-          return `${day(days[at])}: ${one ? `${lasts(one[0])} to ${lasts(one[1])} of writes would be lost` : "not measured"}`;
+          const at = found[0].dataIndex, low = told.low[at];
+          return `${day(days[at])}: ${low !== null ? `${lasts(low)} to ${lasts(told.high[at])} of writes would be lost` : "not measured"}`;
         } },
       series: [
-        { type: "bar", stack: "lost", data: low, itemStyle: { color: "transparent" }, silent: true, barCategoryGap: "12%", decal: { symbol: "none" } },
-        { type: "bar", stack: "lost", name: "lost, at least to at most", data: told.lost.map((one) => (one ? Math.max(0, one[1] - one[0]) : null)), itemStyle: { color: HUES[0] }, barMinHeight: 2 },
+        { type: "bar", stack: "lost", data: told.low, itemStyle: { color: "transparent" }, silent: true, barCategoryGap: "12%", decal: { symbol: "none" } },
+        { type: "bar", stack: "lost", name: "lost, at least to at most", data: told.high.map((high, at) => (high === null ? null : Math.max(0, high - told.low[at]))), itemStyle: { color: HUES[0] }, barMinHeight: 2 },
         goal("RPO", told.goal, c),
       ],
     };
