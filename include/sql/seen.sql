@@ -19,6 +19,5 @@ SELECT subject, at, found, tried_at, failed FROM overview.seen WHERE kind = %(ki
 -- name: forget_others
 DELETE FROM overview.seen WHERE kind = %(kind)s AND subject <> ALL (%(subjects)s)
 
--- name: find_newest
--- When anything was looked at last.
-SELECT max(tried_at) AS at FROM overview.seen
+-- name: find_last_try
+SELECT max(tried_at) AS at FROM overview.seen WHERE kind = %(kind)s

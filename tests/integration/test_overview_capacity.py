@@ -11,10 +11,11 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 from sluice.console.pages import live_page
 from sluice.estate import read_stores
-from sluice.flow.overview.capacity import KIND, LAST, look_at_report
+from sluice.flow.overview.capacity import look_at_report
 from sluice.insight.capacity.keeping import keep_report
 from sluice.insight.capacity.report import Report
 from sluice.insight.capacity.telling import headline
+from sluice.ledger.control import Control
 from sluice.ledger.forecasts import Forecasts
 from sluice.ledger.samples import Samples, Series, Span
 from sluice.ledger.seen import SeenThings
@@ -22,6 +23,8 @@ from sluice.local.standing.capacity import tables
 from sluice.overview.as_json import as_json
 from sluice.overview.asked import Asked
 from sluice.overview.capacity.page import Capacity, capacity
+from sluice.overview.capacity.shortened import KIND, LAST
+from sluice.overview.estate.page import estate
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection, connect
 
@@ -35,6 +38,7 @@ PLACE = "capacity_report/run__1/make_report"
 @pytest.fixture
 def ledger(database: Database) -> Iterator[Connection]:
     with connect(database.dsn("sluice_ledger"), purpose="test") as c:
+        Control(c, "", "").prepare()
         Samples(c).prepare()
         SeenThings(c).prepare()
         yield c
@@ -71,6 +75,18 @@ def answered(c: Connection, may_read: Callable[[str], bool] = lambda _: True) ->
 
 def nobody() -> Vault:
     raise AssertionError("the vault was asked for what is known already")
+
+
+def test_the_estates_card_of_a_store_says_when_it_is_full_by_the_same_report(ledger: Connection, bucket: Vault) -> None:
+    made = recent(ledger, store("certify"))
+    looked(ledger, bucket, made)
+    (card,) = [
+        one for one in estate(Asked(ledger, read_stores(ROOT), SeenThings(ledger).now(), (), bool)).cards if one.full
+    ]
+    assert card.name == "certify"
+    assert card.full is not None
+    (at, *_) = [at for _, at in made.arrivals if at.limit.name == "full"]
+    assert (card.full.earliest, card.full.likely, card.full.told) == (at.earliest, at.likely, at.limit.told)
 
 
 def test_the_last_report_is_shown_in_its_own_words_and_leads_to_its_page_and_its_run(

@@ -16,12 +16,10 @@ from sluice.estate import read_stores
 from sluice.flow.connections import open_vault
 from sluice.flow.overview import certificates as look_at_certificates
 from sluice.flow.overview import drills as look_at_drills
-from sluice.flow.overview import report as look_at_report
 from sluice.flow.overview import safety as look_at_safety
 from sluice.flow.overview.refreshing import refresh
 from sluice.flow.overview.sights import SIGHTS
 from sluice.flow.safety import exposing, stores
-from sluice.ledger.forecasts import Forecasts, Reported
 from sluice.ledger.seen import SeenThings
 from sluice.local.standing import drills as at_terminal
 from sluice.overview.drills.page import drills
@@ -192,30 +190,6 @@ def test_before_its_certificates_were_read_a_store_is_judged_by_those_in_the_vau
     made = stood.a_drill("shop", now - DAY)
     made.keep(bucket)
     assert [one["name"] for one in look_at_safety.look("shop")["certificates"]] == [made.name]
-
-
-def test_the_last_report_is_read_once_and_says_when_a_disk_is_full(
-    root, bucket, ledger, seen, now, monkeypatch
-) -> None:
-    assert look_at_report.look("last") == {}
-    limit = {
-        "limit": {"name": "full", "value": 1.0, "told": "is 85 % full"},
-        "earliest": None,
-        "likely": None,
-        "latest": None,
-    }
-    size = {"unit": "bytes", "subject": "", "arrivals": [limit], "reason": ""}
-    report = {"schema": 1, "until": str(now.date()), "stores": [{"name": "shop", "measures": [size]}]}
-    bucket.put_once("docs/capacity_report/r/t/h/report.json", json.dumps(report).encode(), "application/json")
-    Forecasts(ledger).keep_report(
-        Reported(now.date(), now.date() - 7 * DAY, False, "docs/capacity_report/r/t/h/report.json")
-    )
-    whole_look(seen)
-    found = estate(stood.asked(ledger, read_stores(root), seen.now()))
-    full = next(one.full for one in found.cards if one.name == "shop")
-    assert (full.words, full.report) == ("not within a year", "/sluice/docs/capacity_report/r/t/h/report.html")
-    monkeypatch.setattr(Vault, "get", lambda *told: pytest.fail("it was read already"))
-    assert look_at_report.look("last")["stores"]["shop"]["told"] == "is 85 % full"
 
 
 def test_each_drill_leads_to_its_certificate_its_run_and_the_gates_record(ledger, seen, now, pages) -> None:

@@ -73,7 +73,7 @@ def text(page: str) -> str:
 def look(ledger, now, **stores: dict) -> None:
     """Have everybody look, so that what is wrong is the stores' own."""
     seen = SeenThings(ledger)
-    seen.record("arrivals", "last", now, {})
+    seen.record("capacity", "last", now, {})
     seen.record("looked", "watch_health", now, {})
     stood.leave_numbers(ledger, now, [("shop", "up_count", "", 1.0), ("docs", "table_up_count", "users", 1.0)])
 
@@ -158,8 +158,16 @@ def test_what_lies_behind_a_dag_that_one_may_not_read_is_left_out(ledger, seen, 
     stood.leave_safety(seen, stood.some_facts("shop", now), now)
     stood.leave_incidents(ledger, stood.an_incident(1, "shop", now))
     look(ledger, now)
-    seen.record("arrivals", "last", now, {"until": "2026-03-01", "page": "docs/x.html",
-        "stores": {"shop": {"days": [None, None, None], "told": "is 85 % full", "reason": ""}}})  # fmt: skip
+    never = {"value": 1.0, "earliest": None, "likely": None, "latest": None}
+    size = {
+        "unit": "bytes",
+        "subject": "",
+        "reason": "",
+        "arrivals": [never],
+        "limits": [{"told": "is full", "value": 1.0}],
+    }
+    shop = {"name": "shop", "measures": [size]}
+    seen.record("capacity", "last", now, {"until": "2026-03-01", "page": "docs/x.html", "stores": [shop]})
     nothing = estate(stood.asked(ledger, stood.an_estate(), now, may_read=lambda dag_id: False))
     [card] = nothing.cards
     assert (card.safety, card.safety_failed, card.incidents, card.full, card.backup_run) == (None, "", (), None, None)

@@ -162,7 +162,7 @@ def test_an_empty_page_says_what_fills_it(ledger: Connection) -> None:
     nothing = answered(ledger)
     assert nothing.headline == "Nobody has looked at the tables yet"
     assert "/dags/refresh_overview" in live_page("partitions", nothing)
-    SeenThings(ledger).record("quorum", "x", SeenThings(ledger).now(), {})
+    SeenThings(ledger).record("capacity", "last", SeenThings(ledger).now(), {})
     assert answered(ledger).headline == "No table is kept yet"
     assert "include/estate/datasets" in live_page("partitions", answered(ledger))
 

@@ -10,7 +10,7 @@ import pytest
 from sluice.ledger.samples import Sample, Series
 from sluice.ledger.seen import Seen
 from sluice.overview.drills.condensed import condensed, restored, that_matter
-from sluice.overview.estate.full import arrivals_told, full_of
+from sluice.overview.estate.full import full_of
 from sluice.overview.estate.numbers import numbers_of
 from sluice.overview.estate.safety import FRESH, facts_read, facts_told, moment_of, safety_at
 from sluice.safety.drill.certificate import Goals
@@ -105,51 +105,56 @@ def test_what_was_never_seen_is_nothing_and_a_failed_look_leaves_what_was_seen_b
     assert (kept.state, kept.failed, kept.looked) == ("warn", "VaultDown", NOW)
 
 
-def arrival(name: str, *days: str | None) -> dict[str, object]:
-    """A limit of a report's JSON."""
-    told = {"full": "is 85 % full", "most": "holds 2 TB, the most that it may"}[name]
-    return {
-        "limit": {"name": name, "value": 1.0, "told": told},
-        **dict(zip(("earliest", "likely", "latest"), days, strict=True)),
+FULL, MOST = LIMITS = (
+    {"told": "is 85 % full", "value": 1.0},
+    {"told": "holds 2 TB, the most that it may", "value": 2.0},
+)
+
+
+def arrival(limit: dict[str, object], *days: str | None) -> dict[str, object]:
+    """When a limit is reached, as a look has kept it."""
+    return {"value": limit["value"], **dict(zip(("earliest", "likely", "latest"), days, strict=True))}
+
+
+def kept(*arrivals: dict[str, object], reason: str = "") -> Seen:
+    """What a look has kept of the last report: a store's sessions and its size."""
+    busy = {
+        "unit": "percent",
+        "subject": "",
+        "arrivals": [arrival(FULL, "2026-03-02", "2026-03-02", None)],
+        "limits": LIMITS,
     }
+    size = {"unit": "bytes", "subject": "", "arrivals": list(arrivals), "limits": LIMITS, "reason": reason}
+    page = "docs/capacity_report/r/t/h/report.html"
+    return seen({"until": "2026-02-25", "page": page, "stores": [{"name": "shop", "measures": [busy, size]}]})
 
 
 @pytest.mark.parametrize(
     ("arrivals", "words", "state"),
     [
-        ([arrival("full", "2026-04-10", "2026-04-20", "2026-05-10")], "in 40 to 70 days", "warn"),
-        ([arrival("full", "2026-03-06", "2026-04-20", None)], "in 5 days or later", "bad"),
-        ([arrival("full", "2026-01-06", "2026-01-06", "2026-01-06")], "now", "bad"),
-        ([arrival("full", "2026-01-06", "2026-01-06", None)], "now, or in more than a year", "bad"),
-        ([arrival("full", "2026-01-06", "2026-03-06", "2026-03-10")], "now, or in 9 days", "bad"),
-        ([arrival("full", None, None, None)], "not within a year", "none"),
-        ([arrival("full", None, None, None), arrival("most", "2026-08-01", "2026-09-01", None)], "in 153 days or later", "good"),
+        ([arrival(FULL, "2026-04-10", "2026-04-20", "2026-05-10")], "in 40 to 70 days", "warn"),
+        ([arrival(FULL, "2026-03-06", "2026-04-20", None)], "in 5 days or later", "bad"),
+        ([arrival(FULL, "2026-01-06", "2026-01-06", "2026-01-06")], "now", "bad"),
+        ([arrival(FULL, "2026-01-06", "2026-01-06", None)], "now, or in more than a year", "bad"),
+        ([arrival(FULL, "2026-01-06", "2026-03-06", "2026-03-10")], "now, or in 9 days", "bad"),
+        ([arrival(FULL, None, None, None)], "not within a year", "none"),
+        ([arrival(FULL, None, None, None), arrival(MOST, "2026-08-01", "2026-09-01", None)], "in 153 days or later", "good"),
         ([], "nobody says how much its disk holds", "none"),
     ],
 )  # fmt: skip
 def test_days_to_full_are_counted_from_today_and_not_from_the_report(arrivals, words, state) -> None:
-    size = {"unit": "bytes", "subject": "", "arrivals": arrivals, "reason": ""}
-    sessions = {
-        "unit": "percent",
-        "subject": "",
-        "arrivals": [arrival("full", "2026-03-02", "2026-03-02", None)],
-        "reason": "",
-    }
-    report = {"schema": 1, "until": "2026-02-25", "stores": [{"name": "shop", "measures": [sessions, size]}]}
-    found = full_of(seen(arrivals_told(report, "docs/capacity_report/r/t/h/report.html")), "shop", date(2026, 3, 1))
+    found = full_of(kept(*arrivals), "shop", date(2026, 3, 1))
     assert found
     assert (found.words, found.state) == (words, state)
     assert found.report == "/sluice/docs/capacity_report/r/t/h/report.html"
 
 
 def test_a_report_that_foretells_nothing_says_why_and_one_of_another_form_says_nothing() -> None:
-    size = {"unit": "bytes", "subject": "", "arrivals": [], "reason": "5 days were measured, and 8 are needed: no date"}
-    report = {"schema": 1, "until": "2026-02-25", "stores": [{"name": "shop", "measures": [size]}]}
-    found = full_of(seen(arrivals_told(report, "x.html")), "shop", date(2026, 3, 1))
+    found = full_of(kept(reason="5 days were measured, and 8 are needed: no date"), "shop", date(2026, 3, 1))
     assert found
     assert found.words == "5 days were measured, and 8 are needed: no date"
-    assert full_of(seen(arrivals_told({**report, "schema": 99}, "x.html")), "shop", date(2026, 3, 1)) is None
-    assert full_of(seen(arrivals_told(report, "x.html")), "another", date(2026, 3, 1)) is None
+    assert full_of(seen({"page": "x.html", "until": None}), "shop", date(2026, 3, 1)) is None
+    assert full_of(kept(), "another", date(2026, 3, 1)) is None
     assert full_of(None, "shop", date(2026, 3, 1)) is None
 
 

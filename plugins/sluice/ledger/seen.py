@@ -72,11 +72,11 @@ class SeenThings:
             found = rows(self.connection, statement("seen.find_seen"), kind=kind, subject=subject)
         return _seen(found[0]) if found else None
 
-    def newest(self) -> datetime | None:
-        """Say when anything was looked at last; None where nothing was."""
-        with translated("asking when things were looked at"):
-            newest: datetime | None = one(self.connection, statement("seen.find_newest"))["at"]
-        return newest
+    def last_try(self, kind: str) -> datetime | None:
+        """Say when a kind was looked at last, whatever came of it; None where it never was."""
+        with translated(f"asking when {kind} was looked at"):
+            at: datetime | None = one(self.connection, statement("seen.find_last_try"), kind=kind)["at"]
+        return at
 
     def _do(self, verb: str, **values: object) -> None:
         with translated(f"{verb.replace('_', ' ')} of {values['kind']} in the ledger"):

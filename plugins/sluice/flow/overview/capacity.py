@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from sluice.ledger.seen import SeenThings
     from sluice.stores.objects import Vault
 
-KIND, LAST = "capacity", "last"
-"""There is one such thing: the last report."""
-
 
 def reports() -> Sequence[str]:
-    """Name it."""
+    """Name what there is: the last one."""
+    from sluice.overview.capacity.shortened import LAST
+
     return [LAST]
 
 
@@ -37,7 +36,7 @@ def look_at_report(seen: SeenThings, open_vault: Callable[[], Vault]) -> Mapping
 
     from sluice.ledger.forecasts import Forecasts
     from sluice.ledger.samples import Samples
-    from sluice.overview.capacity.shortened import FORM, shortened
+    from sluice.overview.capacity.shortened import FORM, KIND, LAST, shortened
 
     before = seen.one_of(KIND, LAST)
     Samples(seen.connection).prepare()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.flow.overview import capacity, certificates, drills, migrations, report, safety
+from sluice.flow.overview import capacity, certificates, drills, migrations, safety
 from sluice.flow.overview.months import archived_items, look_at_item_months, look_at_months
 from sluice.flow.project import dataset_names
 
@@ -29,10 +29,9 @@ SIGHTS: tuple[Sight, ...] = (
     Sight(certificates.KIND, certificates.stores, certificates.look),
     Sight(safety.KIND, certificates.stores, safety.look),
     Sight(drills.KIND, certificates.stores, drills.look),
-    Sight(report.KIND, report.reports, report.look),
     Sight("months", dataset_names, look_at_months),
     Sight("item_months", archived_items, look_at_item_months),
-    Sight(capacity.KIND, capacity.reports, capacity.look),
+    Sight("capacity", capacity.reports, capacity.look),
     Sight("migration", migrations.names, migrations.look, often=True),
 )
 """In their order: of drills, what was read of certificates just now is shown."""

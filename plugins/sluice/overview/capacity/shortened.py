@@ -15,6 +15,8 @@ from sluice.insight.capacity.measure import Ceiling, Curve, Drop, Outlook, Reach
 from sluice.insight.capacity.report import CHARTED, SCHEMA
 from sluice.insight.capacity.telling import arrival_told, grown_told, score_told
 
+KIND, LAST = "capacity", "last"
+"""Under these it is kept: there is one such thing, the last report."""
 FORM = 1
 """The version of this form: it rises when it changes, and the report is read anew."""
 WEEK = 7

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from sluice.insight.capacity.report import SCHEMA
 from sluice.ledger.seen import Seen
 from sluice.overview.estate.safety import State
 from sluice.overview.links import evidence_path
 
-KIND, SUBJECT = "arrivals", "last"
-"""Under these it is kept: there is a look in each run, whatever the estate has."""
-LIMITS = ("full", "most")
-"""Of a report's limits those that end a disk."""
 URGENT, SOON = 14, 60
 """Days until the earliest likely one below which it is bad, and to be looked at."""
 
@@ -59,30 +52,18 @@ class Full:
         return max(0, (day - self.today).days) if day else None
 
 
-def arrivals_told(report: Mapping[str, Any], page: str) -> dict[str, Any]:
-    """Write what a page needs of a report's JSON; its stores are empty where the report is of another form."""
-    stores = report["stores"] if report.get("schema") == SCHEMA else ()
-    sizes = {one["name"]: _size(one) for one in stores}
-    return {"until": report["until"], "page": page, "stores": {name: one for name, one in sizes.items() if one}}
-
-
 def full_of(seen: Seen | None, store: str, today: date) -> Full | None:
-    """Give when a store is full; None where no report says anything of its size."""
-    if seen is None or store not in seen.found.get("stores", {}):
+    """Give when a store is full, by what a look has kept of the last report; None where that says nothing of its size."""
+    known = {one["name"]: one for one in seen.found.get("stores", ())} if seen else {}
+    sizes = [one for one in known.get(store, {}).get("measures", ()) if one["unit"] == "bytes" and not one["subject"]]
+    if seen is None or not sizes:
         return None
-    told = seen.found["stores"][store]
-    earliest, likely, latest = (date.fromisoformat(one) if one else None for one in told["days"])
+    first = min(sizes[0]["arrivals"], key=lambda at: (at["likely"] or "9", at["earliest"] or "9"), default=None)
+    earliest, likely, latest = (_day(first[name]) if first else None for name in ("earliest", "likely", "latest"))
+    told = next((one["told"] for one in sizes[0]["limits"] if first and one["value"] == first["value"]), "")
     until, page = date.fromisoformat(seen.found["until"]), evidence_path(seen.found["page"])
-    return Full(earliest, likely, latest, told["told"], told["reason"], until, page, today)
+    return Full(earliest, likely, latest, told, sizes[0]["reason"], until, page, today)
 
 
-def _size(store: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Take the limit of its size that comes first."""
-    measures = [one for one in store["measures"] if one["unit"] == "bytes" and not one["subject"]]
-    if not measures:
-        return None
-    one = measures[0]
-    limits = [at for at in one["arrivals"] if at["limit"]["name"] in LIMITS]
-    first = min(limits, key=lambda at: (at["likely"] or "9", at["earliest"] or "9"), default=None)
-    days = [first[name] for name in ("earliest", "likely", "latest")] if first else [None] * 3
-    return {"days": days, "told": first["limit"]["told"] if first else "", "reason": one["reason"]}
+def _day(told: str | None) -> date | None:
+    return date.fromisoformat(told) if told else None

@@ -10,8 +10,9 @@ from sluice.estate.models import Store
 from sluice.insight.metrics import AIRFLOW
 from sluice.ledger.seen import Seen, SeenThings
 from sluice.overview.asked import Asked, Waiting
-from sluice.overview.estate.full import KIND as REPORTED
-from sluice.overview.estate.full import SUBJECT, Full, full_of
+from sluice.overview.capacity.shortened import KIND as REPORTED
+from sluice.overview.capacity.shortened import LAST
+from sluice.overview.estate.full import Full, full_of
 from sluice.overview.estate.incidents import Open, open_incidents
 from sluice.overview.estate.numbers import NONE, Numbers, latest_numbers
 from sluice.overview.estate.safety import Safety, State, safety_at
@@ -144,7 +145,7 @@ def estate(asked: Asked) -> EstateNow:
 
 def _cards(asked: Asked, incidents: Sequence[Open]) -> Iterator[Card]:
     seen = SeenThings(asked.ledger)
-    safe, report = seen.all_of("safety"), seen.one_of(REPORTED, SUBJECT)
+    safe, report = seen.all_of("safety"), seen.one_of(REPORTED, LAST)
     numbers = latest_numbers(asked) if asked.may_read("collect_samples") else {}
     runs = _runs(asked)
     for name, store in asked.estate.stores.items():

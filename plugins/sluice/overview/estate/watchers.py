@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sluice.ledger.samples import LATELY, Samples
 from sluice.ledger.seen import SeenThings
 from sluice.overview.asked import Asked
-from sluice.overview.estate.full import KIND as REFRESHED
+from sluice.overview.capacity.shortened import KIND as REFRESHED
 from sluice.overview.links import dag_path
 
 KIND, HEALTH = "looked", "watch_health"
@@ -49,14 +49,14 @@ def watchers(asked: Asked) -> tuple[Watcher, ...]:
 
 def _watchers(asked: Asked) -> Iterator[Watcher]:
     seen = SeenThings(asked.ledger)
-    refreshed, health = seen.all_of(REFRESHED), seen.one_of(KIND, HEALTH)
+    refreshed, health = seen.last_try(REFRESHED), seen.one_of(KIND, HEALTH)
     numbers = Samples(asked.ledger).latest(asked.now, within=LATELY, metrics=[COLLECTED])
     told = (
         (
             "refresh_overview",
             "what backups, drills, months and copies are like",
             15,
-            max((one.tried_at for one in refreshed.values()), default=None),
+            refreshed,  # there is such a look in each run, whatever the estate has
         ),
         (
             "collect_samples",

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from sluice.ledger.seen import Seen, SeenThings
 from sluice.overview.asked import Asked, Waiting
+from sluice.overview.capacity.shortened import KIND as REFRESHED
 from sluice.overview.links import evidence_path, origin_of
 from sluice.overview.partitions.kept import Ahead, Cell, Kept, Next, Year
 from sluice.overview.partitions.months import BEYOND, STATES, Look, MonthSeen, read
@@ -33,7 +34,7 @@ class Partitions:
 
     at: datetime
     looked: datetime | None
-    """When anything was looked at last; None where nothing ever was."""
+    """When `refresh_overview` looked last; None where it never did."""
     kept: tuple[Kept, ...]
     asks: tuple[Waiting, ...]
     """What waits for a person's yes."""
@@ -86,7 +87,8 @@ def partitions(asked: Asked) -> Partitions:
     evidence = _evidence(asked, months)
     kept = [_kept(kind, one, months[kind, one.subject], evidence, asked.now) for kind, one in found]
     asks = tuple(one for one in asked.waiting if one.dag_id in BEHIND.values())
-    return Partitions(asked.now, seen.newest(), tuple(sorted(kept, key=_urgency)), asks)
+    looked = max((one.tried_at for _, one in found), default=None) or seen.last_try(REFRESHED)
+    return Partitions(asked.now, looked, tuple(sorted(kept, key=_urgency)), asks)
 
 
 def _may_read(asked: Asked, kind: Kind, found: Mapping[str, Any]) -> bool:
