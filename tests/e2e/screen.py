@@ -36,6 +36,15 @@ class Screen:
         self.page.get_by_role("button", name="Approve").wait_for()
         return self.page
 
+    def follow_question(self, subject: str) -> Page:
+        """Find a question on the console's page Migrations, and follow it to where Airflow takes the answer."""
+        self.page.goto("/plugin/sluice")
+        console = self.page.frame_locator("iframe")
+        console.get_by_role("link", name="Migrations").click()
+        console.get_by_role("link", name=subject).first.click()
+        self.page.get_by_role("button", name="Approve").wait_for()
+        return self.page
+
     def follow_evidence(self) -> Page:
         """Click the link Evidence in the details of the task that is open; give the console's page."""
         self.page.get_by_role("link", name="Evidence").click()

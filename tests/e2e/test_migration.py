@@ -132,10 +132,12 @@ def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, scr
     assert driver.kind.diff().clean
 
 
-def test_an_approval_by_click_cuts_over_and_cutting_back_keeps_the_writes_since(driver: Driver, screen: Screen) -> None:
+def test_an_approval_from_the_consoles_link_cuts_over_and_cutting_back_keeps_the_writes_since(
+    driver: Driver, screen: Screen
+) -> None:
     run = driver.start("cut_over")
     driver.asked(run)
-    page = screen.open_question(run, APPROVE_CUTOVER)
+    page = screen.follow_question(f"cut_over of {MIGRATION}?")
     page.wait_for_timeout(2_000)  # a person reads; an answer within a second of the question can fail its task
     page.get_by_role("button", name="Approve").click()
     assert driver.finish(run) == "success"
