@@ -18,11 +18,14 @@ from sluice.stores.postgres import Connection, Row, rows
 from sluice.stores.statements import statement
 
 PAGE = Path("docs/reference/ledger.md")
-RELEASED: Mapping[str, tuple[str, ...]] = {"store": ("marks", "archive", "safety"), "ledger": ("control", "insight")}
+RELEASED: Mapping[str, tuple[str, ...]] = {
+    "store": ("marks", "archive", "safety"),
+    "ledger": ("control", "insight", "overview"),
+}
 """The sets of releases, by the database that they are made in."""
 SCHEMAS: Mapping[str, tuple[str, ...]] = {
     "store": ("sluice", "sluice_routing", "sluice_archive", "sluice_safety"),
-    "ledger": ("control", "insight", "sluice"),
+    "ledger": ("control", "insight", "overview", "sluice"),
 }
 TITLES = {"store": "In the store's own database, beside the data", "ledger": "In the ledger's database"}
 HEAD = """<!-- Made of include/sql/schema by `python -m sluice.local.reference`. -->

@@ -197,6 +197,12 @@ TABLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("sluice", "probe"): {
         "lane": "The lane's number.",
     },
+    ("overview", "seen"): {
+        "kind": "What sort of thing it is: `migration`, `months`, `safety`, …",
+        "subject": "Which of them.",
+        "found": "What was found, as the page wants it.",
+        "tried_at": "When it was looked at last, whatever came of it.",
+    },
     ("sluice", "quarantine"): {
         "key": "The row's key in the source.",
         "reason": "Why the target cannot hold it.",
@@ -205,7 +211,7 @@ TABLES: Mapping[tuple[str, str], Mapping[str, str]] = {
         "": "The releases that have made these schemas, each once, with their checksums.",
         "applied_at": "When it was applied.",
         "checksum": "SHA-256 of the file: one that was changed since is refused.",
-        "release_set": "`marks`, `archive`, `safety`, `control` or `insight`.",
+        "release_set": "`marks`, `archive`, `safety`, `control`, `insight` or `overview`.",
         "version": "The file's version.",
     },
     ("sluice", "released"): {

@@ -2,6 +2,4 @@
 CREATE INDEX transition_by ON control.transition (run);
 CREATE INDEX fact_by ON control.fact (run);
 CREATE INDEX evidence_by ON control.evidence (run);
-CREATE INDEX question_by ON control.question (run);
-CREATE INDEX approval_by ON control.approval (run);
 CREATE INDEX approval_of ON control.approval (migration, id);
