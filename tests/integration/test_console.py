@@ -279,3 +279,28 @@ def test_a_page_that_there_is_none_and_one_that_is_not_ones_own_say_so_in_words(
 def test_a_tab_is_for_who_may_read_its_dag(visit, of) -> None:
     assert visit(f"/sluice/{of}", role=None).status_code == 401
     assert visit(f"/sluice/{of}", role="").status_code == 403
+
+
+def test_a_file_is_kept_for_good_only_by_the_word_of_its_content(visit) -> None:
+    from sluice.console.assets import file_path
+
+    kept = [
+        visit(path, role=None).headers["cache-control"]
+        for path in (file_path("console.js"), "/sluice/static/x/console.js")
+    ]
+    assert kept == ["public, max-age=31536000, immutable", "no-cache"]
+    assert visit("/sluice/static/x/../who.py", role=None).status_code != 200
+
+
+def test_what_an_address_says_of_a_task_that_is_no_number_is_one_that_is_alone(airflow) -> None:
+    from sluice.console.tabs import index_of
+
+    assert [index_of(told) for told in ("3", "-1", "--5", "9" * 5000, "²", "", "{MAP_INDEX}")] == [
+        3,
+        -1,
+        -1,
+        -1,
+        -1,
+        -1,
+        -1,
+    ]

@@ -169,6 +169,8 @@ def test_what_lies_behind_a_dag_that_one_may_not_read_is_left_out(ledger, seen, 
     shop = {"name": "shop", "measures": [size]}
     seen.record("capacity", "last", now, {"until": "2026-03-01", "page": "docs/x.html", "stores": [shop]})
     nothing = estate(stood.asked(ledger, stood.an_estate(), now, may_read=lambda dag_id: False))
+    assert nothing.headline == "1 store, nothing wrong as far as you may see"
+    assert "Not shown to you is what lies behind watch_health, " in text(render("estate", nothing))
     [card] = nothing.cards
     assert (card.safety, card.safety_failed, card.incidents, card.full, card.backup_run) == (None, "", (), None, None)
     assert (card.numbers.answers, nothing.watchers, card.state) == (None, (), "none")
@@ -179,6 +181,16 @@ def test_what_lies_behind_a_dag_that_one_may_not_read_is_left_out(ledger, seen, 
     assert some.cards[0].safety is None
     everything = estate(stood.asked(ledger, stood.an_estate(), now))
     assert everything.cards[0].full.words == "not within a year"
+
+
+def test_whatever_makes_a_card_red_or_orange_is_in_the_first_line(ledger, seen, now) -> None:
+    look(ledger, now)
+    red = stood.a_drill("shop", now - timedelta(hours=1), compared=stood.broken())
+    passed = stood.a_drill("shop", now - timedelta(hours=7))
+    stood.leave_safety(seen, stood.some_facts("shop", now, (passed, red)), now)
+    found = estate(stood.asked(ledger, stood.an_estate(), now))
+    assert found.cards[0].state in ("bad", "warn")
+    assert found.headline == "1 store: 1 to be looked at"
 
 
 def test_airflow_itself_has_a_card_with_the_backup_of_its_own_database(ledger, seen, now, render) -> None:

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.console import Console
 from sluice.estate import SameClusterMigration
 from sluice.flow import project
 from sluice.flow.overview import migrations as looks
-from sluice.flow.overview.refreshing import refresh
+from sluice.flow.overview.refreshing import Refreshed, refresh
 from sluice.flow.overview.sights import Sight
 from sluice.ledger.control import Control
 from sluice.ledger.samples import Samples, Series
@@ -186,6 +187,19 @@ def test_the_list_has_those_of_files_and_those_that_the_ledger_remembers_as_far_
         migration(a, "secret")
 
 
+def test_a_list_that_nobody_looks_for_says_how_old_it_is(asked) -> None:
+    a = asked()
+    looked(a, "thing", Stood(Phase.CAPTURING, 1, chunks=4, done=1, rows=10, captured=True))
+    assert not migrations(a).is_silent
+    later = replace(a, now=a.now + timedelta(minutes=6))
+    assert migrations(later).is_silent
+    from sluice.console.pages import live_page
+
+    page = live_page("migrations", migrations(later))
+    assert "nobody looks" in page
+    assert 'href="/dags/refresh_overview"' in page
+
+
 def test_the_last_comparison_leads_to_its_evidence_and_not_to_anothers(asked) -> None:
     a = asked()
     looked(a, "thing", Stood(Phase.CUT_OVER, 1, cut_over_at=a.now, captured=True, untouched=True))
@@ -314,7 +328,7 @@ def test_the_look_leaves_each_file_in_the_ledger_and_says_of_a_broken_one_why(
     a = asked()
     seen = SeenThings(a.ledger)
     seen.record(KIND, "removed", a.now, {"left": "over"})
-    assert refresh(seen, Sight(KIND, looks.names, looks.look), lambda *_: None) == (1, 1)
+    assert refresh(seen, Sight(KIND, looks.names, looks.look), lambda *_: None) == Refreshed(2, 1)
     broken, thing = migrations(asked()).migrations
     assert (broken.name, "include/estate/migrations/broken.yaml" in broken.failed, broken.file) == (
         "broken",

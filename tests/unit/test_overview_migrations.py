@@ -75,6 +75,21 @@ def test_what_is_well_wants_nobody_and_stands_behind_what_does() -> None:
     assert standing(known(waiting=asked)).rank == 0
 
 
+@pytest.mark.parametrize("beside", ["validated", "window"])
+def test_a_comparison_beside_the_way_mends_no_gate_on_it_and_none_mends_it_but_itself(beside: str) -> None:
+    red, green = verdict("cut_over", False, NOW - HOUR), verdict(beside, True, NOW)
+    assert wants(standing(known(verdicts=[red, green]))) == ["gate cut_over is red"]
+    red, green = verdict(beside, False, NOW - HOUR), verdict("cut_over", True, NOW)
+    assert wants(standing(known(verdicts=[red, green]))) == [f"gate {beside} is red"]
+
+
+def test_of_what_a_run_has_moved_since_the_look_nobody_says_how_one_goes_back() -> None:
+    before = known(stood=replace(OVER, phase=Phase.SHADOWING, cut_over_at=None))
+    row = {"phase": "cut_over", "epoch": 1, "run": RUN, "at": NOW + HOUR}
+    assert standing(before).way_back
+    assert standing(replace(before, stood=row)).way_back is None
+
+
 @pytest.mark.parametrize(
     ("stood", "said"),
     [

@@ -17,6 +17,7 @@ from fastapi.responses import Response
 STATIC = Path(__file__).parent / "static"
 COMMON = "console.css"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+ONCE = {**FOREVER, "Cache-Control": "no-cache"}
 
 router = APIRouter()
 
@@ -27,7 +28,8 @@ def show_file(word: str, name: str) -> Response:
     if name not in files():
         raise HTTPException(404, f"{name} is no file of the console.")
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response((STATIC / name).read_bytes(), media_type=kind, headers=FOREVER)
+    # In the midst of an upgrade another process may be asked for what this one has in an older form: that is not kept.
+    return Response((STATIC / name).read_bytes(), media_type=kind, headers=FOREVER if word == files()[name] else ONCE)
 
 
 @cache

@@ -5,6 +5,7 @@ A tab shows what may be seen of its DAG, to who may read that DAG, and leads on 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated
@@ -64,10 +65,14 @@ def show_run(dag_id: str, run_id: str, ledger: FromLedger) -> Response:
 @router.get("/of/{dag_id}/{run_id}/{task_id}", dependencies=[Depends(may_read)])
 def show_task(dag_id: str, run_id: str, task_id: str, ledger: FromLedger, map_index: str = "-1") -> Response:
     """Show beside a task what it has left; Airflow writes no number for one that is alone."""
-    number = int(map_index) if map_index.lstrip("-").isdecimal() else -1
     with ledger() as asked:
-        answer = of_task(asked, dag_id, run_id, task_id, number, page_for(dag_id, PAGES))
+        answer = of_task(asked, dag_id, run_id, task_id, index_of(map_index), page_for(dag_id, PAGES))
         return _page("of_run", answer, alone=True)
+
+
+def index_of(told: str) -> int:
+    """Give which of several a task is, as an address says it; -1 for one that is alone, and for whatever is no number."""
+    return int(told) if re.fullmatch(r"[0-9]{1,6}", told) else -1
 
 
 def _page(name: str, answer: object, *, alone: bool = False, below: str | None = None) -> Response:

@@ -39,8 +39,10 @@
     stale.hidden = !what;
     if (what && stale.textContent !== what) stale.textContent = what;
   };
+  let busy = false; // one at a time: else a slow ledger gets a question more every ten seconds
   const refresh = async () => {
-    if (document.hidden) return;
+    if (document.hidden || busy) return;
+    busy = true;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(LATE) });
       if (answer.redirected && !answer.url.includes("/sluice/")) return tell("You are logged out. Log in to Airflow again, then come back here.");
@@ -53,18 +55,21 @@
       document.dispatchEvent(new Event("refreshed"));
     } catch (why) {
       tell(`Not refreshed since ${shown(new Date(last), { timeStyle: "medium" })} (${why.message}). It is tried again by itself.`);
+    } finally {
+      busy = false;
     }
   };
 
-  // ---- A frame may not lead its parent anywhere; the parent's own document may.
+  // ---- A frame may not lead its parent anywhere, nor open a window; the parent's own document may.
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
-    if (!framed || !link || link.origin !== location.origin || /\/sluice\//.test(link.pathname)) return;
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+    const ours = link?.origin === location.origin && /\/sluice\//.test(link.pathname);
+    if (!framed || !link || ours || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
     event.preventDefault();
     try {
       const way = parent.document.createElement("a");
       way.href = link.href;
+      if (link.origin !== location.origin) Object.assign(way, { target: "_blank", rel: "noopener noreferrer" });
       parent.document.body.append(way);
       way.click();
       way.remove();

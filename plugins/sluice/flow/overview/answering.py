@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sluice.errors import Transient
 from sluice.estate import read_stores
 from sluice.flow.connections import dsn_of
 from sluice.flow.project import ROOT
@@ -14,18 +15,32 @@ if TYPE_CHECKING:
     from sluice.overview.asked import Asked, Waiting
 
 
+SETS = ("control", "insight", "overview")
+"""The sets of releases that answers are made from."""
+PATIENCE = "8s"
+"""So long a statement may take: who asks is a browser, and asks again."""
+
+
+class NotYet(Transient):
+    """The ledger is older than who asks."""
+
+
 @contextmanager
 def opened(waiting: Sequence[Waiting], may_read: Callable[[str], bool]) -> Iterator[Asked]:
-    """Open the ledger for an answer; closed afterwards. Raises NoConnection, StoreDown, Outdated, EstateErrors."""
-    from sluice.ledger.control import Control
-    from sluice.ledger.samples import Samples
-    from sluice.ledger.seen import SeenThings
+    """Open the ledger for an answer, which only reads: all of it in one moment. Closed afterwards.
+
+    Raises NoConnection, StoreDown, NotYet, Outdated, EstateErrors.
+    """
+    from sluice.ledger.releases import is_current
     from sluice.overview.asked import Asked
-    from sluice.stores.postgres import connect
+    from sluice.stores.clock import find_now
+    from sluice.stores.postgres import connect, pin_until_commit
 
     estate = read_stores(ROOT)
-    with connect(dsn_of(estate.ledger.connection), purpose="overview") as c:
-        Control(c, "", "").prepare()
-        Samples(c).prepare()
-        now = SeenThings(c).prepare().now()
-        yield Asked(c, estate, now, tuple(one for one in waiting if may_read(one.dag_id)), may_read)
+    with connect(dsn_of(estate.ledger.connection), purpose="overview") as c, c.transaction():
+        pin_until_commit(c, statement_timeout=PATIENCE, transaction_read_only="on")
+        if not all(is_current(c, one) for one in SETS):
+            raise NotYet(
+                "The ledger has not the tables of this version yet. The next run of refresh_overview makes them: is it paused?"
+            )
+        yield Asked(c, estate, find_now(c), tuple(one for one in waiting if may_read(one.dag_id)), may_read)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,55 +40,75 @@ class RefreshOverview(BaseOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Give how many looks found something, and how many did not: those are no failure of this task, each is told on its page.
 
-        Raises StoreDown where the ledger is down, EstateErrors.
+        Raises StoreDown where the ledger is down, EstateErrors; at its end, whatever a look has raised that no store says.
         """
+        from sluice.ledger.control import Control
+        from sluice.ledger.samples import Samples
         from sluice.ledger.seen import SeenThings
         from sluice.stores.postgres import connect
 
         check_words(context)
-        told = {"found": 0, "failed": 0}
+        looks, told = int(context["params"]["looks"]), Refreshed()
         with unhurried(), connect(dsn_of(read_stores(ROOT).ledger.connection), purpose="refresh overview") as c:
-            seen = SeenThings(c).prepare()
-            for number in range(int(context["params"]["looks"])):
-                if number:
-                    time.sleep(self.every)
+            Control(c, "", "").prepare()  # pages read all of it, and make nothing
+            Samples(c).prepare()
+            seen, until = SeenThings(c).prepare(), time.monotonic() + looks * self.every
+            while time.monotonic() < until:  # and not so many times: where stores do not answer, each look takes long
+                first = not told.looks
                 for sight in SIGHTS:
-                    if sight.often or not number:
-                        found, failed = refresh(seen, sight, self.log.warning if not number else _say_nothing)
-                        told["found"] += found
-                        told["failed"] += failed
-        return told
+                    if sight.often or first:
+                        told += refresh(seen, sight, self.log.warning if first else _say_nothing)
+                time.sleep(max(0.0, min(self.every, until - time.monotonic())))
+        if told.mistakes:
+            raise told.mistakes[0]
+        return {"found": told.looks - told.failed, "failed": told.failed}
 
 
-def refresh(seen: SeenThings, sight: Sight, say: Callable[..., None]) -> tuple[int, int]:
-    """Look at all of a kind, and keep it; give how many were found and how many not. Raises StoreDown, EstateErrors."""
+@dataclass(frozen=True)
+class Refreshed:
+    """What came of looks."""
+
+    looks: int = 0
+    failed: int = 0
+    mistakes: tuple[Exception, ...] = ()
+    """What they raised that is none of a store's: a mistake of ours, which keeps no other look from being made."""
+
+    def __add__(self, other: Refreshed) -> Refreshed:
+        return Refreshed(self.looks + other.looks, self.failed + other.failed, self.mistakes + other.mistakes)
+
+
+def refresh(seen: SeenThings, sight: Sight, say: Callable[..., None]) -> Refreshed:
+    """Look at all of a kind, and keep what is found, or why nothing is. Raises StoreDown, of the ledger, and EstateErrors."""
     subjects = list(sight.subjects())
     seen.forget_others(sight.kind, subjects)
-    failed = 0
+    told = Refreshed()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         began = seen.now()
         looks = {subject: pool.submit(sight.look, subject) for subject in subjects}
         for subject, look in looks.items():
-            failed += not _keep(seen, sight.kind, subject, began, look, say)
-    return len(subjects) - failed, failed
+            told += _kept(seen, sight.kind, subject, began, look, say)
+    return told
 
 
-def _keep(
+def _kept(
     seen: SeenThings,
     kind: str,
     subject: str,
     began: datetime,
     look: Future[Mapping[str, Any]],
     say: Callable[..., None],
-) -> bool:
-    try:
-        found = look.result()
-    except SluiceError as why:
-        seen.record_failure(kind, subject, began, str(why))
-        say("%s of %s: %s", kind, subject, why)
-        return False
-    seen.record(kind, subject, began, found)
-    return True
+) -> Refreshed:
+    why = look.exception()
+    if why is None:
+        seen.record(kind, subject, began, look.result())
+        return Refreshed(1)
+    ours = not isinstance(why, SluiceError)
+    text = f"{type(why).__name__}: {why}" if ours else str(why)
+    seen.record_failure(kind, subject, began, text)
+    say("%s of %s: %s", kind, subject, text)
+    if not isinstance(why, Exception):
+        raise why
+    return Refreshed(1, 1, (why,) if ours else ())
 
 
 def _say_nothing(*told: object) -> None:

@@ -46,7 +46,7 @@ def _add(growing: Table, store: StoreCapacity) -> None:
 
 
 def _limit(at: Arrival) -> str:
-    return f"[red]{at.severity}[/red] {at.told}" if at.severity else at.told
+    return f"{at.severity} {at.told}" if at.severity else at.told
 
 
 def _told(title: str, text: str) -> Table:

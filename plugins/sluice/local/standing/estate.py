@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sluice.overview.estate.incidents import Open
     from sluice.overview.estate.page import Card, EstateNow
 
-SIGNS = {"bad": "[red]✘[/red]", "warn": "[yellow]![/yellow]", "good": "[green]✔[/green]", "none": "·"}
+SIGNS = {"bad": "✘", "warn": "!", "good": "✔", "none": "·"}
 
 
 def tables(it: EstateNow) -> Iterator[Table]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from sluice.local.standing.words import linked, minute, table
 
@@ -19,7 +19,7 @@ def tables(it: Migrations) -> Iterator[Table]:
     """Lay it out: those that want a person first."""
     shown = table("Migrations", "migration", "phase", "wants", "copy", "ends (UTC)", "compared", "back")
     for one in it.migrations:
-        wants = "\n".join(linked(f"{'✘' if want.grave else '⚠'} {escape(want.what)}", want.link) for want in one.wants)
+        wants = Text("\n").join(linked(f"{'✘' if want.grave else '⚠'} {want.what}", want.link) for want in one.wants)
         phase = f"{one.phase} ({1 + [step.word for step in one.line].index('here')}/{len(one.line)})"
         way = one.way_back.state if one.way_back else ""
         shown.add_row(linked(one.name, one.page), phase, wants, _copied(one), _ends(one), _compared(one), way)
@@ -40,8 +40,8 @@ def _ends(one: Standing) -> str:
     return " to ".join(dict.fromkeys(told)) if pace.latest else f"not before {told[0]}" if told else "not known yet"
 
 
-def _compared(one: Standing) -> str:
+def _compared(one: Standing) -> Text:
     if one.compared is None:
-        return ""
+        return Text()
     verdict = "✔" if one.compared.clean else "✘"
     return linked(f"{verdict} {one.compared.compared:,} rows, {minute(one.compared.at)}", one.compared.evidence)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sluice.overview.partitions.kept import Kept, Next
     from sluice.overview.partitions.page import Partitions
 
-MARKS = ("[red]✘ now[/red]", "[red]✘ soon[/red]", "? not seen", "[green]✔[/green]")
+MARKS = ("✘ now", "✘ soon", "? not seen", "✔")
 """By how urgent it is."""
 MONTHS = 24
 """So many months are drawn, the last ones."""

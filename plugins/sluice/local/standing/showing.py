@@ -33,9 +33,9 @@ def show(name: str | None, *, as_data: bool) -> None:
 
         print(json.dumps({page: as_json(answer) for page, answer in found.items()}, indent=2))
         return
-    console = Console()
+    console = Console(markup=False)  # what a store or a person calls a thing is text, whatever is in it
     if not console.is_terminal:
-        console = Console(width=WIDE)  # a file or a pipe has no width of its own
+        console = Console(markup=False, width=WIDE)  # a file or a pipe has no width of its own
     for page, answer in found.items():
         for table in laid_out()[page](answer):
             console.print(table)

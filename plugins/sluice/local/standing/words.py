@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
-GREEN, RED = "[green]✔ green[/green]", "[red]✘ red[/red]"
+GREEN, RED = Text("✔ green", "green"), Text("✘ red", "red")
 
 
 def table(title: str, *heads: str) -> Table:
@@ -18,11 +19,14 @@ def table(title: str, *heads: str) -> Table:
     return made
 
 
-def linked(text: str, path: str | None) -> str:
+def linked(text: str | Text, path: str | None) -> Text:
     """Have a text lead to a path below Airflow's address, at a terminal that shows links."""
     from sluice.local.settings import load
 
-    return f"[link={load().airflow_url}{path}]{text}[/link]" if path else text
+    made = text.copy() if isinstance(text, Text) else Text(text)
+    if path:
+        made.stylize(f"link {load().airflow_url}{path}")
+    return made
 
 
 def minute(at: datetime | None) -> str:

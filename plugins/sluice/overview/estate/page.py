@@ -27,6 +27,8 @@ FIRST = 3
 """So many things that are wrong the headline has room for."""
 FRESH_GATES = ("backup_fresh", "service_fresh", "snapshot_fresh")
 """The gates over the newest backup, one for each way in which it is taken."""
+BEHIND = ("watch_health", "collect_samples", "capacity_report")
+"""The DAGs behind which lie incidents, numbers and forecasts of every store."""
 AIRFLOW_KEPT, AIRFLOW_GATE = "airflow/database", "airflow_backup"
 """Under these the ledger has the backups of Airflow's own database."""
 
@@ -100,6 +102,8 @@ class EstateNow:
     """Of the estate itself, or of a store that is no more."""
     waiting: tuple[Waiting, ...]
     watchers: tuple[Watcher, ...]
+    hidden: tuple[str, ...]
+    """The DAGs that who asks may not read, and behind which something of this page lies."""
 
     @property
     def silent(self) -> tuple[Watcher, ...]:
@@ -118,7 +122,15 @@ class EstateNow:
         head = f"{self.stores} store{'' if self.stores == 1 else 's'}"
         if said or silent:
             return f"{head}: {', '.join(said[:FIRST]) or silent}"
-        return f"{head}, nothing wrong"
+        if self.uneasy:
+            return f"{head}: {self.uneasy} to be looked at"
+        return f"{head}, nothing wrong" + (" as far as you may see" if self.hidden else "")
+
+    @property
+    def uneasy(self) -> int:
+        """How many stores, and incidents of none of them, are not well."""
+        states = (*(one.state for one in self.cards), *(one.state for one in self.incidents))
+        return sum(state in ("bad", "warn") for state in states)
 
     @property
     def also(self) -> str:
@@ -140,7 +152,10 @@ def estate(asked: Asked) -> EstateNow:
     cards = sorted(_cards(asked, incidents), key=lambda one: (ORDER.index(one.state), not one.is_down, one.name))
     named = {one.name for one in cards}
     own = tuple(one for one in incidents if one.store not in named)
-    return EstateNow(asked.now, asked.estate.estate, tuple(cards), own, tuple(asked.waiting), watchers(asked))
+    hidden = [dag for dag in BEHIND if not asked.may_read(dag)] + [dag for card in cards for dag in card.hides]
+    return EstateNow(
+        asked.now, asked.estate.estate, tuple(cards), own, tuple(asked.waiting), watchers(asked), tuple(hidden)
+    )
 
 
 def _cards(asked: Asked, incidents: Sequence[Open]) -> Iterator[Card]:

@@ -21,6 +21,10 @@ SAID_WITHIN = timedelta(days=2)
 """How far back a follower's last word is looked for: a stream keeps a day."""
 
 
+LOOKED_WITHIN = timedelta(minutes=5)
+"""Who looks does so every 15 seconds: after so long without any look, nobody looks."""
+
+
 @dataclass(frozen=True)
 class Migrations:
     """All that one may read."""
@@ -37,6 +41,16 @@ class Migrations:
     def wrong(self) -> int:
         """Of how many something is wrong beside a question."""
         return sum(len(one.wants) > len(one.waiting) for one in self.migrations)
+
+    @property
+    def looked(self) -> datetime | None:
+        """When one of them was looked at last; None where none ever was."""
+        return max((one.looked_at for one in self.migrations if one.looked_at), default=None)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody looks: what is shown is as old as the last look then."""
+        return bool(self.migrations) and (self.looked is None or self.at - self.looked > LOOKED_WITHIN)
 
     @property
     def under_way(self) -> int:

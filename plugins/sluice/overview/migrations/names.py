@@ -24,6 +24,10 @@ COMPARES = ("verified", "cut_over", "cut_back", "retired", "validated")
 """Those whose step compares every row."""
 
 
+BESIDE = ("validated", "window")
+"""Those that are judged by the clock or by hand, wherever the migration stands: no step waits for them."""
+
+
 def dag_of(name: str) -> str:
     """Name the DAG that moves it: who may not read that is told nothing of it."""
     return f"migrate__{name}"

@@ -12,7 +12,7 @@ from sluice.migration.engine.contract import COPIES_IN, Phase
 from sluice.overview.asked import Waiting
 from sluice.overview.links import dag_path, run_path
 from sluice.overview.migrations.compared import Compared, Verdict
-from sluice.overview.migrations.names import dag_of, page_of
+from sluice.overview.migrations.names import BESIDE, dag_of, page_of
 from sluice.overview.migrations.pace import Pace
 from sluice.overview.migrations.phases import Step, line
 from sluice.overview.migrations.seen import File, Look, Stood, is_copying, read
@@ -91,6 +91,7 @@ class Standing:
     quarantined_told: str
     gates: tuple[Verdict, ...]
     way_back: WayBack | None
+    """None where nobody has looked since it came into its phase."""
     waiting: tuple[Waiting, ...]
     wants: tuple[Want, ...]
     """What wants a person, the gravest first."""
@@ -147,7 +148,7 @@ def standing(it: Known) -> Standing:
         quarantined=stood.quarantined,
         quarantined_told=stood.quarantined_told,
         gates=tuple(it.verdicts),
-        way_back=way_back(it.name, file, stood, it.compared) if file else None,
+        way_back=way_back(it.name, file, stood, it.compared) if file and not _moved_since(it) else None,
         waiting=tuple(it.waiting),
         wants=(),
         worked=_worked(it),
@@ -162,9 +163,17 @@ def _newest(look: Look | None, it: Known) -> Stood:
     told = it.stood
     if look is None:
         return Stood(Phase(told["phase"]), told["epoch"]) if told else Stood(Phase.PLANNED, 1)
-    if told and it.seen and it.seen.at and told["at"] > it.seen.at:
-        return replace(look.stood, phase=Phase(told["phase"]), epoch=told["epoch"])
+    if _moved_since(it):
+        assert told
+        # What was seen of capture and of tables was of the phase before: of this one nobody knows yet.
+        moved = replace(look.stood, phase=Phase(told["phase"]), epoch=told["epoch"], captured=None, untouched=None)
+        return replace(moved, drifted=False, held_by=(), cut_over_at=None)
     return look.stood
+
+
+def _moved_since(it: Known) -> bool:
+    """Whether a run has moved it since it was looked at."""
+    return bool(it.stood and it.seen and it.seen.at and it.stood["at"] > it.seen.at)
 
 
 def _copy(look: Look, stood: Stood) -> Copy | None:
@@ -236,10 +245,14 @@ def _wants(made: Standing, stood: Stood) -> Iterator[Want]:
 
 
 def _of_gates(made: Standing) -> Iterator[Want]:
-    """The last verdict of a gate may be mended by a later one: the gate's own, or by having come past it since."""
-    newest = max((one.at for one in made.gates if one.passed), default=None)
+    """A red gate is mended by its own next verdict, one of the way also by having come past it since.
+
+    Those that compare by themselves are no part of the way: green, they say nothing of a gate that was red on it.
+    """
+    newest = max((one.at for one in made.gates if one.passed and one.gate not in BESIDE), default=None)
     for one in made.gates:
-        if not one.passed and one.epoch == made.epoch and (newest is None or one.at > newest):
+        passed_by = one.gate not in BESIDE and newest is not None and one.at <= newest
+        if not one.passed and one.epoch == made.epoch and not passed_by:
             yield Want(f"gate {one.gate} is red", one.evidence, one.at)
 
 
