@@ -4,8 +4,9 @@ One run follows another. At its start it looks at everything: the months of each
 every 15 seconds at the migrations alone, how far each is. It only reads; what it writes are its own notes in the ledger, each
 with its time on it. While it is paused, or behind, the pages say how old what they show is.
 
-**Red?** `refresh_overview`: the ledger is down, estate.yaml has a mistake, or a look fell over one of ours: its log says. A store or a vault that does not answer makes
-nothing red here: the page says what it could not ask, and why, above what was seen before.
+**Red?** `refresh_overview`: the ledger is down, estate.yaml has a mistake, or a look fell over one of ours: its log says which. A
+store or a vault that does not answer makes nothing red here: the page says what it could not ask, and why, above what was seen
+before.
 """
 
 from __future__ import annotations
