@@ -14,9 +14,11 @@ import pytest
 from sluice.safety.censuses import keep_census
 from sluice.safety.documents.drilling import drill
 from sluice.safety.documents.driver import Documents
+from sluice.safety.documents.service import ServiceBackups
 from sluice.safety.documents.tables import BOTH, Clients, Tables
 from sluice.safety.drill.certificate import Certificate, Goals
 from sluice.safety.drill.drilling import Asked, Counted
+from sluice.safety.driver import Window
 from sluice.safety.target import Target
 from sluice.stores.dynamodb.actions import Put
 from sluice.stores.dynamodb.batches import write_batches
@@ -171,8 +173,19 @@ def item_of(number: int, text: str) -> Item:
 
 @contextmanager
 def one_second() -> Iterator[None]:
-    """Keep no more distance than whole seconds want: here clock and stream are one process's."""
+    """Keep no more distance than whole seconds want: here clock and stream are one process's.
+
+    This engine says of every history that it begins and ends in the second of the question: two tables' have no moment in common
+    where a second ends between the questions. Let them begin a minute before.
+    """
+    told = ServiceBackups._history
+
+    def begun_before(driver: ServiceBackups, table: str) -> Window | None:
+        found = told(driver, table)
+        return found and Window(found.earliest - timedelta(minutes=1), found.latest)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ServiceBackups, "_history", begun_before)
         for module, seconds in (("shipping", 1), ("counting", 0), ("taking", 0)):
             patch.setattr(f"sluice.safety.documents.{module}.YOUNGER", timedelta(seconds=seconds))
         yield
