@@ -14,6 +14,8 @@ from sluice.stores.statements import statement
 
 DAYS = 28
 """So many days are shown, today the last of them."""
+SHOWN = 40
+"""So many gates are shown day by day, those with something red first: a browser has no time for every day of a thousand."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,15 @@ class GateDays:
     evidence: str
     """The path of its record."""
 
+    @property
+    def red_days(self) -> int:
+        """On how many of these days one was red."""
+        return sum(day is not None and day.is_red for day in self.days)
+
 
 @dataclass(frozen=True)
 class Quality:
-    """All gates that judged something in these days; those that are red now first."""
+    """All gates that judged something in these days; those that are red now first, then those that were."""
 
     at: datetime
     days: tuple[date, ...]
@@ -70,6 +77,14 @@ class Quality:
         """How many of them are red by their last verdict."""
         return sum(not one.passed for one in self.gates)
 
+    def foremost(self) -> tuple[GateDays, ...]:
+        """Give those that are shown day by day."""
+        return self.gates[:SHOWN]
+
+    def others(self) -> tuple[GateDays, ...]:
+        """Give those of which only the last verdict is shown."""
+        return self.gates[SHOWN:]
+
 
 def quality(asked: Asked) -> Quality:
     """Answer. Raises StoreDown."""
@@ -78,7 +93,7 @@ def quality(asked: Asked) -> Quality:
         found = rows(asked.ledger, statement("overview.list_verdicts"), since=since)
     readable = [row for row in found if asked.may_read(origin_of(row["key"])[0])]
     days = tuple(since + timedelta(days=number) for number in range(DAYS))
-    gates = sorted(_gates(readable, days), key=lambda one: (one.passed, one.whose, one.gate))
+    gates = sorted(_gates(readable, days), key=lambda one: (one.passed, not one.red_days, one.whose, one.gate))
     return Quality(asked.now, days, tuple(gates))
 
 

@@ -29,8 +29,12 @@
     grid: { left: 8, right: 16, top: 32, bottom: 8, containLabel: true },
     tooltip: { trigger: "axis", confine: true, backgroundColor: c.card, borderColor: c.line, textStyle: { color: c.ink } },
   });
-  // Of a hundred charts those are drawn that come near to what is seen.
-  const near = new IntersectionObserver((found) => found.filter((one) => one.isIntersecting).forEach((one) => draw(one.target)), { rootMargin: "600px" });
+  // Of a hundred charts those are drawn that come near to what is seen, and first those that are: the others when there is time.
+  const near = new IntersectionObserver((found) => found.filter((one) => one.isIntersecting).forEach(({ target }) => {
+    const { top, bottom } = target.getBoundingClientRect();
+    if (top < innerHeight && bottom > 0) draw(target);
+    else setTimeout(() => draw(target));
+  }), { rootMargin: "600px" });
   const drawAll = (anew) => document.querySelectorAll("figure[data-chart]").forEach((figure) => {
     if (drawn.has(figure.querySelector(".canvas"))) draw(figure, anew === true);
     else near.observe(figure);

@@ -8,7 +8,9 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const utc = ["UTC", "Etc/UTC", "GMT"].includes(zone);
   const shown = (date, options) => date.toLocaleString(undefined, options);
-  const thisYear = (date) => (date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" });
+  const MINUTES = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const ofThisYear = new Intl.DateTimeFormat(undefined, MINUTES), ofAnother = new Intl.DateTimeFormat(undefined, { ...MINUTES, year: "numeric" });
+  const minutes = (date) => (date.getFullYear() === new Date().getFullYear() ? ofThisYear : ofAnother).format(date);
   const ago = (date) => {
     const seconds = Math.round((Date.now() - date) / 1000), size = Math.abs(seconds);
     const [step, unit] = size < 90 ? [1, "s"] : size < 5400 ? [60, "min"] : size < 172_800 ? [3600, "h"] : [86_400, "days"];
@@ -19,7 +21,7 @@
     for (const time of root.querySelectorAll("time[datetime]")) {
       const date = new Date(time.dateTime);
       const inUtc = `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
-      const local = shown(date, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...thisYear(date) });
+      const local = minutes(date);
       if (time.dataset.how === "ago") time.textContent = ago(date);
       else time.textContent = utc ? `${local} UTC` : time.dataset.how === "short" ? local : `${local} (${inUtc.slice(11)})`;
       time.title = utc ? inUtc : `${local} ${zone} · ${inUtc}`;

@@ -24,6 +24,9 @@
   // The first hues of a palette that the colour-blind tell apart (Okabe and Ito), in a tone for either paper; decals tell them apart again.
   const HUES = ["#56a3d9", "#c98a1b", "#2f9e7e", "#b671a3", "#8d8f2f", "#6f7fd0"];
 
+  // One path for all columns of a colour: two thousand of them one by one take a third of a second.
+  const MANY = { large: true, largeThreshold: 90 };
+
   const daysOf = (told) => Array.from({ length: told.drilled + (told.ahead ?? 0) },
     (_, at) => new Date(Date.parse(`${told.first}T00:00Z`) + at * 86_400_000).toISOString().slice(0, 10));
 
@@ -48,7 +51,7 @@
           return node;
         } },
       series: [
-        ...told.phases.map(([name, data], at) => ({ type: "bar", stack: "times", name, data, itemStyle: { color: HUES[at % HUES.length] }, barCategoryGap: "12%" })),
+        ...told.phases.map(([name, data], at) => ({ type: "bar", stack: "times", ...MANY, name, data, itemStyle: { color: HUES[at % HUES.length] }, barCategoryGap: "12%" })),
         ...(told.failed.length ? [marks("failed", "path://M0 2L2 0L5 3L8 0L10 2L7 5L10 8L8 10L5 7L2 10L0 8L3 5Z", c.bad, told.failed.map((at) => [at, most * 0.03]))] : []),
         ...(told.late.length ? [marks("too late", "triangle", c.warn, told.late.map((at) => [at, Math.min(most * 0.97, sums[at] + most * 0.04)]))] : []),
         ...(told.missing.length ? [marks("no drill", "circle", c.soft, told.missing.map((at) => [at, most * 0.012]), 4)] : []),
@@ -73,8 +76,8 @@
           return `${day(days[at])}: ${low !== null ? `${lasts(low)} to ${lasts(told.high[at])} of writes would be lost` : "not measured"}`;
         } },
       series: [
-        { type: "bar", stack: "lost", data: told.low, itemStyle: { color: "transparent" }, silent: true, barCategoryGap: "12%", decal: { symbol: "none" } },
-        { type: "bar", stack: "lost", name: "lost, at least to at most", data: told.high.map((high, at) => (high === null ? null : Math.max(0, high - told.low[at]))), itemStyle: { color: HUES[0] }, barMinHeight: 2 },
+        { type: "bar", stack: "lost", ...MANY, data: told.low, itemStyle: { color: "transparent" }, silent: true, barCategoryGap: "12%", decal: { symbol: "none" } },
+        { type: "bar", stack: "lost", ...MANY, name: "lost, at least to at most", data: told.high.map((high, at) => (high === null ? null : Math.max(0, high - told.low[at]))), itemStyle: { color: HUES[0] }, barMinHeight: 2 },
         goal("RPO", told.goal, c),
       ],
     };
