@@ -17,11 +17,13 @@ from sluice.insight.capacity.measure import Ceiling, Curve, Outlook, Reached
 from sluice.insight.capacity.report import Report, StoreReport, TableGrowth, to_json
 from sluice.ledger.control import Control
 from sluice.ledger.samples import Samples, Series
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.migration.engine.contract import Phase
 from sluice.overview.capacity.shortened import shortened
 from sluice.overview.drills.year import year_told
 from sluice.overview.estate.safety import facts_told
+from sluice.overview.estate.watchers import HEALTH
+from sluice.overview.looked import REFRESHES
 from sluice.overview.migrations.seen import File, Stood, found
 from sluice.safety.drill.certificate import Certificate, Compared, Goals
 from sluice.safety.driver import Taken, Window
@@ -54,10 +56,12 @@ def fill(c: Connection, size: Size) -> Estate:
     now = seen.now()
     estate = _estate(size)
     with c.transaction():
+        for watcher in (REFRESHES, HEALTH):
+            seen.note_looked(watcher)
         for number in range(size.migrations):
             _migrate(c, seen, number, now)
         for number in range(size.tables):
-            seen.record("months", f"table_{number:02}", now, _months(number, size.months, now))
+            seen.record(Kind.MONTHS, f"table_{number:02}", now, _months(number, size.months, now))
         for name in estate.stores:
             _keep(seen, name, size.days, now)
         _judge(c, size, now)
@@ -102,7 +106,7 @@ def _migrate(c: Connection, seen: SeenThings, number: int, now: datetime) -> Non
         "",
     )
     stood = Stood(phase, 1, chunks=4000, done=1500 + number, rows=30_000_000, rows_estimated=80_000_000)
-    seen.record("migration", name, now, found(file, stood, {}, now))
+    seen.record(Kind.MIGRATION, name, now, found(file, stood, {}, now))
 
 
 def _months(number: int, count: int, now: datetime) -> dict[str, Any]:
@@ -122,9 +126,9 @@ def _keep(seen: SeenThings, store: str, days: int, now: datetime) -> None:
     drills = [_drill(store, now - number * DAY) for number in reversed(range(days))]
     taken = Taken("full", now - timedelta(hours=9), 1_000)
     facts = Facts(store, GOALS, Window(taken.whole_at, now), (taken,), drills[-5:], time(4), timedelta(seconds=10))
-    seen.record("safety", store, now, facts_told(facts))
+    seen.record(Kind.SAFETY, store, now, facts_told(facts))
     year = year_told(store, drills, {"full": 1_000}, GOALS, now)
-    seen.record("drills", store, now, {"year": year, "failovers": [], "unread": []})
+    seen.record(Kind.DRILLS, store, now, {"year": year, "failovers": [], "unread": []})
 
 
 def _drill(store: str, at: datetime) -> Certificate:
@@ -145,7 +149,7 @@ def _report(seen: SeenThings, estate: Estate, days: int, today: date) -> None:
     stores = tuple(_reported(name, days, today) for name in estate.stores)
     made = Report("a_year", today - 7 * DAY, today, False, stores, None, "", (), None, None, cost_reason="No prices.")
     told = shortened(json.loads(to_json(made)), "docs/capacity_report/r/make_report/ab/report.html")
-    seen.record("capacity", "last", datetime.combine(today, time(), UTC), told)
+    seen.record(Kind.CAPACITY, "last", datetime.combine(today, time(), UTC), told)
 
 
 def _reported(name: str, days: int, today: date) -> StoreReport:

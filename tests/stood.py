@@ -13,7 +13,7 @@ from sluice.estate.models import Estate
 from sluice.ledger.control import Control
 from sluice.ledger.incidents import Incident, Incidents, Member, Message
 from sluice.ledger.samples import Samples, Series
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.local import databases
 from sluice.overview.asked import Asked, Waiting
 from sluice.overview.drills.condensed import condensed, restored
@@ -130,14 +130,14 @@ def some_facts(store: str, now: datetime, certificates: Sequence[Certificate] = 
 
 def leave_safety(seen: SeenThings, facts: Facts, at: datetime) -> None:
     """Leave what a look at a store leaves."""
-    seen.record("safety", facts.store, at, facts_told(facts))
+    seen.record(Kind.SAFETY, facts.store, at, facts_told(facts))
 
 
 def leave_drills(seen: SeenThings, store: str, certificates: Sequence[Certificate], at: datetime, **more: Any) -> None:
     """Leave what a look at its drills leaves, read from the few words that a look before has left."""
     few = [restored(store, condensed(one)) for one in certificates]
     year = year_told(store, few, {"full": 1_000}, GOALS, at)
-    seen.record("drills", store, at, {"year": year, "failovers": [], "unread": [], **more})
+    seen.record(Kind.DRILLS, store, at, {"year": year, "failovers": [], "unread": [], **more})
 
 
 def leave_numbers(ledger: Connection, at: datetime, told: Iterable[tuple[str, str, str, float]]) -> None:

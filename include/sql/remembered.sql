@@ -28,8 +28,9 @@ WHERE (%(whose)s::text IS NULL OR migration = %(whose)s) AND (%(run)s::text IS N
 ORDER BY id DESC LIMIT %(most)s
 
 -- name: list_verdicts
+-- As the steps; of a run those alone whose evidence begins so, as the id of a run is not its DAG's alone.
 SELECT migration AS whose, gate, passed, compared, epoch, run, key, sha256, at FROM control.evidence
-WHERE (%(whose)s::text IS NULL OR migration = %(whose)s) AND (%(run)s::text IS NULL OR run = %(run)s)
+WHERE (%(whose)s::text IS NULL OR migration = %(whose)s) AND (%(run)s::text IS NULL OR run = %(run)s) AND starts_with(key, %(prefix)s)
 ORDER BY id DESC LIMIT %(most)s
 
 -- name: list_facts

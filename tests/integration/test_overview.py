@@ -19,10 +19,11 @@ from sluice.flow.overview.refreshing import Refreshed, RefreshOverview, refresh
 from sluice.flow.overview.sights import Sight
 from sluice.ledger.control import Control
 from sluice.ledger.samples import Samples
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import OTHER_FORM, Kind, SeenThings
 from sluice.overview.as_json import as_json
 from sluice.overview.asked import Asked, Waiting
-from sluice.overview.quality import DAYS, quality
+from sluice.overview.looked import REFRESHES
+from sluice.overview.quality import DAYS, SHOWN, quality
 from sluice.stores.postgres import connect
 
 from tests.as_airflow import ran
@@ -53,7 +54,7 @@ def sight(**found: Mapping[str, Any] | Exception) -> Sight:
             raise one
         return one
 
-    return Sight("thing", lambda: list(found), look)
+    return Sight(Kind.DRILLS, lambda: list(found), look)
 
 
 def judged(ledger, whose: str, gate: str, passed: bool, days_ago: float = 0.0, dag: str = "watch") -> None:
@@ -68,7 +69,7 @@ def judged(ledger, whose: str, gate: str, passed: bool, days_ago: float = 0.0, d
 def test_a_look_that_fails_leaves_what_was_seen_before_and_says_why(seen) -> None:
     assert refresh(seen, sight(a={"rows": 1}, b={"rows": 2}), SAY) == Refreshed(2)
     assert refresh(seen, sight(a=Transient("a does not answer"), b={"rows": 3}), SAY) == Refreshed(2, 1)
-    found = seen.all_of("thing")
+    found = seen.all_of(Kind.DRILLS)
     assert (found["a"].found, found["a"].failed) == ({"rows": 1}, "a does not answer")
     assert found["a"].at < found["a"].tried_at
     assert (found["b"].found, found["b"].failed) == ({"rows": 3}, "")
@@ -76,35 +77,45 @@ def test_a_look_that_fails_leaves_what_was_seen_before_and_says_why(seen) -> Non
 
 def test_what_nobody_has_seen_yet_says_so(seen) -> None:
     refresh(seen, sight(a=Terminal("no such table")), SAY)
-    assert (seen.all_of("thing")["a"].at, dict(seen.all_of("thing")["a"].found)) == (None, {})
+    assert (seen.all_of(Kind.DRILLS)["a"].at, dict(seen.all_of(Kind.DRILLS)["a"].found)) == (None, {})
+
+
+def test_what_another_version_has_left_counts_as_not_seen_until_the_next_look(ledger, seen) -> None:
+    refresh(seen, sight(a={"rows": 1}, b={"rows": 2}), SAY)
+    ledger.execute("UPDATE overview.seen SET form = form - 1 WHERE subject = 'a'")
+    found = seen.all_of(Kind.DRILLS)
+    assert (found["a"].at, dict(found["a"].found), found["a"].failed) == (None, {}, OTHER_FORM)
+    assert found["b"].found == {"rows": 2}
+    refresh(seen, sight(a={"rows": 3}, b=Transient("b does not answer")), SAY)
+    assert (seen.all_of(Kind.DRILLS)["a"].found, seen.one_of(Kind.DRILLS, "b").found) == ({"rows": 3}, {"rows": 2})
 
 
 def test_what_is_there_no_more_is_forgotten_and_other_kinds_stay(seen) -> None:
-    seen.record("other", "b", seen.now(), {})
+    seen.record(Kind.SAFETY, "b", seen.now(), {})
     refresh(seen, sight(a={}, b={}), SAY)
     refresh(seen, sight(a={}), SAY)
-    assert (set(seen.all_of("thing")), set(seen.all_of("other"))) == ({"a"}, {"b"})
+    assert (set(seen.all_of(Kind.DRILLS)), set(seen.all_of(Kind.SAFETY))) == ({"a"}, {"b"})
 
 
 def test_a_look_that_comes_late_changes_nothing(seen) -> None:
     now = seen.now()
-    seen.record("thing", "a", now, {"rows": 2})
-    seen.record("thing", "a", now - timedelta(minutes=1), {"rows": 1})
-    seen.record_failure("thing", "a", now - timedelta(minutes=1), "an old one")
-    assert (seen.all_of("thing")["a"].found, seen.all_of("thing")["a"].failed) == ({"rows": 2}, "")
+    seen.record(Kind.DRILLS, "a", now, {"rows": 2})
+    seen.record(Kind.DRILLS, "a", now - timedelta(minutes=1), {"rows": 1})
+    seen.record_failure(Kind.DRILLS, "a", now - timedelta(minutes=1), "an old one")
+    assert (seen.all_of(Kind.DRILLS)["a"].found, seen.all_of(Kind.DRILLS)["a"].failed) == ({"rows": 2}, "")
 
 
 def test_a_mistake_of_ours_in_a_look_is_told_and_keeps_no_other_from_being_made(seen) -> None:
     found = refresh(seen, sight(a=ZeroDivisionError("by nothing"), b={"rows": 1}), SAY)
     assert [type(one) for one in found.mistakes] == [ZeroDivisionError]
-    assert seen.all_of("thing")["a"].failed == "ZeroDivisionError: by nothing"
-    assert seen.all_of("thing")["b"].found == {"rows": 1}
+    assert seen.all_of(Kind.DRILLS)["a"].failed == "ZeroDivisionError: by nothing"
+    assert seen.all_of(Kind.DRILLS)["b"].found == {"rows": 1}
 
 
 def test_a_run_makes_what_pages_read_looks_at_all_and_fails_at_its_end_for_a_mistake_of_ours(
     database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    often = Sight("often", lambda: ["x"], lambda subject: {"n": 1}, often=True)
+    often = Sight(Kind.MIGRATION, lambda: ["x"], lambda subject: {"n": 1}, often=True)
     monkeypatch.setattr(refreshing, "SIGHTS", (sight(a=KeyError("form"), b={"rows": 1}), often))
     monkeypatch.setattr(refreshing, "dsn_of", lambda connection: database.dsn("sluice_ledger"))
     monkeypatch.setattr(refreshing, "unhurried", nullcontext)
@@ -113,8 +124,9 @@ def test_a_run_makes_what_pages_read_looks_at_all_and_fails_at_its_end_for_a_mis
         ran(task, looks=3)
     monkeypatch.setattr(answering, "dsn_of", lambda connection: database.dsn("sluice_ledger"))
     with answering.opened((), bool) as asked:
-        assert SeenThings(asked.ledger).all_of("thing")["b"].found == {"rows": 1}
-        assert SeenThings(asked.ledger).all_of("often")["x"].at
+        assert SeenThings(asked.ledger).all_of(Kind.DRILLS)["b"].found == {"rows": 1}
+        assert SeenThings(asked.ledger).all_of(Kind.MIGRATION)["x"].at
+        assert SeenThings(asked.ledger).one_of(Kind.LOOKED, REFRESHES)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             asked.ledger.execute("DELETE FROM overview.seen")
 
@@ -154,6 +166,18 @@ def test_quality_shows_each_gate_by_day_and_those_that_are_red_first(ledger, ask
     orders = found.gates[1]
     shown = {(found.at.date() - day.day).days: day.is_red for day in orders.days if day}
     assert shown == {3: False, 2: True, 0: False}
+
+
+def test_of_more_gates_than_a_browser_has_time_for_those_with_something_red_are_shown_by_day(ledger, asked) -> None:
+    for number in range(SHOWN + 2):
+        judged(ledger, f"table_{number:02}", "verified", True, 0)
+    judged(ledger, f"table_{SHOWN + 1:02}", "verified", False, 2)
+    found = quality(asked())
+    assert [found.foremost()[0].whose, len(found.foremost())] == [f"table_{SHOWN + 1:02}", SHOWN]
+    assert [one.whose for one in found.others()] == [f"table_{SHOWN - 1:02}", f"table_{SHOWN:02}"]
+    page = live_page("quality", found)
+    assert "2 more, by their last verdict" in page
+    assert all(one.evidence in page for one in found.gates)
 
 
 def test_of_a_day_with_a_red_verdict_the_mark_leads_to_that_one_and_the_last_to_the_last(ledger, asked) -> None:

@@ -18,12 +18,12 @@ from sluice.insight.capacity.telling import headline
 from sluice.ledger.control import Control
 from sluice.ledger.forecasts import Forecasts
 from sluice.ledger.samples import Samples, Series, Span
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.local.standing.capacity import tables
 from sluice.overview.as_json import as_json
 from sluice.overview.asked import Asked
 from sluice.overview.capacity.page import Capacity, capacity
-from sluice.overview.capacity.shortened import KIND, LAST
+from sluice.overview.capacity.shortened import LAST
 from sluice.overview.estate.page import estate
 from sluice.stores.objects import NoSuchKey, Vault
 from sluice.stores.postgres import Connection, connect
@@ -62,7 +62,7 @@ def looked(c: Connection, bucket: Vault, made: Report) -> None:
     """Keep a report, and look at it."""
     keep_report(bucket, Forecasts(c), made, PLACE)
     seen = SeenThings(c)
-    seen.record(KIND, LAST, seen.now(), look_at_report(seen, lambda: bucket))
+    seen.record(Kind.CAPACITY, LAST, seen.now(), look_at_report(seen, lambda: bucket))
 
 
 def answered(c: Connection, may_read: Callable[[str], bool] = lambda _: True) -> Capacity:
@@ -128,7 +128,7 @@ def test_a_report_that_is_gone_from_the_vault_is_told_beside_what_was_seen_of_it
     bucket.client.delete_object(Bucket=bucket.bucket, Key=gone)
     with pytest.raises(NoSuchKey):
         look_at_report(SeenThings(ledger), lambda: bucket)
-    SeenThings(ledger).record_failure(KIND, LAST, SeenThings(ledger).now(), f"it is not there {HOSTILE}")
+    SeenThings(ledger).record_failure(Kind.CAPACITY, LAST, SeenThings(ledger).now(), f"it is not there {HOSTILE}")
     found = answered(ledger)
     assert found.report is not None
     html = live_page("capacity", found)

@@ -20,7 +20,7 @@ from sluice.flow.overview import safety as look_at_safety
 from sluice.flow.overview.refreshing import refresh
 from sluice.flow.overview.sights import SIGHTS
 from sluice.flow.safety import exposing, stores
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.local.standing import drills as at_terminal
 from sluice.overview.drills.page import drills
 from sluice.overview.estate.page import estate
@@ -114,7 +114,7 @@ def whole_look(seen: SeenThings) -> list[str]:
     """Look at everything, as a run of refresh_overview does; give what failed."""
     failed: list[str] = []
     for sight in SIGHTS:
-        if sight.kind in ("certificates", "safety", "drills", "arrivals"):
+        if sight.kind in (Kind.CERTIFICATES, Kind.SAFETY, Kind.DRILLS):
             refresh(seen, sight, lambda told, *values: failed.append(told % values))
     return failed
 
@@ -148,7 +148,7 @@ def test_a_certificate_is_read_from_the_vault_once(root, bucket, seen, now, monk
     new.keep(bucket)
     assert whole_look(seen) == []
     assert len(read) == 2, "two that are young, each once; one that is older than a year not at all"
-    assert [one["name"] for one in seen.one_of("certificates", "shop").found["drills"]][-1] == new.name
+    assert [one["name"] for one in seen.one_of(Kind.CERTIFICATES, "shop").found["drills"]][-1] == new.name
 
 
 def test_a_certificate_that_cannot_be_read_is_told_and_hides_no_other(root, bucket, ledger, seen, now, pages) -> None:
@@ -170,18 +170,22 @@ def test_a_vault_that_is_down_leaves_what_was_seen_before_with_its_age_and_why(
     down["extra"]["service_config"]["s3"]["endpoint_url"] = "http://127.0.0.1:1"
     monkeypatch.setenv("AIRFLOW_CONN_S3_VAULT", json.dumps(down))
     assert any("certificates of shop" in line for line in whole_look(seen))
-    assert seen.one_of("certificates", "shop").failed
+    assert seen.one_of(Kind.CERTIFICATES, "shop").failed
     found = estate(stood.asked(ledger, read_stores(root), seen.now()))
     shop = next(one for one in found.cards if one.name == "shop")
     assert "nobody knows what would be lost" in shop.safety.found.warnings[0]
     assert "127.0.0.1:1" in text(pages.live_page("estate", found))
-    assert drills(stood.asked(ledger, read_stores(root), seen.now())).stores[0].newest.passed, "of what was read before"
+    [shop] = drills(stood.asked(ledger, read_stores(root), seen.now())).stores
+    assert shop.newest.passed, "of what was read before"
+    assert "127.0.0.1:1" in shop.failed
+    later = drills(stood.asked(ledger, read_stores(root), seen.now() + 3 * DAY))
+    assert (later.headline, later.stores[0].is_overdue) == ("1 store is drilled: 1 not looked at of late", False)
 
 
 def test_the_look_at_drills_waits_for_the_one_at_certificates(root, seen) -> None:
-    with pytest.raises(look_at_drills.NotReadYet, match="The certificates of shop were not read yet"):
+    with pytest.raises(look_at_drills.NotReadYet, match="The certificates of shop were not read"):
         look_at_drills.look("shop")
-    seen.record_failure("certificates", "shop", seen.now(), "AccessDenied")
+    seen.record_failure(Kind.CERTIFICATES, "shop", seen.now(), "AccessDenied")
     with pytest.raises(look_at_drills.NotReadYet, match="AccessDenied"):
         look_at_drills.look("shop")
 
@@ -218,16 +222,20 @@ def test_each_drill_leads_to_its_certificate_its_run_and_the_gates_record(ledger
 
 
 def test_what_was_red_last_comes_first_and_what_nobody_may_read_not_at_all(ledger, seen, now) -> None:
-    names = ("calm", "never", "red", "stale")
+    names = ("calm", "never", "overdue", "red", "unseen")
     stood.leave_drills(seen, "calm", [stood.a_drill("calm", now)], now)
     stood.leave_drills(seen, "red", [stood.a_drill("red", now, compared=stood.broken())], now)
-    stood.leave_drills(seen, "stale", [stood.a_drill("stale", now - 5 * DAY)], now - 4 * DAY)
+    stood.leave_drills(seen, "overdue", [stood.a_drill("overdue", now - 5 * DAY)], now)
+    stood.leave_drills(seen, "unseen", [stood.a_drill("unseen", now - 5 * DAY)], now - 4 * DAY)
     found = drills(stood.asked(ledger, stood.an_estate(names), now))
-    assert [one.name for one in found.stores] == ["red", "never", "stale", "calm"]
-    assert found.headline == "4 stores are drilled: 1 red at the last drill, 2 without a drill for two days"
-    stale = found.stores[2]
-    assert stale.times["drilled"] == 6, "the days since the look are days without one"
-    assert stale.times["missing"] == [1, 2, 3, 4, 5]
+    assert [one.name for one in found.stores] == ["red", "never", "overdue", "unseen", "calm"]
+    assert found.headline == (
+        "5 stores are drilled: 1 red at the last drill, 2 not looked at of late, 1 without a drill for two days"
+    )
+    overdue, unseen = found.stores[2:4]
+    assert overdue.times["drilled"] == 6, "the days until the look are days without one"
+    assert overdue.times["missing"] == [1, 2, 3, 4, 5]
+    assert (unseen.times["missing"], unseen.is_overdue) == ([1], False), "of the days since the look nobody knows"
     some = drills(
         stood.asked(ledger, stood.an_estate(names), now, may_read=lambda dag_id: dag_id == "restore_drill__calm")
     )

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 from sluice.estate.models import AirflowDatabase
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.local.standing import estate as at_terminal
 from sluice.overview.as_json import as_json
 from sluice.overview.asked import Waiting
@@ -73,8 +73,8 @@ def text(page: str) -> str:
 def look(ledger, now, **stores: dict) -> None:
     """Have everybody look, so that what is wrong is the stores' own."""
     seen = SeenThings(ledger)
-    seen.record("capacity", "last", now, {})
-    seen.record("looked", "watch_health", now, {})
+    for watcher in ("refresh_overview", "watch_health"):
+        seen.record(Kind.LOOKED, watcher, now, {})
     stood.leave_numbers(ledger, now, [("shop", "up_count", "", 1.0), ("docs", "table_up_count", "users", 1.0)])
 
 
@@ -158,7 +158,7 @@ def test_what_lies_behind_a_dag_that_one_may_not_read_is_left_out(ledger, seen, 
     stood.leave_safety(seen, stood.some_facts("shop", now), now)
     stood.leave_incidents(ledger, stood.an_incident(1, "shop", now))
     look(ledger, now)
-    never = {"value": 1.0, "earliest": None, "likely": None, "latest": None}
+    never = {"told": "", "severity": None, "value": 1.0, "earliest": None, "likely": None, "latest": None}
     size = {
         "unit": "bytes",
         "subject": "",
@@ -167,7 +167,7 @@ def test_what_lies_behind_a_dag_that_one_may_not_read_is_left_out(ledger, seen, 
         "limits": [{"told": "is full", "value": 1.0}],
     }
     shop = {"name": "shop", "measures": [size]}
-    seen.record("capacity", "last", now, {"until": "2026-03-01", "page": "docs/x.html", "stores": [shop]})
+    seen.record(Kind.CAPACITY, "last", now, {"until": "2026-03-01", "page": "docs/x.html", "stores": [shop]})
     nothing = estate(stood.asked(ledger, stood.an_estate(), now, may_read=lambda dag_id: False))
     assert nothing.headline == "1 store, nothing wrong as far as you may see"
     assert "Not shown to you is what lies behind watch_health, " in text(render("estate", nothing))

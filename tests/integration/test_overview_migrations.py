@@ -20,7 +20,7 @@ from sluice.flow.overview.refreshing import Refreshed, refresh
 from sluice.flow.overview.sights import Sight
 from sluice.ledger.control import Control
 from sluice.ledger.samples import Samples, Series
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.local import databases
 from sluice.local.standing.migrations import tables
 from sluice.migration.engine.contract import Fence, Phase
@@ -30,7 +30,7 @@ from sluice.overview.migrations.items_read import read_kind
 from sluice.overview.migrations.listed import migrations
 from sluice.overview.migrations.marks_read import NotTold, read_marks
 from sluice.overview.migrations.one import NoMigration, migration
-from sluice.overview.migrations.seen import KIND, Stood, described, found
+from sluice.overview.migrations.seen import Stood, described, found
 from sluice.stores.postgres import connect
 
 from tests import rowed
@@ -164,7 +164,7 @@ def looked(a: Asked, name: str, stood: Stood) -> None:
     m = SameClusterMigration.model_validate(
         {"migration": name, "from": {"store": "certify", "table": f"app.{name}"}, "into": {"table": f"app.{name}_new"}}
     )
-    SeenThings(a.ledger).record(KIND, name, a.now, found(described(m, a.now), stood, {}, a.now))
+    SeenThings(a.ledger).record(Kind.MIGRATION, name, a.now, found(described(m, a.now), stood, {}, a.now))
 
 
 def judged(control: Control, dag: str, gate: str, task: str, *, passed: bool = True, **facts: Any) -> None:
@@ -250,7 +250,7 @@ def test_lag_is_the_followers_last_word(asked) -> None:
     a = asked()
     m = rowed.migration("audit")
     stood = Stood(Phase.CAPTURING, 1, chunks=4, done=1, rows=10)
-    SeenThings(a.ledger).record(KIND, m.name, a.now, found(described(m, a.now), stood, {}, a.now))
+    SeenThings(a.ledger).record(Kind.MIGRATION, m.name, a.now, found(described(m, a.now), stood, {}, a.now))
     [silent] = migrations(a).migrations
     assert silent.lag and silent.lag.behind is None and silent.rank == 1
     Samples(a.ledger).record(a.now, {Series("tyler", "stream_age_seconds", m.name): 7.5})
@@ -259,6 +259,19 @@ def test_lag_is_the_followers_last_word(asked) -> None:
 
 
 # ---- the tabs ----
+
+
+def test_of_a_run_that_judges_a_thousand_tables_the_red_one_is_shown(asked) -> None:
+    a = asked()
+    with a.ledger.transaction():
+        for number in range(1000):
+            key = f"evidence/create_partitions/{RUN}/gate.{number}.json"
+            Control(a.ledger, f"table_{number}", RUN).record_evidence(
+                "partitions_ahead", 1, passed=number != 7, compared=1, key=key, sha256="ab"
+            )
+    red = [one.whose for one in of_run(a, "create_partitions", RUN, "partitions").verdicts if not one.passed]
+    assert red == ["table_7"]
+    assert [one.whose for one in of_task(a, "create_partitions", RUN, "gate", 7, "partitions").verdicts] == red
 
 
 def test_a_run_shows_what_it_has_left_and_nothing_of_another_dags_run_of_the_same_name(asked) -> None:
@@ -327,8 +340,8 @@ def test_the_look_leaves_each_file_in_the_ledger_and_says_of_a_broken_one_why(
     monkeypatch.setenv("AIRFLOW_CONN_SLUICE_LEDGER", postgres_connection(ledger))
     a = asked()
     seen = SeenThings(a.ledger)
-    seen.record(KIND, "removed", a.now, {"left": "over"})
-    assert refresh(seen, Sight(KIND, looks.names, looks.look), lambda *_: None) == Refreshed(2, 1)
+    seen.record(Kind.MIGRATION, "removed", a.now, {"left": "over"})
+    assert refresh(seen, Sight(Kind.MIGRATION, looks.names, looks.look), lambda *_: None) == Refreshed(2, 1)
     broken, thing = migrations(asked()).migrations
     assert (broken.name, "include/estate/migrations/broken.yaml" in broken.failed, broken.file) == (
         "broken",

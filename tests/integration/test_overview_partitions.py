@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -12,11 +13,12 @@ from sluice.estate import read_stores
 from sluice.flow.overview import months as looks
 from sluice.flow.overview.months import OldLedger, TooSlow, look_at, look_at_items
 from sluice.ledger.control import Control
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.local.standing.partitions import tables
 from sluice.overview.as_json import as_json
 from sluice.overview.asked import Asked, Waiting
 from sluice.overview.links import evidence_path
+from sluice.overview.looked import REFRESHES
 from sluice.overview.partitions.months import read
 from sluice.overview.partitions.page import Partitions, partitions
 from sluice.stores.objects import Vault
@@ -44,7 +46,7 @@ def stage(database: Database, vault: ScratchVault) -> Iterator[Stage]:
 def ledger(database: Database) -> Iterator[Connection]:
     with connect(database.dsn("sluice_ledger"), purpose="test") as c:
         Control(c, "", "").prepare()
-        SeenThings(c).prepare()
+        SeenThings(c).prepare().note_looked(REFRESHES)
         yield c
 
 
@@ -107,7 +109,7 @@ def test_the_page_leads_each_month_to_the_evidence_of_its_last_check(stage: Stag
     archive.list_due(print)
     archive.advance(JANUARY, print)
     seen = SeenThings(ledger)
-    seen.record("months", "event", seen.now(), look_at(stage.connection(), stage.dataset))
+    seen.record(Kind.MONTHS, "event", seen.now(), look_at(stage.connection(), stage.dataset))
     for passed in (False, True):
         Control(ledger, f"event/{JANUARY}", "run__1").record_evidence(
             "archive_readback", 1, passed=passed, compared=50, key=KEY, sha256=f"{passed}"
@@ -130,9 +132,9 @@ def test_the_page_leads_each_month_to_the_evidence_of_its_last_check(stage: Stag
 def test_what_failed_is_shown_beside_what_was_seen_before_and_escaped(stage: Stage, ledger: Connection) -> None:
     seen = SeenThings(ledger)
     began = seen.now()
-    seen.record("months", "event", began, look_at(stage.connection(), stage.dataset))
-    seen.record_failure("months", "event", seen.now(), f"certify is down {HOSTILE}")
-    seen.record_failure("months", "other", seen.now(), "include/estate/datasets/other.yaml is no file")
+    seen.record(Kind.MONTHS, "event", began, look_at(stage.connection(), stage.dataset))
+    seen.record_failure(Kind.MONTHS, "event", seen.now(), f"certify is down {HOSTILE}")
+    seen.record_failure(Kind.MONTHS, "other", seen.now(), "include/estate/datasets/other.yaml is no file")
     found = answered(ledger)
     event, other = sorted(found.kept, key=lambda one: one.name)
     assert (event.seen, event.cells() != []) == (began, True)
@@ -144,9 +146,12 @@ def test_what_failed_is_shown_beside_what_was_seen_before_and_escaped(stage: Sta
 
 def test_a_table_lies_behind_the_dags_that_make_and_take_its_partitions(stage: Stage, ledger: Connection) -> None:
     seen = SeenThings(ledger)
-    seen.record("months", "event", seen.now(), look_at(stage.connection(), stage.dataset))
+    seen.record(Kind.MONTHS, "event", seen.now(), look_at(stage.connection(), stage.dataset))
     seen.record(
-        "months", "plain", seen.now(), look_at(stage.connection(), stage.dataset.model_copy(update={"retention": None}))
+        Kind.MONTHS,
+        "plain",
+        seen.now(),
+        look_at(stage.connection(), stage.dataset.model_copy(update={"retention": None})),
     )
     ask = Waiting("archive_retention", "run__1", "each.approve_drop", 0, "Drop it?", None)
     assert [one.name for one in answered(ledger, may_read=lambda dag: dag == "create_partitions").kept] == ["plain"]
@@ -159,21 +164,39 @@ def test_a_table_lies_behind_the_dags_that_make_and_take_its_partitions(stage: S
 
 
 def test_an_empty_page_says_what_fills_it(ledger: Connection) -> None:
+    ledger.execute("TRUNCATE overview.seen")
     nothing = answered(ledger)
     assert nothing.headline == "Nobody has looked at the tables yet"
     assert "/dags/refresh_overview" in live_page("partitions", nothing)
-    SeenThings(ledger).record("capacity", "last", SeenThings(ledger).now(), {})
+    SeenThings(ledger).note_looked(REFRESHES)
     assert answered(ledger).headline == "No table is kept yet"
     assert "include/estate/datasets" in live_page("partitions", answered(ledger))
+
+
+def test_while_nobody_looks_the_page_says_so_and_what_was_wrong_then_stays_first(
+    stage: Stage, ledger: Connection
+) -> None:
+    seen, found = SeenThings(ledger), look_at(stage.connection(), stage.dataset)
+    ago = seen.now() - timedelta(minutes=20)
+    ledger.execute("TRUNCATE overview.seen")
+    seen.record(Kind.LOOKED, REFRESHES, ago, {})
+    seen.record(Kind.MONTHS, "calm", ago, {**found, "wrong": [], "until": "2099-01-01T00:00:00+00:00"})
+    assert answered(ledger).headline == "Nobody has looked at the tables of late"
+    assert "Nobody has looked since" in live_page("partitions", answered(ledger))
+    seen.record(
+        Kind.MONTHS, "calm", ago, {**found, "wrong": ["Rows lie in the default"], "until": "2099-01-01T00:00:00+00:00"}
+    )
+    assert answered(ledger).headline.startswith("1 of 1 needs somebody")
+    assert "Nobody has looked since" in live_page("partitions", answered(ledger))
 
 
 def test_little_headroom_comes_first_and_its_days_go_by_while_nobody_looks(stage: Stage, ledger: Connection) -> None:
     seen, found = SeenThings(ledger), look_at(stage.connection(), stage.dataset)
     hour = ledger.execute("SELECT clock_timestamp() + interval '36 hours' AS at").fetchone()
     assert hour is not None
-    seen.record("months", "calm", seen.now(), {**found, "wrong": [], "until": "2099-01-01T00:00:00+00:00"})
+    seen.record(Kind.MONTHS, "calm", seen.now(), {**found, "wrong": [], "until": "2099-01-01T00:00:00+00:00"})
     seen.record(
-        "months", "late", seen.now(), {**found, "wrong": [], "until": hour["at"].isoformat(), "table": "app.late"}
+        Kind.MONTHS, "late", seen.now(), {**found, "wrong": [], "until": hour["at"].isoformat(), "table": "app.late"}
     )
     late, calm = answered(ledger).kept
     assert late.ahead is not None and calm.ahead is not None
@@ -198,7 +221,7 @@ def test_records_are_seen_month_by_month_by_the_notes_in_the_vault(
     assert (there[first], there[second], set(list(there.values())[2:])) == ("gone", "due", {"live"})
     assert found["leaves"]["what"] == list(there)[2]
     seen = SeenThings(ledger)
-    seen.record("item_months", "trail", seen.now(), found)
+    seen.record(Kind.ITEM_MONTHS, "trail", seen.now(), found)
     [items] = answered(ledger).kept
     assert (items.kind, items.ahead, items.rank) == ("items", None, 3)
     assert answered(ledger, may_read=lambda dag: dag != "archive_items").kept == ()
@@ -207,7 +230,7 @@ def test_records_are_seen_month_by_month_by_the_notes_in_the_vault(
 
 def test_what_was_seen_of_a_store_is_answered_while_it_is_down(stage: Stage, ledger: Connection) -> None:
     seen = SeenThings(ledger)
-    seen.record("months", "event", seen.now(), look_at(stage.connection(), stage.dataset))
+    seen.record(Kind.MONTHS, "event", seen.now(), look_at(stage.connection(), stage.dataset))
     stage.own("DROP TABLE app.event")
     assert answered(ledger).kept[0].table == "app.event"
     with pytest.raises(psycopg.Error):

@@ -86,16 +86,6 @@ def test_a_limit_that_is_far_away_is_told_and_not_drawn() -> None:
     assert [day for day, _ in measure.chart["drops"]] == [str(LAST - timedelta(days=20))]
 
 
-def test_the_store_whose_limit_comes_first_tells_it() -> None:
-    one = store_of(told(store(measures=(outlook(),)))["stores"][0])  # type: ignore[index]
-    first = one.first()
-    assert first is not None
-    assert first.earliest is not None
-    assert first.severity == "P2"
-    calm = store_of(told(store(measures=(outlook(a_day=0.0),)))["stores"][0])  # type: ignore[index]
-    assert calm.first() is None
-
-
 def test_tables_keep_their_past_by_weeks_and_their_reason() -> None:
     found = told(store(tables=(table(), replace(table("young"), in_90_days=None, reason="Too young."))))
     orders, young = store_of(found["stores"][0]).tables  # type: ignore[index]

@@ -113,7 +113,12 @@ FULL, MOST = LIMITS = (
 
 def arrival(limit: dict[str, object], *days: str | None) -> dict[str, object]:
     """When a limit is reached, as a look has kept it."""
-    return {"value": limit["value"], **dict(zip(("earliest", "likely", "latest"), days, strict=True))}
+    return {
+        "told": "",
+        "severity": None,
+        "value": limit["value"],
+        **dict(zip(("earliest", "likely", "latest"), days, strict=True)),
+    }
 
 
 def kept(*arrivals: dict[str, object], reason: str = "") -> Seen:

@@ -40,6 +40,7 @@ def known(file: File = ROWS, stood: Stood = OVER, **more: Any) -> Known:
     kept = json.loads(json.dumps(found(file, stood, {}, NOW)))
     seen = Seen("orders", NOW, kept, NOW, "")
     told: dict[str, Any] = {"verdicts": (), "compared": None, "behind": None, "waiting": (), "came": {}, "stood": None}
+    told["now"] = NOW
     return Known("orders", **{"seen": seen, **told, **more})
 
 
@@ -122,6 +123,21 @@ def test_a_follower_that_is_late_or_silent_is_told(seconds: float | None, rank: 
     it = standing(known(ITEMS, behind=Sample(NOW, seconds) if seconds is not None else None))
     assert it.rank == rank
     assert [part in want for part, want in zip(said, wants(it), strict=True)] == [True] * len(said)
+
+
+def test_what_a_follower_said_hours_ago_is_no_word_of_now() -> None:
+    said = Sample(NOW - 44 * HOUR, 3.0)
+    late = standing(known(ITEMS, behind=said))
+    assert late.lag and late.lag.behind == 44 * HOUR + timedelta(seconds=3)
+    assert "far behind" in wants(late)[0]
+    young = standing(known(ITEMS, behind=Sample(NOW - HOUR / 10, 3.0)))
+    assert young.lag and young.lag.behind == timedelta(seconds=3)
+
+
+def test_a_question_is_asked_and_is_nothing_that_is_wrong() -> None:
+    ask = Waiting("migrate__orders", RUN, "approve_cutover", -1, "Cut over?", NOW)
+    it = standing(known(waiting=[ask], verdicts=[verdict("verified", False, NOW)]))
+    assert [(want.asks, want.sign) for want in it.wants] == [(True, "?"), (False, "✘")]
 
 
 def test_a_run_that_moved_it_since_the_look_is_believed_and_an_older_one_is_not() -> None:

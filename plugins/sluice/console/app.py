@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from sluice.console import assets, certificates, kept, standing, tabs
 from sluice.console.headers import KEPT
@@ -33,16 +33,24 @@ app.include_router(tabs.router)
 def show_problem(request: Request, error: SluiceError) -> Response:
     """Say what the vault or the ledger said: 404 for what is not there, 503 for what may pass, 502 for the rest."""
     status = 404 if isinstance(error, NoSuchKey | NoMigration) else 503 if isinstance(error, Transient) else 502
-    return HTMLResponse(problem_page(type(error).__name__, str(error)), status, headers=KEPT)
+    name, told = type(error).__name__, str(error)
+    if not _reads_pages(request):
+        return JSONResponse({"error": name, "detail": told}, status, headers=KEPT)
+    return HTMLResponse(problem_page(name, told), status, headers=KEPT)
 
 
 @app.exception_handler(HTTPException)
 async def show_refusal(request: Request, error: HTTPException) -> Response:
     """Lead a person whom Airflow does not know to its login, and from there to the page; tell others why not."""
-    if "text/html" not in request.headers.get("accept", ""):
+    if not _reads_pages(request):
         return await http_exception_handler(request, error)
     if error.status_code == 401:
         asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(login_address(asked), 303)
     title = "There is no such page" if error.status_code == 404 else "This is not for you to see"
     return HTMLResponse(problem_page(title, str(error.detail)), error.status_code, headers=KEPT)
+
+
+def _reads_pages(request: Request) -> bool:
+    """Whether who asks is a browser, and no program."""
+    return "text/html" in request.headers.get("accept", "")

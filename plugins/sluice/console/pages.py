@@ -17,6 +17,7 @@ from sluice.console.paths import below_airflow
 from sluice.insight.capacity.charts import spark
 from sluice.insight.capacity.words import amount, change, money
 from sluice.overview.pages import PAGES
+from sluice.overview.states import SIGNS, WORDS
 from sluice.proof.gates.evidence import Kept
 from sluice.safety.drill.certificate import Certificate
 from sluice.safety.replicas.certificate import FailoverCertificate
@@ -106,6 +107,7 @@ def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 for _pages in (_KEPT, _LIVE):
     _pages.globals.update(asset=lambda name: below_airflow(file_path(name)), at=below_airflow, sheets=sheets)
+_LIVE.globals.update(signs=SIGNS, words=WORDS)
 _LIVE.filters.update(
     moment=moment,
     short_day=short_day,

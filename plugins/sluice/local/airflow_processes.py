@@ -44,7 +44,8 @@ from pkgutil import walk_packages
 if sys.argv[1:2] in (["scheduler"], ["celery"], ["dag-processor"]):
     import sluice.flow
 
-    for module in walk_packages(sluice.flow.__path__, "sluice.flow."):
+    found = walk_packages(sluice.flow.__path__, "sluice.flow.", onerror=lambda name: None)
+    for module in found:
         with suppress(Exception):  # what cannot be imported, the DAG files tell
             import_module(module.name)
 if sys.argv[1:2] in (["scheduler"], ["celery"]):
@@ -159,7 +160,10 @@ def _migrate(settings: Settings) -> None:
 
 def _times_read(settings: Settings, file: str) -> int:
     """Count the readings of a DAG file that today's processor has begun, by the log that it keeps of each file."""
-    began = process(settings, "dag-processor").record.stat().st_mtime
+    try:
+        began = process(settings, "dag-processor").record.stat().st_mtime
+    except FileNotFoundError:
+        return 0  # it died this moment
     logs = (airflow_home(settings) / "logs" / "dag_processor").glob(f"[0-9]*/dags-folder/{file}.log")
     lines = [json.loads(line) for log in logs for line in log.read_text().split("\n")[:-1] if _READS in line]
     return sum(_time(line["timestamp"]).timestamp() >= began for line in lines)

@@ -107,8 +107,8 @@ def of_dag(asked: Asked, dag: str, more: str) -> OfDag:
 def of_run(asked: Asked, dag: str, run: str, more: str) -> OfRun:
     """Answer of a run. Raises StoreDown."""
     name = migration_of(dag)
-    history = History(asked.ledger, asked.may_read, whose=name, run=run)
-    verdicts = tuple(one for one in history.verdicts() if one.dag == dag)
+    history = History(asked.ledger, asked.may_read, whose=name, run=run, dag=dag)
+    verdicts = history.verdicts()
     judged = {(one.whose, one.gate) for one in verdicts}
     windows = dag.startswith("backfill_window__")
     facts = tuple(

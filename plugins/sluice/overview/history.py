@@ -13,7 +13,9 @@ from sluice.stores.postgres import Connection, rows, translated
 from sluice.stores.statements import statement
 
 MOST = 200
-"""So many of each are shown, the youngest first."""
+"""So many of each are shown of a migration, the youngest first."""
+MOST_OF_A_RUN = 5000
+"""So many of a run: it may judge every table of an estate, and the one that is red must be among them."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class History:
     may_read: Callable[[str], bool]
     whose: str | None = None
     run: str | None = None
+    dag: str = ""
+    """The DAG whose run that is: others may have one of the same name."""
 
     def transitions(self) -> tuple[Transition, ...]:
         """List the steps that were taken."""
@@ -89,4 +93,6 @@ class History:
 
     def _rows(self, verb: str) -> list[dict[str, Any]]:
         with translated(f"reading what happened to {self.whose or self.run}"):
-            return rows(self.ledger, statement(f"remembered.{verb}"), whose=self.whose, run=self.run, most=MOST)
+            prefix = f"evidence/{self.dag}/{self.run}/" if self.dag else ""
+            told = {"whose": self.whose, "run": self.run, "most": MOST_OF_A_RUN if self.run else MOST, "prefix": prefix}
+            return rows(self.ledger, statement(f"remembered.{verb}"), **told)

@@ -83,15 +83,6 @@ def _address(connection: str) -> str | SluiceError:
         return error
 
 
-def note_looked(c: Connection) -> None:
-    """Note that somebody has looked: where nothing is wrong, nothing else says so. Raises StoreDown."""
-    from sluice.ledger.seen import SeenThings
-    from sluice.overview.estate.watchers import HEALTH, KIND
-
-    seen = SeenThings(c).prepare()
-    seen.record(KIND, HEALTH, seen.now(), {})
-
-
 class WatchHealth(BaseOperator):
     """Judge the numbers by the rules, and keep what became of the incidents."""
 
@@ -104,13 +95,15 @@ class WatchHealth(BaseOperator):
         """Give how many incidents are open, how much is wrong, and how much is to be told. Raises EstateErrors, StoreDown."""
         from sluice.insight.health.looking import watch
         from sluice.insight.health.rules import read_rules_that_hold
+        from sluice.ledger.seen import SeenThings
+        from sluice.overview.estate.watchers import HEALTH
 
         check_words(context)
         estate = read_stores(ROOT)
         rules = read_rules_that_hold(ROOT, estate.stores)
         with opened_ledger("health") as ledger:
             seen = watch(ledger.connection, estate.stores, estate.insight, rules, opener_of(estate.stores))
-            note_looked(ledger.connection)
+            SeenThings(ledger.connection).prepare().note_looked(HEALTH)
         for failure in seen.failures:
             self.log.warning("%s", failure)
         note_watched(channels_of(estate), context)

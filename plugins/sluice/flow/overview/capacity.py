@@ -36,14 +36,15 @@ def look_at_report(seen: SeenThings, open_vault: Callable[[], Vault]) -> Mapping
 
     from sluice.ledger.forecasts import Forecasts
     from sluice.ledger.samples import Samples
-    from sluice.overview.capacity.shortened import FORM, KIND, LAST, shortened
+    from sluice.ledger.seen import Kind
+    from sluice.overview.capacity.shortened import LAST, shortened
 
-    before = seen.one_of(KIND, LAST)
+    before = seen.one_of(Kind.CAPACITY, LAST)
     Samples(seen.connection).prepare()
     last = Forecasts(seen.connection).report_before(date.max)
     if last is None:
         return {}
     page = last.key.removesuffix(".json") + ".html"
-    if before and (before.found.get("form"), before.found.get("page")) == (FORM, page):
+    if before and before.found.get("page") == page:
         return before.found
     return shortened(json.loads(open_vault().get(last.key)), page)

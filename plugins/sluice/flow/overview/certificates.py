@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sluice.ledger.seen import SeenThings
     from sluice.stores.objects import Vault
 
-KIND = "certificates"
 YEAR = timedelta(days=366)
 
 
@@ -28,12 +27,13 @@ def stores() -> list[str]:
 
 def look(store: str) -> Mapping[str, Any]:
     """Give the certificates of a year, oldest first, and how large each backup is. Raises NoConnection, StoreDown, VaultDown."""
+    from sluice.ledger.seen import Kind
     from sluice.overview.drills.condensed import condensed, condensed_failover
     from sluice.safety.drill.certificate import folder_of, read_certificate
     from sluice.safety.replicas import certificate as failover
 
     with opened_seen() as seen:
-        before = seen.one_of(KIND, store)
+        before = seen.one_of(Kind.CERTIFICATES, store)
     known = before.found if before else {}
     vault, unread = open_vault(), list[str]()
 

@@ -48,11 +48,10 @@ def _items_stood(name: str) -> Stood:
 
 def _before(name: str) -> tuple[Mapping[str, Any], datetime]:
     """Give what the last look kept, and what time it is by the clock that looks are told by."""
-    from sluice.ledger.seen import SeenThings
-    from sluice.overview.migrations.seen import KIND
+    from sluice.ledger.seen import Kind, SeenThings
     from sluice.stores.postgres import connect
 
     with connect(dsn_of(read_stores(ROOT).ledger.connection), purpose="overview") as c:
         seen = SeenThings(c)
-        kept = seen.one_of(KIND, name)
+        kept = seen.one_of(Kind.MIGRATION, name)
         return kept.found if kept else {}, seen.now()

@@ -22,7 +22,7 @@ from sluice.flow.steps import check_words
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sluice.ledger.seen import SeenThings
+    from sluice.ledger.seen import Kind, SeenThings
 
 AT_ONCE = 4
 """So many are looked at at once: one that hangs must not hide the others."""
@@ -45,6 +45,7 @@ class RefreshOverview(BaseOperator):
         from sluice.ledger.control import Control
         from sluice.ledger.samples import Samples
         from sluice.ledger.seen import SeenThings
+        from sluice.overview.looked import REFRESHES
         from sluice.stores.postgres import connect
 
         check_words(context)
@@ -58,6 +59,7 @@ class RefreshOverview(BaseOperator):
                 for sight in SIGHTS:
                     if sight.often or first:
                         told += refresh(seen, sight, self.log.warning if first else _say_nothing)
+                seen.note_looked(REFRESHES)
                 time.sleep(max(0.0, min(self.every, until - time.monotonic())))
         if told.mistakes:
             raise told.mistakes[0]
@@ -92,7 +94,7 @@ def refresh(seen: SeenThings, sight: Sight, say: Callable[..., None]) -> Refresh
 
 def _kept(
     seen: SeenThings,
-    kind: str,
+    kind: Kind,
     subject: str,
     began: datetime,
     look: Future[Mapping[str, Any]],

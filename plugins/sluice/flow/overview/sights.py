@@ -9,14 +9,14 @@ from typing import Any
 from sluice.flow.overview import capacity, certificates, drills, migrations, safety
 from sluice.flow.overview.months import archived_items, look_at_item_months, look_at_months
 from sluice.flow.project import dataset_names
+from sluice.ledger.seen import Kind
 
 
 @dataclass(frozen=True)
 class Sight:
     """One kind of thing."""
 
-    kind: str
-    """Under which it is kept."""
+    kind: Kind
     subjects: Callable[[], Sequence[str]]
     """Names those that there are. Raises EstateErrors."""
     look: Callable[[str], Mapping[str, Any]]
@@ -26,12 +26,12 @@ class Sight:
 
 
 SIGHTS: tuple[Sight, ...] = (
-    Sight(certificates.KIND, certificates.stores, certificates.look),
-    Sight(safety.KIND, certificates.stores, safety.look),
-    Sight(drills.KIND, certificates.stores, drills.look),
-    Sight("months", dataset_names, look_at_months),
-    Sight("item_months", archived_items, look_at_item_months),
-    Sight("capacity", capacity.reports, capacity.look),
-    Sight("migration", migrations.names, migrations.look, often=True),
+    Sight(Kind.CERTIFICATES, certificates.stores, certificates.look),
+    Sight(Kind.SAFETY, certificates.stores, safety.look),
+    Sight(Kind.DRILLS, certificates.stores, drills.look),
+    Sight(Kind.MONTHS, dataset_names, look_at_months),
+    Sight(Kind.ITEM_MONTHS, archived_items, look_at_item_months),
+    Sight(Kind.CAPACITY, capacity.reports, capacity.look),
+    Sight(Kind.MIGRATION, migrations.names, migrations.look, often=True),
 )
 """In their order: of drills, what was read of certificates just now is shown."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from sluice.local.standing.estate import SIGNS
 from sluice.local.standing.words import minute, table
+from sluice.overview.states import SIGNS
 from sluice.safety.words import lasts
 
 if TYPE_CHECKING:
@@ -44,8 +44,16 @@ def _row(one: StoreDrills) -> tuple[str, ...]:
         f"{_available(newest)} ({lasts(one.rto)})",
         f"{_lost(newest)} ({lasts(one.rpo)})",
         counted,
-        year.told if year else one.failed or "nobody has looked yet",
+        _told(one),
     )
+
+
+def _told(one: StoreDrills) -> str:
+    if one.is_unseen:
+        return one.failed or (
+            f"nobody has looked since {minute(one.looked)}" if one.looked else "nobody has looked yet"
+        )
+    return one.year.told if one.year else "no drill in a year"
 
 
 def _last(it: Drills) -> Table:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from sluice.local.standing.words import minute, table
+from sluice.overview.states import SIGNS
 from sluice.safety.words import lasts
 
 if TYPE_CHECKING:
     from sluice.overview.estate.incidents import Open
     from sluice.overview.estate.page import Card, EstateNow
-
-SIGNS = {"bad": "✘", "warn": "!", "good": "✔", "none": "·"}
 
 
 def tables(it: EstateNow) -> Iterator[Table]:

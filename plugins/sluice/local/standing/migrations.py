@@ -19,7 +19,7 @@ def tables(it: Migrations) -> Iterator[Table]:
     """Lay it out: those that want a person first."""
     shown = table("Migrations", "migration", "phase", "wants", "copy", "ends (UTC)", "compared", "back")
     for one in it.migrations:
-        wants = Text("\n").join(linked(f"{'✘' if want.grave else '⚠'} {want.what}", want.link) for want in one.wants)
+        wants = Text("\n").join(linked(f"{want.sign} {want.what}", want.link) for want in one.wants)
         phase = f"{one.phase} ({1 + [step.word for step in one.line].index('here')}/{len(one.line)})"
         way = one.way_back.state if one.way_back else ""
         shown.add_row(linked(one.name, one.page), phase, wants, _copied(one), _ends(one), _compared(one), way)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import SluiceError, Terminal
+from sluice.estate.mistakes import choice
 from sluice.local.airflow_processes import use_connections
 
 if TYPE_CHECKING:
@@ -46,10 +46,7 @@ def answers(name: str | None) -> dict[str, Any]:
     from sluice.overview.pages import PAGES
 
     if name and name not in PAGES:
-        near = get_close_matches(name, PAGES, n=1)
-        raise NoPage(
-            f"There is no page {name!r}{f': did you mean {near[0]}?' if near else ''} There are: {', '.join(PAGES)}."
-        )
+        raise NoPage(f"There is no page {name!r}. There are: {choice(name, PAGES)}")
     use_connections()
     from sluice.flow.overview.answering import opened
 

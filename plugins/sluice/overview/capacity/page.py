@@ -12,9 +12,9 @@ from sluice.insight.capacity.growth import SIZES, summed
 from sluice.insight.capacity.words import amount, many
 from sluice.ledger.forecasts import Forecasts, Line
 from sluice.ledger.samples import Series
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.overview.asked import Asked
-from sluice.overview.capacity.shortened import FORM, weekly
+from sluice.overview.capacity.shortened import LAST, comes_first, weekly
 from sluice.overview.capacity.stores import Arrival, Measure, StoreCapacity, measured, store_of
 from sluice.overview.links import evidence_path, origin_of, run_path
 
@@ -95,14 +95,14 @@ class Capacity:
     def limits(self) -> list[tuple[StoreCapacity, Arrival]]:
         """Give each limit that is reached within a year, the first first."""
         found = [(store, at) for store in self.stores for one in store.measures for at in one.arrivals if at.earliest]
-        return sorted(found, key=lambda pair: (pair[1].likely or date.max, pair[1].earliest or date.max))
+        return sorted(found, key=lambda pair: comes_first(pair[1]))
 
 
 def capacity(asked: Asked) -> Capacity:
     """Answer. Raises StoreDown."""
-    looked = SeenThings(asked.ledger).all_of("capacity").get("last")
+    looked = SeenThings(asked.ledger).one_of(Kind.CAPACITY, LAST)
     found = looked.found if looked else {}
-    if found.get("form") != FORM or not asked.may_read(origin_of(found["page"])[0]):
+    if "stores" not in found or not asked.may_read(origin_of(found["page"])[0]):
         found = {}
     cost = found.get("cost")
     return Capacity(
@@ -120,7 +120,7 @@ def capacity(asked: Asked) -> Capacity:
 
 def _failed(why: str, found: Mapping[str, Any]) -> str:
     other = "The last report is of another version than this one: the next one shows here."
-    return why or (other if found and found.get("form") != FORM else "")
+    return why or (other if found and "stores" not in found else "")
 
 
 def _report(found: Mapping[str, Any], now: datetime) -> LastReport:

@@ -14,11 +14,10 @@ from sluice.insight.capacity.frame import is_near, shown_curve
 from sluice.insight.capacity.measure import Ceiling, Curve, Drop, Outlook, Reached
 from sluice.insight.capacity.report import CHARTED, SCHEMA
 from sluice.insight.capacity.telling import arrival_told, grown_told, score_told
+from sluice.overview.capacity.stores import Arrival
 
-KIND, LAST = "capacity", "last"
-"""Under these it is kept: there is one such thing, the last report."""
-FORM = 1
-"""The version of this form: it rises when it changes, and the report is read anew."""
+LAST = "last"
+"""The name under which it is kept: there is one."""
 WEEK = 7
 MOST_PARTS = 12
 """So many parts of the bill are kept, the dearest."""
@@ -32,10 +31,9 @@ def shortened(told: Mapping[str, Any], page: str) -> dict[str, Any]:
     outlooks = {store["name"]: [outlook_of(one) for one in store["measures"]] for store in told["stores"]}
     coming = sorted(
         ((at, one) for found in outlooks.values() for one in found for at in one.arrivals if at.earliest),
-        key=lambda pair: (pair[0].likely or date.max, pair[0].earliest or date.max),
+        key=lambda pair: comes_first(pair[0]),
     )
     return {
-        "form": FORM,
         "page": page,
         "since": told["since"],
         "until": told["until"],
@@ -45,6 +43,11 @@ def shortened(told: Mapping[str, Any], page: str) -> dict[str, Any]:
         "cost": _cost(told["cost"]),
         "cost_reason": told["cost_reason"],
     }
+
+
+def comes_first(at: Arrival | Reached) -> tuple[date, date]:
+    """Give by what limits are ordered: the one that is likely first comes first."""
+    return at.likely or date.max, at.earliest or date.max
 
 
 def outlook_of(told: Mapping[str, Any]) -> Outlook:

@@ -72,11 +72,6 @@ class StoreCapacity:
     """Those that grow most."""
     table_count: int
 
-    def first(self) -> Arrival | None:
-        """Give the limit that it reaches first; None where it reaches none within a year."""
-        coming = [at for one in self.measures for at in one.arrivals if at.earliest]
-        return min(coming, key=lambda at: (at.likely or date.max, at.earliest or date.max), default=None)
-
 
 def store_of(told: Mapping[str, Any]) -> StoreCapacity:
     """Read a store of a shortened report."""
@@ -102,12 +97,13 @@ def _measure(told: Mapping[str, Any]) -> Measure:
         unit=told["unit"],
         told=told["told"],
         notes=tuple(told["notes"]),
-        arrivals=tuple(_arrival(one) for one in told["arrivals"]),
+        arrivals=tuple(arrival_of(one) for one in told["arrivals"]),
         chart={**chart, "limits": [one for one in told["limits"] if one["near"]]},
     )
 
 
-def _arrival(told: Mapping[str, Any]) -> Arrival:
+def arrival_of(told: Mapping[str, Any]) -> Arrival:
+    """Read when a limit is reached."""
     days = (date.fromisoformat(told[name]) if told[name] else None for name in ("earliest", "likely", "latest"))
     return Arrival(told["told"], told["severity"], *days)
 

@@ -6,7 +6,6 @@ A certificate never changes, so what was read of it stays true. What is left out
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from math import inf
 from typing import Any
 
@@ -78,11 +77,6 @@ def that_matter(found: Sequence[Certificate]) -> list[Certificate]:
     kept |= {id(one) for one in drills if one.wrong and one.asked_at > passed}
     kept |= {id(one) for one in {one.target.split(" ")[0]: one for one in found if one.is_full_recovery}.values()}
     return [one for one in found if id(one) in kept]
-
-
-def is_young(told: Mapping[str, Any], since: datetime) -> bool:
-    """Whether a drill was asked for after a moment."""
-    return datetime.fromisoformat(told["asked_at"]) >= since
 
 
 def _newest(found: Sequence[Certificate], good: Any) -> Iterator[Certificate]:

@@ -8,11 +8,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sluice.estate.models import Store
-from sluice.ledger.seen import Seen, SeenThings
+from sluice.ledger.seen import Kind, Seen, SeenThings
 from sluice.overview.asked import Asked
 from sluice.overview.drills.year import Drill, Year, year_read
-from sluice.overview.estate.safety import State
 from sluice.overview.links import dag_path, evidence_path, run_path
+from sluice.overview.looked import is_old
+from sluice.overview.states import ORDER, State
 from sluice.safety.drill.certificate import folder_of
 from sluice.safety.replicas.certificate import folder_of as failovers_of
 from sluice.stores.postgres import rows, translated
@@ -28,7 +29,6 @@ SOON = timedelta(days=90)
 """A breach that may come within so many days is to be looked at."""
 AHEAD, MARGIN = 90, 7
 """So many days to come are drawn, at most, with these behind the one that matters."""
-ORDER: tuple[State, ...] = ("bad", "warn", "none", "good")
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,14 @@ class StoreDrills:
         return self.last[0].drill if self.last else None
 
     @property
+    def is_unseen(self) -> bool:
+        """Whether nobody has looked of late: whether there was a drill since then nobody knows."""
+        return is_old(self.looked, self.now)
+
+    @property
     def is_overdue(self) -> bool:
         """Whether there was none for too long."""
-        return self.newest is None or self.now - self.newest.at > LATE
+        return not self.is_unseen and (self.newest is None or self.now - self.newest.at > LATE)
 
     @property
     def is_near(self) -> bool:
@@ -110,12 +115,12 @@ class StoreDrills:
 
     @property
     def state(self) -> State:
-        """Bad where the last drill was no proof; warn where there is none of late, or the promise ends soon."""
+        """Bad where the last drill was no proof; warn where none is known of late, or the promise ends soon."""
         if self.newest and not self.newest.passed:
             return "bad"
         if self.failovers and self.failovers[0].wrong:
             return "bad"
-        return "warn" if self.is_overdue or self.is_near or self.unread else "good"
+        return "warn" if self.is_unseen or self.is_overdue or self.is_near or self.unread else "good"
 
     @property
     def dag(self) -> str:
@@ -153,10 +158,12 @@ class Drills:
         if not self.stores:
             return "No store is drilled"
         red = sum(one.state == "bad" for one in self.stores)
+        unseen = sum(one.is_unseen for one in self.stores)
         overdue = sum(one.is_overdue for one in self.stores)
         near = sum(one.is_near for one in self.stores)
         counted = (
             (red, "red at the last drill"),
+            (unseen, "not looked at of late"),
             (overdue, "without a drill for two days"),
             (near, "may pass the RTO soon"),
         )
@@ -169,7 +176,7 @@ class Drills:
 
 def drills(asked: Asked) -> Drills:
     """Answer. Raises StoreDown."""
-    seen, runs = SeenThings(asked.ledger).all_of("drills"), _runs(asked)
+    seen, runs = SeenThings(asked.ledger).all_of(Kind.DRILLS), _runs(asked)
     stores = {name: store for name, store in asked.estate.stores.items() if store.backup}
     found = [
         store_drills(name, store, seen.get(name), runs, asked)
@@ -186,8 +193,8 @@ def store_drills(
     """Put together what is known of a store."""
     found = seen.found if seen else {}
     year = year_read(name, found.get("year", {}))
-    if year:
-        year = year.until(asked.now.date())
+    if year and seen and seen.at:
+        year = year.until(seen.at.date())  # what came since nobody has seen
     return StoreDrills(
         name=name,
         rto=store.rto.total_seconds(),

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from sluice.ledger.seen import Seen
-from sluice.overview.estate.safety import State
+from sluice.overview.capacity.shortened import comes_first
+from sluice.overview.capacity.stores import Arrival, arrival_of
 from sluice.overview.links import evidence_path
+from sluice.overview.states import State
 
 URGENT, SOON = 14, 60
 """Days until the earliest likely one below which it is bad, and to be looked at."""
+
+NEVER = Arrival("", None, None, None, None)
+"""Of a store whose limit nobody knows, or foresees."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,8 @@ def full_of(seen: Seen | None, store: str, today: date) -> Full | None:
     sizes = [one for one in known.get(store, {}).get("measures", ()) if one["unit"] == "bytes" and not one["subject"]]
     if seen is None or not sizes:
         return None
-    first = min(sizes[0]["arrivals"], key=lambda at: (at["likely"] or "9", at["earliest"] or "9"), default=None)
-    earliest, likely, latest = (_day(first[name]) if first else None for name in ("earliest", "likely", "latest"))
-    told = next((one["told"] for one in sizes[0]["limits"] if first and one["value"] == first["value"]), "")
+    arrivals = [(arrival_of(one), one["value"]) for one in sizes[0]["arrivals"]]
+    first, limit = min(arrivals, key=lambda pair: comes_first(pair[0]), default=(NEVER, None))
+    told = next((one["told"] for one in sizes[0]["limits"] if one["value"] == limit), "")
     until, page = date.fromisoformat(seen.found["until"]), evidence_path(seen.found["page"])
-    return Full(earliest, likely, latest, told, sizes[0]["reason"], until, page, today)
-
-
-def _day(told: str | None) -> date | None:
-    return date.fromisoformat(told) if told else None
+    return Full(first.earliest, first.likely, first.latest, told, sizes[0]["reason"], until, page, today)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sluice.estate.severity import SEVERITIES, Severity
 from sluice.ledger.incidents import Incident, Incidents
 from sluice.overview.asked import Asked
-from sluice.overview.estate.safety import State
+from sluice.overview.states import State
 from sluice.stores.postgres import rows, translated
 from sluice.stores.statements import statement
 

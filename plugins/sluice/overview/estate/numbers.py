@@ -11,7 +11,7 @@ from sluice.insight.health.levels import LAG_WITHOUT_FILE
 from sluice.insight.health.listed import STALE
 from sluice.ledger.samples import Sample, Samples, Series
 from sluice.overview.asked import Asked
-from sluice.overview.estate.safety import State
+from sluice.overview.states import State
 from sluice.safety.words import lasts
 from sluice.upkeep.partitions.headroom import ENDLESS, SOON, URGENT
 

@@ -8,21 +8,20 @@ from datetime import datetime
 
 from sluice.estate.models import Store
 from sluice.insight.metrics import AIRFLOW
-from sluice.ledger.seen import Seen, SeenThings
+from sluice.ledger.seen import Kind, Seen, SeenThings
 from sluice.overview.asked import Asked, Waiting
-from sluice.overview.capacity.shortened import KIND as REPORTED
 from sluice.overview.capacity.shortened import LAST
 from sluice.overview.estate.full import Full, full_of
 from sluice.overview.estate.incidents import Open, open_incidents
 from sluice.overview.estate.numbers import NONE, Numbers, latest_numbers
-from sluice.overview.estate.safety import Safety, State, safety_at
+from sluice.overview.estate.safety import Safety, safety_at
 from sluice.overview.estate.watchers import Watcher, watchers
 from sluice.overview.links import dag_path, evidence_path, run_path
+from sluice.overview.states import ORDER, State, worst
 from sluice.safety.drill.certificate import Goals
 from sluice.stores.postgres import Row, rows, translated
 from sluice.stores.statements import statement
 
-ORDER: tuple[State, ...] = ("bad", "warn", "good", "none")
 FIRST = 3
 """So many things that are wrong the headline has room for."""
 FRESH_GATES = ("backup_fresh", "service_fresh", "snapshot_fresh")
@@ -83,7 +82,7 @@ class Card:
     @property
     def state(self) -> State:
         """The worst of them."""
-        return min(self.states, key=ORDER.index, default="none")
+        return worst(self.states)
 
     @property
     def is_down(self) -> bool:
@@ -142,8 +141,7 @@ class EstateNow:
     def state(self) -> State:
         """The worst of all."""
         silent: tuple[State, ...] = ("warn",) if self.silent else ()
-        found = (*(one.state for one in self.cards), *(one.state for one in self.incidents), *silent)
-        return min(found, key=ORDER.index, default="none")
+        return worst((*(one.state for one in self.cards), *(one.state for one in self.incidents), *silent))
 
 
 def estate(asked: Asked) -> EstateNow:
@@ -160,7 +158,7 @@ def estate(asked: Asked) -> EstateNow:
 
 def _cards(asked: Asked, incidents: Sequence[Open]) -> Iterator[Card]:
     seen = SeenThings(asked.ledger)
-    safe, report = seen.all_of("safety"), seen.one_of(REPORTED, LAST)
+    safe, report = seen.all_of(Kind.SAFETY), seen.one_of(Kind.CAPACITY, LAST)
     numbers = latest_numbers(asked) if asked.may_read("collect_samples") else {}
     runs = _runs(asked)
     for name, store in asked.estate.stores.items():

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from sluice.ledger.seen import Seen
 from sluice.overview.drills.condensed import condensed, restored, that_matter
 from sluice.overview.links import evidence_path
+from sluice.overview.states import State
 from sluice.safety.drill.certificate import Goals
 from sluice.safety.driver import Taken, Window
 from sluice.safety.exposure import Exposure, Facts, exposure
 from sluice.safety.words import lasts
 
-State: TypeAlias = Literal["good", "warn", "bad", "none"]
 FRESH = timedelta(minutes=12)
 """How old a look may be, two of them and a bit, and still be how things stand where the log is shipped."""
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluice.ledger.samples import LATELY, Samples
-from sluice.ledger.seen import SeenThings
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.overview.asked import Asked
-from sluice.overview.capacity.shortened import KIND as REFRESHED
 from sluice.overview.links import dag_path
+from sluice.overview.looked import OFTEN, REFRESHES
 
-KIND, HEALTH = "looked", "watch_health"
-"""Under these the watch over health notes that it has looked."""
+HEALTH = "watch_health"
+"""It notes by its name that it has looked, as REFRESHES does."""
+EACH_MINUTE = timedelta(minutes=10)
+"""After so long without a sign, what looks each minute does not."""
 COLLECTED = "collection_seconds"
 """What each look of `collect_samples` keeps."""
 
@@ -49,22 +51,22 @@ def watchers(asked: Asked) -> tuple[Watcher, ...]:
 
 def _watchers(asked: Asked) -> Iterator[Watcher]:
     seen = SeenThings(asked.ledger)
-    refreshed, health = seen.last_try(REFRESHED), seen.one_of(KIND, HEALTH)
+    looked = {name: one.at for name, one in seen.all_of(Kind.LOOKED).items()}
     numbers = Samples(asked.ledger).latest(asked.now, within=LATELY, metrics=[COLLECTED])
     told = (
         (
-            "refresh_overview",
+            REFRESHES,
             "what backups, drills, months and copies are like",
-            15,
-            refreshed,  # there is such a look in each run, whatever the estate has
+            OFTEN,
+            looked.get(REFRESHES),
         ),
         (
             "collect_samples",
             "whether anything is up, and how late replicas are",
-            10,
+            EACH_MINUTE,
             max((one.at for one in numbers.values()), default=None),
         ),
-        (HEALTH, "whether anything is wrong", 10, health.at if health else None),
+        (HEALTH, "whether anything is wrong", EACH_MINUTE, looked.get(HEALTH)),
     )
-    for dag_id, what, minutes, last in told:
-        yield Watcher(dag_id, what, timedelta(minutes=minutes), last, asked.now - last if last else None)
+    for dag_id, what, often, last in told:
+        yield Watcher(dag_id, what, often, last, asked.now - last if last else None)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluice.ledger.samples import Samples
-from sluice.ledger.seen import Seen, SeenThings
+from sluice.ledger.seen import Kind, Seen, SeenThings
 from sluice.migration.engine.contract import Phase
 from sluice.overview.asked import Asked
 from sluice.overview.migrations.compared import last_compared, last_verdicts
 from sluice.overview.migrations.names import dag_of
-from sluice.overview.migrations.seen import KIND
 from sluice.overview.migrations.standing import Known, Standing, standing
 from sluice.stores.postgres import Row, rows, translated
 from sluice.stores.statements import statement
@@ -65,7 +64,7 @@ def migrations(asked: Asked) -> Migrations:
 
 def standings(asked: Asked, names: Sequence[str] | None = None) -> list[Standing]:
     """Give all of them, or some, as far as one may read their DAGs. Raises StoreDown."""
-    seen = SeenThings(asked.ledger).all_of(KIND)
+    seen = SeenThings(asked.ledger).all_of(Kind.MIGRATION)
     with translated("reading where migrations stand"):
         stood = {row["name"]: row for row in rows(asked.ledger, statement("remembered.list_stood"), names=None)}
     known = {name for name in {*seen, *stood} if names is None or name in names}
@@ -87,6 +86,7 @@ def _known(asked: Asked, names: Sequence[str], seen: Mapping[str, Seen], stood: 
             compared.get(name),
             behind.get(name),
             [one for one in asked.waiting if one.dag_id == dag_of(name)],
+            asked.now,
             _came(stood.get(name)),
         )
         for name in names

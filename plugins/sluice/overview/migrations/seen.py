@@ -12,9 +12,6 @@ from sluice.migration.engine.contract import Phase
 from sluice.overview.as_json import as_json
 from sluice.overview.migrations.pace import Pace, Point, extended, pace
 
-KIND = "migration"
-"""Under which it is kept."""
-
 
 @dataclass(frozen=True)
 class File:

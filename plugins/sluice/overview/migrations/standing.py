@@ -19,6 +19,9 @@ from sluice.overview.migrations.seen import File, Look, Stood, is_copying, read
 from sluice.overview.migrations.way_back import WayBack, way_back
 from sluice.stores.postgres import Row
 
+SAID = timedelta(minutes=10)
+"""How old what a follower said last may be, and be how far it is now."""
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -56,6 +59,13 @@ class Want:
     link: str | None = None
     since: datetime | None = None
     grave: bool = True
+    asks: bool = False
+    """Whether it is a question: nothing is wrong, and somebody is waited for."""
+
+    @property
+    def sign(self) -> str:
+        """How it is marked."""
+        return "?" if self.asks else "✘" if self.grave else "⚠"
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,7 @@ class Known:
     behind: Sample | None
     """How many seconds its stream is behind, as it was said last."""
     waiting: Sequence[Waiting]
+    now: datetime
     came: Mapping[str, datetime]
     """When it came into each phase of this way."""
 
@@ -204,6 +215,8 @@ def _lag(file: File, stood: Stood, it: Known) -> Lag | None:
     if it.behind is None:
         return Lag(None, None, "nobody has said lately how far its stream is read", late=True)
     behind = timedelta(seconds=it.behind.value)
+    if it.now - it.behind.at > SAID:  # it is said every few minutes: since then nothing was read that anybody knows of
+        behind += it.now - it.behind.at
     late = file.warn_behind is not None and behind > file.warn_behind
     return Lag(behind, it.behind.at, "behind its stream, as the follower said last", late)
 
@@ -221,7 +234,7 @@ def _worked(it: Known) -> Worked | None:
 
 
 def _wants(made: Standing, stood: Stood) -> Iterator[Want]:
-    yield from (Want(one.subject, one.link, one.since) for one in made.waiting)
+    yield from (Want(one.subject, one.link, one.since, asks=True) for one in made.waiting)
     if made.failed and made.phase != Phase.RETIRED:
         yield Want(f"it could not be looked at: {made.failed}", grave=made.phase != Phase.PLANNED)
     yield from _of_gates(made)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from sluice.ledger.seen import Kind as Sight
 from sluice.ledger.seen import Seen, SeenThings
 from sluice.overview.asked import Asked, Waiting
-from sluice.overview.capacity.shortened import KIND as REFRESHED
 from sluice.overview.links import evidence_path, origin_of
+from sluice.overview.looked import REFRESHES, is_old
 from sluice.overview.partitions.kept import Ahead, Cell, Kept, Next, Year
 from sluice.overview.partitions.months import BEYOND, STATES, Look, MonthSeen, read
 from sluice.stores.postgres import Row, rows, translated
@@ -18,7 +19,7 @@ from sluice.stores.statements import statement
 from sluice.upkeep.partitions.headroom import DAY, ENDLESS, Headroom
 
 Kind: TypeAlias = Literal["table", "items"]
-KINDS: Mapping[str, Kind] = {"months": "table", "item_months": "items"}
+KINDS: Mapping[Sight, Kind] = {Sight.MONTHS: "table", Sight.ITEM_MONTHS: "items"}
 """What looks leave in the ledger, by kind."""
 READ_BACK: Mapping[Kind, str] = {"table": "archive_readback", "items": "items_readback"}
 AHEAD = "partitions_ahead"
@@ -38,6 +39,11 @@ class Partitions:
     kept: tuple[Kept, ...]
     asks: tuple[Waiting, ...]
     """What waits for a person's yes."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody looks: what is shown is as old as the last look then."""
+        return is_old(self.looked, self.at)
 
     def wrong(self) -> list[Kept]:
         """Those that need somebody."""
@@ -64,6 +70,8 @@ class Partitions:
             return "No table is kept yet" if self.looked else "Nobody has looked at the tables yet"
         if wrong := self.wrong():
             return f"{_of(len(wrong), len(self.kept), 'needs', 'need')} somebody: {wrong[0].table}{_more(wrong)}"
+        if self.is_silent:
+            return "Nobody has looked at the tables of late"
         if unseen := self.unseen():
             return f"{_of(len(unseen), len(self.kept), 'was', 'were')} not seen at the last look"
         if self.asks:
@@ -87,8 +95,8 @@ def partitions(asked: Asked) -> Partitions:
     evidence = _evidence(asked, months)
     kept = [_kept(kind, one, months[kind, one.subject], evidence, asked.now) for kind, one in found]
     asks = tuple(one for one in asked.waiting if one.dag_id in BEHIND.values())
-    looked = max((one.tried_at for _, one in found), default=None) or seen.last_try(REFRESHED)
-    return Partitions(asked.now, looked, tuple(sorted(kept, key=_urgency)), asks)
+    looked = seen.one_of(Sight.LOOKED, REFRESHES)
+    return Partitions(asked.now, looked.at if looked else None, tuple(sorted(kept, key=_urgency)), asks)
 
 
 def _may_read(asked: Asked, kind: Kind, found: Mapping[str, Any]) -> bool:
