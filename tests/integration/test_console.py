@@ -224,9 +224,11 @@ def test_what_is_not_there_and_a_vault_that_is_down(visit) -> None:
     from sluice.console.kept import open_vault
 
     app.dependency_overrides[open_vault] = lambda: Vault(vault_client("http://127.0.0.1:1", "k", "s", "r"), "b")
-    answer = visit("/sluice/evidence/x/y.json")
+    answer = visit("/sluice/evidence/x/y.json", wants="text/html")
     assert answer.status_code == 503
     assert "tried again" in answer.text
+    told = visit("/sluice/evidence/x/y.json", wants="application/json")
+    assert (told.status_code, told.json()["error"], "tried again" in told.json()["detail"]) == (503, "VaultDown", True)
 
 
 def test_the_vault_is_the_one_of_airflows_connection_and_never_the_machines_own(visit, vault, monkeypatch) -> None:
@@ -271,6 +273,15 @@ def test_a_page_that_there_is_none_and_one_that_is_not_ones_own_say_so_in_words(
     assert answer.status_code == 403
     assert "not for you to see" in answer.text
     assert "You may read no DAG here" in answer.text
+
+
+def test_who_may_read_dags_and_none_of_their_runs_sees_no_page(visit, airflow, monkeypatch) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda self, **asked: {"migrate__t"})
+    assert visit("/sluice/estate").status_code != 403
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", lambda self, **asked: "access_entity" not in asked)
+    assert visit("/sluice/estate").status_code == visit("/sluice/of/migrate__t").status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from sluice.console.pages import live_page
 from sluice.errors import Terminal, Transient
+from sluice.estate import EstateErrors
 from sluice.flow.overview import answering, refreshing
 from sluice.flow.overview.refreshing import Refreshed, RefreshOverview, refresh
 from sluice.flow.overview.sights import Sight
@@ -137,6 +138,33 @@ def test_a_page_makes_no_table_and_waits_for_who_does(database, monkeypatch: pyt
         pass
     with connect(database.dsn("sluice_ledger"), purpose="test") as c:
         assert not c.execute("SELECT FROM pg_namespace WHERE nspname IN ('overview', 'control', 'insight')").fetchall()
+
+
+def test_a_slip_in_the_estates_file_leaves_the_pages_as_they_were_and_is_told_on_them(
+    asked, database, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked()
+    with connect(database.dsn("sluice_ledger"), purpose="test") as c:
+        Samples(c).prepare()
+    (tmp_path / "include/estate").mkdir(parents=True)
+    file, text = tmp_path / "include/estate/estate.yaml", (answering.ROOT / "include/estate/estate.yaml").read_text()
+    monkeypatch.setattr(answering, "dsn_of", lambda connection: database.dsn("sluice_ledger"))
+    monkeypatch.setattr(answering, "ROOT", tmp_path)
+    monkeypatch.setattr(answering, "_good", [])
+    file.write_text(text.replace("stores:", "storse:"))
+    with pytest.raises(EstateErrors, match="storse"), answering.opened((), bool):
+        pass
+    file.write_text(text)
+    with answering.opened((), bool) as found:
+        before = found
+    file.write_text(text.replace("stores:", "storse:"))
+    with answering.opened((), bool) as found:
+        assert (found.estate, "storse" in found.wrong) == (before.estate, True)
+        assert "storse" in live_page("quality", quality(found), wrong=found.wrong)
+    file.write_text(text)
+    with answering.opened((), bool) as found:
+        assert found.wrong == ""
+        assert "banner bad" not in live_page("quality", quality(found), wrong=found.wrong)
 
 
 def test_questions_of_a_dag_that_one_may_not_read_are_left_out(

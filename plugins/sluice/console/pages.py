@@ -57,13 +57,13 @@ def problem_page(title: str, told: str) -> str:
     return _KEPT.get_template("problem.html").render(title=title, told=told)
 
 
-def live_page(name: str, answer: Any, *, alone: bool = False, below: str | None = None) -> str:
+def live_page(name: str, answer: Any, *, alone: bool = False, below: str | None = None, wrong: str = "") -> str:
     """Render an answer by the template of its name; `alone`, without the way to the other pages, for a tab in Airflow.
 
-    `below` names the page that it is a part of, where that is another.
+    `below` names the page that it is a part of, where that is another; `wrong` says what is wrong in estate.yaml.
     """
     page = _LIVE.get_template(f"{name}.html")
-    return page.render(page=below or name, it=answer, pages={} if alone else PAGES)
+    return page.render(page=below or name, it=answer, pages={} if alone else PAGES, wrong=wrong)
 
 
 def address(key: object) -> str | None:

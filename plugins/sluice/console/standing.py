@@ -18,17 +18,18 @@ from sluice.overview.as_json import as_json
 from sluice.overview.pages import PAGES
 
 router = APIRouter()
-Answering = Callable[[str], Any]
+Answering = Callable[[str], tuple[Any, str]]
+"""Gives the answer of a page, and what is wrong in estate.yaml."""
 
 
 def answering(readable: ReadableDags) -> Answering:
     """Give what answers for who asks. Raises HTTPException for a page that there is none."""
 
-    def answer(page: str) -> Any:
+    def answer(page: str) -> tuple[Any, str]:
         if page not in PAGES:
             raise HTTPException(404, f"There is no page {page}: there are {', '.join(PAGES)}.")
         with opened(waiting(), readable.__contains__) as asked:
-            return PAGES[page].answer(asked)
+            return PAGES[page].answer(asked), asked.wrong
 
     return answer
 
@@ -45,10 +46,12 @@ def show_first(readable: ReadableDags) -> Response:
 @router.get("/{page}.json")
 def show_answer(page: str, answer: Answers) -> Response:
     """Give an answer as JSON."""
-    return JSONResponse(as_json(answer(page)), headers=LIVE)
+    found, _ = answer(page)
+    return JSONResponse(as_json(found), headers=LIVE)
 
 
 @router.get("/{page}")
 def show_page(page: str, answer: Answers) -> Response:
     """Show an answer."""
-    return HTMLResponse(live_page(page, answer(page)), headers=LIVE)
+    found, wrong = answer(page)
+    return HTMLResponse(live_page(page, found, wrong=wrong), headers=LIVE)

@@ -39,7 +39,7 @@ FromLedger = Annotated[Asking, Depends(asking)]
 def show_migration(name: str, ledger: FromLedger) -> Response:
     """Show one migration."""
     with ledger() as asked:
-        return _page("migration", migration(asked, name), below="migrations")
+        return _page("migration", migration(asked, name), below="migrations", wrong=asked.wrong)
 
 
 @router.get("/of/{dag_id}", dependencies=[Depends(may_read)])
@@ -49,17 +49,17 @@ def show_dag(dag_id: str, ledger: FromLedger) -> Response:
     with ledger() as asked:
         if name:
             try:
-                return _page("migration", migration(asked, name), alone=True)
+                return _page("migration", migration(asked, name), alone=True, wrong=asked.wrong)
             except NoMigration:
                 pass  # it was not looked at yet
-        return _page("of_dag", of_dag(asked, dag_id, page_for(dag_id, PAGES)), alone=True)
+        return _page("of_dag", of_dag(asked, dag_id, page_for(dag_id, PAGES)), alone=True, wrong=asked.wrong)
 
 
 @router.get("/of/{dag_id}/{run_id}", dependencies=[Depends(may_read)])
 def show_run(dag_id: str, run_id: str, ledger: FromLedger) -> Response:
     """Show beside a run what it has left."""
     with ledger() as asked:
-        return _page("of_run", of_run(asked, dag_id, run_id, page_for(dag_id, PAGES)), alone=True)
+        return _page("of_run", of_run(asked, dag_id, run_id, page_for(dag_id, PAGES)), alone=True, wrong=asked.wrong)
 
 
 @router.get("/of/{dag_id}/{run_id}/{task_id}", dependencies=[Depends(may_read)])
@@ -67,7 +67,7 @@ def show_task(dag_id: str, run_id: str, task_id: str, ledger: FromLedger, map_in
     """Show beside a task what it has left; Airflow writes no number for one that is alone."""
     with ledger() as asked:
         answer = of_task(asked, dag_id, run_id, task_id, index_of(map_index), page_for(dag_id, PAGES))
-        return _page("of_run", answer, alone=True)
+        return _page("of_run", answer, alone=True, wrong=asked.wrong)
 
 
 def index_of(told: str) -> int:
@@ -75,5 +75,5 @@ def index_of(told: str) -> int:
     return int(told) if re.fullmatch(r"[0-9]{1,6}", told) else -1
 
 
-def _page(name: str, answer: object, *, alone: bool = False, below: str | None = None) -> Response:
-    return HTMLResponse(live_page(name, answer, alone=alone, below=below), headers=LIVE)
+def _page(name: str, answer: object, *, alone: bool = False, below: str | None = None, wrong: str = "") -> Response:
+    return HTMLResponse(live_page(name, answer, alone=alone, below=below, wrong=wrong), headers=LIVE)

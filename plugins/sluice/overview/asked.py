@@ -42,3 +42,5 @@ class Asked:
     waiting: Sequence[Waiting]
     may_read: Callable[[str], bool]
     """Whether who asks may read a DAG: what lies behind one that they may not is left out of every answer."""
+    wrong: str = ""
+    """What is wrong in estate.yaml now, a mistake a line: `estate` is of before then."""
