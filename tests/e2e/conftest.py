@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sluice.local import machine
 from sluice.local.certify import seed
 from sluice.local.ports import free_port
@@ -74,22 +74,36 @@ def browser_page(chromium: str, settings: Settings) -> Iterator[Page]:
     """Chromium, logged in as admin the way a person does it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET.split())
-        page = browser.new_page(viewport={"width": 1400, "height": 900}, base_url=settings.airflow_url)
-        page.set_default_timeout(60_000)
         expect.set_options(timeout=60_000)  # a busy machine is not a broken one
-        page.goto("/auth/login")
-        page.locator("input[name=username]").fill("admin")
-        page.locator("input[name=password]").fill(settings.password("admin"))
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda address: "/auth" not in address)
-        yield page
+        yield _logged_in(browser, settings, "admin")
         browser.close()
+
+
+def _logged_in(browser: Browser, settings: Settings, user: str) -> Page:
+    page = browser.new_page(viewport={"width": 1400, "height": 900}, base_url=settings.airflow_url)
+    page.set_default_timeout(60_000)
+    page.goto("/auth/login")
+    page.locator("input[name=username]").fill(user)
+    page.locator("input[name=password]").fill(settings.password(user))
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda address: "/auth" not in address)
+    return page
 
 
 @pytest.fixture
 def screen(browser_page: Page) -> Screen:
     """What a person sees and clicks."""
     return Screen(browser_page)
+
+
+@pytest.fixture
+def viewers_screen(browser_page: Page, settings: Settings) -> Iterator[Screen]:
+    """What somebody sees who may look and change nothing."""
+    browser = browser_page.context.browser
+    assert browser
+    page = _logged_in(browser, settings, "viewer")
+    yield Screen(page)
+    page.context.close()
 
 
 @pytest.fixture

@@ -81,8 +81,10 @@ def test_a_tab_on_a_dag_shows_what_the_ledger_has_of_it(screen: Screen) -> None:
 def test_a_page_refreshes_itself_and_leaves_the_focus_where_it_is(looks: Callable[..., Page]) -> None:
     page = looks("/sluice/quality")
     page.locator("a.state").first.focus()
+    page.evaluate("document.querySelector('main h1').textContent = 'an old one'")
     with page.expect_response(lambda answer: answer.url.endswith("/sluice/quality"), timeout=30_000):
         pass
+    expect(page.locator("main h1")).not_to_have_text("an old one")
     expect(page.locator("a.state").first).to_be_focused()
     expect(page.locator(".stale")).to_be_hidden()
 

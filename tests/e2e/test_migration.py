@@ -104,7 +104,9 @@ def test_a_red_gate_stops_the_way_to_the_cutover_and_names_the_row(driver: Drive
     shot(page, "data-docs")
 
 
-def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, screen: Screen, shot) -> None:
+def test_a_viewer_cannot_approve_and_a_rejected_cutover_fails_loudly_while_capture_goes_on(
+    driver: Driver, screen: Screen, viewers_screen: Screen, shot
+) -> None:
     run = driver.start("cut_over")
     question = driver.asked(run)
     for told in (
@@ -121,6 +123,10 @@ def test_a_rejected_cutover_fails_loudly_and_capture_goes_on(driver: Driver, scr
     with pytest.raises(Refused) as refusal:
         machine.api(driver.settings, "viewer").answer(DAG, run, question, "Approve")
     assert refusal.value.status == 403
+    theirs = viewers_screen.follow_question(f"cut_over of {MIGRATION}?")
+    with theirs.expect_response(lambda answer: answer.request.method == "PATCH") as refused:
+        theirs.get_by_role("button", name="Approve").click()
+    assert (refused.value.status, driver.answers()) == (403, [])
     shot(screen.open_question(run, APPROVE_CUTOVER), "approval", height=1300)
 
     driver.api.answer(DAG, run, question, "Reject")

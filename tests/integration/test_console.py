@@ -292,6 +292,14 @@ def test_a_tab_is_for_who_may_read_its_dag(visit, of) -> None:
     assert visit(f"/sluice/{of}", role="").status_code == 403
 
 
+def test_no_page_runs_anything_of_others_or_is_framed_by_them(visit, evidence) -> None:
+    told = visit(evidence_path(evidence.key)).headers
+    assert (told["x-content-type-options"], told["referrer-policy"]) == ("nosniff", "no-referrer")
+    policy = told["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'self'" in policy
+    assert "script-src" not in policy, "a record runs nothing at all"
+
+
 def test_a_file_is_kept_for_good_only_by_the_word_of_its_content(visit) -> None:
     from sluice.console.assets import file_path
 

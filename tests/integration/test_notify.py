@@ -22,6 +22,7 @@ from sluice.flow.insight.watching import CallAlive, NotHeard, TellIncidents, Wat
 from sluice.insight.health.telling import message
 from sluice.ledger.incidents import Incidents
 from sluice.ledger.samples import Samples, Series
+from sluice.ledger.seen import Kind, SeenThings
 from sluice.local.ports import free_port
 from sluice.stores.postgres import connect
 
@@ -216,6 +217,8 @@ def test_a_store_that_is_down_is_told_once_by_each_channel_and_the_next_look_tel
     record(database, DOWN, minutes_ago=3)
     with caplog.at_level(logging.INFO):
         assert ran(WatchHealth(task_id="watch_health")) == {"incidents": 1, "wrong": 1, "to_tell": 1}
+    with connect(database.dsn("sluice_ledger"), purpose="test") as c:
+        assert SeenThings(c).one_of(Kind.LOOKED, "watch_health"), "else the console says that nobody looks"
     told.answers = 503
     with pytest.raises(AlertLate):
         ran(TellIncidents(task_id="tell_incidents"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -116,17 +117,27 @@ def test_a_mistake_of_ours_in_a_look_is_told_and_keeps_no_other_from_being_made(
 def test_a_run_makes_what_pages_read_looks_at_all_and_fails_at_its_end_for_a_mistake_of_ours(
     database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    often = Sight(Kind.MIGRATION, lambda: ["x"], lambda subject: {"n": 1}, often=True)
-    monkeypatch.setattr(refreshing, "SIGHTS", (sight(a=KeyError("form"), b={"rows": 1}), often))
+    looks = Counter[str]()
+
+    def counted(subject: str) -> dict[str, Any]:
+        looks[subject] += 1
+        return {"rows": 1}
+
+    often = Sight(Kind.MIGRATION, lambda: ["often"], counted, often=True)
+    seldom = Sight(Kind.SAFETY, lambda: ["seldom"], counted)
+    monkeypatch.setattr(refreshing, "SIGHTS", (sight(a=KeyError("form"), b={"rows": 1}), seldom, often))
     monkeypatch.setattr(refreshing, "dsn_of", lambda connection: database.dsn("sluice_ledger"))
     monkeypatch.setattr(refreshing, "unhurried", nullcontext)
     task = RefreshOverview(task_id="refresh_overview", every=0.2)
     with pytest.raises(KeyError, match="form"):
         ran(task, looks=3)
+    assert looks["seldom"] == 1 and 2 <= looks["often"] <= 3, (
+        "it rests between, and looks once a run at what changes slowly"
+    )
     monkeypatch.setattr(answering, "dsn_of", lambda connection: database.dsn("sluice_ledger"))
     with answering.opened((), bool) as asked:
         assert SeenThings(asked.ledger).all_of(Kind.DRILLS)["b"].found == {"rows": 1}
-        assert SeenThings(asked.ledger).all_of(Kind.MIGRATION)["x"].at
+        assert SeenThings(asked.ledger).all_of(Kind.MIGRATION)["often"].at
         assert SeenThings(asked.ledger).one_of(Kind.LOOKED, REFRESHES)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             asked.ledger.execute("DELETE FROM overview.seen")

@@ -150,6 +150,7 @@ def test_an_incident_stands_at_its_store_with_what_to_do_and_who_was_told(ledger
     assert HOSTILE not in page
     assert "Wrong of the estate itself" in page
     assert 'href="https://runbooks.example/x"' in page
+    assert replace(own, runbook="javascript:alert(1)").link is None
     assert "Do first: End that session." in text(page)
     assert "2 urgent incidents" in found.headline
 
