@@ -196,8 +196,8 @@ def test_nobody_waits_for_runs_of_a_dag_whose_file_is_gone(api, monkeypatch):
 def test_what_a_shell_has_and_airflow_has_not_is_lacking(api, monkeypatch):
     settings = machine.load()
     assert "pg_certify" not in machine.lacking_connections(settings)
-    store = SimpleNamespace(connections=("pg_elsewhere", "pg_certify_exporter"))
-    monkeypatch.setattr(machine, "read_stores", lambda root: SimpleNamespace(stores={"elsewhere": store}))
+    named = {"pg_elsewhere": "store elsewhere", "pg_certify_exporter": "store certify"}
+    monkeypatch.setattr(machine, "read_stores", lambda root: SimpleNamespace(connections=named))
     monkeypatch.setenv("AIRFLOW_CONN_PG_ELSEWHERE", "postgresql://nobody@127.0.0.1:1/none")
     assert machine.lacking_connections(settings) == {"pg_elsewhere": "store elsewhere"}
 
