@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -205,6 +206,23 @@ into: {table: app.ends_by_day, partition: {range: at, every: day}}
         )
         user.execute(f"INSERT INTO app.ends VALUES (1, '{least}'), (2, '{greatest}')")
         assert "too_many_partitions" in {finding.code for finding in opened().preflight()}
+
+
+def test_a_few_old_rows_that_make_hundreds_of_partitions_are_told(database):
+    old = migration_of("""
+migration: old
+from: {store: certify, table: app.old}
+into: {table: app.old_by_month, partition: {range: at, every: month}}
+""")
+    with opening(database, old) as opened, psycopg.connect(database.dsn("admin"), autocommit=True) as user:
+        user.execute(
+            "CREATE TABLE app.old (id int, at date, PRIMARY KEY (id, at)); ALTER TABLE app.old OWNER TO certify_owner"
+        )
+        user.execute("INSERT INTO app.old VALUES (1, current_date)")
+        assert "many_partitions" not in {finding.code for finding in opened().preflight()}
+        user.execute("INSERT INTO app.old VALUES (2, current_date - interval '30 years')")
+        (found,) = (finding for finding in opened().preflight() if finding.code == "many_partitions")
+        assert not found.blocks and re.search(r"gets 3[67]\d partitions, from \d{4}-", found.what), found.what
 
 
 EXTENDED = """

@@ -33,7 +33,7 @@ def describe(m: Migration, kind: Kind, control: Control, step: str, gate: str) -
         "Lag": _lag(m, kind),
         "Window": "open" if open_now else why,
         **_shadow(control, step),
-        "Gate": _evidence(gate, evidence),
+        "Gate of the comparison": _evidence(gate, evidence),
     }
     # No table: Airflow shows this in a narrow panel, where a list wraps and a table is cut off.
     return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
@@ -78,7 +78,7 @@ def _shadow(control: Control, step: str) -> dict[str, str]:
     worst = f"; worst: {_plain(facts['shadow_worst'])}" if facts.get("shadow_worst") else ""
     return {
         "Shadow read": f"{_plain(facts['headline'])}{worst}",
-        "Its gate": _evidence("shadowing", control.evidence("shadowing", any_run=True)),
+        "Gate of the shadow read": _evidence("shadowing", control.evidence("shadowing", any_run=True)),
     }
 
 

@@ -29,7 +29,7 @@ MIGRATION = "a file of include/estate/migrations, without .yaml"
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; give the exit code."""
-    chosen = _parser().parse_args(arguments)
+    chosen = _parser().parse_args(["--help"] if list(arguments) == ["help"] else arguments)
     try:
         return int(chosen.command(chosen))
     except (SluiceError, venvs.CannotInstall) as problem:

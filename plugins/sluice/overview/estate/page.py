@@ -118,7 +118,8 @@ class EstateNow:
     def headline(self) -> str:
         """The sum, in words."""
         said, silent = list(_sum(self)), "not all of it is looked at" if self.silent else ""
-        head = f"{self.stores} store{'' if self.stores == 1 else 's'}"
+        beside = " and Airflow" if self.stores < len(self.cards) else ""
+        head = f"{self.stores} store{'' if self.stores == 1 else 's'}{beside}"
         if said or silent:
             return f"{head}: {', '.join(said[:FIRST]) or silent}"
         if self.uneasy:
@@ -252,6 +253,6 @@ def _sum(it: EstateNow) -> Iterator[str]:
             "out of partitions soon",
         ),
         (sum(bool(one.safety_failed) for one in it.cards), "of which nobody knows what would be lost"),
-        (sum(one.is_unprotected and one.goals is not None for one in it.cards), "not backed up"),
+        (sum(one.is_unprotected for one in it.cards), "not backed up"),
     )
     yield from (f"{count} {what.format(s='' if count == 1 else 's')}" for count, what in counted if count)

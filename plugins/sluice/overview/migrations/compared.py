@@ -31,6 +31,11 @@ class Verdict:
     task: str
     """The task that judged, with which of several it was, and of a second record its number."""
 
+    @property
+    def unit(self) -> str:
+        """What `compared` counts: rows where its step compares tables, else facts that were measured."""
+        return "rows" if self.gate in (*COMPARES, "window") else "facts"
+
 
 @dataclass(frozen=True)
 class Compared:

@@ -10,10 +10,12 @@ from sluice.migration.kinds.postgres_target.partitions import TooManyPartitions
 from sluice.migration.kinds.same_cluster.columns import names_it
 from sluice.migration.kinds.same_cluster.layout import plan_layout
 from sluice.migration.kinds.same_cluster.route import Route
-from sluice.migration.kinds.same_cluster.said import accept, refuse
+from sluice.migration.kinds.same_cluster.said import accept, inform, refuse
 from sluice.stores.postgres import Connection, one
 from sluice.stores.statements import statement
 
+MANY = 200
+"""With more partitions than this a person should know how many: three odd rows can make hundreds that stay empty."""
 DATED = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
@@ -27,9 +29,18 @@ def about_partitions(c: Connection, route: Route) -> Iterator[Finding]:
     if stopped:
         return
     try:
-        plan_layout(c, route)
+        layout = plan_layout(c, route)
     except TooManyPartitions as error:
         yield refuse("too_many_partitions", str(error), "")
+        return
+    count = sum(part.cut is None for part in layout.parts)
+    if count > MANY:
+        span = f", from {layout.lower} to {layout.upper}" if layout.lower else ""
+        yield inform(
+            "many_partitions",
+            f"{route.target} gets {count:,} partitions{span}. Each costs planning and memory in a query that does not say which."
+            " Where a few odd rows are why, mend them first; else think of larger pieces.",
+        )
 
 
 def _about_cut(c: Connection, route: Route, cut: Cut) -> Iterator[Finding]:
