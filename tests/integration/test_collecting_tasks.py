@@ -329,7 +329,8 @@ def test_a_rolling_up_that_is_cut_off_has_kept_what_it_finished_and_the_next_one
 
 
 def test_what_was_never_rolled_up_is_not_forgotten_until_it_was(estate: Path, samples: Samples) -> None:
-    now, seconds = samples.now(), Series("certify", "collection_seconds")
+    # Noon: in the last hour of a day, that day would be rolled up to its end.
+    now, seconds = samples.now().replace(hour=12), Series("certify", "collection_seconds")
     for days in (40, 30, 20):
         samples.record(now - days * DAY, {seconds: 1.0})
     samples.roll_up(now - 41 * DAY, now - 29 * DAY)  # and never again
