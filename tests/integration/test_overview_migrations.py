@@ -26,6 +26,7 @@ from sluice.local.standing.migrations import tables
 from sluice.migration.engine.contract import Fence, Phase
 from sluice.overview.asked import Asked, Waiting
 from sluice.overview.beside import of_dag, of_run, of_task
+from sluice.overview.looked import REFRESHES
 from sluice.overview.migrations.items_read import read_kind
 from sluice.overview.migrations.listed import migrations
 from sluice.overview.migrations.marks_read import NotTold, read_marks
@@ -165,6 +166,7 @@ def looked(a: Asked, name: str, stood: Stood) -> None:
         {"migration": name, "from": {"store": "certify", "table": f"app.{name}"}, "into": {"table": f"app.{name}_new"}}
     )
     SeenThings(a.ledger).record(Kind.MIGRATION, name, a.now, found(described(m, a.now), stood, {}, a.now))
+    SeenThings(a.ledger).record(Kind.LOOKED, REFRESHES, a.now, {})
 
 
 def judged(control: Control, dag: str, gate: str, task: str, *, passed: bool = True, **facts: Any) -> None:
@@ -196,8 +198,15 @@ def test_a_list_that_nobody_looks_for_says_how_old_it_is(asked) -> None:
     from sluice.console.pages import live_page
 
     page = live_page("migrations", migrations(later))
-    assert "nobody looks" in page
+    assert "1 of 1 migration wants somebody, and nobody looks" in page
     assert 'href="/dags/refresh_overview"' in page
+    ask = Waiting(OF, RUN, "cutover.approve_cutover", -1, "cut over?", a.now)
+    own = live_page("migration", migration(replace(later, waiting=(ask,)), "thing"))
+    assert "thing is capturing, and wants somebody" in own, "a question hides nothing that is wrong"
+    assert "nobody has looked at it" in own
+    assert "thing is capturing and waits for an answer" in live_page(
+        "migration", migration(replace(a, waiting=(ask,)), "thing")
+    )
 
 
 def test_the_last_comparison_leads_to_its_evidence_and_not_to_anothers(asked) -> None:

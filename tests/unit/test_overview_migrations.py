@@ -137,7 +137,31 @@ def test_what_a_follower_said_hours_ago_is_no_word_of_now() -> None:
 def test_a_question_is_asked_and_is_nothing_that_is_wrong() -> None:
     ask = Waiting("migrate__orders", RUN, "approve_cutover", -1, "Cut over?", NOW)
     it = standing(known(waiting=[ask], verdicts=[verdict("verified", False, NOW)]))
-    assert [(want.asks, want.sign) for want in it.wants] == [(True, "?"), (False, "✘")]
+    assert [(want.asks, want.sign) for want in it.wants] == [(False, "✘"), (True, "?")]
+
+
+def test_nobody_judges_what_is_retired_so_nothing_red_of_before_wants_anybody() -> None:
+    red = verdict("validated", False, NOW - HOUR)
+    assert wants(standing(known(verdicts=[red]))) == ["gate validated is red"]
+    assert (
+        wants(
+            standing(
+                replace(known(verdicts=[red]), stood={"phase": "retired", "epoch": 1, "run": RUN, "at": NOW + HOUR})
+            )
+        )
+        == []
+    )
+
+
+def test_what_was_seen_days_ago_is_not_shown_as_now() -> None:
+    it = standing(replace(known(), now=NOW + 72 * HOUR))
+    assert [(want.since, want.grave) for want in it.wants] == [(NOW, False)]
+    assert "nobody has looked at it" in wants(it)[0]
+
+
+def test_until_somebody_has_looked_a_new_phase_has_no_lag_that_anybody_knows() -> None:
+    moved = standing(replace(known(), stood={"phase": "verified", "epoch": 1, "run": RUN, "at": NOW + HOUR}))
+    assert (moved.lag, moved.way_back) == (None, None)
 
 
 def test_a_run_that_moved_it_since_the_look_is_believed_and_an_older_one_is_not() -> None:

@@ -46,8 +46,8 @@ def show_first(readable: ReadableDags) -> Response:
 @router.get("/{page}.json")
 def show_answer(page: str, answer: Answers) -> Response:
     """Give an answer as JSON."""
-    found, _ = answer(page)
-    return JSONResponse(as_json(found), headers=LIVE)
+    found, wrong = answer(page)
+    return JSONResponse({**as_json(found), **({"estate_is_wrong": wrong} if wrong else {})}, headers=LIVE)
 
 
 @router.get("/{page}")

@@ -15,7 +15,7 @@ from sluice.stores.statements import statement
 DAYS = 28
 """So many days are shown, today the last of them."""
 SHOWN = 40
-"""So many gates are shown day by day, those with something red first: a browser has no time for every day of a thousand."""
+"""So many gates are shown day by day, all that are red now among them: a browser has no time for every day of a thousand."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class Quality:
 
     def foremost(self) -> tuple[GateDays, ...]:
         """Give those that are shown day by day."""
-        return self.gates[:SHOWN]
+        return self.gates[: max(SHOWN, self.red)]
 
     def others(self) -> tuple[GateDays, ...]:
         """Give those of which only the last verdict is shown."""
-        return self.gates[SHOWN:]
+        return self.gates[max(SHOWN, self.red) :]
 
 
 def quality(asked: Asked) -> Quality:

@@ -6,13 +6,11 @@ CREATE TABLE overview.seen (
     subject   text NOT NULL,
     at        timestamptz,
     found     jsonb,
-    form      int,
     tried_at  timestamptz NOT NULL,
     failed    text,
     PRIMARY KEY (kind, subject),
-    CHECK ((at IS NULL) = (found IS NULL) AND (at IS NULL) = (form IS NULL))
+    CHECK ((at IS NULL) = (found IS NULL))
 );
 COMMENT ON TABLE overview.seen IS 'How each thing stood when it was last looked at: the progress of a migration, the months of a table, the backups of a store.';
 COMMENT ON COLUMN overview.seen.at IS 'When it stood so. A look that failed since leaves it, and says why in failed.';
-COMMENT ON COLUMN overview.seen.form IS 'The version of what is kept: what another version of Sluice has left is not read.';
 COMMENT ON COLUMN overview.seen.failed IS 'Why the last look, at tried_at, found nothing; null where it did.';

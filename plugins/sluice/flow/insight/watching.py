@@ -103,7 +103,10 @@ class WatchHealth(BaseOperator):
         rules = read_rules_that_hold(ROOT, estate.stores)
         with opened_ledger("health") as ledger:
             seen = watch(ledger.connection, estate.stores, estate.insight, rules, opener_of(estate.stores))
-            SeenThings(ledger.connection).prepare().note_looked(HEALTH)
+            try:
+                SeenThings(ledger.connection).prepare().note_looked(HEALTH)
+            except SluiceError as error:  # a note for a page stops no alarm
+                self.log.warning("That somebody has looked was not noted: %s", error)
         for failure in seen.failures:
             self.log.warning("%s", failure)
         note_watched(channels_of(estate), context)

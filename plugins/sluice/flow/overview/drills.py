@@ -24,8 +24,8 @@ def look(store: str) -> Mapping[str, Any]:
     with opened_seen() as seen:
         known = seen.one_of(Kind.CERTIFICATES, store)
     if known is None or known.at is None or known.failed:  # of before: nobody knows what came since
-        why = known.failed if known else "Nobody has looked at them yet."
-        raise NotReadYet(f"The certificates of {store} were not read: {why} The next look does.")
+        why = known.failed if known else "Nobody has looked at them yet: the next look does."
+        raise NotReadYet(f"The certificates of {store} were not read: {why}")
     certificates = [restored(store, one) for one in known.found["drills"]]
     goals = goals_of(backup_of(store)[0])
     year = year_told(store, certificates, known.found["stored"], goals, datetime.now(UTC))

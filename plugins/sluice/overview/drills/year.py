@@ -104,7 +104,7 @@ class Year:
         return len(self.columns[0])
 
     def until(self, day: date) -> Year:
-        """Go on to the day of the look, on which there was none: whoever wrote the year down ended it with the last drill."""
+        """Go on to the day of the look: whoever wrote the year down ended it with the last drill."""
         more = (day - self.first).days + 1 - self.length
         empty = (0, 0, 0, None, None, *[None] * len(self.phases))
         return replace(

@@ -33,7 +33,9 @@ class Verdict:
 
     @property
     def unit(self) -> str:
-        """What `compared` counts: rows where its step compares tables, else facts that were measured."""
+        """What `compared` counts: rows where a migration's step compares tables, else facts; '' of any other gate."""
+        if self.gate not in GATES:
+            return ""
         return "rows" if self.gate in (*COMPARES, "window") else "facts"
 
 

@@ -10,9 +10,10 @@ from sluice.ledger.samples import Samples
 from sluice.ledger.seen import Kind, Seen, SeenThings
 from sluice.migration.engine.contract import Phase
 from sluice.overview.asked import Asked
+from sluice.overview.looked import REFRESHES
 from sluice.overview.migrations.compared import last_compared, last_verdicts
 from sluice.overview.migrations.names import dag_of
-from sluice.overview.migrations.standing import Known, Standing, standing
+from sluice.overview.migrations.standing import LOOKED_WITHIN, Known, Standing, standing
 from sluice.stores.postgres import Row, rows, translated
 from sluice.stores.statements import statement
 
@@ -20,15 +21,13 @@ SAID_WITHIN = timedelta(days=2)
 """How far back a follower's last word is looked for: a stream keeps a day."""
 
 
-LOOKED_WITHIN = timedelta(minutes=5)
-"""Who looks does so every 15 seconds: after so long without any look, nobody looks."""
-
-
 @dataclass(frozen=True)
 class Migrations:
     """All that one may read."""
 
     at: datetime
+    looked: datetime | None
+    """When somebody looked last, whatever came of it; None where nobody ever did."""
     migrations: tuple[Standing, ...]
 
     @property
@@ -40,11 +39,6 @@ class Migrations:
     def wrong(self) -> int:
         """Of how many something is wrong beside a question."""
         return sum(len(one.wants) > len(one.waiting) for one in self.migrations)
-
-    @property
-    def looked(self) -> datetime | None:
-        """When one of them was looked at last; None where none ever was."""
-        return max((one.looked_at for one in self.migrations if one.looked_at), default=None)
 
     @property
     def is_silent(self) -> bool:
@@ -59,7 +53,10 @@ class Migrations:
 
 def migrations(asked: Asked) -> Migrations:
     """Answer. Raises StoreDown."""
-    return Migrations(asked.now, tuple(sorted(standings(asked), key=lambda one: (one.rank, one.name))))
+    looked = SeenThings(asked.ledger).one_of(Kind.LOOKED, REFRESHES)
+    return Migrations(
+        asked.now, looked.at if looked else None, tuple(sorted(standings(asked), key=lambda one: (one.rank, one.name)))
+    )
 
 
 def standings(asked: Asked, names: Sequence[str] | None = None) -> list[Standing]:

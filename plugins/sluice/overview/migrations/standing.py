@@ -19,6 +19,8 @@ from sluice.overview.migrations.seen import File, Look, Stood, is_copying, read
 from sluice.overview.migrations.way_back import WayBack, way_back
 from sluice.stores.postgres import Row
 
+LOOKED_WITHIN = timedelta(minutes=5)
+"""Who looks does so every 15 seconds: after so long without any look, nobody looks."""
 SAID = timedelta(minutes=10)
 """How old what a follower said last may be, and be how far it is now."""
 
@@ -166,7 +168,7 @@ def standing(it: Known) -> Standing:
         looked_at=it.seen.at if it.seen else None,
         failed=it.seen.failed if it.seen else "",
     )
-    return replace(made, wants=tuple(sorted(_wants(made, stood), key=lambda want: not want.grave)))
+    return replace(made, wants=tuple(sorted(_wants(made, stood, it.now), key=lambda want: not want.grave)))
 
 
 def _newest(look: Look | None, it: Known) -> Stood:
@@ -208,6 +210,8 @@ def _copy(look: Look, stood: Stood) -> Copy | None:
 def _lag(file: File, stood: Stood, it: Known) -> Lag | None:
     if stood.phase not in (*COPIES_IN, Phase.CUT_OVER):
         return None
+    if not file.follows_later and _moved_since(it):
+        return None  # whether capture is on was seen of the phase before
     if not file.follows_later:
         return Lag(
             timedelta(), None, "each write is in both tables in its own transaction", late=stood.captured is False
@@ -233,11 +237,14 @@ def _worked(it: Known) -> Worked | None:
     return Worked(run, at, run_path(dag_of(it.name), run))
 
 
-def _wants(made: Standing, stood: Stood) -> Iterator[Want]:
-    yield from (Want(one.subject, one.link, one.since, asks=True) for one in made.waiting)
+def _wants(made: Standing, stood: Stood, now: datetime) -> Iterator[Want]:
+    yield from (Want(one.subject, one.link, one.since, grave=False, asks=True) for one in made.waiting)
     if made.failed and made.phase != Phase.RETIRED:
         yield Want(f"it could not be looked at: {made.failed}", grave=made.phase != Phase.PLANNED)
-    yield from _of_gates(made)
+    elif made.looked_at and now - made.looked_at > LOOKED_WITHIN and made.phase not in (Phase.PLANNED, Phase.RETIRED):
+        yield Want("nobody has looked at it: what is shown is of then", since=made.looked_at, grave=False)
+    if made.phase != Phase.RETIRED:  # nobody judges it any more
+        yield from _of_gates(made)
     file = made.file
     if file is None or stood.phase not in (*COPIES_IN, Phase.CUT_OVER):
         return
